@@ -1,0 +1,20 @@
+//! What is measured. A *set* is what is read together: a folder `catalog/<scope>/<set>/` with
+//! `set.toml` (its meaning) and one `<version>.sql` per range of versions (its reading).
+//!
+//! This crate owns parsing, checking, choosing SQL for a version, and what follows from a set:
+//! its definition's hash, its table, its reference page. It reads no database and knows no wire.
+//!
+//! ```text
+//! catalog/ ─► Catalog::embedded() ─┐
+//! CATALOG_DIR ─► Catalog::with_dir ─┴► Set ─► sql_for(version) · definition() · reference
+//! ```
+
+mod definition;
+mod embedded;
+mod set;
+mod version;
+
+pub use definition::{Column, Definition, DefinitionHash, Incompatible, Kind, Scope, SetKind, Type, Unit};
+pub use embedded::{Catalog, CatalogError};
+pub use set::{Availability, Limit, Role, Set, SetError};
+pub use version::{Version, VersionError};

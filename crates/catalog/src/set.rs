@@ -1,0 +1,255 @@
+//! One set: its meaning (`set.toml`) and its SQL by version, checked as a whole when it is parsed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::definition::{Column, Definition, Kind, Scope, SetKind, Type, Unit};
+use crate::version::{Version, VersionError};
+
+/// The longest name of a set or column: PostgreSQL's 63 bytes less room for partition suffixes.
+pub const MAX_NAME: usize = 48;
+
+/// Names that every table has besides the set's own columns.
+pub const RESERVED_COLUMNS: [&str; 5] = ["instance_id", "time", "interval_us", "datid_read", "removed"];
+
+/// The role of an instance on which something is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// On a primary and on a standby.
+    #[default]
+    Any,
+    /// On a primary only.
+    Primary,
+    /// On a standby only.
+    Standby,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Any => "any",
+            Self::Primary => "primary",
+            Self::Standby => "standby",
+        })
+    }
+}
+
+/// At most so many rows per value of a label, by size of a counter; applied after increments are
+/// formed. What is cut is summed into one row "others".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// The collector's setting that holds the number, such as `MAX_QUERIES_PER_DB`.
+    pub setting: String,
+    /// The label within whose values rows are counted.
+    pub per: String,
+    /// The counter by whose increment rows are kept, largest first.
+    pub order: String,
+}
+
+/// A set, parsed and checked.
+#[derive(Clone, Debug)]
+pub struct Set {
+    /// What collector and server agree on.
+    pub definition: Definition,
+    /// The plug-in that switches and times it, such as `pg_query_stats`.
+    pub group: String,
+    /// Seconds between two readings unless configured otherwise.
+    pub interval_seconds: u32,
+    /// The role of the instance on which it is read.
+    pub role: Role,
+    /// The extension whose view it reads; its SQL files are then named after extension versions.
+    pub extension: Option<String>,
+    /// The set that is read before and after this one; when it moved, the reading is repeated once.
+    pub guard: Option<String>,
+    /// The row limit.
+    pub limit: Option<Limit>,
+    /// What reading it needs beyond `CONNECT`, as one `GRANT` with `{role}` for the collector's role.
+    pub grant: Option<String>,
+    /// SQL by the lowest version that it serves.
+    pub sql: BTreeMap<Version, String>,
+}
+
+/// Whether a set can be read at a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Availability<'a> {
+    /// This SQL serves the version.
+    Sql(&'a str),
+    /// The set needs at least this version.
+    Needs(Version),
+}
+
+/// What is wrong with a set.
+#[derive(Debug, thiserror::Error)]
+pub enum SetError {
+    /// `set.toml` does not parse.
+    #[error("set.toml: {0}")]
+    Toml(#[from] toml::de::Error),
+    /// A file is not named after a version.
+    #[error("file {file}: {source}")]
+    FileName {
+        /// The file.
+        file: String,
+        /// Why.
+        source: VersionError,
+    },
+    /// The set contradicts itself or the rules of the catalogue.
+    #[error("{0}")]
+    Rule(String),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SetFile {
+    help: String,
+    scope: Scope,
+    group: String,
+    interval: u32,
+    #[serde(default)]
+    role: Role,
+    extension: Option<String>,
+    guard: Option<String>,
+    limit: Option<Limit>,
+    grant: Option<String>,
+    columns: Vec<Column>,
+}
+
+impl Set {
+    /// Parses a set from its `set.toml` and its SQL files, given as (file name, content).
+    ///
+    /// # Errors
+    /// The first thing wrong with it, naming the column or file.
+    pub fn parse<'a>(
+        name: &str,
+        set_toml: &str,
+        sql_files: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, SetError> {
+        let file: SetFile = toml::from_str(set_toml)?;
+        let mut sql = BTreeMap::new();
+        for (file_name, content) in sql_files {
+            let version = file_name
+                .strip_suffix(".sql")
+                .unwrap_or(file_name)
+                .parse::<Version>()
+                .map_err(|source| SetError::FileName { file: file_name.to_owned(), source })?;
+            sql.insert(version, content.trim().trim_end_matches(';').to_owned());
+        }
+        let set = Self {
+            definition: Definition { name: name.to_owned(), scope: file.scope, help: file.help, columns: file.columns },
+            group: file.group,
+            interval_seconds: file.interval,
+            role: file.role,
+            extension: file.extension,
+            guard: file.guard,
+            limit: file.limit,
+            grant: file.grant,
+            sql,
+        };
+        set.check().map_err(SetError::Rule)?;
+        Ok(set)
+    }
+
+    /// The set's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.definition.name
+    }
+
+    /// The SQL for a version of the server, or of the extension where the set reads one.
+    #[must_use]
+    pub fn sql_for(&self, version: Version) -> Availability<'_> {
+        match self.sql.range(..=version).next_back() {
+            Some((_, sql)) => Availability::Sql(sql),
+            None => Availability::Needs(self.sql.keys().next().copied().unwrap_or(version)),
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let name = self.name();
+        check_name(name)?;
+        if self.interval_seconds == 0 {
+            return Err("interval must be at least 1 second".to_owned());
+        }
+        if self.sql.is_empty() && matches!(self.definition.scope, Scope::Instance | Scope::Database) {
+            return Err("no SQL file; name one after the lowest version that it serves, such as 12.sql".to_owned());
+        }
+        let mut seen = BTreeSet::new();
+        for column in &self.definition.columns {
+            check_name(&column.name)?;
+            let place = format!("column {}", column.name);
+            if !seen.insert(column.name.as_str()) {
+                return Err(format!("{place} stands twice"));
+            }
+            if RESERVED_COLUMNS.contains(&column.name.as_str()) {
+                return Err(format!("{place}: every table has a column of this name already"));
+            }
+            check_column(column).map_err(|reason| format!("{place}: {reason}"))?;
+        }
+        self.check_kinds()?;
+        if let Some(limit) = &self.limit {
+            let is = |column: &str, kind: Kind| self.definition.column(column).is_some_and(|(_, c)| c.kind == kind);
+            if !is(&limit.per, Kind::Label) {
+                return Err(format!("limit: {} is not a label of this set", limit.per));
+            }
+            if !is(&limit.order, Kind::Counter) {
+                return Err(format!("limit: {} is not a counter of this set", limit.order));
+            }
+        }
+        Ok(())
+    }
+
+    /// Kinds that are kept in different ways do not share a set.
+    fn check_kinds(&self) -> Result<(), String> {
+        let figures = |kind: Kind| {
+            matches!(kind, Kind::Counter | Kind::Count | Kind::Gauge | Kind::State | Kind::Reset | Kind::Since)
+        };
+        let stray = |allowed: Kind| {
+            self.definition
+                .columns
+                .iter()
+                .find(|c| c.kind != Kind::Label && c.kind != allowed)
+                .map(|c| format!("column {}: a set with {allowed:?} columns has only those and labels", c.name))
+        };
+        let problem = match self.definition.kind() {
+            SetKind::Texts => stray(Kind::Text),
+            SetKind::Info => stray(Kind::Info),
+            SetKind::Events => stray(Kind::Event),
+            SetKind::Figures if self.definition.columns.iter().any(|c| figures(c.kind)) => None,
+            SetKind::Figures => Some("no column besides labels".to_owned()),
+        };
+        problem.map_or(Ok(()), Err)
+    }
+}
+
+fn check_name(name: &str) -> Result<(), String> {
+    let starts = name.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
+    let rest = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    if starts && rest && name.len() <= MAX_NAME {
+        Ok(())
+    } else {
+        Err(format!("{name:?} is no name: lower-case letters, digits and _, at most {MAX_NAME}, first a letter"))
+    }
+}
+
+fn check_column(column: &Column) -> Result<(), String> {
+    if column.help.trim().is_empty() {
+        return Err("help is empty".to_owned());
+    }
+    if (column.unit == Unit::Microseconds) != (column.column_type == Type::Duration) {
+        return Err("unit microseconds and type duration go together".to_owned());
+    }
+    let number = matches!(column.column_type, Type::Int4 | Type::Int8 | Type::Float8 | Type::Duration);
+    match column.kind {
+        Kind::Counter | Kind::Count if !number => Err("a counter is a number or a duration".to_owned()),
+        Kind::Counter | Kind::Count if column.unit == Unit::None => Err("a counter has a unit".to_owned()),
+        Kind::Label if column.column_type == Type::Float8 => Err("a label is no floating-point number".to_owned()),
+        Kind::Text if column.column_type != Type::Text => Err("kind text has type text".to_owned()),
+        Kind::Reset | Kind::Since if column.column_type != Type::Timestamptz => {
+            Err("reset and since are moments: type timestamptz".to_owned())
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,1 @@
+//! Private PostgreSQL clusters: find binaries, initdb, start, adopt, stop.

@@ -1,0 +1,1 @@
+//! Reads PostgreSQL, forms increments, spools and pushes them.

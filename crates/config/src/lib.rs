@@ -1,0 +1,1 @@
+//! The collector's configuration file and libpq's connection strings.

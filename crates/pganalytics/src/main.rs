@@ -1,0 +1,3 @@
+//! The one binary: arguments, subcommands, demo.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Takes batches in, keeps them in PostgreSQL, and answers over HTTP.

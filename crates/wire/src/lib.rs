@@ -1,0 +1,1 @@
+//! What travels from collector to server: columnar batches and their codec; pure.
