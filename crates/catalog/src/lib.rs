@@ -16,5 +16,5 @@ mod version;
 
 pub use definition::{Column, Definition, DefinitionHash, Incompatible, Kind, Scope, SetKind, Type, Unit};
 pub use embedded::{Catalog, CatalogError};
-pub use set::{Availability, Limit, Role, Set, SetError};
+pub use set::{Availability, Limit, MAX_NAME, RESERVED_COLUMNS, Role, Set, SetError};
 pub use version::{Version, VersionError};
