@@ -1,1 +1,4 @@
 //! Takes batches in, keeps them in PostgreSQL, and answers over HTTP.
+
+pub mod ingest;
+pub mod store;
