@@ -189,7 +189,9 @@ impl Store {
         let is_ours = self.catalog.get(&definition.name).is_some();
         if !is_ours {
             if !definition.name.starts_with(CUSTOM_PREFIX) {
-                return Err(invalid(format!("this server's catalogue has no such set; own sets begin with {CUSTOM_PREFIX}")));
+                return Err(invalid(format!(
+                    "this server's catalogue has no such set; own sets begin with {CUSTOM_PREFIX}"
+                )));
             }
             match custom {
                 CustomSets::Accept => {}
@@ -223,9 +225,8 @@ impl Store {
 
 /// All stored definitions, oldest first.
 pub(super) async fn load(client: &impl GenericClient) -> Result<Vec<Definition>, StoreError> {
-    let rows = client
-        .query("select set_name, definition from metrics.definitions order by first_seen, hash", &[])
-        .await?;
+    let rows =
+        client.query("select set_name, definition from metrics.definitions order by first_seen, hash", &[]).await?;
     let mut all = Vec::with_capacity(rows.len());
     for row in rows {
         let set: String = row.get(0);
@@ -272,7 +273,8 @@ pub(super) fn join(whole: &mut BTreeMap<String, Definition>, definition: &Defini
 pub(super) fn check(definition: &Definition) -> Result<(), String> {
     check_name(&definition.name)?;
     let name = definition.name.as_str();
-    let digits = name.rsplit_once('_').is_some_and(|(_, end)| end.len() == 8 && end.bytes().all(|b| b.is_ascii_digit()));
+    let digits =
+        name.rsplit_once('_').is_some_and(|(_, end)| end.len() == 8 && end.bytes().all(|b| b.is_ascii_digit()));
     if FIXED_TABLES.contains(&name) || digits || name.ends_with("_named") {
         return Err(format!("the name {name} is taken"));
     }
@@ -324,9 +326,7 @@ pub(super) fn check(definition: &Definition) -> Result<(), String> {
 /// The positions of dbid, queryid and query in a text set.
 pub(crate) fn text_places(definition: &Definition) -> Option<(usize, usize, usize)> {
     let place = |name: &str, kind: Kind| definition.column(name).filter(|(_, c)| c.kind == kind).map(|(at, _)| at);
-    let is_int = |at: usize| {
-        matches!(definition.columns[at].column_type, Type::Int8 | Type::Oid | Type::Int4)
-    };
+    let is_int = |at: usize| matches!(definition.columns[at].column_type, Type::Int8 | Type::Oid | Type::Int4);
     let (dbid, queryid) = (place("dbid", Kind::Label)?, place("queryid", Kind::Label)?);
     let query = place("query", Kind::Text)?;
     (is_int(dbid) && is_int(queryid) && definition.columns.len() == 3).then_some((dbid, queryid, query))

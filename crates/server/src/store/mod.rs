@@ -23,6 +23,7 @@ use catalog::Catalog;
 use deadpool_postgres::{Object, Pool};
 use uuid::Uuid;
 
+pub(crate) use definitions::text_places;
 pub use definitions::{CustomSets, DefinitionError, Definitions, Known};
 pub use error::{Failure, StoreError};
 pub use instances::Instances;

@@ -95,10 +95,7 @@ impl Store {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn ensure_partitions(
-        &self,
-        wanted: impl IntoIterator<Item = (&str, Day)>,
-    ) -> Result<(), StoreError> {
+    pub async fn ensure_partitions(&self, wanted: impl IntoIterator<Item = (&str, Day)>) -> Result<(), StoreError> {
         let missing: Vec<(String, Day)> = {
             let known = self.partitions.known();
             let wanted = wanted.into_iter().map(|(table, day)| (table.to_owned(), day));
@@ -151,12 +148,7 @@ impl Store {
     }
 
     /// Drops the partitions of a table that end before `keep_days` days ago; answers how many.
-    pub(super) async fn drop_partitions(
-        &self,
-        table: &str,
-        now: Timestamp,
-        keep_days: i64,
-    ) -> Result<u64, StoreError> {
+    pub(super) async fn drop_partitions(&self, table: &str, now: Timestamp, keep_days: i64) -> Result<u64, StoreError> {
         let oldest = Day::of(now - SignedDuration::from_hours(24 * keep_days));
         let mut client = self.client().await?;
         let rows = client

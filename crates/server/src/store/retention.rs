@@ -32,7 +32,8 @@ impl Store {
         self.make_partitions_ahead(now).await?;
         let mut client = self.client().await?;
         let transaction = client.transaction().await?;
-        let mine: bool = transaction.query_one("select pg_try_advisory_xact_lock($1)", &[&RETENTION_LOCK]).await?.get(0);
+        let mine: bool =
+            transaction.query_one("select pg_try_advisory_xact_lock($1)", &[&RETENTION_LOCK]).await?.get(0);
         if !mine {
             return Ok(0);
         }

@@ -90,7 +90,8 @@ fn widen(definition: &Definition, present: &BTreeSet<String>) -> String {
     let mut sql = String::new();
     for column in definition.columns.iter().filter(|c| !present.contains(&c.name)) {
         let column_type = column.column_type.in_store();
-        let _ = write!(sql, "alter table metrics.\"{name}\" add column if not exists \"{}\" {column_type};", column.name);
+        let _ =
+            write!(sql, "alter table metrics.\"{name}\" add column if not exists \"{}\" {column_type};", column.name);
         sql.push_str(&comment(name, column));
     }
     sql
