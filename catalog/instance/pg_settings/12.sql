@@ -1,0 +1,30 @@
+select
+  s.name::text as name,
+  -- What this session, its role or its database set says nothing about the instance.
+  case when of_server.yes then
+    case
+      when s.category = 'Customized Options' and s.name ~* '(pass|secret|token|credential|key)' then '***'
+      when s.vartype = 'string' then regexp_replace(regexp_replace(s.setting,
+        '((?:password|passwd|pwd|secret|token|access_?key)[ ]*[=:][ ]*)(''(?:[^''\\]|\\.)*''|"[^"]*"|[^ &;]+)', '\1***', 'gi'),
+        '(://[^:/@ ]*:)[^@ ]*@', '\1***@', 'g')
+      else s.setting
+    end
+  end::text as setting,
+  s.unit::text as unit,
+  s.boot_val::text as boot_val,
+  case when of_server.yes then s.source end::text as source,
+  case when of_server.yes then s.sourcefile end::text as sourcefile,
+  s.category::text as category,
+  s.short_desc::text as short_desc,
+  s.context::text as context,
+  s.vartype::text as vartype,
+  s.pending_restart::boolean as pending_restart
+from pg_catalog.pg_settings as s
+cross join lateral (
+  select s.source not in ('client', 'session', 'user', 'database', 'database user', 'interactive', 'test') as yes
+) as of_server
+-- These describe a session or a database and no instance, whatever their source.
+where s.name not in (
+  'client_encoding', 'is_superuser', 'lc_collate', 'lc_ctype', 'role', 'seed', 'server_encoding',
+  'session_authorization', 'transaction_deferrable', 'transaction_isolation', 'transaction_read_only'
+)
