@@ -5,7 +5,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -204,22 +204,20 @@ impl Cluster {
     /// # Errors
     /// [`Error::StopTimeout`], with the end of the server log.
     pub fn stop(&mut self, mode: Mode) -> Result<Stop, Error> {
-        let Some(lock) = postmaster::live(&self.data) else {
-            self.reap();
-            return Ok(Stop::WasNotRunning);
-        };
-        send(lock.pid, mode.signal())?;
-        let gone = wait::until(self.options.stop_timeout, || {
-            self.reap();
-            (!process::is_alive(lock.pid)).then_some(())
-        });
-        gone.ok_or_else(|| Error::StopTimeout {
-            path: self.data.clone(),
-            seconds: self.options.stop_timeout.as_secs(),
-            log: self.log_file(),
-            tail: command::log_tail(&self.log_file(), 0),
-        })?;
-        Ok(Stop::Stopped)
+        let data = self.data.clone();
+        let limit = self.options.stop_timeout;
+        let stopped = stop_and(&data, mode, limit, || _ = self.reap());
+        self.reap();
+        stopped
+    }
+
+    /// Stops the postmaster of a data directory, whichever binaries it runs on: for leftovers.
+    ///
+    /// # Errors
+    /// [`Error::StopTimeout`], with the end of the server log.
+    pub fn stop_in(data: &Path, mode: Mode, limit: Duration) -> Result<Stop, Error> {
+        let data = data.canonicalize().map_err(io("open", data))?;
+        stop_and(&data, mode, limit, || {})
     }
 
     /// Stops and starts again.
@@ -478,6 +476,21 @@ impl Drop for Cluster {
             tracing::warn!(error = %error, path = %self.data.display(), "a throw-away cluster is left behind");
         }
     }
+}
+
+/// Stops the postmaster of a directory; `reap` lets its parent, if that is us, take its exit status meanwhile.
+fn stop_and(data: &Path, mode: Mode, limit: Duration, mut reap: impl FnMut()) -> Result<Stop, Error> {
+    let Some(lock) = postmaster::live(data) else { return Ok(Stop::WasNotRunning) };
+    send(lock.pid, mode.signal())?;
+    let gone = wait::until(limit, || {
+        reap();
+        (!process::is_alive(lock.pid)).then_some(Stop::Stopped)
+    });
+    gone.ok_or_else(|| {
+        let log = beside(data, ".log");
+        let tail = command::log_tail(&log, 0);
+        Error::StopTimeout { path: data.to_path_buf(), seconds: limit.as_secs(), log, tail }
+    })
 }
 
 /// The binaries for an existing directory: those given if they match, else those found.
