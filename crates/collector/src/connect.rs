@@ -178,11 +178,7 @@ impl Connector {
 }
 
 /// Connects, and leaves a task behind that drives the connection and holds its place.
-async fn open(
-    dsn: &Dsn,
-    config: &tokio_postgres::Config,
-    place: OwnedSemaphorePermit,
-) -> Result<Client, ConnectError> {
+async fn open(dsn: &Dsn, config: &tokio_postgres::Config, place: OwnedSemaphorePermit) -> Result<Client, ConnectError> {
     if matches!(dsn.host, Host::Unix(_)) || dsn.sslmode == SslMode::Disable {
         let (client, connection) = config.connect(NoTls).await.map_err(refused)?;
         tokio::spawn(async move {

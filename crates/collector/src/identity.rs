@@ -79,11 +79,7 @@ impl Identity {
             clock_us: micros(row.try_get("clock")?),
             max_connections: row.try_get::<_, i32>("max_connections")?.unsigned_abs(),
             role: row.try_get("role")?,
-            settings: settings
-                .iter()
-                .zip(values)
-                .filter_map(|(name, value)| Some((name.clone(), value?)))
-                .collect(),
+            settings: settings.iter().zip(values).filter_map(|(name, value)| Some((name.clone(), value?))).collect(),
         })
     }
 }

@@ -62,11 +62,16 @@ pub struct Guard<'a> {
 /// the instance's clock: what began after it was restarted, what began earlier is another one.
 #[must_use]
 pub fn continuity(previous: &Incarnation, previous_time_us: i64, now: &Incarnation) -> Continuity {
-    if previous == now {
-        return Continuity::Same;
-    }
     if previous.system_identifier != now.system_identifier {
         return Continuity::Replaced;
+    }
+    // The checkpointer's start is not known before PostgreSQL 10, nor without pg_read_all_stats.
+    let same_checkpointer = match (previous.checkpointer_start_us, now.checkpointer_start_us) {
+        (Some(before), Some(after)) => before == after,
+        _ => true,
+    };
+    if previous.postmaster_start_us == now.postmaster_start_us && same_checkpointer {
+        return Continuity::Same;
     }
     let began_us = now.checkpointer_start_us.unwrap_or(now.postmaster_start_us);
     if previous.postmaster_start_us == now.postmaster_start_us {

@@ -47,9 +47,7 @@ impl ReadError {
     pub fn is_broken(&self) -> bool {
         match self {
             Self::Silent => true,
-            Self::Postgres(error) => {
-                error.is_closed() || error.as_db_error().is_none_or(|db| db.severity() == "FATAL")
-            }
+            Self::Postgres(error) => error.is_closed() || error.as_db_error().is_none_or(|db| db.severity() == "FATAL"),
             Self::Shape { .. } => false,
         }
     }
@@ -94,9 +92,8 @@ pub async fn rows(
 ) -> Result<Frame, ReadError> {
     let limit = Duration::from_millis(u64::from(STATEMENT_TIMEOUT_MS)) + NETWORK_MARGIN;
     let reading = async {
-        let stream = client
-            .query_typed_raw(sql, parameters.iter().map(|(value, pg_type)| (*value, pg_type.clone())))
-            .await?;
+        let stream =
+            client.query_typed_raw(sql, parameters.iter().map(|(value, pg_type)| (*value, pg_type.clone()))).await?;
         pin_mut!(stream);
         let mut frame = Frame::new(definition);
         let mut places: Option<Vec<usize>> = None;
