@@ -83,3 +83,25 @@ impl Identity {
         })
     }
 }
+
+/// What the role of a connection may do.
+///
+/// # Errors
+/// When PostgreSQL raises an error.
+pub async fn grants(client: &Client) -> Result<crate::coverage::Grants, ReadError> {
+    let rows = client
+        .query_typed(
+            "select current_user::pg_catalog.text as role, r.rolname::pg_catalog.text as member_of
+             from pg_catalog.pg_roles r
+             where r.rolname like 'pg\\_%' and pg_catalog.pg_has_role(current_user, r.oid, 'usage')
+             union all select current_user::pg_catalog.text, null",
+            &[],
+        )
+        .await?;
+    let mut grants = crate::coverage::Grants::default();
+    for row in rows {
+        grants.role = row.try_get("role")?;
+        grants.member_of.extend(row.try_get::<_, Option<String>>("member_of")?);
+    }
+    Ok(grants)
+}
