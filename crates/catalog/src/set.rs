@@ -48,6 +48,8 @@ pub struct Limit {
     pub per: String,
     /// The counter by whose increment rows are kept, largest first.
     pub order: String,
+    /// The label that names a row to people: those of rows that were cut are kept with the sum.
+    pub id: String,
 }
 
 /// A set, parsed and checked.
@@ -241,6 +243,9 @@ impl Set {
             let is = |column: &str, kind: Kind| self.definition.column(column).is_some_and(|(_, c)| c.kind == kind);
             if !is(&limit.per, Kind::Label) {
                 return Err(format!("limit: {} is not a label of this set", limit.per));
+            }
+            if !is(&limit.id, Kind::Label) {
+                return Err(format!("limit: {} is not a label of this set", limit.id));
             }
             if !is(&limit.order, Kind::Counter) {
                 return Err(format!("limit: {} is not a counter of this set", limit.order));

@@ -8,7 +8,7 @@ fn pieces() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just("help = \"h\"\nscope = \"instance\"\ngroup = \"g\"\ninterval = 5\n".to_owned()),
         Just("extension = \"e\"\ngrant = \"grant x to {role}\"\nmember_of = \"x\"\n".to_owned()),
-        Just("[limit]\nsetting = \"S\"\nper = \"a\"\norder = \"b\"\n".to_owned()),
+        Just("[limit]\nsetting = \"S\"\nper = \"a\"\norder = \"b\"\nid = \"a\"\n".to_owned()),
         Just("[[columns]]\nname = \"a\"\ntype = \"oid\"\nkind = \"label\"\nhelp = \"h\"\n".to_owned()),
         Just("[[columns]]\nname = \"b\"\ntype = \"duration\"\nkind = \"counter\"\nunit = \"microseconds\"\nhelp = \"h\"\n".to_owned()),
         Just("since = \"12\"\n".to_owned()),

@@ -1,0 +1,62 @@
+# Few targets, each of which first sees to what it needs (scripts/setup). `make` alone lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# What setup had to install for this repository goes before what the machine has.
+export PATH := $(CURDIR)/.tools/node/bin:$(CURDIR)/.tools/nextest/bin:$(PATH)
+
+# In CI the lock files decide, and nothing is compiled for a next time that never comes.
+ifdef CI
+LOCKED := --locked
+PROFILE := --profile ci
+export CARGO_INCREMENTAL := 0
+endif
+
+STAGE := scripts/stage
+
+.PHONY: help build demo test generate check bench
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+build: ## the release binary with the pages embedded: target/release/pganalytics
+	@scripts/setup build
+	@cd web && npm run --silent build
+	@cargo build --release $(LOCKED) -p pganalytics
+	@echo "built target/release/pganalytics"
+
+demo: ## build it and start it with a database worth watching; ARGS="--fresh", ARGS="--monitor <dsn>"
+	@scripts/setup demo
+	@$(MAKE) build
+	@target/release/pganalytics demo $(ARGS)
+
+# nextest goes last: its summary is the last line. It runs the browser test too, which needs the pages.
+test: ## all tests: doctests, the pages' unit tests, then everything that nextest runs
+	@scripts/setup test
+	@$(STAGE) "pages" npm --prefix web run --silent build
+	@$(STAGE) "doctests" cargo test $(LOCKED) --workspace --doc --quiet
+	@$(STAGE) "page tests" npm --prefix web run --silent test
+	@$(STAGE) "building the tests" cargo nextest run $(LOCKED) $(PROFILE) --workspace --no-run
+	@cargo nextest run $(LOCKED) $(PROFILE) --workspace
+
+generate: ## write what is generated: openapi.json, the pages' client, docs/reference
+	@scripts/setup generate
+	@cargo run --quiet $(LOCKED) -p pganalytics -- generate
+	@npm --prefix web run --silent generate
+
+check: ## format, lints, documentation, generated files, the pages' lints and types, licences
+	@scripts/setup check
+	@$(STAGE) "format" cargo fmt --all --check
+	@$(STAGE) "lints" cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
+	@RUSTDOCFLAGS="-D warnings" $(STAGE) "documentation" cargo doc $(LOCKED) --workspace --no-deps --quiet
+	@$(STAGE) "generated files" scripts/generated-files
+	@$(STAGE) "page lints" npm --prefix web run --silent lint
+	@$(STAGE) "page types" npm --prefix web run --silent types
+	@if command -v cargo-deny >/dev/null; then \
+		$(STAGE) "dependencies" cargo deny --log-level error check bans licenses sources; \
+	else echo "==> dependencies: skipped, cargo-deny is not installed"; fi
+
+bench: ## what collecting costs, beside a bare client
+	@scripts/setup bench
+	@cargo bench --quiet $(LOCKED) --workspace --bench '*'

@@ -1,0 +1,65 @@
+//! Standbys of a private cluster: streaming over the primary's socket, with a slot of their own.
+
+use std::fs::File;
+
+use crate::binaries::Binaries;
+use crate::cluster::Cluster;
+use crate::command;
+use crate::error::{Error, io};
+use crate::options::ClusterOptions;
+
+/// How a standby is to be.
+#[derive(Debug, Clone)]
+pub struct StandbyOptions {
+    /// Its directory, settings and so on; the binaries are the primary's.
+    pub cluster: ClusterOptions,
+    /// Its physical replication slot, and its `application_name`: lower-case letters, digits and underscores.
+    pub slot: String,
+}
+
+impl Cluster {
+    /// Makes a standby with `pg_basebackup`, and its slot on the primary; the primary must be running.
+    ///
+    /// # Errors
+    /// [`Error::NoProgram`] where the binaries lack `pg_basebackup` (see [`Cluster::follow`]); it fails.
+    pub fn standby_of(primary: &Self, options: StandbyOptions) -> Result<Self, Error> {
+        let binaries: Binaries = primary.binaries().clone();
+        let connection = primary.replication_dsn(&options.slot);
+        let mut standby = Self::build(options.cluster, binaries, |account, binaries, options_of_cluster, fresh| {
+            let directory = fresh.to_string_lossy();
+            let mut arguments = vec!["--create-slot", "--wal-method=stream", "--checkpoint=fast", "--no-password"];
+            arguments.extend(["--slot", &options.slot, "--dbname", &connection, "--pgdata", &directory]);
+            if options_of_cluster.throw_away {
+                arguments.push("--no-sync");
+            }
+            command::run(account, &binaries.program("pg_basebackup"), fresh, arguments)
+        })?;
+        standby.follow(primary, &options.slot)?;
+        Ok(standby)
+    }
+
+    /// Makes a stopped copy of a primary its standby from the next start on; the slot must exist there.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn follow(&mut self, primary: &Self, slot: &str) -> Result<(), Error> {
+        let signal = self.data_dir().join("standby.signal");
+        File::create(&signal).map_err(io("create", &signal))?;
+        self.account().give(&signal)?;
+        let connection = primary.replication_dsn(slot);
+        let settings = &mut self.options_mut().settings;
+        settings.push(("primary_conninfo".to_owned(), connection));
+        settings.push(("primary_slot_name".to_owned(), slot.to_owned()));
+        Ok(())
+    }
+
+    /// How a standby of this name reaches the cluster.
+    fn replication_dsn(&self, name: &str) -> String {
+        format!(
+            "host={} port={} user={} application_name={name}",
+            self.socket_dir().display(),
+            self.port(),
+            self.superuser()
+        )
+    }
+}

@@ -1,0 +1,362 @@
+//! Columns to bytes and back. The encoder takes the smallest of the encodings that fit a column;
+//! the decoder trusts nothing: every length is checked before memory is taken.
+//!
+//! | encoding | for | data, rows that are NULL left out |
+//! |---|---|---|
+//! | 1 sparse | integers | bitmap of non-zeros, then their zigzag varints |
+//! | 2 delta | integers | zigzag varints of the difference to the row before |
+//! | 3 fixed | integers | 8 bytes little-endian each |
+//! | 4 float | floats | bitmap of non-zeros, then 8 bytes each |
+//! | 5 short float | floats | bitmap of non-zeros, then 4 bytes each, where that loses nothing |
+//! | 6 bits | booleans | bitmap |
+//! | 7 dictionary | texts | varint indexes into the dictionary |
+//! | 8 texts | texts | varint length and UTF-8 bytes each |
+
+use std::collections::HashMap;
+
+use catalog::{Definition, Type};
+
+use crate::batch::{EncodedColumn, Reading};
+use crate::frame::{Bitmap, Frame, FrameColumn, Values};
+
+/// The most rows that one reading may have.
+pub const MAX_ROWS: usize = 1_000_000;
+
+/// The most values that one reading may unfold to, over all its columns (8 bytes each at least).
+const MAX_CELLS: usize = 16_000_000;
+
+/// The bytes of text that one reading may unfold to.
+const MAX_TEXT_BYTES: usize = 64 << 20;
+
+const SPARSE: u32 = 1;
+const DELTA: u32 = 2;
+const FIXED: u32 = 3;
+const FLOAT: u32 = 4;
+const SHORT_FLOAT: u32 = 5;
+const BITS: u32 = 6;
+const DICTIONARY: u32 = 7;
+const TEXTS: u32 = 8;
+
+/// What is wrong with a reading's columns.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum DecodeError {
+    /// More rows or values than allowed.
+    #[error("reading of {set} is too large: {rows} rows")]
+    TooLarge {
+        /// The set.
+        set: String,
+        /// Its rows.
+        rows: u32,
+    },
+    /// A column that the definition does not have, or one that stands twice.
+    #[error("reading of {set} has a column {place} that is unknown or stands twice")]
+    Place {
+        /// The set.
+        set: String,
+        /// The column's position.
+        place: u32,
+    },
+    /// A column's bytes do not say what they should.
+    #[error("column {column} of {set}: {reason}")]
+    Column {
+        /// The set.
+        set: String,
+        /// The column.
+        column: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+}
+
+impl Reading {
+    /// Puts a frame's rows into the reading. Columns that are all NULL are left out.
+    pub fn encode_rows(&mut self, frame: &Frame) {
+        self.rows = u32::try_from(frame.rows).unwrap_or(u32::MAX);
+        self.columns = frame
+            .columns
+            .iter()
+            .enumerate()
+            .filter_map(|(place, column)| encode_column(u32::try_from(place).ok()?, column.as_ref()?))
+            .collect();
+    }
+
+    /// The reading's rows, under the definition that it names.
+    ///
+    /// # Errors
+    /// When the columns do not fit the definition or their bytes are wrong.
+    pub fn decode_rows(&self, definition: &Definition) -> Result<Frame, DecodeError> {
+        let rows = self.rows as usize;
+        if rows > MAX_ROWS || rows.saturating_mul(self.columns.len()) > MAX_CELLS {
+            return Err(DecodeError::TooLarge { set: self.set.clone(), rows: self.rows });
+        }
+        let mut columns: Vec<Option<FrameColumn>> = vec![None; definition.columns.len()];
+        let mut text_left = MAX_TEXT_BYTES;
+        for encoded in &self.columns {
+            let place = encoded.place as usize;
+            let free = columns.get(place).is_some_and(Option::is_none);
+            let Some(column) = definition.columns.get(place).filter(|_| free) else {
+                return Err(DecodeError::Place { set: self.set.clone(), place: encoded.place });
+            };
+            let decoded = decode_column(encoded, column.column_type, rows, &mut text_left)
+                .map_err(|reason| DecodeError::Column { set: self.set.clone(), column: column.name.clone(), reason })?;
+            columns[place] = Some(decoded);
+        }
+        Ok(Frame { rows, columns })
+    }
+}
+
+fn encode_column(place: u32, column: &FrameColumn) -> Option<EncodedColumn> {
+    if column.is_empty() || column.all_null() {
+        return None;
+    }
+    let present = |row: &usize| !column.is_null(*row);
+    let rows = 0..column.len();
+    let (encoding, data, dictionary) = match &column.values {
+        Values::Int(values) => {
+            let values: Vec<i64> = rows.filter(present).map(|row| values[row]).collect();
+            let (encoding, data) = encode_ints(&values);
+            (encoding, data, Vec::new())
+        }
+        Values::Float(values) => {
+            let values: Vec<f64> = rows.filter(present).map(|row| values[row]).collect();
+            let (encoding, data) = encode_floats(&values);
+            (encoding, data, Vec::new())
+        }
+        Values::Bool(values) => {
+            let mut bits = Bitmap::default();
+            rows.filter(present).for_each(|row| bits.push(values[row]));
+            (BITS, bits.to_bytes(), Vec::new())
+        }
+        Values::Text(values) => encode_texts(&rows.filter(present).map(|row| &*values[row]).collect::<Vec<_>>()),
+    };
+    let nulls = if column.nulls.any() { column.nulls.to_bytes() } else { Vec::new() };
+    Some(EncodedColumn { place, encoding, nulls, data, dictionary })
+}
+
+fn encode_ints(values: &[i64]) -> (u32, Vec<u8>) {
+    let sparse: usize = values.iter().filter(|v| **v != 0).map(|v| varint_len(zigzag(*v))).sum::<usize>();
+    let sparse = sparse + values.len().div_ceil(8);
+    let deltas =
+        || values.iter().scan(0_i64, |before, value| Some(value.wrapping_sub(std::mem::replace(before, *value))));
+    let delta: usize = deltas().map(|d| varint_len(zigzag(d))).sum();
+    let fixed = values.len() * 8;
+    if sparse <= delta && sparse <= fixed {
+        let mut data = Vec::with_capacity(sparse);
+        let mut bits = Bitmap::default();
+        values.iter().for_each(|v| bits.push(*v != 0));
+        data.extend(bits.to_bytes());
+        values.iter().filter(|v| **v != 0).for_each(|v| put_varint(&mut data, zigzag(*v)));
+        (SPARSE, data)
+    } else if delta <= fixed {
+        let mut data = Vec::with_capacity(delta);
+        deltas().for_each(|d| put_varint(&mut data, zigzag(d)));
+        (DELTA, data)
+    } else {
+        (FIXED, values.iter().flat_map(|v| v.to_le_bytes()).collect())
+    }
+}
+
+fn encode_floats(values: &[f64]) -> (u32, Vec<u8>) {
+    let mut bits = Bitmap::default();
+    values.iter().for_each(|v| bits.push(v.to_bits() != 0));
+    let mut data = bits.to_bytes();
+    let filled = values.iter().filter(|v| v.to_bits() != 0);
+    #[expect(clippy::cast_possible_truncation, reason = "taken only where nothing is lost")]
+    let short = |v: &f64| *v as f32;
+    if filled.clone().all(|v| f64::from(short(v)).to_bits() == v.to_bits()) {
+        filled.for_each(|v| data.extend(short(v).to_le_bytes()));
+        (SHORT_FLOAT, data)
+    } else {
+        filled.for_each(|v| data.extend(v.to_le_bytes()));
+        (FLOAT, data)
+    }
+}
+
+fn encode_texts(values: &[&str]) -> (u32, Vec<u8>, Vec<String>) {
+    let mut places: HashMap<&str, u64> = HashMap::new();
+    let mut dictionary = Vec::new();
+    let mut indexes = Vec::with_capacity(values.len());
+    for value in values {
+        let next = places.len() as u64;
+        let place = *places.entry(value).or_insert_with(|| {
+            dictionary.push((*value).to_owned());
+            next
+        });
+        indexes.push(place);
+    }
+    let mut data = Vec::new();
+    if dictionary.len() * 2 <= values.len() {
+        indexes.iter().for_each(|place| put_varint(&mut data, *place));
+        (DICTIONARY, data, dictionary)
+    } else {
+        for value in values {
+            put_varint(&mut data, value.len() as u64);
+            data.extend(value.as_bytes());
+        }
+        (TEXTS, data, Vec::new())
+    }
+}
+
+fn decode_column(
+    encoded: &EncodedColumn,
+    column_type: Type,
+    rows: usize,
+    text_left: &mut usize,
+) -> Result<FrameColumn, &'static str> {
+    let nulls = if encoded.nulls.is_empty() {
+        None
+    } else {
+        Some(Bitmap::from_bytes(&encoded.nulls, rows).ok_or("its NULL bitmap has the wrong length")?)
+    };
+    let is_null = |row: usize| nulls.as_ref().is_some_and(|bits| bits.get(row));
+    let present = (0..rows).filter(|row| !is_null(*row)).count();
+    let mut column = FrameColumn::new(column_type);
+    let mut input = Input { bytes: &encoded.data };
+    let mut ints: std::vec::IntoIter<i64> = Vec::new().into_iter();
+    let mut floats = Vec::new().into_iter();
+    let mut bits = Bitmap::default();
+    match (&column.values, encoded.encoding) {
+        (Values::Int(_), SPARSE | DELTA | FIXED) => {
+            ints = decode_ints(&mut input, encoded.encoding, column_type, present)?.into_iter();
+        }
+        (Values::Float(_), FLOAT | SHORT_FLOAT) => {
+            floats = decode_floats(&mut input, encoded.encoding == SHORT_FLOAT, present)?.into_iter();
+        }
+        (Values::Bool(_), BITS) => bits = input.bitmap(present)?,
+        (Values::Text(_), DICTIONARY | TEXTS) => {}
+        _ => return Err("its encoding does not fit its type"),
+    }
+    let mut nth = 0;
+    for row in 0..rows {
+        if is_null(row) {
+            column.push_null();
+            continue;
+        }
+        match &column.values {
+            Values::Int(_) => column.push_int(ints.next().ok_or("too few values")?),
+            Values::Float(_) => column.push_float(floats.next().ok_or("too few values")?),
+            Values::Bool(_) => column.push_bool(bits.get(nth)),
+            Values::Text(_) => {
+                let text = if encoded.encoding == DICTIONARY {
+                    let place = usize::try_from(input.varint()?).map_err(|_| "an index is out of range")?;
+                    encoded.dictionary.get(place).map(String::as_str).ok_or("an index is out of range")?
+                } else {
+                    input.text()?
+                };
+                *text_left = text_left.checked_sub(text.len()).ok_or("too much text")?;
+                column.push_text(text);
+            }
+        }
+        nth += 1;
+    }
+    if input.bytes.is_empty() { Ok(column) } else { Err("bytes are left over") }
+}
+
+fn decode_ints(
+    input: &mut Input<'_>,
+    encoding: u32,
+    column_type: Type,
+    present: usize,
+) -> Result<Vec<i64>, &'static str> {
+    let mut values = Vec::with_capacity(present);
+    if encoding == SPARSE {
+        let bits = input.bitmap(present)?;
+        for nth in 0..present {
+            values.push(if bits.get(nth) { unzigzag(input.varint()?) } else { 0 });
+        }
+    } else if encoding == DELTA {
+        let mut before = 0_i64;
+        for _ in 0..present {
+            before = before.wrapping_add(unzigzag(input.varint()?));
+            values.push(before);
+        }
+    } else {
+        for _ in 0..present {
+            values.push(i64::from_le_bytes(input.array()?));
+        }
+    }
+    if column_type == Type::Int4 && values.iter().any(|value| i32::try_from(*value).is_err()) {
+        return Err("a value does not fit 32 bits");
+    }
+    Ok(values)
+}
+
+fn decode_floats(input: &mut Input<'_>, short: bool, present: usize) -> Result<Vec<f64>, &'static str> {
+    let bits = input.bitmap(present)?;
+    let mut values = Vec::with_capacity(present);
+    for nth in 0..present {
+        let value = match (bits.get(nth), short) {
+            (false, _) => 0.0,
+            (true, true) => f64::from(f32::from_le_bytes(input.array()?)),
+            (true, false) => f64::from_le_bytes(input.array()?),
+        };
+        if !value.is_finite() {
+            return Err("a value is not finite");
+        }
+        values.push(value);
+    }
+    Ok(values)
+}
+
+struct Input<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Input<'a> {
+    fn take(&mut self, len: usize) -> Result<&'a [u8], &'static str> {
+        let (head, rest) = self.bytes.split_at_checked(len).ok_or("its bytes end early")?;
+        self.bytes = rest;
+        Ok(head)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], &'static str> {
+        let mut array = [0; N];
+        array.copy_from_slice(self.take(N)?);
+        Ok(array)
+    }
+
+    fn bitmap(&mut self, len: usize) -> Result<Bitmap, &'static str> {
+        Bitmap::from_bytes(self.take(len.div_ceil(8))?, len).ok_or("its bitmap is wrong")
+    }
+
+    fn text(&mut self) -> Result<&'a str, &'static str> {
+        let len = usize::try_from(self.varint()?).map_err(|_| "its bytes end early")?;
+        std::str::from_utf8(self.take(len)?).map_err(|_| "a text is not UTF-8")
+    }
+
+    fn varint(&mut self) -> Result<u64, &'static str> {
+        let mut value = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let [byte] = self.array()?;
+            let part = u64::from(byte & 0x7f);
+            if shift == 63 && part > 1 {
+                break;
+            }
+            value |= part << shift;
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err("a varint is too long")
+    }
+}
+
+const fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)).cast_unsigned()
+}
+
+const fn unzigzag(value: u64) -> i64 {
+    (value >> 1).cast_signed() ^ -((value & 1).cast_signed())
+}
+
+const fn varint_len(value: u64) -> usize {
+    (63 - (value | 1).leading_zeros() as usize) / 7 + 1
+}
+
+fn put_varint(data: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        data.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    data.push(value as u8);
+}

@@ -1,0 +1,301 @@
+//! Rows held in columns: the form in which readings, increments and batches live in memory.
+
+use catalog::{Definition, Type};
+
+/// One bit per row.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bitmap {
+    words: Vec<u64>,
+    len: usize,
+}
+
+impl Bitmap {
+    /// Appends a bit.
+    pub fn push(&mut self, bit: bool) {
+        if self.len.is_multiple_of(64) {
+            self.words.push(0);
+        }
+        if bit && let Some(word) = self.words.last_mut() {
+            *word |= 1 << (self.len % 64);
+        }
+        self.len += 1;
+    }
+
+    /// The bit of a row; false past the end.
+    #[must_use]
+    pub fn get(&self, row: usize) -> bool {
+        row < self.len && self.words[row / 64] >> (row % 64) & 1 == 1
+    }
+
+    /// Sets the bit of a row that exists.
+    pub fn set(&mut self, row: usize, bit: bool) {
+        if row < self.len {
+            let mask = 1 << (row % 64);
+            if bit {
+                self.words[row / 64] |= mask;
+            } else {
+                self.words[row / 64] &= !mask;
+            }
+        }
+    }
+
+    /// Whether any bit is set.
+    #[must_use]
+    pub fn any(&self) -> bool {
+        self.words.iter().any(|word| *word != 0)
+    }
+
+    /// How many rows it covers.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it covers no row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Eight rows a byte, lowest bit first.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes: Vec<u8> = self.words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        bytes.truncate(self.len.div_ceil(8));
+        bytes
+    }
+
+    /// Reads what [`Bitmap::to_bytes`] wrote; `None` when the length does not fit.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8], len: usize) -> Option<Self> {
+        if bytes.len() != len.div_ceil(8) {
+            return None;
+        }
+        let mut words = vec![0_u64; len.div_ceil(64)];
+        for (place, byte) in bytes.iter().enumerate() {
+            words[place / 8] |= u64::from(*byte) << (place % 8 * 8);
+        }
+        if !len.is_multiple_of(64)
+            && let Some(last) = words.last()
+            && last >> (len % 64) != 0
+        {
+            return None;
+        }
+        Some(Self { words, len })
+    }
+}
+
+/// The values of one column; a NULL row holds a zero here.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Values {
+    /// Booleans.
+    Bool(Vec<bool>),
+    /// Integers, moments (microseconds since 1970), oids, WAL positions, durations (microseconds).
+    Int(Vec<i64>),
+    /// Floating point.
+    Float(Vec<f64>),
+    /// Texts.
+    Text(Vec<Box<str>>),
+}
+
+/// One column: values and which of them are NULL.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FrameColumn {
+    /// The rows that are NULL.
+    pub nulls: Bitmap,
+    /// The values.
+    pub values: Values,
+}
+
+impl FrameColumn {
+    /// An empty column of a type.
+    #[must_use]
+    pub fn new(column_type: Type) -> Self {
+        let values = match column_type {
+            Type::Bool => Values::Bool(Vec::new()),
+            Type::Float8 => Values::Float(Vec::new()),
+            Type::Text => Values::Text(Vec::new()),
+            Type::Int4 | Type::Int8 | Type::Timestamptz | Type::Oid | Type::Lsn | Type::Duration => {
+                Values::Int(Vec::new())
+            }
+        };
+        Self { nulls: Bitmap::default(), values }
+    }
+
+    /// How many rows it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.nulls.len()
+    }
+
+    /// Whether it has no row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.nulls.is_empty()
+    }
+
+    /// Whether a row is NULL.
+    #[must_use]
+    pub fn is_null(&self, row: usize) -> bool {
+        self.nulls.get(row)
+    }
+
+    /// Whether every row is NULL.
+    #[must_use]
+    pub fn all_null(&self) -> bool {
+        (0..self.len()).all(|row| self.nulls.get(row))
+    }
+
+    /// Appends NULL.
+    pub fn push_null(&mut self) {
+        match &mut self.values {
+            Values::Bool(values) => values.push(false),
+            Values::Int(values) => values.push(0),
+            Values::Float(values) => values.push(0.0),
+            Values::Text(values) => values.push("".into()),
+        }
+        self.nulls.push(true);
+    }
+
+    /// Appends an integer. In a column of another kind it is NULL.
+    pub fn push_int(&mut self, value: i64) {
+        if let Values::Int(values) = &mut self.values {
+            values.push(value);
+            self.nulls.push(false);
+        } else {
+            self.push_null();
+        }
+    }
+
+    /// Appends a floating-point number; what is not finite is NULL, as in any other column.
+    pub fn push_float(&mut self, value: f64) {
+        match &mut self.values {
+            Values::Float(values) if value.is_finite() => {
+                values.push(value);
+                self.nulls.push(false);
+            }
+            _ => self.push_null(),
+        }
+    }
+
+    /// Appends a boolean. In a column of another kind it is NULL.
+    pub fn push_bool(&mut self, value: bool) {
+        if let Values::Bool(values) = &mut self.values {
+            values.push(value);
+            self.nulls.push(false);
+        } else {
+            self.push_null();
+        }
+    }
+
+    /// Appends a text. In a column of another kind it is NULL.
+    pub fn push_text(&mut self, value: &str) {
+        if let Values::Text(values) = &mut self.values {
+            values.push(value.into());
+            self.nulls.push(false);
+        } else {
+            self.push_null();
+        }
+    }
+
+    /// Appends a row of another column of the same type.
+    pub fn push_from(&mut self, other: &Self, row: usize) {
+        if other.is_null(row) {
+            return self.push_null();
+        }
+        match &other.values {
+            Values::Bool(values) => self.push_bool(values[row]),
+            Values::Int(values) => self.push_int(values[row]),
+            Values::Float(values) => self.push_float(values[row]),
+            Values::Text(values) => self.push_text(&values[row]),
+        }
+    }
+
+    /// The integer of a row.
+    #[must_use]
+    pub fn int(&self, row: usize) -> Option<i64> {
+        match &self.values {
+            Values::Int(values) if !self.is_null(row) => values.get(row).copied(),
+            _ => None,
+        }
+    }
+
+    /// The floating-point number of a row.
+    #[must_use]
+    pub fn float(&self, row: usize) -> Option<f64> {
+        match &self.values {
+            Values::Float(values) if !self.is_null(row) => values.get(row).copied(),
+            _ => None,
+        }
+    }
+
+    /// The boolean of a row.
+    #[must_use]
+    pub fn bool(&self, row: usize) -> Option<bool> {
+        match &self.values {
+            Values::Bool(values) if !self.is_null(row) => values.get(row).copied(),
+            _ => None,
+        }
+    }
+
+    /// The text of a row.
+    #[must_use]
+    pub fn text(&self, row: usize) -> Option<&str> {
+        match &self.values {
+            Values::Text(values) if !self.is_null(row) => values.get(row).map(AsRef::as_ref),
+            _ => None,
+        }
+    }
+
+    /// Whether two rows of two columns of one type are the same, NULL being equal to NULL.
+    #[must_use]
+    pub fn same(&self, row: usize, other: &Self, other_row: usize) -> bool {
+        if self.is_null(row) || other.is_null(other_row) {
+            return self.is_null(row) == other.is_null(other_row);
+        }
+        match (&self.values, &other.values) {
+            (Values::Bool(a), Values::Bool(b)) => a[row] == b[other_row],
+            (Values::Int(a), Values::Int(b)) => a[row] == b[other_row],
+            (Values::Float(a), Values::Float(b)) => a[row].to_bits() == b[other_row].to_bits(),
+            (Values::Text(a), Values::Text(b)) => a[row] == b[other_row],
+            _ => false,
+        }
+    }
+}
+
+/// Rows of one set, in columns, in the order of the set's definition.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frame {
+    /// How many rows.
+    pub rows: usize,
+    /// One entry per column of the definition; `None` is a column that was not read: all NULL.
+    pub columns: Vec<Option<FrameColumn>>,
+}
+
+impl Frame {
+    /// An empty frame with all columns of a definition.
+    #[must_use]
+    pub fn new(definition: &Definition) -> Self {
+        let columns = definition.columns.iter().map(|column| Some(FrameColumn::new(column.column_type))).collect();
+        Self { rows: 0, columns }
+    }
+
+    /// A column that was read.
+    #[must_use]
+    pub fn column(&self, place: usize) -> Option<&FrameColumn> {
+        self.columns.get(place).and_then(Option::as_ref)
+    }
+
+    /// Appends a row of another frame of the same definition.
+    pub fn push_row(&mut self, other: &Self, row: usize) {
+        for (mine, theirs) in self.columns.iter_mut().zip(&other.columns) {
+            if let Some(column) = mine {
+                match theirs {
+                    Some(source) => column.push_from(source, row),
+                    None => column.push_null(),
+                }
+            }
+        }
+        self.rows += 1;
+    }
+}
