@@ -11,8 +11,10 @@ pub mod accounts;
 pub mod collectors;
 pub mod health;
 pub mod http;
+pub mod ingest;
 pub mod migrations;
 pub mod settings;
+pub mod store;
 
 mod app;
 mod clock;
