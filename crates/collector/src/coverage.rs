@@ -7,6 +7,20 @@ use wire::{SetState, State, StateCode};
 
 use crate::identity::Identity;
 
+/// The version 1.x of `pg_stat_statements` that comes with PostgreSQL, by `server_version_num`.
+const BUNDLED: [(u32, u32); 10] = [
+    (90_400, 2),
+    (90_500, 3),
+    (90_600, 4),
+    (100_000, 6),
+    (120_000, 7),
+    (130_000, 8),
+    (140_000, 9),
+    (150_000, 10),
+    (170_000, 11),
+    (180_000, 12),
+];
+
 /// What the collector's role may do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grants {
@@ -115,7 +129,7 @@ fn statement(set: &Set, known: Known<'_>, enabled: bool) -> Result<(String, Vers
             Ok((sql, version))
         }
         Availability::Needs(lowest) => {
-            let fix = set.extension.as_ref().map(|name| format!("alter extension {name} update;")).unwrap_or_default();
+            let fix = update(set, lowest, known);
             Err(missing(StateCode::Version, format!("Needs {product} {lowest}; here is {version}."), fix))
         }
     }
@@ -154,7 +168,7 @@ fn column_state(set: &Set, column: &catalog::Column, version: Version, known: Kn
     let missing = |code, message: String, fix: String| state(set, &column.name, State::Missing, code, message, fix);
     if let Some(since) = column.since.filter(|since| *since > version) {
         let product = set.extension.as_deref().unwrap_or("PostgreSQL");
-        let fix = set.extension.as_ref().map(|name| format!("alter extension {name} update;")).unwrap_or_default();
+        let fix = update(set, since, known);
         return Some((missing(StateCode::Version, format!("Needs {product} {since}; here is {version}."), fix), true));
     }
     let standby = known.identity.standby;
@@ -173,6 +187,17 @@ fn column_state(set: &Set, column: &catalog::Column, version: Version, known: Kn
         return Some((missing(StateCode::Privilege, message, grant(set, known)), false));
     }
     None
+}
+
+/// What brings an extension to a version, where the server has that version.
+fn update(set: &Set, needed: Version, known: Known<'_>) -> String {
+    let newest = BUNDLED.iter().rev().find(|(server, _)| known.identity.version_num >= *server).map(|(_, minor)| *minor);
+    match (&set.extension, newest) {
+        (Some(name), Some(minor)) if needed.major == 1 && needed.minor <= minor => {
+            format!("alter extension {name} update;")
+        }
+        _ => String::new(),
+    }
 }
 
 fn switch_on(setting: &str) -> String {

@@ -7,6 +7,7 @@ pub mod connect;
 mod cost;
 pub mod coverage;
 mod discovery;
+pub mod examine;
 pub mod identity;
 pub mod increments;
 pub mod limits;
