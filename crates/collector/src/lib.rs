@@ -1,1 +1,3 @@
 //! Reads PostgreSQL, forms increments, spools and pushes them.
+
+pub mod redact;
