@@ -191,7 +191,8 @@ fn column_state(set: &Set, column: &catalog::Column, version: Version, known: Kn
 
 /// What brings an extension to a version, where the server has that version.
 fn update(set: &Set, needed: Version, known: Known<'_>) -> String {
-    let newest = BUNDLED.iter().rev().find(|(server, _)| known.identity.version_num >= *server).map(|(_, minor)| *minor);
+    let newest =
+        BUNDLED.iter().rev().find(|(server, _)| known.identity.version_num >= *server).map(|(_, minor)| *minor);
     match (&set.extension, newest) {
         (Some(name), Some(minor)) if needed.major == 1 && needed.minor <= minor => {
             format!("alter extension {name} update;")
