@@ -85,7 +85,11 @@ fn plan_set<'a>(set: &'a Set, known: Known<'_>, enabled: bool) -> Plan<'a> {
 fn statement(set: &Set, known: Known<'_>, enabled: bool) -> Result<(String, Version), SetState> {
     let missing = |code, message: String, fix: String| state(set, "", State::Missing, code, message, fix);
     if !enabled {
-        return Err(missing(StateCode::Disabled, "Switched off in the collector's configuration.".into(), String::new()));
+        return Err(missing(
+            StateCode::Disabled,
+            "Switched off in the collector's configuration.".into(),
+            String::new(),
+        ));
     }
     let standby = known.identity.standby;
     if set.role == Role::Primary && standby || set.role == Role::Standby && !standby {
@@ -123,10 +127,16 @@ fn extension_missing(name: &str, identity: &Identity) -> (String, String) {
         let message = format!("The extension {name} is in none of the databases that the collector may connect to.");
         (message, format!("create extension {name};"))
     } else {
-        let message = format!("{name} is not loaded: it must be in shared_preload_libraries, and PostgreSQL restarted.");
+        let message =
+            format!("{name} is not loaded: it must be in shared_preload_libraries, and PostgreSQL restarted.");
         let list = identity.settings.get("shared_preload_libraries").map(String::as_str).unwrap_or_default();
         let list = if list.is_empty() { name.to_owned() } else { format!("{list},{name}") };
-        (message, format!("alter system set shared_preload_libraries = '{list}'; -- then restart, and: create extension {name};"))
+        (
+            message,
+            format!(
+                "alter system set shared_preload_libraries = '{list}'; -- then restart, and: create extension {name};"
+            ),
+        )
     }
 }
 
@@ -191,5 +201,12 @@ fn grant(set: &Set, known: Known<'_>) -> String {
 /// A state as it travels.
 #[must_use]
 pub fn state(set: &Set, column: &str, how: State, code: StateCode, message: String, fix: String) -> SetState {
-    SetState { set: set.name().to_owned(), column: column.to_owned(), state: how as i32, code: code as i32, message, fix }
+    SetState {
+        set: set.name().to_owned(),
+        column: column.to_owned(),
+        state: how as i32,
+        code: code as i32,
+        message,
+        fix,
+    }
 }

@@ -70,6 +70,12 @@ impl<'a> FromSql<'a> for Raw<'a> {
     }
 }
 
+/// How long to wait for an answer: a little longer than the server lets a statement run.
+#[must_use]
+pub fn limit() -> Duration {
+    Duration::from_millis(u64::from(STATEMENT_TIMEOUT_MS)) + NETWORK_MARGIN
+}
+
 /// Reads all rows of a statement. Columns that it does not have are left out of the frame.
 ///
 /// # Errors
@@ -90,7 +96,6 @@ pub async fn rows(
     parameters: &[(&(dyn ToSql + Sync), PgType)],
     mut keep_going: impl FnMut(&Frame, usize) -> bool,
 ) -> Result<Frame, ReadError> {
-    let limit = Duration::from_millis(u64::from(STATEMENT_TIMEOUT_MS)) + NETWORK_MARGIN;
     let reading = async {
         let stream =
             client.query_typed_raw(sql, parameters.iter().map(|(value, pg_type)| (*value, pg_type.clone()))).await?;
@@ -125,7 +130,7 @@ pub async fn rows(
         }
         Ok(frame)
     };
-    tokio::time::timeout(limit, reading).await.unwrap_or(Err(ReadError::Silent))
+    tokio::time::timeout(limit(), reading).await.unwrap_or(Err(ReadError::Silent))
 }
 
 /// Which column of the definition each column of a row is.

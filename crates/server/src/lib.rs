@@ -1,1 +1,26 @@
 //! Takes batches in, keeps them in PostgreSQL, and answers over HTTP.
+//!
+//! Every feature is a folder of `model.rs` (what travels), `store.rs` (its SQL) and `http.rs` (its handlers);
+//! [`http::endpoints`] is the one table of what can be called, and by whom.
+//!
+//! ```text
+//! request ─► http::router (request id, headers, limits, who) ─► <feature>::http ─► <feature>::store ─► PostgreSQL
+//! ```
+
+pub mod accounts;
+pub mod collectors;
+pub mod health;
+pub mod http;
+pub mod ingest;
+pub mod migrations;
+pub mod settings;
+pub mod store;
+
+mod app;
+mod clock;
+mod serve;
+
+pub use app::{App, BuildInfo};
+pub use clock::{Clock, SystemClock};
+pub use serve::serve;
+pub use settings::Settings;

@@ -1,0 +1,170 @@
+//! Signing in and out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, Request, State};
+use axum::http::header::{COOKIE, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::keys::{first_refresh_token, refresh_hash};
+use super::model::{ChangePassword, Login, RefreshToken, Session, User};
+use super::store::{self, NewSession, TokenTrade, Trade};
+use super::{passwords, users};
+use crate::app::App;
+use crate::http::{ApiError, Caller, JsonBody, SignedIn, parse_json};
+
+/// Carries the refresh token to browsers, out of reach of their scripts.
+const COOKIE_NAME: &str = "pganalytics_refresh";
+/// Only these routes ever see the cookie.
+const COOKIE_PATH: &str = "/api/v1/auth";
+/// Largest body of a refresh or logout, in bytes.
+const HOLDER_BODY_BYTES: usize = 8 * 1024;
+
+/// The same for a wrong name and a wrong password.
+const WRONG: &str = "The user name or the password is wrong.";
+const NO_SESSION: &str = "The session has ended. Sign in again.";
+
+/// The refresh token that a holder shows: in the body, else in the cookie.
+pub(crate) struct Held(Option<String>);
+
+impl<S: Send + Sync> FromRequest<S> for Held {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let cookie = cookie(request.headers());
+        let body = to_bytes(request.into_body(), HOLDER_BODY_BYTES)
+            .await
+            .map_err(|_| ApiError::too_large("The body is larger than a refresh token."))?;
+        let named = if body.is_empty() { None } else { parse_json::<RefreshToken>(&body)?.refresh_token };
+        Ok(Self(named.or(cookie)))
+    }
+}
+
+fn cookie(headers: &HeaderMap) -> Option<String> {
+    let values = headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = values.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, value)| *name == COOKIE_NAME && !value.is_empty()).map(|(_, value)| value.to_owned())
+}
+
+/// Over HTTP on loopback the cookie cannot be `Secure`; the listener's TLS, when it is built, adds it.
+fn with_cookie(response: impl IntoResponse, token: &str, life: Duration) -> Result<Response, ApiError> {
+    let text =
+        format!("{COOKIE_NAME}={token}; Path={COOKIE_PATH}; Max-Age={}; HttpOnly; SameSite=Strict", life.as_secs());
+    let value = HeaderValue::from_str(&text).map_err(ApiError::internal)?;
+    let mut response = response.into_response();
+    response.headers_mut().append(SET_COOKIE, value);
+    Ok(response)
+}
+
+fn without_cookie(response: impl IntoResponse) -> Result<Response, ApiError> {
+    with_cookie(response, "", Duration::ZERO)
+}
+
+pub(crate) async fn login(State(app): State<Arc<App>>, JsonBody(login): JsonBody<Login>) -> Result<Response, ApiError> {
+    let known = store::by_name(&app.pool.get().await?, login.username.trim()).await?;
+    let hash = known.as_ref().map(|(_, hash)| hash.clone());
+    // No connection is held meanwhile: many waiting for a hash must not empty the pool.
+    let right = app.passwords.verify(login.password, hash).await.map_err(ApiError::internal)?;
+    let Some((mut user, _)) = known.filter(|_| right) else {
+        return Err(ApiError::unauthorized(WRONG));
+    };
+    let refresh_token = first_refresh_token().map_err(ApiError::internal)?;
+    let now = app.clock.now();
+    let id = Uuid::now_v7();
+    let expires_at = later(now, app.settings.jwt_refresh_expiration)?;
+    let token_hash = refresh_hash(&refresh_token);
+    let session = NewSession { id, user: user.id, token_hash: &token_hash, now, expires_at };
+    store::begin_session(&mut app.pool.get().await?, &session).await?;
+    user.last_login_at = Some(now);
+    answer(&app, user, id, refresh_token, now)
+}
+
+pub(crate) async fn refresh(State(app): State<Arc<App>>, Held(token): Held) -> Result<Response, ApiError> {
+    let token =
+        token.ok_or_else(|| ApiError::unauthorized("This needs a refresh token, in the body or the cookie."))?;
+    let successor = app.keys.successor(&token).map_err(ApiError::internal)?;
+    let now = app.clock.now();
+    let trade = TokenTrade {
+        hash: &refresh_hash(&token),
+        successor_hash: &refresh_hash(&successor),
+        now,
+        expires_at: later(now, app.settings.jwt_refresh_expiration)?,
+    };
+    match store::trade(&mut app.pool.get().await?, &trade).await? {
+        Trade::Done(session, user) => answer(&app, user, session, successor, now),
+        Trade::Unknown => without_cookie(ApiError::unauthorized(NO_SESSION)),
+        Trade::Reused => {
+            tracing::warn!("a refresh token was used again: its session is ended");
+            without_cookie(ApiError::new(
+                StatusCode::UNAUTHORIZED,
+                "token_reused",
+                "This refresh token was used before, so the session has ended. Sign in again.",
+            ))
+        }
+    }
+}
+
+pub(crate) async fn logout(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Held(token): Held,
+) -> Result<Response, ApiError> {
+    let now = app.clock.now();
+    let client = app.pool.get().await?;
+    let mut ended = false;
+    if let Some(token) = token {
+        ended = store::end_session_of(&client, &refresh_hash(&token), now).await?;
+    }
+    if let Caller::User(user) = caller {
+        store::end_session(&client, user.session, now).await?;
+        ended = true;
+    }
+    if ended { without_cookie(StatusCode::NO_CONTENT) } else { without_cookie(ApiError::unauthorized(NO_SESSION)) }
+}
+
+pub(crate) async fn me(State(app): State<Arc<App>>, caller: SignedIn) -> Result<Json<User>, ApiError> {
+    let user = users::store::get(&app.pool.get().await?, caller.id).await?;
+    user.map(Json).ok_or_else(|| ApiError::unauthorized(NO_SESSION))
+}
+
+pub(crate) async fn change_password(
+    State(app): State<Arc<App>>,
+    caller: SignedIn,
+    JsonBody(change): JsonBody<ChangePassword>,
+) -> Result<StatusCode, ApiError> {
+    passwords::check(&change.new_password)
+        .map_err(|problem| ApiError::invalid_field("new_password", problem.to_string()))?;
+    let hash = store::password_hash(&app.pool.get().await?, caller.id).await?;
+    let right = app.passwords.verify(change.current_password, hash).await.map_err(ApiError::internal)?;
+    if !right {
+        return Err(ApiError::invalid_field("current_password", "is wrong"));
+    }
+    let hash = app.passwords.hash(change.new_password).await.map_err(ApiError::internal)?;
+    let mut client = app.pool.get().await?;
+    store::set_password(&mut client, caller.id, &hash, Some(caller.session), app.clock.now()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn answer(app: &App, user: User, session: Uuid, refresh_token: String, now: Timestamp) -> Result<Response, ApiError> {
+    let life = app.settings.jwt_expiration;
+    let access_token = app.keys.user_token(user.id, session, now, life).map_err(ApiError::internal)?;
+    let body = Session {
+        token: access_token.clone(),
+        access_token,
+        refresh_token: refresh_token.clone(),
+        expires_in: life.as_secs(),
+        expires_at: later(now, life)?,
+        user,
+    };
+    with_cookie(Json(body), &refresh_token, app.settings.jwt_refresh_expiration)
+}
+
+fn later(now: Timestamp, life: Duration) -> Result<Timestamp, ApiError> {
+    now.checked_add(life).map_err(ApiError::internal)
+}

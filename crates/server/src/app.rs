@@ -1,0 +1,104 @@
+//! What every handler can reach: settings, pools, clock, limits, keys and the catalogue.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use catalog::Catalog;
+use deadpool_postgres::Pool;
+use jiff::Timestamp;
+
+use crate::accounts::TokenKeys;
+use crate::accounts::passwords::Passwords;
+use crate::clock::Clock;
+use crate::http::RateLimits;
+use crate::settings::Settings;
+
+/// Which build this is.
+#[derive(Clone, Copy, Debug)]
+pub struct BuildInfo {
+    /// The version, as in `4.0.0`.
+    pub version: &'static str,
+    /// The commit it was built from, `None` where the build could not know.
+    pub commit: Option<&'static str>,
+}
+
+impl Default for BuildInfo {
+    fn default() -> Self {
+        Self { version: env!("CARGO_PKG_VERSION"), commit: option_env!("PGANALYTICS_COMMIT") }
+    }
+}
+
+/// The server's state. Handlers take it as `State(app): State<Arc<App>>`.
+#[derive(Debug)]
+pub struct App {
+    /// What is in force.
+    pub settings: Settings,
+    /// Connections to `DATABASE_URL`: schema `pganalytics`.
+    pub pool: Pool,
+    /// Connections to `TIMESCALE_URL`, the same as `pool` where that is absent: schema `metrics`.
+    pub metrics: Pool,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// What is measured.
+    pub catalog: Arc<Catalog>,
+    /// Which build this is.
+    pub build: BuildInfo,
+    /// When this process began to serve.
+    pub started_at: Timestamp,
+    /// Buckets of requests, per user, collector and address.
+    pub limits: RateLimits,
+    /// What tokens are signed with.
+    pub keys: TokenKeys,
+    /// Hashes passwords, a bounded number at a time.
+    pub passwords: Passwords,
+    /// Bytes of batches in flight: ingest adds and takes away, health shows.
+    pub ingest_bytes: AtomicU64,
+}
+
+impl App {
+    /// The state over two pools (give the same one twice where the metrics live in `DATABASE_URL`).
+    ///
+    /// # Errors
+    /// When the token secret can be neither read nor made.
+    pub fn new(
+        settings: Settings,
+        pool: Pool,
+        metrics: Pool,
+        catalog: Catalog,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Arc<Self>> {
+        let keys = TokenKeys::from_settings(&settings)?;
+        let limits = RateLimits::new(&settings);
+        let started_at = clock.now();
+        Ok(Arc::new(Self {
+            settings,
+            pool,
+            metrics,
+            clock,
+            catalog: Arc::new(catalog),
+            build: BuildInfo::default(),
+            started_at,
+            limits,
+            keys,
+            passwords: Passwords::default(),
+            ingest_bytes: AtomicU64::new(0),
+        }))
+    }
+
+    /// Bytes of batches that were taken in and are not stored yet.
+    #[must_use]
+    pub fn ingest_bytes(&self) -> u64 {
+        self.ingest_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Closes idle connections past `MAX_IDLE_DATABASE_CONNS`.
+    pub(crate) fn trim_idle_connections(&self) {
+        for pool in [&self.pool, &self.metrics] {
+            let mut kept = 0;
+            pool.retain(|_, _| {
+                kept += 1;
+                kept <= self.settings.max_idle_database_conns
+            });
+        }
+    }
+}

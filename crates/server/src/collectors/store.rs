@@ -1,0 +1,139 @@
+//! Collectors in schema `pganalytics`.
+
+use deadpool_postgres::Client;
+use jiff::{SignedDuration, Timestamp};
+use tokio_postgres::{Error, Row};
+use uuid::Uuid;
+
+use super::model::{Collector, Registration, Status};
+use crate::http::Paging;
+
+/// `last_seen` is written at most this often, so that a busy collector does not cost a write per request.
+const SEEN_RESOLUTION: SignedDuration = SignedDuration::from_secs(5);
+
+/// Whether a collector may still call; notes that it was heard from.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn seen(client: &Client, id: Uuid, now: Timestamp) -> Result<bool, Error> {
+    let select = "select last_seen from pganalytics.collectors where id = $1 and revoked_at is null";
+    let statement = client.prepare_cached(select).await?;
+    let Some(row) = client.query_opt(&statement, &[&id]).await? else { return Ok(false) };
+    let last_seen: Option<Timestamp> = row.get(0);
+    if last_seen.is_none_or(|seen| now.duration_since(seen) >= SEEN_RESOLUTION) {
+        let update = "update pganalytics.collectors set last_seen = greatest(last_seen, $2) where id = $1";
+        let statement = client.prepare_cached(update).await?;
+        client.execute(&statement, &[&id, &now]).await?;
+    }
+    Ok(true)
+}
+
+/// Notes a delivery that was taken in: what the collector says of itself, and that nothing is wrong with it.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn delivered(client: &Client, id: Uuid, hostname: Option<&str>, version: Option<&str>) -> Result<(), Error> {
+    let update = "update pganalytics.collectors \
+                  set hostname = coalesce($2, hostname), version = coalesce($3, version), \
+                      last_error = null, last_error_at = null \
+                  where id = $1 and (hostname is distinct from coalesce($2, hostname) \
+                      or version is distinct from coalesce($3, version) or last_error is not null)";
+    let statement = client.prepare_cached(update).await?;
+    client.execute(&statement, &[&id, &hostname, &version]).await.map(|_| ())
+}
+
+/// Notes what was wrong with a delivery.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn failed(client: &Client, id: Uuid, error: &str, now: Timestamp) -> Result<(), Error> {
+    let update = "update pganalytics.collectors set last_error = $2, last_error_at = $3 where id = $1";
+    let statement = client.prepare_cached(update).await?;
+    client.execute(&statement, &[&id, &error, &now]).await.map(|_| ())
+}
+
+/// Makes a collector, or writes down anew what one says of itself.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn register(
+    client: &Client,
+    id: Uuid,
+    registration: &Registration,
+    now: Timestamp,
+    token_expires_at: Timestamp,
+) -> Result<(), Error> {
+    let statement = "insert into pganalytics.collectors (id, name, hostname, version, registered_at, token_expires_at) \
+                     values ($1, $2, $3, $4, $5, $6) \
+                     on conflict (id) do update set name = excluded.name, hostname = excluded.hostname, \
+                         version = excluded.version, token_expires_at = excluded.token_expires_at";
+    client
+        .execute(
+            statement,
+            &[&id, &registration.name, &registration.hostname, &registration.version, &now, &token_expires_at],
+        )
+        .await
+        .map(|_| ())
+}
+
+/// Notes until when a collector's newest token works.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn renewed(client: &Client, id: Uuid, token_expires_at: Timestamp) -> Result<(), Error> {
+    let statement = "update pganalytics.collectors set token_expires_at = $2 where id = $1";
+    client.execute(statement, &[&id, &token_expires_at]).await.map(|_| ())
+}
+
+const COLUMNS: &str =
+    "id, name, hostname, version, registered_at, last_seen, token_expires_at, last_error, last_error_at";
+
+fn collector(row: &Row, now: Timestamp) -> Collector {
+    let last_seen: Option<Timestamp> = row.get(5);
+    let last_error: Option<String> = row.get(7);
+    Collector {
+        id: row.get(0),
+        name: row.get(1),
+        hostname: row.get(2),
+        version: row.get(3),
+        status: Status::of(last_seen, last_error.is_some(), now),
+        registered_at: row.get(4),
+        last_seen,
+        token_expires_at: row.get(6),
+        last_error,
+        last_error_at: row.get(8),
+    }
+}
+
+/// One page of collectors by name, and how many there are.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn list(client: &Client, paging: Paging, now: Timestamp) -> Result<(Vec<Collector>, i64), Error> {
+    let statement = format!(
+        "select {COLUMNS} from pganalytics.collectors where revoked_at is null \
+         order by name, registered_at, id limit $1 offset $2"
+    );
+    let rows = client.query(&statement, &[&paging.limit(), &paging.offset()]).await?;
+    let count = "select count(*) from pganalytics.collectors where revoked_at is null";
+    let total = client.query_one(count, &[]).await?.get(0);
+    Ok((rows.iter().map(|row| collector(row, now)).collect(), total))
+}
+
+/// One collector.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn get(client: &Client, id: Uuid, now: Timestamp) -> Result<Option<Collector>, Error> {
+    let statement = format!("select {COLUMNS} from pganalytics.collectors where id = $1 and revoked_at is null");
+    Ok(client.query_opt(&statement, &[&id]).await?.map(|row| collector(&row, now)))
+}
+
+/// Removes a collector: its tokens open nothing from here on. Whether there was one.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn revoke(client: &Client, id: Uuid, now: Timestamp) -> Result<bool, Error> {
+    let statement = "update pganalytics.collectors set revoked_at = $2 where id = $1 and revoked_at is null";
+    Ok(client.execute(statement, &[&id, &now]).await? > 0)
+}

@@ -1,0 +1,230 @@
+//! The one error that leaves this server, and the one place that turns failures into it.
+//!
+//! An [`ApiError`] becomes a response without a body that carries the error along; the outermost layer
+//! (`headers.rs`) writes the body, because only it knows the request's id.
+
+use std::borrow::Cow;
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use tokio_postgres::error::SqlState;
+use utoipa::ToSchema;
+
+/// What is wrong with one field of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Detail {
+    /// The field, as in `metrics[3].rows[0].calls`; `.` is the whole body.
+    pub path: String,
+    /// What is wrong with it, and what was expected.
+    pub reason: String,
+}
+
+impl Detail {
+    /// One field and what is wrong with it.
+    pub fn new(path: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { path: path.into(), reason: reason.into() }
+    }
+}
+
+/// The body of every answer that is not a success.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Error)]
+pub struct ErrorBody {
+    /// The HTTP status.
+    pub code: u16,
+    /// A word a program can branch on.
+    pub error: String,
+    /// A sentence for a person.
+    pub message: String,
+    /// Per field what is wrong, where fields are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub details: Vec<Detail>,
+    /// The request's id, also in `X-Request-ID`.
+    pub request_id: String,
+}
+
+/// A failed request. Never holds database text, paths or traces.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{status}: {message}")]
+pub struct ApiError {
+    status: StatusCode,
+    slug: &'static str,
+    message: Cow<'static, str>,
+    details: Vec<Detail>,
+    retry_after_seconds: Option<u64>,
+}
+
+impl ApiError {
+    /// Any status, slug and message.
+    pub fn new(status: StatusCode, slug: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, slug, message: message.into(), details: Vec::new(), retry_after_seconds: None }
+    }
+
+    /// 400 `invalid_request` with what is wrong, per field.
+    pub fn invalid(details: Vec<Detail>) -> Self {
+        let message = match details.as_slice() {
+            [only] => format!("{}: {}", only.path, only.reason),
+            _ => format!("{} fields are not valid.", details.len()),
+        };
+        Self { details, ..Self::new(StatusCode::BAD_REQUEST, "invalid_request", message) }
+    }
+
+    /// 400 `invalid_request` about one field.
+    pub fn invalid_field(path: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::invalid(vec![Detail::new(path, reason)])
+    }
+
+    /// 400 with a slug of its own.
+    pub fn bad_request(slug: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, slug, message)
+    }
+
+    /// 401 `unauthorized`: nobody known is calling.
+    pub fn unauthorized(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+    }
+
+    /// 403 `forbidden`: known, but not allowed.
+    pub fn forbidden(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", message)
+    }
+
+    /// 404 `not_found`.
+    pub fn not_found(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    /// 409 with a slug of its own.
+    pub fn conflict(slug: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::CONFLICT, slug, message)
+    }
+
+    /// 413 `payload_too_large`.
+    pub fn too_large(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message)
+    }
+
+    /// 415 `unsupported_media_type`.
+    pub fn unsupported_media_type(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+    }
+
+    /// 422 with a slug of its own.
+    pub fn unprocessable(slug: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, slug, message)
+    }
+
+    /// 429 `rate_limited`, with when to come again.
+    #[must_use]
+    pub fn rate_limited(retry_after_seconds: u64) -> Self {
+        let message = format!("Too many requests. Try again in {retry_after_seconds} s.");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message).retry_after(retry_after_seconds)
+    }
+
+    /// 503 `unavailable`, with when to come again.
+    pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message).retry_after(RETRY_WHEN_UNAVAILABLE_SECONDS)
+    }
+
+    /// 500 `internal`. The cause is logged here, once, and not told.
+    pub fn internal(cause: impl std::fmt::Display) -> Self {
+        tracing::error!(error = %cause, "a request failed inside the server");
+        Self::internal_silent()
+    }
+
+    /// What a bare status without a body of ours says, as the router or a limit makes it.
+    pub(crate) fn from_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::not_found("There is nothing at this path."),
+            StatusCode::METHOD_NOT_ALLOWED => {
+                Self::new(status, "method_not_allowed", "This path does not know the method.")
+            }
+            StatusCode::PAYLOAD_TOO_LARGE => Self::too_large("The body is larger than this endpoint takes."),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::unsupported_media_type("The content type is not supported."),
+            StatusCode::SERVICE_UNAVAILABLE => Self::unavailable("The request took too long and was given up."),
+            status if status.is_client_error() => Self::new(status, "bad_request", "The request cannot be read."),
+            _ => Self::internal_silent(),
+        }
+    }
+
+    /// Adds what is wrong, per field.
+    #[must_use]
+    pub fn with_details(mut self, details: Vec<Detail>) -> Self {
+        self.details = details;
+        self
+    }
+
+    /// Adds a `Retry-After` header.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after_seconds = Some(seconds);
+        self
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The word a program can branch on.
+    #[must_use]
+    pub fn slug(&self) -> &'static str {
+        self.slug
+    }
+
+    /// Seconds until it is worth trying again.
+    #[must_use]
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        self.retry_after_seconds
+    }
+
+    /// The body that the caller gets.
+    #[must_use]
+    pub fn body(&self, request_id: &str) -> ErrorBody {
+        ErrorBody {
+            code: self.status.as_u16(),
+            error: self.slug.to_owned(),
+            message: self.message.clone().into_owned(),
+            details: self.details.clone(),
+            request_id: request_id.to_owned(),
+        }
+    }
+
+    fn internal_silent() -> Self {
+        let message = "Something went wrong inside the server; its log says what, under this request's id.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+    }
+}
+
+/// How long a caller is asked to wait when the store is not there.
+const RETRY_WHEN_UNAVAILABLE_SECONDS: u64 = 5;
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<tokio_postgres::Error> for ApiError {
+    /// The log gets PostgreSQL's text, the caller does not.
+    fn from(error: tokio_postgres::Error) -> Self {
+        let class = error.code().map(|state| &state.code()[..2]);
+        let transient = error.is_closed() || matches!(class, None | Some("08" | "25" | "40" | "53" | "57" | "58"));
+        let state = error.code().map_or("none", SqlState::code);
+        let text = error.as_db_error().map_or_else(|| error.to_string(), |db| db.message().to_owned());
+        tracing::error!(error = text, sqlstate = state, "the store refused a statement");
+        if transient { Self::unavailable("The store is not available.") } else { Self::internal_silent() }
+    }
+}
+
+impl From<deadpool_postgres::PoolError> for ApiError {
+    fn from(error: deadpool_postgres::PoolError) -> Self {
+        tracing::error!(error = %error, "no connection to the store");
+        Self::unavailable("The store is not available.")
+    }
+}

@@ -1,0 +1,153 @@
+//! The endpoint table: every route of the API, once.
+
+use super::endpoint::{Endpoint, PathParameter, Who};
+use super::error::ErrorBody;
+use super::{batch, openapi};
+use crate::accounts::http as accounts;
+use crate::accounts::users::http as users;
+use crate::collectors::http as collectors;
+use crate::health::http as health;
+
+const USER: PathParameter = PathParameter::uuid("id", "The user.");
+const COLLECTOR: PathParameter = PathParameter::uuid("id", "The collector.");
+
+/// All rows, in the order of the reference.
+#[must_use]
+pub fn endpoints() -> Vec<Endpoint> {
+    let mut rows = Vec::new();
+    rows.extend(server_rows());
+    rows.extend(account_rows());
+    rows.extend(collector_rows());
+    rows
+}
+
+fn server_rows() -> [Endpoint; 6] {
+    use crate::health::model::{Health, Version};
+    let page = "text/html; charset=utf-8";
+    [
+        Endpoint::get("/health", Who::Anyone, health::health)
+            .tag("server")
+            .summary("Whether the server and its store work.")
+            .answers::<Health>()
+            .answers_with::<Health>(503, "Unhealthy."),
+        Endpoint::get("/version", Who::Anyone, health::version)
+            .tag("server")
+            .summary("Version, commit and API version.")
+            .answers::<Version>(),
+        Endpoint::get("/openapi.json", Who::Anyone, openapi::serve_document)
+            .tag("server")
+            .summary("This description, as OpenAPI 3.1.")
+            .answers_content("application/json"),
+        Endpoint::get("/docs", Who::Anyone, openapi::serve_page)
+            .tag("server")
+            .summary("This description, as a page to read.")
+            .answers_content(page),
+        Endpoint::get("/docs/style.css", Who::Anyone, openapi::serve_style)
+            .tag("server")
+            .summary("The style of that page.")
+            .answers_content("text/css; charset=utf-8"),
+        Endpoint::post("/batch", Who::Viewer, batch::batch)
+            .tag("server")
+            .summary("Up to 20 reads at once, each answered with its own status; counts as one request.")
+            .takes::<batch::Batch>()
+            .answers::<batch::BatchAnswers>(),
+    ]
+}
+
+fn account_rows() -> Vec<Endpoint> {
+    use crate::accounts::model::{ChangePassword, Login, RefreshToken, Session, User};
+    use crate::accounts::users::model::{ChangeUser, NewUser, ResetPassword};
+    use crate::http::{Page, Paging};
+    vec![
+        Endpoint::post("/auth/login", Who::Anyone, accounts::login)
+            .tag("auth")
+            .summary("Signs a user in.")
+            .takes::<Login>()
+            .answers::<Session>()
+            .answers_with::<ErrorBody>(401, "Wrong name or password: the same answer after the same time."),
+        Endpoint::post("/auth/refresh", Who::Holder, accounts::refresh)
+            .tag("auth")
+            .summary("Trades a refresh token (body or cookie) for the next; an old one again ends the session.")
+            .takes::<RefreshToken>()
+            .answers::<Session>(),
+        Endpoint::post("/auth/logout", Who::Holder, accounts::logout)
+            .tag("auth")
+            .summary("Ends the session at once: its access tokens are refused from here on.")
+            .takes::<RefreshToken>()
+            .answers_nothing(),
+        Endpoint::get("/auth/me", Who::Viewer, accounts::me)
+            .tag("auth")
+            .summary("The signed-in user.")
+            .answers::<User>(),
+        Endpoint::post("/auth/change-password", Who::Viewer, accounts::change_password)
+            .tag("auth")
+            .summary("Changes one's own password and ends one's other sessions.")
+            .takes::<ChangePassword>()
+            .answers_nothing(),
+        Endpoint::get("/users", Who::Admin, users::list)
+            .tag("users")
+            .summary("All users, by name.")
+            .query::<Paging>()
+            .answers::<Page<User>>(),
+        Endpoint::post("/users", Who::Admin, users::create)
+            .tag("users")
+            .summary("Makes a user.")
+            .takes::<NewUser>()
+            .answers_with::<User>(201, "Made."),
+        Endpoint::get("/users/{id}", Who::Admin, users::get)
+            .tag("users")
+            .summary("One user.")
+            .path_parameter(USER)
+            .answers::<User>(),
+        Endpoint::patch("/users/{id}", Who::Admin, users::change)
+            .tag("users")
+            .summary("Changes a user's name or role. The last administrator stays one.")
+            .path_parameter(USER)
+            .takes::<ChangeUser>()
+            .answers::<User>(),
+        Endpoint::delete("/users/{id}", Who::Admin, users::delete)
+            .tag("users")
+            .summary("Removes a user; not oneself, and not the last administrator.")
+            .path_parameter(USER)
+            .answers_nothing(),
+        Endpoint::post("/users/{id}/reset-password", Who::Admin, users::reset_password)
+            .tag("users")
+            .summary("Gives a user a new password and ends all of that user's sessions.")
+            .path_parameter(USER)
+            .takes::<ResetPassword>()
+            .answers_nothing(),
+    ]
+}
+
+fn collector_rows() -> Vec<Endpoint> {
+    use crate::collectors::model::{Collector, Credentials, Registration, Renewed};
+    use crate::http::{Page, Paging};
+    vec![
+        Endpoint::post("/collectors/register", Who::RegistrationSecret, collectors::register)
+            .tag("collectors")
+            .summary("Makes a collector, or gives the one whose token is sent along a new token.")
+            .header("X-Registration-Secret", true, "The secret that collectors register with.")
+            .takes::<Registration>()
+            .answers_with::<Credentials>(201, "Registered.")
+            .answers_with::<ErrorBody>(422, "`csr` is not supported yet (`not_supported`)."),
+        Endpoint::post("/collectors/refresh-token", Who::Collector, collectors::refresh_token)
+            .tag("collectors")
+            .summary("A new token for the calling collector; the old one works until it expires.")
+            .answers::<Renewed>(),
+        Endpoint::get("/collectors", Who::Viewer, collectors::list)
+            .tag("collectors")
+            .summary("All collectors, by name.")
+            .query::<Paging>()
+            .answers::<Page<Collector>>(),
+        Endpoint::get("/collectors/{id}", Who::Viewer, collectors::get)
+            .tag("collectors")
+            .summary("One collector.")
+            .path_parameter(COLLECTOR)
+            .answers::<Collector>(),
+        Endpoint::delete("/collectors/{id}", Who::Admin, collectors::delete)
+            .tag("collectors")
+            .summary("Removes a collector and revokes its tokens; what it delivered stays.")
+            .path_parameter(COLLECTOR)
+            .answers_nothing(),
+    ]
+}

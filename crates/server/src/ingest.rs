@@ -1,0 +1,210 @@
+//! From a request's body to committed rows, exactly once.
+//!
+//! ```text
+//! body ─► decompress ─► protobuf | JSON ─► Incoming ─► check, encode ─► Prepared ─► queue ─► transaction
+//! ```
+//! Owns the checks, the ledger, the COPY encoder and the answers. Knows no HTTP: handlers turn
+//! [`PushAnswer`] and [`PushError`] into responses.
+
+mod answer;
+mod body;
+mod budget;
+mod check;
+mod copy;
+mod encode;
+mod incoming;
+mod json;
+mod protobuf;
+mod queue;
+mod write;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+pub use answer::{PushAnswer, PushError, Rejected};
+pub use body::{Compression, Encoding, MAX_COMPRESSED, MAX_DECODED};
+pub use budget::Budget;
+
+use crate::store::{CustomSets, Failure, Store, StoreError};
+use incoming::Incoming;
+use queue::Queue;
+use write::Outcome;
+
+/// Seconds after which a collector that found no room or no store asks again; it adds jitter.
+const RETRY_AFTER_SECONDS: u32 = 5;
+
+/// Seconds until a collector asks for its configuration again.
+const NEXT_CHECK_SECONDS: u32 = 300;
+
+/// Takes batches in.
+#[derive(Clone, Debug)]
+pub struct Ingest {
+    store: Arc<Store>,
+    queue: Queue,
+    budget: Budget,
+    custom_sets: CustomSets,
+}
+
+/// A push as it arrives.
+#[derive(Clone, Debug)]
+pub struct Push {
+    /// The collector that the token belongs to.
+    pub collector_id: Uuid,
+    /// From `Content-Type`.
+    pub encoding: Encoding,
+    /// From `Content-Encoding`.
+    pub compression: Compression,
+    /// The body, at most [`MAX_COMPRESSED`] bytes.
+    pub body: Bytes,
+    /// Now.
+    pub now: Timestamp,
+}
+
+impl Ingest {
+    /// Starts the writers. `buffer_bytes` is `METRICS_BUFFER_SIZE`. Needs a tokio runtime.
+    #[must_use]
+    pub fn start(store: Arc<Store>, buffer_bytes: u64, custom_sets: CustomSets) -> Self {
+        let queue = Queue::start(&store);
+        Self { store, queue, budget: Budget::new(buffer_bytes), custom_sets }
+    }
+
+    /// Bytes in flight and the most that there may be.
+    #[must_use]
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// Takes no more batches; what waits is still written.
+    pub fn close(&self) {
+        self.queue.close();
+    }
+
+    /// Takes a batch in and answers after its rows are committed.
+    ///
+    /// # Errors
+    /// When nothing of it was stored, or when that is not known.
+    pub async fn push(&self, push: Push) -> Result<PushAnswer, PushError> {
+        let began = Instant::now();
+        let collector_id = push.collector_id;
+        let busy = || PushError::Busy { retry_after: RETRY_AFTER_SECONDS };
+        let room = self.budget.admit(collector_id, push.body.len() as u64).ok_or_else(busy)?;
+        let now = push.now;
+        let (incoming, decoded_bytes) = self.read(push).await?;
+        if incoming.collector_id != collector_id {
+            return Err(PushError::WrongCollector);
+        }
+        if incoming.created_us < now.as_microsecond() - check::OLDEST_US {
+            let days = check::OLDEST_US / 86_400_000_000;
+            let reason = format!("the batch is older than {days} days: the ledger may have forgotten it");
+            return Err(PushError::Invalid { code: "too_old", reason });
+        }
+        let room = room.grow(decoded_bytes + encode::weigh(&incoming)?).ok_or_else(busy)?;
+
+        let names: Vec<&str> = incoming.instances.iter().map(|instance| instance.name.as_str()).collect();
+        let ids = self.store.instance_ids(collector_id, &names).await.map_err(unavailable)?;
+        let prepared = blocking(move || encode::encode(incoming, &ids, now)).await?;
+        write::write_texts(&self.store, &prepared).await.map_err(unavailable)?;
+        let prepared = Arc::new(prepared);
+        let outcome = self.queue.written(Arc::clone(&prepared)).await.map_err(unavailable)?;
+        drop(room);
+
+        let duplicate = outcome == Outcome::Duplicate;
+        let (rows_by_set, rejected) = match outcome {
+            Outcome::Stored => (prepared.rows_by_set.clone(), prepared.rejected.clone()),
+            Outcome::Duplicate => Default::default(),
+            Outcome::Rejected(mut by_store) => {
+                by_store.extend(prepared.rejected.iter().cloned());
+                (Default::default(), by_store)
+            }
+        };
+        Ok(PushAnswer {
+            status: "accepted",
+            batch_id: prepared.key.map(|(epoch, sequence)| format!("{epoch}/{sequence}")),
+            duplicate,
+            deduplicated: prepared.key.is_some(),
+            rows_inserted: rows_by_set.values().sum(),
+            rows_by_set,
+            rejected,
+            processing_time_ms: began.elapsed().as_secs_f64() * 1000.0,
+            store_id: self.store.store_id(),
+            next_config_version: None,
+            next_check_in_seconds: NEXT_CHECK_SECONDS,
+        })
+    }
+
+    /// Takes a definition in; answers its hash.
+    ///
+    /// # Errors
+    /// 422 when it breaks a rule or contradicts what is stored, 503 when the store fails.
+    pub async fn define(&self, definition: catalog::Definition) -> Result<catalog::DefinitionHash, PushError> {
+        let hash = definition.hash();
+        self.store.add_definition(definition, self.custom_sets).await.map_err(|error| match error {
+            crate::store::DefinitionError::Invalid { .. } => {
+                PushError::Invalid { code: "invalid_definition", reason: error.to_string() }
+            }
+            crate::store::DefinitionError::Store(source) => unavailable(source),
+        })?;
+        Ok(hash)
+    }
+
+    /// The common form of a body, and its length after decompression.
+    async fn read(&self, push: Push) -> Result<(Incoming, u64), PushError> {
+        let Push { encoding, compression, body, now, .. } = push;
+        match encoding {
+            Encoding::Json => {
+                let store = Arc::clone(&self.store);
+                blocking(move || {
+                    let decoded = compression.decode(&body)?;
+                    Ok((json::parse(&decoded, store.definitions(), now)?, decoded.len() as u64))
+                })
+                .await?
+            }
+            Encoding::Protobuf => {
+                let (batch, length) = blocking(move || {
+                    let decoded = compression.decode(&body)?;
+                    Ok((protobuf::parse(&decoded)?, decoded.len() as u64))
+                })
+                .await??;
+                let unknown = protobuf::unknown_hashes(&batch, self.store.definitions())?;
+                if !unknown.is_empty() {
+                    self.store.refresh_definitions(&unknown).await.map_err(unavailable)?;
+                    let hashes = protobuf::unknown_hashes(&batch, self.store.definitions())?;
+                    if !hashes.is_empty() {
+                        return Err(PushError::UnknownDefinition { hashes });
+                    }
+                }
+                Ok((protobuf::unfold(batch, self.store.definitions())?, length))
+            }
+        }
+    }
+}
+
+/// Runs what takes long without waiting where it does not hold up other requests.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, PushError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        tracing::error!(%error, "a batch could not be read");
+        PushError::Malformed { reason: "the batch could not be read".to_owned() }
+    })
+}
+
+fn unavailable(error: StoreError) -> PushError {
+    if error.failure() == Failure::Values {
+        let state = error.sql_state().map_or("", |state| state.code());
+        return PushError::Invalid {
+            code: "invalid_values",
+            reason: format!("the store refused its values ({state})"),
+        };
+    }
+    tracing::error!(error = &error as &dyn std::error::Error, "the store is not available for ingest");
+    PushError::Unavailable { retry_after: RETRY_AFTER_SECONDS }
+}

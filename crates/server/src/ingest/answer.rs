@@ -1,0 +1,103 @@
+//! What a push is answered.
+
+use std::collections::BTreeMap;
+
+use catalog::DefinitionHash;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// A batch is stored, or was before.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct PushAnswer {
+    /// Always `accepted`.
+    pub status: &'static str,
+    /// `<epoch>/<sequence>`; null for a batch without them.
+    pub batch_id: Option<String>,
+    /// Whether it was stored before; then nothing changed.
+    pub duplicate: bool,
+    /// Whether the server can tell a repetition: false without epoch and sequence.
+    pub deduplicated: bool,
+    /// Rows stored.
+    pub rows_inserted: u64,
+    /// Rows stored, by set.
+    pub rows_by_set: BTreeMap<String, u64>,
+    /// What was not stored, and why.
+    pub rejected: Vec<Rejected>,
+    /// From the body's arrival to the commit.
+    pub processing_time_ms: f64,
+    /// The store's identity; when it changes, texts and infos are to be sent again.
+    pub store_id: Uuid,
+    /// The version of the configuration that the collector should have; null where there is none.
+    pub next_config_version: Option<i64>,
+    /// When to ask again.
+    pub next_check_in_seconds: u32,
+}
+
+/// Rows that were not stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Rejected {
+    /// The set.
+    pub set: String,
+    /// The column, where one is to blame.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+    /// Why, in a word.
+    pub reason: String,
+    /// How many rows.
+    pub rows: u64,
+}
+
+/// Why nothing of a batch was stored.
+#[derive(Debug, thiserror::Error)]
+pub enum PushError {
+    /// 415.
+    #[error("{reason}")]
+    Unsupported {
+        /// What is not supported.
+        reason: String,
+        /// What is.
+        supported: Vec<String>,
+    },
+    /// 400.
+    #[error("{reason}")]
+    Malformed {
+        /// What is wrong with the body.
+        reason: String,
+    },
+    /// 413.
+    #[error("{reason}")]
+    TooLarge {
+        /// What is too large.
+        reason: String,
+    },
+    /// 403.
+    #[error("the batch belongs to another collector than the token")]
+    WrongCollector,
+    /// 422.
+    #[error("{reason}")]
+    Invalid {
+        /// The kind of fault, in a word.
+        code: &'static str,
+        /// The fault.
+        reason: String,
+    },
+    /// 409.
+    #[error("the batch names definitions that this server does not know")]
+    UnknownDefinition {
+        /// Which.
+        hashes: Vec<DefinitionHash>,
+    },
+    /// 503 with `Retry-After`: no room.
+    #[error("too many bytes are in flight")]
+    Busy {
+        /// Seconds.
+        retry_after: u32,
+    },
+    /// 503 with `Retry-After`: the store failed, or its answer was lost.
+    #[error("the store is not available")]
+    Unavailable {
+        /// Seconds.
+        retry_after: u32,
+    },
+}

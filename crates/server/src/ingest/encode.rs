@@ -1,0 +1,355 @@
+//! From a batch to what is written: COPY bytes per table, and the small rows beside them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use catalog::SetKind;
+use jiff::Timestamp;
+use uuid::Uuid;
+use wire::{Bitmap, Flag, FlagReason, Frame, Instance, Status};
+
+use super::check::{self, check_frame, clean, is_in_window};
+use super::copy::{Rows, Shared};
+use super::incoming::{Incoming, IncomingReading, RowsOf};
+use super::{PushError, Rejected};
+use crate::store::{Day, Known};
+
+/// The most values that one batch may hold, NULLs of columns that were not sent included: they
+/// become bytes too.
+const MAX_CELLS: u64 = 8_000_000;
+
+/// The longest error of a reading, in bytes.
+const MAX_ERROR: usize = 2048;
+
+/// The most keys that a flag names.
+const MAX_ENTRIES: usize = 100;
+
+/// The longest key that a flag names, in bytes.
+const MAX_ENTRY: usize = 4096;
+
+const COPY_READINGS: &str = "copy metrics.readings \
+    (instance_id, set_name, datid, started, time, interval_us, rows, duration_us, error, late_cycles) \
+    from stdin (format binary)";
+const COPY_CUTS: &str = "copy metrics.cuts (instance_id, set_name, time, per, rows, ids) from stdin (format binary)";
+const COPY_FLAGS: &str = "copy metrics.flags (instance_id, set_name, start, \"end\", reason, entries, entries_total) \
+    from stdin (format binary)";
+const COPY_DISCARDS: &str =
+    "copy metrics.discards (collector_id, set_name, reason, rows, at) from stdin (format binary)";
+const COPY_REJECTED: &str = "copy metrics.rejected \
+    (collector_id, epoch, sequence, set_name, column_name, reason, rows, at) from stdin (format binary)";
+
+/// A batch, ready to be written.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) collector_id: Uuid,
+    pub(super) key: Option<(Uuid, i64)>,
+    pub(super) created_us: i64,
+    pub(super) hostname: String,
+    pub(super) version: String,
+    pub(super) status: Option<Status>,
+    /// Rows for COPY, by statement.
+    pub(super) tables: BTreeMap<Arc<str>, (u64, Bytes)>,
+    /// The partitions that those rows need.
+    pub(super) days: BTreeSet<(String, Day)>,
+    /// What the instances said of themselves, with their numbers in ascending order.
+    pub(super) instances: Vec<(i32, Instance)>,
+    pub(super) texts: Vec<Text>,
+    pub(super) latest: Vec<Latest>,
+    pub(super) rows_by_set: BTreeMap<String, u64>,
+    pub(super) rejected: Vec<Rejected>,
+}
+
+/// A statement's text.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Text {
+    pub(super) instance_id: i32,
+    pub(super) dbid: i64,
+    pub(super) queryid: i64,
+    pub(super) query: Box<str>,
+    pub(super) captured_us: i64,
+}
+
+/// That a set was read, or why not.
+#[derive(Debug)]
+pub(super) struct Latest {
+    pub(super) instance_id: i32,
+    pub(super) set: String,
+    pub(super) started_us: i64,
+    pub(super) time_us: i64,
+    pub(super) rows: i32,
+    pub(super) error: Option<String>,
+}
+
+impl Prepared {
+    /// Rows for COPY.
+    pub(super) fn rows(&self) -> u64 {
+        self.tables.values().map(|(rows, _)| rows).sum()
+    }
+
+    /// Bytes for COPY.
+    pub(super) fn bytes(&self) -> u64 {
+        self.tables.values().map(|(_, bytes)| bytes.len() as u64).sum()
+    }
+}
+
+/// Bounds what a batch unfolds to, before anything is decoded. Answers an estimate of its bytes.
+///
+/// # Errors
+/// 413 when it is too large.
+pub(super) fn weigh(incoming: &Incoming) -> Result<u64, PushError> {
+    let cells = |reading: &IncomingReading| {
+        let columns = reading.known.as_ref().map_or(0, |known| known.definition.columns.len() as u64);
+        reading.rows.count().saturating_mul(columns + 3)
+    };
+    let total = incoming.readings.iter().map(cells).fold(0, u64::saturating_add);
+    if total > MAX_CELLS {
+        return Err(PushError::TooLarge { reason: format!("more than {MAX_CELLS} values in one batch") });
+    }
+    Ok(total * 12)
+}
+
+/// Decodes, checks and encodes every reading; a bad one rejects itself.
+pub(super) fn encode(incoming: Incoming, instance_ids: &[i32], now: Timestamp) -> Prepared {
+    let mut encoder = Encoder::default();
+    let Incoming { collector_id, key, created_us, hostname, version, instances, readings, discarded, status, rejected } =
+        incoming;
+    encoder.rejected = rejected;
+    for reading in readings {
+        let instance_id = instance_ids.get(reading.instance).copied();
+        if let Some(instance_id) = instance_id {
+            encoder.reading(reading, instance_id, now);
+        }
+    }
+    let now_us = now.as_microsecond();
+    for lost in &discarded {
+        let rows = encoder.small.entry(COPY_DISCARDS).or_default();
+        rows.begin(5);
+        rows.uuid(collector_id);
+        rows.text(&clean(&lost.set, catalog::MAX_NAME));
+        rows.text(&clean(&lost.reason, catalog::MAX_NAME));
+        rows.int8(i64::try_from(lost.rows).unwrap_or(i64::MAX));
+        rows.moment(now_us);
+    }
+    merge(&mut encoder.rejected);
+    if !encoder.rejected.is_empty() {
+        let (statement, rows) = rejected_rows(collector_id, key, &encoder.rejected, now_us);
+        encoder.small.insert(statement, rows);
+    }
+    encoder.texts.sort();
+    encoder.texts.dedup_by_key(|text| (text.instance_id, text.dbid, text.queryid));
+    let mut numbered: Vec<(i32, Instance)> = instance_ids.iter().copied().zip(instances).collect();
+    numbered.sort_by_key(|(id, _)| *id);
+    let small = encoder.small.into_iter().map(|(statement, rows)| (Arc::from(statement), rows));
+    let tables = encoder.sets.into_iter().chain(small);
+    Prepared {
+        collector_id,
+        key,
+        created_us,
+        hostname,
+        version,
+        status,
+        tables: tables.map(|(statement, rows)| (statement, (rows.count(), rows.into_bytes()))).collect(),
+        days: encoder.days,
+        instances: numbered,
+        texts: encoder.texts,
+        latest: encoder.latest,
+        rows_by_set: encoder.rows_by_set,
+        rejected: encoder.rejected,
+    }
+}
+
+/// What was rejected, as rows of `metrics.rejected`.
+pub(super) fn rejected_rows(
+    collector_id: Uuid,
+    key: Option<(Uuid, i64)>,
+    rejected: &[Rejected],
+    now_us: i64,
+) -> (&'static str, Rows) {
+    let mut rows = Rows::default();
+    for one in rejected {
+        rows.begin(8);
+        rows.uuid(collector_id);
+        match key {
+            Some((epoch, sequence)) => {
+                rows.uuid(epoch);
+                rows.int8(sequence);
+            }
+            None => {
+                rows.null();
+                rows.null();
+            }
+        }
+        rows.text(&clean(&one.set, catalog::MAX_NAME));
+        match &one.column {
+            Some(column) => rows.text(&clean(column, catalog::MAX_NAME)),
+            None => rows.null(),
+        }
+        rows.text(&clean(&one.reason, MAX_ERROR));
+        rows.int8(i64::try_from(one.rows).unwrap_or(i64::MAX));
+        rows.moment(now_us);
+    }
+    (COPY_REJECTED, rows)
+}
+
+/// Sums what was rejected for one reason.
+fn merge(rejected: &mut Vec<Rejected>) {
+    let mut sums: BTreeMap<(String, Option<String>, String), u64> = BTreeMap::new();
+    for one in rejected.drain(..) {
+        *sums.entry((one.set, one.column, one.reason)).or_default() += one.rows;
+    }
+    rejected.extend(sums.into_iter().map(|((set, column, reason), rows)| Rejected { set, column, reason, rows }));
+}
+
+#[derive(Default)]
+struct Encoder {
+    sets: BTreeMap<Arc<str>, Rows>,
+    small: BTreeMap<&'static str, Rows>,
+    days: BTreeSet<(String, Day)>,
+    texts: Vec<Text>,
+    latest: Vec<Latest>,
+    rows_by_set: BTreeMap<String, u64>,
+    rejected: Vec<Rejected>,
+}
+
+impl Encoder {
+    fn reading(&mut self, reading: IncomingReading, instance_id: i32, now: Timestamp) {
+        let sent = reading.rows.count();
+        if !is_in_window(reading.time_us, now) || !is_in_window(reading.started_us, now) {
+            return self.reject(&reading.set, None, "time_outside_window", sent);
+        }
+        let IncomingReading { set, known, datid, started_us, time_us, interval_us, .. } = reading;
+        let mut stored = 0;
+        if let Some(known) = known {
+            match decode(reading.rows, &known) {
+                Ok((frame, removed)) => {
+                    let shared = Shared { instance_id, time_us, interval_us, datid };
+                    stored = frame.rows as u64;
+                    self.rows(&known, &frame, shared, &removed);
+                    *self.rows_by_set.entry(set.clone()).or_default() += stored;
+                }
+                Err((column, reason)) => self.reject(&set, column, &reason, sent),
+            }
+        }
+        let stored = i32::try_from(stored).unwrap_or(i32::MAX);
+        let error = reading.error.map(|error| clean(&error, MAX_ERROR));
+        self.days.insert(("readings".to_owned(), Day::of_micros(time_us)));
+        let rows = self.small.entry(COPY_READINGS).or_default();
+        rows.begin(10);
+        rows.int4(instance_id);
+        rows.text(&set);
+        rows.int8_or_null(datid);
+        rows.moment(started_us);
+        rows.moment(time_us);
+        rows.int8_or_null(interval_us);
+        rows.int4(stored);
+        rows.int8(reading.duration_us);
+        match &error {
+            Some(error) => rows.text(error),
+            None => rows.null(),
+        }
+        rows.int4(i32::try_from(reading.late_cycles).unwrap_or(i32::MAX));
+        for cut in &reading.cuts {
+            self.days.insert(("cuts".to_owned(), Day::of_micros(time_us)));
+            let rows = self.small.entry(COPY_CUTS).or_default();
+            rows.begin(6);
+            rows.int4(instance_id);
+            rows.text(&set);
+            rows.moment(time_us);
+            rows.int8(cut.per);
+            rows.int4(i32::try_from(cut.rows).unwrap_or(i32::MAX));
+            rows.int8_array(&cut.ids);
+        }
+        for flag in &reading.flags {
+            self.flag(&set, flag, instance_id, now);
+        }
+        self.latest.push(Latest { instance_id, set, started_us, time_us, rows: stored, error });
+    }
+
+    fn rows(&mut self, known: &Known, frame: &Frame, shared: Shared, removed: &Bitmap) {
+        if known.kind == SetKind::Texts {
+            return self.text_rows(known, frame, shared);
+        }
+        if known.is_partitioned() {
+            self.days.insert((known.definition.name.clone(), Day::of_micros(shared.time_us)));
+        }
+        let rows = self.sets.entry(Arc::clone(&known.copy_statement)).or_default();
+        rows.frame(&known.definition, frame, shared, removed);
+    }
+
+    fn text_rows(&mut self, known: &Known, frame: &Frame, shared: Shared) {
+        let Some((dbid, queryid, query)) = crate::store::text_places(&known.definition) else { return };
+        let places = (frame.column(dbid), frame.column(queryid), frame.column(query));
+        let (Some(dbids), Some(queryids), Some(queries)) = places else { return };
+        for row in 0..frame.rows {
+            if let (Some(dbid), Some(queryid), Some(query)) = (dbids.int(row), queryids.int(row), queries.text(row)) {
+                self.texts.push(Text {
+                    instance_id: shared.instance_id,
+                    dbid,
+                    queryid,
+                    query: query.into(),
+                    captured_us: shared.time_us,
+                });
+            }
+        }
+    }
+
+    fn flag(&mut self, set: &str, flag: &Flag, instance_id: i32, now: Timestamp) {
+        let future = now.as_microsecond().saturating_add(check::FUTURE_US);
+        let storable = |moment: i64| super::copy::is_storable_moment(moment) && moment <= future;
+        if !storable(flag.start_us) || !storable(flag.end_us) || flag.start_us > flag.end_us {
+            return self.reject(set, None, "flag_outside_window", 0);
+        }
+        let reason = FlagReason::try_from(flag.reason).unwrap_or(FlagReason::Unspecified).word();
+        // Parsed, so that nothing but JSON that the database takes gets to it.
+        let entries: Vec<serde_json::Value> = flag
+            .entries
+            .iter()
+            .take(MAX_ENTRIES)
+            .filter(|entry| entry.len() <= MAX_ENTRY && !entry.contains("\\u0000"))
+            .filter_map(|entry| serde_json::from_str(entry).ok())
+            .filter(serde_json::Value::is_object)
+            .collect();
+        let rows = self.small.entry(COPY_FLAGS).or_default();
+        rows.begin(7);
+        rows.int4(instance_id);
+        rows.text(set);
+        rows.moment(flag.start_us);
+        rows.moment(flag.end_us);
+        rows.text(reason);
+        match serde_json::to_string(&entries) {
+            Ok(json) if !entries.is_empty() => rows.jsonb(&json),
+            _ => rows.null(),
+        }
+        rows.int4(i32::try_from(flag.entries_total).unwrap_or(i32::MAX));
+    }
+
+    fn reject(&mut self, set: &str, column: Option<String>, reason: &str, rows: u64) {
+        self.rejected.push(Rejected { set: set.to_owned(), column, reason: reason.to_owned(), rows });
+    }
+}
+
+/// The rows of a reading, checked; else the column and the reason.
+fn decode(rows: RowsOf, known: &Known) -> Result<(Frame, Bitmap), (Option<String>, String)> {
+    let definition = &known.definition;
+    let (frame, removed) = match rows {
+        RowsOf::Frame(frame, removed) => (frame, removed),
+        RowsOf::Wire(reading) => {
+            let frame = reading.decode_rows(definition).map_err(|error| match error {
+                wire::DecodeError::Column { column, reason, .. } => (Some(column), reason.to_owned()),
+                other => (None, other.to_string()),
+            })?;
+            let mut removed = Bitmap::default();
+            (0..frame.rows).for_each(|_| removed.push(false));
+            reading.removed.iter().for_each(|row| removed.set(*row as usize, true));
+            (frame, removed)
+        }
+    };
+    match check_frame(definition, &frame) {
+        Ok(()) => Ok((frame, removed)),
+        Err(problem) => {
+            let column = problem.column.and_then(|at| definition.columns.get(at)).map(|c| c.name.clone());
+            Err((column, problem.reason.to_owned()))
+        }
+    }
+}

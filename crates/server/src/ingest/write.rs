@@ -1,0 +1,434 @@
+//! One transaction for a group of batches: ledger first, then one COPY per table, then the small
+//! rows, then commit. The ledger decides what is a duplicate, also after a commit whose answer was lost.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use deadpool_postgres::{Object, Transaction};
+use futures_util::SinkExt;
+use jiff::Timestamp;
+use wire::{Instance, State, StateCode};
+
+use super::Rejected;
+use super::check::clean;
+use super::copy::{HEADER, TRAILER};
+use super::encode::{Prepared, rejected_rows};
+use crate::store::{Day, Failure, Store, StoreError};
+
+/// How long one transaction may take before its connection is given up.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The longest message or SQL of a set's state, in bytes.
+const MAX_MESSAGE: usize = 4096;
+
+/// What became of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Its rows are committed.
+    Stored,
+    /// It was committed before.
+    Duplicate,
+    /// The store refused its values; that is committed.
+    Rejected(Vec<Rejected>),
+}
+
+/// Writes a group. Batches must be in the order of their keys.
+///
+/// A group that fails for its values is rolled back and each batch is tried alone; one that fails
+/// alone is recorded as rejected.
+pub(super) async fn write_group(store: &Store, group: &[Arc<Prepared>]) -> Vec<Result<Outcome, StoreError>> {
+    match attempt(store, group).await {
+        Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
+        Err(error) if error.failure() == Failure::Values => {
+            tracing::warn!(
+                batches = group.len(),
+                sqlstate = error.sql_state().map_or("", |state| state.code()),
+                "the store refused a group's values; each batch is tried alone"
+            );
+            // Another server may have dropped a partition that we believe to exist.
+            store.partitions().forget();
+            let mut results = Vec::with_capacity(group.len());
+            for batch in group {
+                results.push(alone(store, batch).await);
+            }
+            results
+        }
+        Err(error) => {
+            let mut results: Vec<Result<Outcome, StoreError>> =
+                group.iter().skip(1).map(|_| Err(StoreError::Timeout)).collect();
+            results.push(Err(error));
+            results
+        }
+    }
+}
+
+async fn alone(store: &Store, batch: &Arc<Prepared>) -> Result<Outcome, StoreError> {
+    let error = match attempt(store, std::slice::from_ref(batch)).await {
+        Ok(mut outcomes) => return Ok(outcomes.pop().unwrap_or(Outcome::Stored)),
+        Err(error) if error.failure() == Failure::Values => error,
+        Err(error) => return Err(error),
+    };
+    let state = error.sql_state().map_or("", |state| state.code()).to_owned();
+    tracing::error!(
+        collector.id = %batch.collector_id,
+        sqlstate = state,
+        rows = batch.rows(),
+        "the store refused a batch's values; it is recorded as rejected"
+    );
+    let rejected: Vec<Rejected> = batch
+        .rows_by_set
+        .iter()
+        .map(|(set, rows)| Rejected {
+            set: set.clone(),
+            column: None,
+            reason: format!("refused_by_store_{state}"),
+            rows: *rows,
+        })
+        .collect();
+    let mut client = store.client().await?;
+    let transaction = client.transaction().await?;
+    if !enter(&transaction, batch).await? {
+        return Ok(Outcome::Duplicate);
+    }
+    let (statement, rows) = rejected_rows(batch.collector_id, batch.key, &rejected, Timestamp::now().as_microsecond());
+    copy(&transaction, statement, &[rows.into_bytes()]).await?;
+    transaction.commit().await?;
+    Ok(Outcome::Rejected(rejected))
+}
+
+async fn attempt(store: &Store, group: &[Arc<Prepared>]) -> Result<Vec<Outcome>, StoreError> {
+    let days: BTreeSet<&(String, Day)> = group.iter().flat_map(|batch| &batch.days).collect();
+    store.ensure_partitions(days.into_iter().map(|(table, day)| (table.as_str(), *day))).await?;
+    let mut client = store.client().await?;
+    let written = tokio::time::timeout(WRITE_TIMEOUT, transact(&mut client, group)).await;
+    written.unwrap_or_else(|_| {
+        // Whatever it was doing, the connection must not be used again.
+        drop(Object::take(client));
+        Err(StoreError::Timeout)
+    })
+}
+
+async fn transact(client: &mut Object, group: &[Arc<Prepared>]) -> Result<Vec<Outcome>, StoreError> {
+    let transaction = client.transaction().await?;
+    let mut outcomes = Vec::with_capacity(group.len());
+    let mut fresh: Vec<&Arc<Prepared>> = Vec::with_capacity(group.len());
+    for batch in group {
+        if enter(&transaction, batch).await? {
+            outcomes.push(Outcome::Stored);
+            fresh.push(batch);
+        } else {
+            outcomes.push(Outcome::Duplicate);
+        }
+    }
+    let mut tables: BTreeMap<&str, Vec<Bytes>> = BTreeMap::new();
+    for batch in &fresh {
+        for (statement, (_, bytes)) in &batch.tables {
+            tables.entry(statement).or_default().push(bytes.clone());
+        }
+    }
+    for (statement, chunks) in tables {
+        copy(&transaction, statement, &chunks).await?;
+    }
+    for batch in &fresh {
+        small_rows(&transaction, batch).await?;
+    }
+    transaction.commit().await?;
+    Ok(outcomes)
+}
+
+/// Enters a batch into the ledger; false when it stands there already. A concurrent repetition
+/// waits here for the first one's commit.
+async fn enter(transaction: &Transaction<'_>, batch: &Prepared) -> Result<bool, StoreError> {
+    let Some((epoch, sequence)) = batch.key else { return Ok(true) };
+    let statement = transaction
+        .prepare_cached(
+            "insert into metrics.ledger as l (collector_id, epoch, seen, last_at)
+             values ($1, $2, int8multirange(int8range($3, $3, '[]')), now())
+             on conflict (collector_id, epoch) do update
+             set seen = l.seen + excluded.seen, last_at = now()
+             where not l.seen @> excluded.seen",
+        )
+        .await?;
+    Ok(transaction.execute(&statement, &[&batch.collector_id, &epoch, &sequence]).await? == 1)
+}
+
+async fn copy(transaction: &Transaction<'_>, statement: &str, chunks: &[Bytes]) -> Result<u64, StoreError> {
+    let mut sink = pin!(transaction.copy_in::<_, Bytes>(statement).await?);
+    sink.feed(Bytes::from_static(HEADER)).await?;
+    for chunk in chunks {
+        sink.feed(chunk.clone()).await?;
+    }
+    sink.feed(Bytes::from_static(TRAILER)).await?;
+    Ok(sink.finish().await?)
+}
+
+async fn small_rows(transaction: &Transaction<'_>, batch: &Prepared) -> Result<(), StoreError> {
+    let created = moment(batch.created_us);
+    for (id, instance) in &batch.instances {
+        instance_row(transaction, *id, instance, created).await?;
+        if !instance.states.is_empty() {
+            states(transaction, *id, instance, created).await?;
+        }
+    }
+    latest(transaction, batch).await?;
+    let status = batch.status.as_ref();
+    let number =
+        |value: fn(&wire::Status) -> u64| status.map(|status| i64::try_from(value(status)).unwrap_or(i64::MAX));
+    let good = || batch.latest.iter().filter(|latest| latest.error.is_none());
+    let started = good().map(|latest| latest.started_us).max().and_then(moment);
+    let time = good().map(|latest| latest.time_us).max().and_then(moment);
+    let statement = transaction
+        .prepare_cached(
+            "insert into metrics.collectors as c (collector_id, version, hostname, spool_records, spool_bytes,
+                 spool_max_bytes, cpu_us, peak_memory_bytes, late_cycles, refused_batches, received_at,
+                 batch_created_at, last_reading_started, last_reading_time)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now(), $11, $12, $13)
+             on conflict (collector_id) do update set
+                 version = excluded.version, hostname = excluded.hostname,
+                 spool_records = coalesce(excluded.spool_records, c.spool_records),
+                 spool_bytes = coalesce(excluded.spool_bytes, c.spool_bytes),
+                 spool_max_bytes = coalesce(excluded.spool_max_bytes, c.spool_max_bytes),
+                 cpu_us = coalesce(excluded.cpu_us, c.cpu_us),
+                 peak_memory_bytes = coalesce(excluded.peak_memory_bytes, c.peak_memory_bytes),
+                 late_cycles = coalesce(excluded.late_cycles, c.late_cycles),
+                 refused_batches = coalesce(excluded.refused_batches, c.refused_batches),
+                 received_at = greatest(c.received_at, excluded.received_at),
+                 batch_created_at = greatest(c.batch_created_at, excluded.batch_created_at),
+                 last_reading_started = greatest(c.last_reading_started, excluded.last_reading_started),
+                 last_reading_time = greatest(c.last_reading_time, excluded.last_reading_time)",
+        )
+        .await?;
+    transaction
+        .execute(
+            &statement,
+            &[
+                &batch.collector_id,
+                &batch.version,
+                &batch.hostname,
+                &number(|s| s.spool_records),
+                &number(|s| s.spool_bytes),
+                &number(|s| s.spool_max_bytes),
+                &number(|s| s.cpu_us),
+                &number(|s| s.peak_memory_bytes),
+                &number(|s| s.late_cycles),
+                &number(|s| s.refused_batches),
+                &created,
+                &started,
+                &time,
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Batches can arrive out of order: an older one never overwrites what a newer one said.
+async fn instance_row(
+    transaction: &Transaction<'_>,
+    id: i32,
+    instance: &Instance,
+    created: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    if let Some(error) = &instance.error {
+        let statement = transaction
+            .prepare_cached(
+                "update metrics.instances set error = $2, error_at = $3
+                 where id = $1 and $3 >= coalesce(greatest(error_at, attributes_at), '-infinity')",
+            )
+            .await?;
+        transaction.execute(&statement, &[&id, &clean(error, MAX_MESSAGE), &created]).await?;
+    }
+    let Some(said) = &instance.attributes else { return Ok(()) };
+    let statement = transaction
+        .prepare_cached(
+            "update metrics.instances set
+                 system_identifier = $2, role = $3, version_num = $4, version = $5, host = $6, port = $7,
+                 timeline = $8, postmaster_start = $9, clock_offset_us = $10, max_connections = $11, track = $12,
+                 statements_version = $13, attributes_at = $14, last_seen = greatest(last_seen, $14),
+                 error = case when error_at > $14 then error end, error_at = case when error_at > $14 then error_at end
+             where id = $1 and $14 >= coalesce(attributes_at, '-infinity')",
+        )
+        .await?;
+    let int4 = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
+    let word = |text: &str| clean(text, MAX_MESSAGE);
+    transaction
+        .execute(
+            &statement,
+            &[
+                &id,
+                &word(&said.system_identifier),
+                &word(&said.role),
+                &int4(said.version_num),
+                &word(&said.version),
+                &word(&said.host),
+                &int4(said.port),
+                &said.timeline.map(i64::from),
+                &moment(said.postmaster_start_us),
+                &said.clock_offset_us,
+                &said.max_connections.map(int4),
+                &said.track.as_deref().map(word),
+                &said.statements_version.as_deref().map(word),
+                &created,
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+/// An instance's states come whole: what is not among them is forgotten, `since` of what did not change stays.
+async fn states(
+    transaction: &Transaction<'_>,
+    id: i32,
+    instance: &Instance,
+    created: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    let newest = transaction
+        .execute(
+            "update metrics.instances set states_at = $2
+             where id = $1 and $2 >= coalesce(states_at, '-infinity')",
+            &[&id, &created],
+        )
+        .await?;
+    if newest == 0 {
+        return Ok(());
+    }
+    let mut by_key: BTreeMap<(String, String), [String; 4]> = BTreeMap::new();
+    for state in &instance.states {
+        let key = (clean(&state.set, catalog::MAX_NAME), clean(&state.column, catalog::MAX_NAME));
+        let words = [
+            state_word(state.state).to_owned(),
+            code_word(state.code).to_owned(),
+            clean(&state.message, MAX_MESSAGE),
+            clean(&state.fix, MAX_MESSAGE),
+        ];
+        by_key.insert(key, words);
+    }
+    let sets: Vec<&str> = by_key.keys().map(|(set, _)| set.as_str()).collect();
+    let columns: Vec<&str> = by_key.keys().map(|(_, column)| column.as_str()).collect();
+    let nth = |at: usize| by_key.values().map(|words| words[at].as_str()).collect::<Vec<&str>>();
+    transaction
+        .execute(
+            "delete from metrics.set_states s where s.instance_id = $1 and not exists (
+                 select from unnest($2::text[], $3::text[]) as n (set_name, column_name)
+                 where n.set_name = s.set_name and n.column_name = s.column_name)",
+            &[&id, &sets, &columns],
+        )
+        .await?;
+    transaction
+        .execute(
+            "insert into metrics.set_states as s
+                 (instance_id, set_name, column_name, state, code, message, fix, since, checked_at)
+             select $1, n.*, $8, $8
+             from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) as n
+             on conflict (instance_id, set_name, column_name) do update set
+                 since = case when s.state = excluded.state and s.code = excluded.code then s.since
+                              else excluded.since end,
+                 state = excluded.state, code = excluded.code, message = excluded.message, fix = excluded.fix,
+                 checked_at = excluded.checked_at",
+            &[&id, &sets, &columns, &nth(0), &nth(1), &nth(2), &nth(3), &created],
+        )
+        .await?;
+    Ok(())
+}
+
+async fn latest(transaction: &Transaction<'_>, batch: &Prepared) -> Result<(), StoreError> {
+    if batch.latest.is_empty() {
+        return Ok(());
+    }
+    let all = &batch.latest;
+    let ids: Vec<i32> = all.iter().map(|one| one.instance_id).collect();
+    let sets: Vec<&str> = all.iter().map(|one| one.set.as_str()).collect();
+    let started: Vec<Option<Timestamp>> = all.iter().map(|one| moment(one.started_us)).collect();
+    let times: Vec<Option<Timestamp>> = all.iter().map(|one| moment(one.time_us)).collect();
+    let rows: Vec<i32> = all.iter().map(|one| one.rows).collect();
+    let errors: Vec<Option<&str>> = all.iter().map(|one| one.error.as_deref()).collect();
+    let statement = transaction
+        .prepare_cached(
+            "insert into metrics.latest as l
+                 (instance_id, set_name, last_reading_started, last_reading_time, rows, error, error_at)
+             select n.instance_id, n.set_name,
+                 max(n.started) filter (where n.error is null),
+                 max(n.time) filter (where n.error is null),
+                 (array_agg(n.rows order by n.started desc) filter (where n.error is null))[1],
+                 (array_agg(n.error order by n.started desc) filter (where n.error is not null))[1],
+                 max(n.started) filter (where n.error is not null)
+             from unnest($1::int4[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::int4[], $6::text[])
+                 as n (instance_id, set_name, started, time, rows, error)
+             group by n.instance_id, n.set_name
+             order by n.instance_id, n.set_name
+             on conflict (instance_id, set_name) do update set
+                 rows = case when excluded.last_reading_started >= coalesce(l.last_reading_started, '-infinity')
+                             then excluded.rows else l.rows end,
+                 last_reading_started = greatest(l.last_reading_started, excluded.last_reading_started),
+                 last_reading_time = greatest(l.last_reading_time, excluded.last_reading_time),
+                 error = case when excluded.error_at >= coalesce(l.error_at, '-infinity')
+                              then excluded.error else l.error end,
+                 error_at = greatest(l.error_at, excluded.error_at)",
+        )
+        .await?;
+    transaction.execute(&statement, &[&ids, &sets, &started, &times, &rows, &errors]).await?;
+    Ok(())
+}
+
+/// Texts are written before the batch, in a short transaction of their own: keys in order, the
+/// first text of a key stays, and orphans harm nobody.
+pub(super) async fn write_texts(store: &Store, batch: &Prepared) -> Result<(), StoreError> {
+    if batch.texts.is_empty() {
+        return Ok(());
+    }
+    let told: BTreeMap<i32, u32> = batch
+        .instances
+        .iter()
+        .filter_map(|(id, instance)| Some((*id, instance.attributes.as_ref()?.version_num)))
+        .collect();
+    let texts = &batch.texts;
+    let ids: Vec<i32> = texts.iter().map(|text| text.instance_id).collect();
+    let versions: Vec<Option<i32>> =
+        texts.iter().map(|text| told.get(&text.instance_id).and_then(|version| i32::try_from(*version).ok())).collect();
+    let dbids: Vec<i64> = texts.iter().map(|text| text.dbid).collect();
+    let queryids: Vec<i64> = texts.iter().map(|text| text.queryid).collect();
+    let queries: Vec<&str> = texts.iter().map(|text| &*text.query).collect();
+    let captured: Vec<Option<Timestamp>> = texts.iter().map(|text| moment(text.captured_us)).collect();
+    let client = store.client().await?;
+    client
+        .execute(
+            "insert into metrics.texts (instance_id, major, dbid, queryid, query, captured_at)
+             select n.instance_id, coalesce(n.version_num, i.version_num, 0) / 10000, n.dbid, n.queryid, n.query, n.at
+             from unnest($1::int4[], $2::int4[], $3::int8[], $4::int8[], $5::text[], $6::timestamptz[])
+                 as n (instance_id, version_num, dbid, queryid, query, at)
+             join metrics.instances i on i.id = n.instance_id
+             order by 1, 2, 3, 4
+             on conflict do nothing",
+            &[&ids, &versions, &dbids, &queryids, &queries, &captured],
+        )
+        .await?;
+    Ok(())
+}
+
+fn moment(micros: i64) -> Option<Timestamp> {
+    Timestamp::from_microsecond(micros).ok()
+}
+
+fn state_word(state: i32) -> &'static str {
+    match State::try_from(state).unwrap_or(State::Error) {
+        State::Works => "works",
+        State::Degraded => "degraded",
+        State::Missing => "missing",
+        State::Error => "error",
+    }
+}
+
+fn code_word(code: i32) -> &'static str {
+    match StateCode::try_from(code).unwrap_or(StateCode::Failed) {
+        StateCode::None => "",
+        StateCode::Setting => "setting",
+        StateCode::Version => "version",
+        StateCode::Privilege => "privilege",
+        StateCode::Role => "role",
+        StateCode::Extension => "extension",
+        StateCode::Failed => "failed",
+        StateCode::Disabled => "disabled",
+    }
+}

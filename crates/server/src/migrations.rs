@@ -1,0 +1,134 @@
+//! Schema `pganalytics`: numbered files, forward only, each run once. Checksums show a file that was changed after
+//! it ran; an advisory lock lets several servers start at once.
+
+use sha2::{Digest, Sha256};
+use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
+
+/// The lock that servers starting at once wait for each other on: "pga" and "mig" as bytes.
+const LOCK: i64 = 0x0070_6761_6d69_6700;
+
+/// The first line of a file whose statements cannot run in a transaction. Such a file must be able to run again.
+const NO_TRANSACTION: &str = "-- no-transaction";
+
+/// One file.
+#[derive(Clone, Copy, Debug)]
+pub struct Migration {
+    /// Its number, from 1 without gaps.
+    pub number: i32,
+    /// Its name without number and ending.
+    pub name: &'static str,
+    /// Its statements.
+    pub sql: &'static str,
+}
+
+/// Every migration of schema `pganalytics`, in order.
+pub const MIGRATIONS: &[Migration] =
+    &[Migration { number: 1, name: "accounts", sql: include_str!("../migrations/pganalytics/0001_accounts.sql") }];
+
+/// Why a database could not be migrated.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrationError {
+    /// PostgreSQL refused something.
+    #[error("migrate schema pganalytics")]
+    Postgres(#[from] tokio_postgres::Error),
+    /// A file's statements failed.
+    #[error("run migration {number:04}_{name}")]
+    Run {
+        /// The file's number.
+        number: i32,
+        /// The file's name.
+        name: &'static str,
+        /// Why.
+        source: tokio_postgres::Error,
+    },
+    /// A file is not the one that ran.
+    #[error("migration {number:04}_{name} is not the one that ran on this database: it was changed afterwards")]
+    Changed {
+        /// The file's number.
+        number: i32,
+        /// The file's name.
+        name: &'static str,
+    },
+    /// The database was made by a newer version.
+    #[error("the database is at migration {found}, this version knows {known} at most: start the newer version")]
+    Newer {
+        /// The database's.
+        found: i32,
+        /// Ours.
+        known: i32,
+    },
+}
+
+/// Brings schema `pganalytics` to the newest state and says which files ran.
+///
+/// # Errors
+/// When a file fails (the database then stands at the file before), was changed, or the database is newer.
+pub async fn migrate(client: &mut Client) -> Result<Vec<i32>, MigrationError> {
+    run(client, MIGRATIONS).await
+}
+
+async fn run(client: &mut Client, migrations: &'static [Migration]) -> Result<Vec<i32>, MigrationError> {
+    client.execute("select pg_advisory_lock($1)", &[&LOCK]).await?;
+    let result = run_locked(client, migrations).await;
+    // A failure here is the failure of a connection that takes its locks with it.
+    let _ = client.execute("select pg_advisory_unlock($1)", &[&LOCK]).await;
+    result
+}
+
+async fn run_locked(client: &mut Client, migrations: &'static [Migration]) -> Result<Vec<i32>, MigrationError> {
+    client
+        .simple_query(
+            "create schema if not exists pganalytics; \
+             create table if not exists pganalytics.migrations ( \
+                 number int4 primary key, name text not null, checksum bytea not null, \
+                 applied_at timestamptz not null default now())",
+        )
+        .await?;
+    let rows = client.query("select number, checksum from pganalytics.migrations order by number", &[]).await?;
+    let known = migrations.last().map_or(0, |migration| migration.number);
+    let mut done = Vec::with_capacity(rows.len());
+    for row in rows {
+        let (number, checksum): (i32, Vec<u8>) = (row.get(0), row.get(1));
+        let migration = migrations
+            .iter()
+            .find(|migration| migration.number == number)
+            .ok_or(MigrationError::Newer { found: number, known })?;
+        if checksum != checksum_of(migration) {
+            return Err(MigrationError::Changed { number, name: migration.name });
+        }
+        done.push(number);
+    }
+    let mut ran = Vec::new();
+    for migration in migrations.iter().filter(|migration| !done.contains(&migration.number)) {
+        let fail = |source| MigrationError::Run { number: migration.number, name: migration.name, source };
+        if migration.sql.starts_with(NO_TRANSACTION) {
+            client.simple_query(migration.sql).await.map_err(fail)?;
+            record(client, migration).await?;
+        } else {
+            let transaction = client.transaction().await?;
+            transaction.simple_query(migration.sql).await.map_err(fail)?;
+            record(transaction.client(), migration).await?;
+            transaction.commit().await?;
+        }
+        tracing::info!(migration.number, migration.name, "migrated");
+        ran.push(migration.number);
+    }
+    Ok(ran)
+}
+
+async fn record(client: &Client, migration: &Migration) -> Result<(), tokio_postgres::Error> {
+    let statement = "insert into pganalytics.migrations (number, name, checksum) values ($1, $2, $3)";
+    client.execute(statement, &[&migration.number, &migration.name, &checksum_of(migration)]).await?;
+    Ok(())
+}
+
+fn checksum_of(migration: &Migration) -> Vec<u8> {
+    Sha256::digest(migration.sql.as_bytes()).to_vec()
+}
+
+/// Whether an error is a duplicate of this unique constraint or index.
+pub(crate) fn violates(error: &tokio_postgres::Error, constraint: &str) -> bool {
+    error.code() == Some(&SqlState::UNIQUE_VIOLATION)
+        && error.as_db_error().and_then(|db| db.constraint()) == Some(constraint)
+}

@@ -1,0 +1,225 @@
+//! What an operator can set. [`SETTINGS`] is the one table: parsing, `--print-config` and the reference come from it.
+//!
+//! ```text
+//! environment (NAME, aliases, NAME_FILE) ─► Values (checked against the table) ─► Settings (typed)
+//! ```
+
+mod table;
+mod value;
+
+use std::fmt::Write;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use table::{Kind, SETTINGS, Setting, Standing};
+use value::Values;
+pub use value::{Origin, Problem, SettingsError};
+
+/// Shortest secret that production starts with, in bytes.
+const SECRET_BYTES_LEAST: usize = 32;
+
+/// Where the server runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Environment {
+    /// Missing secrets are made.
+    Development,
+    /// Missing or short secrets are refused.
+    Production,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON document a line.
+    Json,
+}
+
+/// A value that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The value itself.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("***")
+    }
+}
+
+impl From<String> for Secret {
+    fn from(value: String) -> Self {
+        Self(value)
+    }
+}
+
+/// What is in force. The fields are [`SETTINGS`] by their names.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "each field is a row of SETTINGS, whose help says what it is")]
+pub struct Settings {
+    pub bind_address: IpAddr,
+    pub port: u16,
+    pub data_dir: PathBuf,
+    pub database_url: Option<Secret>,
+    pub timescale_url: Option<Secret>,
+    pub environment: Environment,
+    pub log_level: String,
+    pub log_format: LogFormat,
+    pub jwt_secret: Option<Secret>,
+    pub jwt_expiration: Duration,
+    pub jwt_refresh_expiration: Duration,
+    pub registration_secret: Option<Secret>,
+    pub admin_username: String,
+    pub admin_password: Option<Secret>,
+    pub cors_allowed_origins: Vec<String>,
+    pub rate_limit_user_per_minute: NonZeroU32,
+    pub rate_limit_collector_per_minute: NonZeroU32,
+    pub rate_limit_address_per_minute: NonZeroU32,
+    pub max_database_conns: usize,
+    pub max_idle_database_conns: usize,
+    pub metrics_buffer_size: usize,
+    pub request_timeout: Duration,
+    pub shutdown_timeout: Duration,
+    pub catalog_dir: Option<PathBuf>,
+    values: Values,
+}
+
+impl Settings {
+    /// From the environment of this process.
+    ///
+    /// # Errors
+    /// Every bad value, with what was expected.
+    pub fn from_environment() -> Result<Self, SettingsError> {
+        Self::from_lookup(|name| std::env::var(name).ok())
+    }
+
+    /// From names and values; what is not named has its default.
+    ///
+    /// # Errors
+    /// Every bad value, with what was expected.
+    pub fn from_pairs<K: AsRef<str>, V: AsRef<str>>(pairs: &[(K, V)]) -> Result<Self, SettingsError> {
+        Self::from_lookup(|name| {
+            let found = pairs.iter().find(|(key, _)| key.as_ref() == name);
+            found.map(|(_, value)| value.as_ref().to_owned())
+        })
+    }
+
+    /// From anything that knows values by name.
+    ///
+    /// # Errors
+    /// Every bad value, with what was expected.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        let mut problems = Vec::new();
+        let values = Values::read(SETTINGS, &lookup, &mut problems);
+        refuse_weak_secrets(&values, &mut problems);
+        if !problems.is_empty() {
+            return Err(SettingsError(problems));
+        }
+        Ok(Self::from_values(values))
+    }
+
+    fn from_values(values: Values) -> Self {
+        let limit = |name| NonZeroU32::new(values.number(name)).expect("the table says at least 1");
+        Self {
+            bind_address: values.parsed("BIND_ADDRESS"),
+            port: values.number("PORT"),
+            data_dir: PathBuf::from(values.text("DATA_DIR")),
+            database_url: values.secret("DATABASE_URL"),
+            timescale_url: values.secret("TIMESCALE_URL"),
+            environment: match values.text("ENVIRONMENT").as_str() {
+                "production" => Environment::Production,
+                _ => Environment::Development,
+            },
+            log_level: values.text("LOG_LEVEL"),
+            log_format: match values.text("LOG_FORMAT").as_str() {
+                "json" => LogFormat::Json,
+                _ => LogFormat::Text,
+            },
+            jwt_secret: values.secret("JWT_SECRET"),
+            jwt_expiration: values.seconds("JWT_EXPIRATION"),
+            jwt_refresh_expiration: values.seconds("JWT_REFRESH_EXPIRATION"),
+            registration_secret: values.secret("REGISTRATION_SECRET"),
+            admin_username: values.text("ADMIN_USERNAME"),
+            admin_password: values.secret("ADMIN_PASSWORD"),
+            cors_allowed_origins: values.list("CORS_ALLOWED_ORIGINS"),
+            rate_limit_user_per_minute: limit("RATE_LIMIT_USER_PER_MINUTE"),
+            rate_limit_collector_per_minute: limit("RATE_LIMIT_COLLECTOR_PER_MINUTE"),
+            rate_limit_address_per_minute: limit("RATE_LIMIT_ADDRESS_PER_MINUTE"),
+            max_database_conns: values.number("MAX_DATABASE_CONNS"),
+            max_idle_database_conns: values.number("MAX_IDLE_DATABASE_CONNS"),
+            metrics_buffer_size: values.number("METRICS_BUFFER_SIZE"),
+            request_timeout: values.seconds("REQUEST_TIMEOUT"),
+            shutdown_timeout: values.seconds("SHUTDOWN_TIMEOUT"),
+            catalog_dir: values.optional("CATALOG_DIR").map(PathBuf::from),
+            values,
+        }
+    }
+
+    /// What `--print-config` shows: every setting in force and where it came from, secrets masked.
+    #[must_use]
+    pub fn print_config(&self) -> String {
+        let mut text = String::new();
+        for setting in SETTINGS.iter().filter(|setting| setting.standing == Standing::Built) {
+            let (value, origin) = self.values.shown(setting);
+            let _ = writeln!(text, "{} = {value}  # {origin}", setting.name);
+        }
+        text
+    }
+}
+
+fn refuse_weak_secrets(values: &Values, problems: &mut Vec<Problem>) {
+    let production = values.optional("ENVIRONMENT").as_deref() == Some("production");
+    for name in ["JWT_SECRET", "REGISTRATION_SECRET"] {
+        // A short key for tokens is refused everywhere: it was given by a person who believes in it.
+        let must_be_long = production || name == "JWT_SECRET";
+        match values.optional(name) {
+            None if production => problems.push(Problem::new(
+                name,
+                format!("is missing: ENVIRONMENT=production needs {SECRET_BYTES_LEAST} bytes or more"),
+            )),
+            Some(secret) if must_be_long && secret.len() < SECRET_BYTES_LEAST => problems
+                .push(Problem::new(name, format!("has {} bytes: expected {SECRET_BYTES_LEAST} or more", secret.len()))),
+            _ => {}
+        }
+    }
+}
+
+/// `docs/reference/server-settings.md`.
+#[must_use]
+pub fn reference_markdown() -> String {
+    let mut text = String::from(
+        "# Settings of the server\n\nGenerated from the table of settings by `make generate`; do not edit.\n\n\
+         Each is an environment variable. A secret may stand in a file instead: `NAME_FILE` names it. \
+         `pganalytics server --print-config` shows what is in force and where it came from.\n\n\
+         | name | value | default | what it does |\n|---|---|---|---|\n",
+    );
+    for setting in SETTINGS {
+        let mut name = format!("`{}`", setting.name);
+        for alias in setting.aliases {
+            let _ = write!(name, " (`{alias}`)");
+        }
+        let default = setting.default.map_or_else(|| "–".to_owned(), |value| format!("`{value}`"));
+        let default = setting.default_help.map_or(default, str::to_owned);
+        let mut help = setting.help.to_owned();
+        if setting.secret {
+            help.push_str(" Secret.");
+        }
+        if setting.standing == Standing::Later {
+            help.push_str(" **Not supported yet**: setting it is refused.");
+        }
+        let _ = writeln!(text, "| {name} | {} | {default} | {help} |", setting.kind.expected());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

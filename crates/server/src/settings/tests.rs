@@ -1,0 +1,83 @@
+//! The table holds what it promises.
+
+use super::{Environment, SETTINGS, Settings, Standing, reference_markdown};
+
+const LONG: &str = "0123456789abcdef0123456789abcdef";
+
+fn refused(pairs: &[(&str, &str)]) -> String {
+    Settings::from_pairs(pairs).expect_err("these settings are bad").to_string()
+}
+
+#[test]
+fn nothing_said_gives_the_defaults() {
+    let settings = Settings::from_pairs::<&str, &str>(&[("DATA_DIR", "/tmp/x")]).unwrap();
+    assert_eq!(settings.port, 8080);
+    assert_eq!(settings.bind_address.to_string(), "127.0.0.1");
+    assert_eq!(settings.jwt_expiration.as_secs(), 900);
+    assert_eq!(settings.environment, Environment::Development);
+    assert!(settings.database_url.is_none());
+}
+
+#[test]
+fn a_bad_value_says_what_was_expected() {
+    assert_eq!(
+        refused(&[("PORT", "http")]),
+        "PORT expected a whole number from 0 to 65535 (0 takes a free one), not \"http\""
+    );
+    assert!(refused(&[("BIND_ADDRESS", "0.0.0.0")]).contains("an address of this machine alone"));
+    assert!(refused(&[("CORS_ALLOWED_ORIGINS", "*")]).contains("origins as in https://host:port"));
+    assert!(refused(&[("RATE_LIMIT_USER_PER_MINUTE", "0")]).contains("from 1"));
+}
+
+#[test]
+fn a_bad_secret_is_not_repeated() {
+    let text = refused(&[("DATABASE_URL", "host=x port=hunter2")]);
+    assert!(text.contains("DATABASE_URL expected a PostgreSQL connection string"), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn what_does_nothing_yet_is_refused() {
+    assert_eq!(refused(&[("TLS_ENABLED", "true")]), "TLS_ENABLED is not supported yet: leave it out");
+    assert_eq!(refused(&[("TLS_CERT", "/a")]), "TLS_CERT is not supported yet: leave it out");
+    assert!(Settings::from_pairs(&[("TLS_ENABLED", "false")]).is_ok());
+}
+
+#[test]
+fn production_needs_long_secrets() {
+    let text = refused(&[("ENVIRONMENT", "production"), ("REGISTRATION_SECRET", "short")]);
+    assert!(text.contains("JWT_SECRET is missing"), "{text}");
+    assert!(text.contains("REGISTRATION_SECRET has 5 bytes"), "{text}");
+    let fine = [("ENVIRONMENT", "production"), ("REGISTRATION_SECRET", LONG), ("JWT_SECRET_KEY", LONG)];
+    assert_eq!(Settings::from_pairs(&fine).unwrap().environment, Environment::Production);
+}
+
+#[test]
+fn a_name_and_its_alias_may_not_contradict() {
+    let other = LONG.to_uppercase();
+    let text = refused(&[("JWT_SECRET", LONG), ("JWT_SECRET_KEY", &other)]);
+    assert_eq!(text, "JWT_SECRET_KEY contradicts JWT_SECRET: set one of them");
+}
+
+#[test]
+fn a_secret_may_come_from_a_file_and_is_never_shown() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), format!("{LONG}\n")).unwrap();
+    let path = file.path().to_str().unwrap();
+    let settings = Settings::from_pairs(&[("JWT_SECRET_FILE", path)]).unwrap();
+    assert_eq!(settings.jwt_secret.as_ref().unwrap().reveal(), LONG);
+    let shown = settings.print_config();
+    assert!(shown.contains(&format!("JWT_SECRET = ***  # file {path}")), "{shown}");
+    assert!(!shown.contains(LONG) && !format!("{settings:?}").contains(LONG));
+}
+
+#[test]
+fn every_row_is_explained_and_in_the_reference() {
+    let reference = reference_markdown();
+    for setting in SETTINGS {
+        assert!(setting.help.ends_with('.'), "{}: help is a sentence", setting.name);
+        assert!(reference.contains(&format!("| `{}`", setting.name)), "{}", setting.name);
+        let needs_a_word = setting.default.is_none() && setting.standing == Standing::Built;
+        assert!(!needs_a_word || setting.default_help.is_some(), "{}: say what happens without it", setting.name);
+    }
+}
