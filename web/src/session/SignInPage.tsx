@@ -2,13 +2,9 @@ import { useNavigate } from '@tanstack/react-router';
 import { useId, useState, type SyntheticEvent } from 'react';
 import { ApiError } from '../api/error';
 import { useUrl } from '../time/useTime';
+import { safeNext } from './next';
 import { enter } from './session';
 import styles from './SignInPage.module.css';
-
-/** Only a path of our own: a foreign address after sign-in would be an open redirect. */
-export function safeNext(next: string | undefined): string {
-  return next !== undefined && /^\/(?![/\\])/.test(next) ? next : '/';
-}
 
 function sentence(error: unknown): string {
   if (!(error instanceof ApiError)) return 'Sign-in failed.';

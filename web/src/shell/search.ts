@@ -69,3 +69,8 @@ export function keepTime(search: Search): Search {
   const { range, start, end, zone, live } = search;
   return { range, start, end, zone, live };
 }
+
+/** From a list to one of its rows: the database and the user stay chosen. */
+export function keepFilters(search: Search): Search {
+  return { ...keepTime(search), db: search.db, user: search.user };
+}
