@@ -41,7 +41,7 @@ export function between(range: Instants): { start: string; end: string } {
 
 function asError(error: unknown): ApiError | null {
   if (error === null || error === undefined) return null;
-  return error instanceof ApiError ? error : new ApiError(0, String(error), null);
+  return error instanceof ApiError ? error : new ApiError(0, error instanceof Error ? error.message : 'unknown', null);
 }
 
 const lastGood = new Map<string, Read<unknown>>();

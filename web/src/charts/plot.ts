@@ -111,7 +111,7 @@ export function plotOptions(current: () => PlotState, width: number, colors: Cha
       y: { range: (_plot, _min, max) => [0, axisTop(Number.isFinite(max) ? max : null)] },
     },
     axes: [
-      { ...axis, size: 34, gap: 4, space: 64, values: (_plot, splits, _axis, _space, increment) => timeLabels(current, splits, increment) },
+      { ...axis, size: 30, gap: 4, space: 64, values: (_plot, splits, _axis, _space, increment) => timeLabels(current, splits, increment) },
       {
         ...axis,
         size: AXIS_WIDTH,
@@ -160,6 +160,7 @@ export function plotOptions(current: () => PlotState, width: number, colors: Cha
 
 /** Moves the cursor of this chart and of all that share it. */
 export function moveCursor(plot: uPlot, seconds: number): void {
-  const move = plot.setCursor.bind(plot) as (at: { left: number; top: number }, fire?: boolean, share?: boolean) => void;
-  move({ left: plot.valToPos(seconds, 'x'), top: 10 }, true, true);
+  // The third argument, sharing the move, is missing from uPlot's types.
+  const shared: { setCursor: (at: { left: number; top: number }, fire: boolean, share: boolean) => void } = plot;
+  shared.setCursor({ left: plot.valToPos(seconds, 'x'), top: 10 }, true, true);
 }

@@ -12,7 +12,7 @@ import { FLEET_COLUMNS } from './columns';
 import styles from './FleetPage.module.css';
 
 const REFRESH_S = 10;
-const WORST_FIRST: Sort = { id: 'state', descending: false };
+const WORST_FIRST: Sort = { id: 'state', descending: true };
 
 interface Reads {
   instances: Page<Instance>;

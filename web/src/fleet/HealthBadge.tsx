@@ -8,8 +8,8 @@ const HEALTH = {
   no_data: { sign: '○', word: 'No data' },
 } as const satisfies Record<HealthState, { sign: string; word: string }>;
 
-/** Worst first. */
-export const HEALTH_ORDER: Record<HealthState, number> = { critical: 0, warning: 1, no_data: 2, healthy: 3 };
+/** How much an instance needs somebody. */
+export const URGENCY: Record<HealthState, number> = { critical: 3, warning: 2, no_data: 1, healthy: 0 };
 
 /** Shape, word, reason: readable without colour. */
 export function HealthBadge({ state, reasons }: { state: HealthState; reasons: string[] }) {

@@ -1,10 +1,10 @@
 import type { Instance } from '../api/model';
 import { Sparkline } from '../charts/Sparkline';
-import { count, duration, bytes, exact, text, rate } from '../format/number';
+import { bytes, coarse, count, exact, rate, text } from '../format/number';
 import { Missing, Num } from '../format/Num';
 import { InstanceLink } from '../instance/InstanceLink';
 import type { Column } from '../tables/column';
-import { HEALTH_ORDER, HealthBadge } from './HealthBadge';
+import { HealthBadge, URGENCY } from './HealthBadge';
 import styles from './FleetPage.module.css';
 
 /** Why an instance has no value of a column. */
@@ -24,7 +24,7 @@ const NOT_YET: Record<string, string> = {
 
 function lag(instance: Instance): string {
   const parts = [];
-  if (instance.replay_lag_ms !== null) parts.push(text(duration(instance.replay_lag_ms)));
+  if (instance.replay_lag_ms !== null) parts.push(text(coarse(instance.replay_lag_ms)));
   if (instance.replay_lag_bytes !== null) parts.push(text(bytes(instance.replay_lag_bytes)));
   return parts.join(', ');
 }
@@ -34,7 +34,7 @@ export const FLEET_COLUMNS: Column<Instance>[] = [
     id: 'state',
     title: 'State',
     width: 104,
-    value: (row) => HEALTH_ORDER[row.state],
+    value: (row) => URGENCY[row.state],
     cell: (row) => <HealthBadge state={row.state} reasons={row.reasons} />,
   },
   {
@@ -94,7 +94,7 @@ export const FLEET_COLUMNS: Column<Instance>[] = [
     id: 'tps',
     title: 'TPS',
     help: 'Transactions per second, commits and rollbacks, last 5 min',
-    width: 84,
+    width: 100,
     numeric: true,
     unitSlot: 5,
     unit: '1/s',
@@ -139,7 +139,7 @@ export const FLEET_COLUMNS: Column<Instance>[] = [
     id: 'age',
     title: 'Data age',
     help: 'Since the newest reading',
-    width: 88,
+    width: 96,
     numeric: true,
     unitSlot: 4,
     unit: 'ms',
@@ -149,7 +149,7 @@ export const FLEET_COLUMNS: Column<Instance>[] = [
         <Missing reason={why(row, 'age')} />
       ) : (
         <Num
-          figure={duration(Math.round(row.data_age_ms / 1000) * 1000)}
+          figure={coarse(Math.max(1000, row.data_age_ms))}
           hint={`Collector ${row.collector?.name ?? ''} is ${row.collector?.status ?? 'not known'}`}
         />
       ),

@@ -55,6 +55,16 @@ export function duration(ms: number): Figure {
   return { value: '1', unit: 'min' };
 }
 
+/** Lags and ages: whole milliseconds, whole seconds, then as a duration. */
+export function coarse(ms: number): Figure {
+  if (ms < 0) return negative(ms, coarse);
+  if (ms > 0 && ms < 0.5) return { value: '< 1', unit: 'ms' };
+  if (ms === 0) return { value: '0', unit: 's' };
+  if (ms < 999.5) return { value: ms.toFixed(0), unit: 'ms' };
+  if (ms < 59_500) return { value: (ms / 1000).toFixed(0), unit: 's' };
+  return duration(ms);
+}
+
 const COUNTS = [
   { size: 1e12, unit: 'T' },
   { size: 1e9, unit: 'G' },
@@ -134,8 +144,8 @@ export function percent(ratio: number): Figure {
   if (value < 0.1) return { value: '< 0.1', unit };
   if (value < 9.95) return { value: value.toFixed(1), unit };
   if (value === 100) return { value: '100', unit };
-  if (value > 99.99 && value < 100) return { value: '> 99.99', unit };
-  if (value > 99 && value < 100) return { value: value.toFixed(2), unit };
+  // Cut, not rounded: 100 % is only what is all of it.
+  if (value > 99 && value < 100) return { value: (Math.floor(value * 100) / 100).toFixed(2), unit };
   return { value: grouped.format(Math.round(value)), unit };
 }
 

@@ -4,7 +4,7 @@ import type { ApiError } from '../api/error';
 import type { InstanceDetail } from '../api/model';
 import type { Read } from '../api/useReads';
 import { HealthBadge } from '../fleet/HealthBadge';
-import { duration, text } from '../format/number';
+import { coarse, text } from '../format/number';
 import { Notice } from '../notices/Notice';
 import { ReadProblem } from '../notices/ReadProblem';
 import { PageFrame } from '../shell/PageFrame';
@@ -120,7 +120,7 @@ function Stale({ instance }: { instance: InstanceDetail }) {
   if (instance.data_age_ms < limit) return null;
   return (
     <Notice kind="warning">
-      Data is {text(duration(instance.data_age_ms))} old; the collector is silent since{' '}
+      Data is {text(coarse(instance.data_age_ms))} old; the collector is silent since{' '}
       {clock(Date.parse(instance.last_seen), zone)}.
     </Notice>
   );

@@ -2,7 +2,7 @@ import { useParams } from '@tanstack/react-router';
 import { queryString } from '../api/client';
 import type { InstanceDetail, Replication, Standby } from '../api/model';
 import { between, useReads } from '../api/useReads';
-import { bytes, duration, exact, text } from '../format/number';
+import { bytes, coarse, exact, text } from '../format/number';
 import { Missing, Num } from '../format/Num';
 import { ReadProblem } from '../notices/ReadProblem';
 import { parseSort, writeSort, type Column, type Sort } from '../tables/column';
@@ -24,7 +24,7 @@ function lag(id: string, title: string, source: string, value: (row: Standby) =>
     help: `pg_stat_replication.${source}`,
     cell: (row) => {
       const ms = value(row);
-      if (ms !== null && ms !== undefined) return <Num figure={duration(ms)} hint={`${exact(ms)} ms\npg_stat_replication.${source}`} />;
+      if (ms !== null && ms !== undefined) return <Num figure={coarse(ms)} hint={`${exact(ms)} ms\npg_stat_replication.${source}`} />;
       return <Missing reason={row.idle === true ? 'Idle: nothing was written since the standby caught up.' : 'Not measured by this standby.'} />;
     },
   };
@@ -71,7 +71,7 @@ export function replicationHeading(replication: Replication): string {
   if (worst?.replay_lag_ms === null || worst?.replay_lag_ms === undefined) {
     return `${standbys.length} ${standbys.length === 1 ? 'standby' : 'standbys'}, idle`;
   }
-  return `Worst replay lag ${text(duration(worst.replay_lag_ms))} (${worst.application_name ?? 'unnamed'})`;
+  return `Worst replay lag ${text(coarse(worst.replay_lag_ms))} (${worst.application_name ?? 'unnamed'})`;
 }
 
 export function ReplicationPage() {

@@ -1,5 +1,5 @@
 import type { InstanceDetail, Ranking } from '../api/model';
-import { count, duration, text } from '../format/number';
+import { coarse, count, text } from '../format/number';
 import { Button } from '../shell/Button';
 import type { Instants } from '../time/range';
 import { useChangeUrl, useTime, useUrl } from '../time/useTime';
@@ -41,9 +41,9 @@ export function EmptyRanking({ ranking, instance, range }: Props) {
       <>
         No figures yet.{' '}
         {typeof registered === 'string' &&
-          `The collector registered ${text(duration(Math.max(1000, Date.now() - Date.parse(registered))))} ago; `}
+          `The collector registered ${text(coarse(Math.max(1000, Date.now() - Date.parse(registered))))} ago; `}
         {typeof registered === 'string' ? 'rates' : 'Rates'} need two readings
-        {interval === null ? '' : ` (about ${text(duration(interval * 1000))})`}.
+        {interval === null ? '' : ` (about ${interval} s)`}.
       </>
     );
   }

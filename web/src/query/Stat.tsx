@@ -6,8 +6,8 @@ interface Props {
   title: string;
   value: number | null | undefined;
   previous: number | null | undefined;
-  /** There is an earlier period to compare with. */
-  comparable: boolean;
+  /** Whether there is an earlier period, and whether the statement ran in it. */
+  earlier: 'none' | 'idle' | 'ran';
   format: (value: number) => Figure;
   unit: string;
   source: string;
@@ -17,9 +17,11 @@ interface Props {
   alarming?: number;
 }
 
+const WITHOUT = { none: 'no earlier data', idle: 'new', ran: '' } as const;
+
 /** One figure with its change to the equal period before. */
 export function Stat(props: Props) {
-  const { title, value, previous, comparable, format, unit, source, reason, alarming } = props;
+  const { title, value, previous, earlier, format, unit, source, reason, alarming } = props;
   const known = value !== null && value !== undefined;
   const before = previous !== null && previous !== undefined;
   const risen = known && before && alarming !== undefined && previous > 0 && value / previous >= 1 + alarming;
@@ -41,12 +43,12 @@ export function Stat(props: Props) {
             className={styles.change}
             data-risen={risen}
             data-hint={
-              before
+              earlier === 'ran' && before
                 ? `${text(format(previous))} before${alarming === undefined ? '' : `\nColoured from +${alarming * 100} %`}`
                 : 'Nothing was measured in the equal period before.'
             }
           >
-            {before ? text(change(value, previous)) : comparable ? 'new' : 'no earlier data'}
+            {earlier === 'ran' && before ? text(change(value, previous)) : WITHOUT[earlier]}
           </span>
         )}
       </dd>

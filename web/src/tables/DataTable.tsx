@@ -21,6 +21,8 @@ const features = tableFeatures({
 /** Above this only the rows in sight are drawn. */
 const VIRTUAL_ABOVE = 100;
 const OVERSCAN = 12;
+/** A table never shrinks below this; the page scrolls instead. */
+const LEAST_ROWS = 12;
 
 interface Props<Row extends RowData> {
   label: string;
@@ -79,7 +81,11 @@ export function DataTable<Row extends RowData>(props: Props<Row>) {
   const wanted = sorted.map((row) => row.id);
   const { order, stale, settle } = useSteady(wanted, `${sort.id}/${sort.descending}`, held);
   const byKey = new Map(sorted.map((row) => [row.id, row.original]));
-  const ordered = order.flatMap((key) => byKey.get(key) ?? []);
+  const ordered: Row[] = [];
+  for (const key of order) {
+    const row = byKey.get(key);
+    if (row !== undefined) ordered.push(row);
+  }
 
   const height = rowHeight();
   const virtual = ordered.length > VIRTUAL_ABOVE;
@@ -138,9 +144,13 @@ export function DataTable<Row extends RowData>(props: Props<Row>) {
     onFocus: () => setActive({ row, column }),
   });
 
-  const width = columns.reduce((sum, column) => sum + column.width, 0);
+  const size = {
+    '--table-width': `${columns.reduce((sum, column) => sum + column.width, 0)}px`,
+    '--first-width': `${columns[0]?.width ?? 0}px`,
+    '--least-rows': Math.min(LEAST_ROWS, ordered.length + 1 + (pinned === null ? 0 : 1)),
+  } as CSSProperties;
   return (
-    <div className={styles.frame} data-fill={fill} data-outdated={outdated}>
+    <div className={styles.frame} data-fill={fill} data-outdated={outdated} style={size}>
       {stale && held && (
         <div className={styles.stale}>
           <Button onClick={settle}>New order available</Button>
@@ -153,7 +163,6 @@ export function DataTable<Row extends RowData>(props: Props<Row>) {
           aria-rowcount={ordered.length + 1 + (pinned === null ? 0 : 1)}
           aria-colcount={columns.length}
           className={styles.table}
-          style={{ minWidth: width }}
           onKeyDown={press}
           onPointerEnter={() => setHeld(true)}
           onPointerLeave={() => setHeld(false)}
@@ -269,9 +278,11 @@ function HeaderCell<Row>({ column, sort, onSort, cell }: HeaderProps<Row>) {
       onClick={sorts ? () => onSort(nextSort(sort, column)) : undefined}
     >
       {column.title}
-      <span className={styles.sign} aria-hidden="true">
-        {sorted ? (sort.descending ? '↓' : '↑') : ''}
-      </span>
+      {sorted && (
+        <span className={styles.sign} aria-hidden="true">
+          {sort.descending ? '↓' : '↑'}
+        </span>
+      )}
     </th>
   );
 }
