@@ -50,7 +50,7 @@ const MEASURES: Measure[] = [
 
 function columns(seconds: number, unmeasured: Unmeasured): Column<DatabaseRow>[] {
   const measured = MEASURES.map(({ id, title, help, source, unit, unitSlot, value, figure }): Column<DatabaseRow> => ({
-    id, title, width: 104, numeric: true,
+    id, title, width: 96, numeric: true,
     help: `${help}\npg_stat_database.${source}`,
     ...(unit === undefined ? {} : { unit }),
     ...(unitSlot === undefined ? {} : { unitSlot }),
@@ -63,7 +63,7 @@ function columns(seconds: number, unmeasured: Unmeasured): Column<DatabaseRow>[]
   }));
   const trend: Column<DatabaseRow> = { id: 'trend', title: 'Trend', help: 'TPS', width: 100, cell: (row) => <Sparkline values={row.series?.['tps']} /> };
   return [
-    { id: 'name', title: 'Database', width: 160, grow: true, value: (row) => row.name, cell: (row) => <span data-hint={`oid ${row.datid}`}>{row.name}</span> },
+    { id: 'name', title: 'Database', width: 130, grow: true, value: (row) => row.name, cell: (row) => <span data-hint={`oid ${row.datid}`}>{row.name}</span> },
     ...measured.slice(0, 2),
     trend,
     ...measured.slice(2),

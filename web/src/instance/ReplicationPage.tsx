@@ -32,7 +32,7 @@ function lag(id: string, title: string, source: string, value: (row: Standby) =>
 
 function behind(id: string, title: string, lsn: string, value: (row: Standby) => number | null | undefined): Column<Standby> {
   return {
-    id, title, width: 120, numeric: true, unit: 'bytes', value,
+    id, title, width: 116, numeric: true, unit: 'bytes', value,
     help: `Bytes between the current LSN and ${lsn}`,
     cell: (row) => {
       const size = value(row);
@@ -45,7 +45,7 @@ function behind(id: string, title: string, lsn: string, value: (row: Standby) =>
 
 function columns(zone: Zone): Column<Standby>[] {
   return [
-    { id: 'standby', title: 'Standby', width: 160, grow: true, value: (row) => row.application_name, cell: (row) => <span data-hint={row.client_addr ?? 'local socket'}>{row.application_name ?? '–'}</span> },
+    { id: 'standby', title: 'Standby', width: 150, grow: true, value: (row) => row.application_name, cell: (row) => <span data-hint={row.client_addr ?? 'local socket'}>{row.application_name ?? '–'}</span> },
     { id: 'state', title: 'State', width: 96, value: (row) => row.state, cell: (row) => row.state ?? <Missing reason="Not readable." /> },
     { id: 'sync', title: 'Sync', width: 80, value: (row) => row.sync_state, cell: (row) => row.sync_state ?? <Missing reason="Not readable." /> },
     lag('write_lag', 'Write lag', 'write_lag', (row) => row.write_lag_ms),
@@ -56,7 +56,7 @@ function columns(zone: Zone): Column<Standby>[] {
     behind('flush_behind', 'Flush behind', 'flush_lsn', (row) => row.flush_behind_bytes),
     behind('replay_behind', 'Replay behind', 'replay_lsn', (row) => row.replay_behind_bytes),
     {
-      id: 'last_message', title: 'Last message', width: 128, value: (row) => row.last_message_at,
+      id: 'last_message', title: 'Last message', width: 124, value: (row) => row.last_message_at,
       cell: (row) => (typeof row.last_message_at === 'string' ? exactMoment(Date.parse(row.last_message_at), zone) : <Missing reason="PostgreSQL 12 and newer report it; no reading has it." />),
     },
   ];

@@ -39,19 +39,19 @@ function measures(seconds: number): Measure[] {
   const blocks = (value: number | null | undefined) =>
     value === null || value === undefined ? null : value * BLOCK_BYTES;
   return [
-    { id: 'time', title: 'Time', help: 'Time executing, all calls together', width: 100, unitSlot: 4, unit: 'ms', source: 'total_exec_time', value: (f) => f.total_exec_time_ms, figure: duration },
+    { id: 'time', title: 'Time', help: 'Time executing, all calls together', width: 112, unitSlot: 4, unit: 'ms', source: 'total_exec_time', value: (f) => f.total_exec_time_ms, figure: duration },
     { id: 'calls', title: 'Calls', help: 'Executions', width: 72, unitSlot: 2, source: 'calls', value: (f) => f.calls, figure: count },
     { id: 'calls_s', title: 'Calls/s', help: 'Executions per second', width: 88, unitSlot: 6, unit: '1/s', source: 'calls', value: (f) => (f.calls === null ? null : f.calls / seconds), figure: (value) => rate(value) },
     { id: 'mean', title: 'Mean', help: 'Time per call', width: 82, unitSlot: 4, unit: 'ms', source: 'mean_exec_time', value: (f) => f.mean_exec_time_ms, figure: duration },
     { id: 'stddev', title: 'Stddev', help: 'Standard deviation of the time per call', width: 92, unitSlot: 4, unit: 'ms', source: 'stddev_exec_time', value: (f) => f.stddev_exec_time_ms, figure: duration },
     { id: 'min', title: 'Min since reset', help: 'Shortest call since the entry was reset, not only in this range', width: 116, unitSlot: 4, unit: 'ms', source: 'min_exec_time', value: (f) => f.min_exec_time_since_ms, figure: duration },
     { id: 'max', title: 'Max since reset', help: 'Longest call since the entry was reset, not only in this range', width: 116, unitSlot: 4, unit: 'ms', source: 'max_exec_time', value: (f) => f.max_exec_time_since_ms, figure: duration },
-    { id: 'rows', title: 'Rows/call', help: 'Rows returned or changed per call', width: 78, unitSlot: 2, source: 'rows', value: rowsPerCall, figure: average },
-    { id: 'hit', title: 'Hit %', help: 'Shared blocks found in shared_buffers, of those wanted', width: 76, unitSlot: 2, unit: 'ratio', source: 'shared_blks_hit', value: (f) => f.cache_hit_ratio, figure: percent },
-    { id: 'read', title: 'Read', help: 'Shared blocks read from outside shared_buffers, in bytes', width: 84, unitSlot: 4, unit: 'bytes', source: 'shared_blks_read', value: (f) => blocks(f.shared_blks_read), figure: bytes },
+    { id: 'rows', title: 'Rows/call', help: 'Rows returned or changed per call', width: 76, unitSlot: 2, source: 'rows', value: rowsPerCall, figure: average },
+    { id: 'hit', title: 'Hit %', help: 'Shared blocks found in shared_buffers, of those wanted', width: 66, unitSlot: 2, unit: 'ratio', source: 'shared_blks_hit', value: (f) => f.cache_hit_ratio, figure: percent },
+    { id: 'read', title: 'Read', help: 'Shared blocks read from outside shared_buffers, in bytes', width: 80, unitSlot: 4, unit: 'bytes', source: 'shared_blks_read', value: (f) => blocks(f.shared_blks_read), figure: bytes },
     { id: 'dirtied', title: 'Dirtied', help: 'Shared blocks dirtied, in bytes', width: 88, unitSlot: 4, unit: 'bytes', source: 'shared_blks_dirtied', value: (f) => blocks(f.shared_blks_dirtied), figure: bytes },
-    { id: 'temp', title: 'Temp written', help: 'Temporary blocks written, in bytes', width: 94, unitSlot: 4, unit: 'bytes', source: 'temp_blks_written', value: (f) => blocks(f.temp_blks_written), figure: bytes },
-    { id: 'wal', title: 'WAL', help: 'Write-ahead log generated', width: 80, unitSlot: 4, unit: 'bytes', source: 'wal_bytes', value: (f) => f.wal_bytes, figure: bytes },
+    { id: 'temp', title: 'Temp written', help: 'Temporary blocks written, in bytes', width: 100, unitSlot: 4, unit: 'bytes', source: 'temp_blks_written', value: (f) => blocks(f.temp_blks_written), figure: bytes },
+    { id: 'wal', title: 'WAL', help: 'Write-ahead log generated', width: 76, unitSlot: 4, unit: 'bytes', source: 'wal_bytes', value: (f) => f.wal_bytes, figure: bytes },
     { id: 'plan', title: 'Plan', help: 'Time planning', width: 92, unitSlot: 4, unit: 'ms', source: 'total_plan_time', value: (f) => f.total_plan_time_ms, figure: duration },
     { id: 'io_read', title: 'I/O read', help: 'Time reading shared blocks', width: 92, unitSlot: 4, unit: 'ms', source: 'shared_blk_read_time', value: (f) => f.blk_read_time_ms, figure: duration },
     { id: 'io_write', title: 'I/O write', help: 'Time writing shared blocks', width: 92, unitSlot: 4, unit: 'ms', source: 'shared_blk_write_time', value: (f) => f.blk_write_time_ms, figure: duration },
@@ -97,13 +97,13 @@ export function rankingColumns(context: ColumnContext): Column<Line>[] {
   const rest = all.filter((column) => column.id !== 'time');
   return [
     {
-      id: 'query', title: 'Query', width: 210, grow: true,
+      id: 'query', title: 'Query', width: 200, grow: true,
       value: (line) => (line.others === true ? null : line.query),
       cell: (line) =>
         line.others === true ? <Others statements={line.statements} /> : <QueryLink instanceId={context.instanceId} row={line} />,
     },
     {
-      id: 'share', title: 'Share', help: 'Share of the time of all top-level statements, others included', width: 118,
+      id: 'share', title: 'Share', help: 'Share of the time of all top-level statements, others included', width: 112,
       numeric: true, unitSlot: 2, unit: 'ratio',
       value: (line) => line.share_of_total,
       cell: (line) => <Share line={line} ranking={context.ranking} />,
