@@ -17,14 +17,14 @@ use tokio_postgres::NoTls;
 use tower::ServiceExt;
 use uuid::Uuid;
 
-pub const REGISTRATION_SECRET: &str = "let me in, I bring figures";
-pub const PASSWORD: &str = "correct horse";
+pub(crate) const REGISTRATION_SECRET: &str = "let me in, I bring figures";
+pub(crate) const PASSWORD: &str = "correct horse";
 /// bcrypt of [`PASSWORD`] at cost 4: nobody waits for a strong hash to be made.
-pub const PASSWORD_HASH_COST: u32 = 4;
+pub(crate) const PASSWORD_HASH_COST: u32 = 4;
 
 /// A clock that a test moves.
 #[derive(Debug)]
-pub struct TestClock(Mutex<Timestamp>);
+pub(crate) struct TestClock(Mutex<Timestamp>);
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
@@ -32,20 +32,20 @@ impl Clock for TestClock {
     }
 }
 
-pub struct Server {
-    pub app: Arc<App>,
-    pub clock: Arc<TestClock>,
+pub(crate) struct Server {
+    pub(crate) app: Arc<App>,
+    pub(crate) clock: Arc<TestClock>,
     router: Router,
     _data_dir: tempfile::TempDir,
 }
 
 impl Server {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(&[]).await
     }
 
     /// With these settings over the usual ones of tests.
-    pub async fn with(settings: &[(&str, &str)]) -> Self {
+    pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
         let database = testkit::store_from("pganalytics", |dsn| async move {
             let mut client = testkit::connect(&dsn).await?;
             server::migrations::migrate(&mut client).await?;
@@ -56,7 +56,7 @@ impl Server {
     }
 
     /// Over this store.
-    pub fn over(pool: Pool, settings: &[(&str, &str)]) -> Self {
+    pub(crate) fn over(pool: Pool, settings: &[(&str, &str)]) -> Self {
         let data_dir = tempfile::tempdir().unwrap();
         let data_path = data_dir.path().to_str().unwrap().to_owned();
         let mut pairs = settings.to_vec();
@@ -75,13 +75,13 @@ impl Server {
         Self { app, clock, router, _data_dir: data_dir }
     }
 
-    pub fn pass(&self, time: Duration) {
+    pub(crate) fn pass(&self, time: Duration) {
         let mut now = self.clock.0.lock().unwrap();
         *now = now.checked_add(time).unwrap();
     }
 
     /// A user named after the role, with [`PASSWORD`].
-    pub async fn user(&self, name: &str, role: Role) -> Uuid {
+    pub(crate) async fn user(&self, name: &str, role: Role) -> Uuid {
         let hash = bcrypt::hash(PASSWORD, PASSWORD_HASH_COST).unwrap();
         let client = self.app.pool.get().await.unwrap();
         let made = users::store::create(&client, name, &hash, role, self.clock.now()).await.unwrap();
@@ -90,7 +90,7 @@ impl Server {
     }
 
     /// An access token of a new session, without the wait for a password.
-    pub async fn session(&self, user: Uuid) -> String {
+    pub(crate) async fn session(&self, user: Uuid) -> String {
         let id = Uuid::now_v7();
         let now = self.clock.now();
         let expires_at = now.checked_add(self.app.settings.jwt_refresh_expiration).unwrap();
@@ -100,30 +100,30 @@ impl Server {
     }
 
     /// A new user of this role and an access token of theirs.
-    pub async fn signed_in(&self, role: Role) -> String {
+    pub(crate) async fn signed_in(&self, role: Role) -> String {
         let name = format!("{role}-{}", Uuid::new_v4().simple());
         let user = self.user(&name, role).await;
         self.session(user).await
     }
 
     /// A registered collector: its id and token.
-    pub async fn collector(&self, name: &str) -> (Uuid, String) {
+    pub(crate) async fn collector(&self, name: &str) -> (Uuid, String) {
         let body = serde_json::json!({"name": name, "hostname": "db-1.example", "version": "4.0.0"});
         let call = self.post("/collectors/register").header("X-Registration-Secret", REGISTRATION_SECRET);
         let answer = call.json(body).send().await.expect(201);
         (answer["collector_id"].as_str().unwrap().parse().unwrap(), answer["token"].as_str().unwrap().to_owned())
     }
 
-    pub fn get(&self, path: &str) -> Call {
+    pub(crate) fn get(&self, path: &str) -> Call {
         self.call("GET", path)
     }
 
-    pub fn post(&self, path: &str) -> Call {
+    pub(crate) fn post(&self, path: &str) -> Call {
         self.call("POST", path)
     }
 
     /// A path below the API's base, or one that begins with `//` as it is, without one of the slashes.
-    pub fn call(&self, method: &str, path: &str) -> Call {
+    pub(crate) fn call(&self, method: &str, path: &str) -> Call {
         let path = path.strip_prefix("//").map_or_else(|| format!("/api/v1{path}"), |path| format!("/{path}"));
         let mut request = Request::new(Body::empty());
         *request.method_mut() = method.parse().unwrap();
@@ -132,36 +132,36 @@ impl Server {
     }
 }
 
-pub fn pool(dsn: &str) -> Pool {
+pub(crate) fn pool(dsn: &str) -> Pool {
     let manager = Manager::new(dsn.parse().unwrap(), NoTls);
     Pool::builder(manager).max_size(8).build().unwrap()
 }
 
-pub struct Call {
+pub(crate) struct Call {
     router: Router,
     request: Request<Body>,
 }
 
 impl Call {
-    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
         self.request.headers_mut().append(name, HeaderValue::from_str(value).unwrap());
         self
     }
 
-    pub fn bearer(self, token: &str) -> Self {
+    pub(crate) fn bearer(self, token: &str) -> Self {
         self.header("Authorization", &format!("Bearer {token}"))
     }
 
-    pub fn json(self, body: Value) -> Self {
+    pub(crate) fn json(self, body: Value) -> Self {
         self.header("Content-Type", "application/json").body(body.to_string())
     }
 
-    pub fn body(mut self, body: impl Into<Body>) -> Self {
+    pub(crate) fn body(mut self, body: impl Into<Body>) -> Self {
         *self.request.body_mut() = body.into();
         self
     }
 
-    pub async fn send(self) -> Answer {
+    pub(crate) async fn send(self) -> Answer {
         let response = self.router.oneshot(self.request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.unwrap();
@@ -171,31 +171,31 @@ impl Call {
 }
 
 #[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub text: String,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).unwrap_or_else(|| panic!("no {name}: {self:?}")).to_str().unwrap()
     }
 
     /// The body of an answer with this status; null where it has none.
     #[track_caller]
-    pub fn expect(&self, status: u16) -> Value {
+    pub(crate) fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status.as_u16(), status, "{}", self.text);
         if self.text.is_empty() { Value::Null } else { self.json() }
     }
 
     /// A failure with this status and word, in our one shape.
     #[track_caller]
-    pub fn refused(&self, status: u16, error: &str) -> Value {
+    pub(crate) fn refused(&self, status: u16, error: &str) -> Value {
         let body = self.expect(status);
         assert_eq!(self.header("content-type"), "application/json");
         assert_eq!(body["code"], status, "{body}");

@@ -11,7 +11,7 @@ use server::http::endpoints;
 use crate::support::{REGISTRATION_SECRET, Server};
 
 const HEADER: &str = "\
-# Made from the endpoint table by tests/server/authorization.rs: the status that each caller gets.
+# Made from the endpoint table by tests/main/authorization.rs: the status that each caller gets.
 # Bodies are {} and identifiers name nothing, so 400 and 404 mean that the caller was let through.
 # \"refresh\" sends a refresh token as if it were an access token; \"secret\" sends X-Registration-Secret alone.
 ";
