@@ -1,6 +1,5 @@
-//! The real router over a real store. The modules mirror the URLs.
+//! The real router over a real store. The modules mirror the URLs, and below them ingest and store.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
-#![expect(clippy::shadow_unrelated, reason = "one answer after another is an answer")]
 
 #[path = "main/auth.rs"]
 mod auth;
@@ -12,8 +11,16 @@ mod batch;
 mod collectors;
 #[path = "main/conventions.rs"]
 mod conventions;
+#[path = "main/fixture.rs"]
+mod fixture;
 #[path = "main/health.rs"]
 mod health;
+#[path = "main/ingest.rs"]
+mod ingest;
+#[path = "main/ingest_faults.rs"]
+mod ingest_faults;
+#[path = "main/ingest_json.rs"]
+mod ingest_json;
 #[path = "main/limits.rs"]
 mod limits;
 #[path = "main/migrations.rs"]
@@ -24,6 +31,8 @@ mod openapi;
 mod pages;
 #[path = "main/serve.rs"]
 mod serve;
+#[path = "main/store.rs"]
+mod store;
 #[path = "main/support.rs"]
 mod support;
 #[path = "main/users.rs"]

@@ -251,14 +251,14 @@ impl Encoder {
         rows.int4(i32::try_from(reading.late_cycles).unwrap_or(i32::MAX));
         for cut in &reading.cuts {
             self.days.insert(("cuts".to_owned(), Day::of_micros(time_us)));
-            let rows = self.small.entry(COPY_CUTS).or_default();
-            rows.begin(6);
-            rows.int4(instance_id);
-            rows.text(&set);
-            rows.moment(time_us);
-            rows.int8(cut.per);
-            rows.int4(i32::try_from(cut.rows).unwrap_or(i32::MAX));
-            rows.int8_array(&cut.ids);
+            let cuts = self.small.entry(COPY_CUTS).or_default();
+            cuts.begin(6);
+            cuts.int4(instance_id);
+            cuts.text(&set);
+            cuts.moment(time_us);
+            cuts.int8(cut.per);
+            cuts.int4(i32::try_from(cut.rows).unwrap_or(i32::MAX));
+            cuts.int8_array(&cut.ids);
         }
         for flag in &reading.flags {
             self.flag(&set, flag, instance_id, now);
@@ -278,9 +278,9 @@ impl Encoder {
     }
 
     fn text_rows(&mut self, known: &Known, frame: &Frame, shared: Shared) {
-        let Some((dbid, queryid, query)) = crate::store::text_places(&known.definition) else { return };
-        let places = (frame.column(dbid), frame.column(queryid), frame.column(query));
-        let (Some(dbids), Some(queryids), Some(queries)) = places else { return };
+        let Some(places) = crate::store::text_places(&known.definition) else { return };
+        let columns = (frame.column(places.0), frame.column(places.1), frame.column(places.2));
+        let (Some(dbids), Some(queryids), Some(queries)) = columns else { return };
         for row in 0..frame.rows {
             if let (Some(dbid), Some(queryid), Some(query)) = (dbids.int(row), queryids.int(row), queries.text(row)) {
                 self.texts.push(Text {
