@@ -9,6 +9,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::version::Version;
+
 /// Where a set is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -26,6 +28,21 @@ pub enum Scope {
     Pooler,
     /// From the collector itself.
     Collector,
+}
+
+impl Scope {
+    /// The folder of the catalogue that holds sets of this scope.
+    #[must_use]
+    pub const fn folder(self) -> &'static str {
+        match self {
+            Self::Instance => "instance",
+            Self::Database => "database",
+            Self::Host => "host",
+            Self::Log => "log",
+            Self::Pooler => "pooler",
+            Self::Collector => "collector",
+        }
+    }
 }
 
 /// The type of a column, and with it its type in the store.
@@ -53,6 +70,22 @@ pub enum Type {
 }
 
 impl Type {
+    /// The word that `set.toml` has for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Bool => "bool",
+            Self::Int4 => "int4",
+            Self::Int8 => "int8",
+            Self::Float8 => "float8",
+            Self::Text => "text",
+            Self::Timestamptz => "timestamptz",
+            Self::Oid => "oid",
+            Self::Lsn => "lsn",
+            Self::Duration => "duration",
+        }
+    }
+
     /// The type of the column in the store, in PostgreSQL's own words.
     #[must_use]
     pub const fn in_store(self) -> &'static str {
@@ -94,6 +127,25 @@ pub enum Kind {
     Since,
 }
 
+impl Kind {
+    /// The word that `set.toml` has for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Label => "label",
+            Self::Counter => "counter",
+            Self::Count => "count",
+            Self::Gauge => "gauge",
+            Self::State => "state",
+            Self::Event => "event",
+            Self::Info => "info",
+            Self::Text => "text",
+            Self::Reset => "reset",
+            Self::Since => "since",
+        }
+    }
+}
+
 /// The unit of a column's values. Rates in pages and exports follow from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -114,6 +166,23 @@ pub enum Unit {
     SquareMilliseconds,
     /// A share between 0 and 1.
     Ratio,
+}
+
+impl Unit {
+    /// The word that `set.toml` has for it; empty without a unit.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Count => "count",
+            Self::Rows => "rows",
+            Self::Bytes => "bytes",
+            Self::Blocks => "blocks",
+            Self::Microseconds => "microseconds",
+            Self::SquareMilliseconds => "square_milliseconds",
+            Self::Ratio => "ratio",
+        }
+    }
 }
 
 /// One column of a set.
@@ -138,6 +207,26 @@ pub struct Column {
     /// The role of the instance on which the value is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<crate::Role>,
+    /// The version from which it is known, where that is above the set's lowest. Not part of the hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Version>,
+    /// Whether it is NULL without the set's grant; where a label is, the set is of no use without it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub needs_grant: bool,
+}
+
+impl Column {
+    /// Whether a fall of this counter shows that the row began anew. A floating-point counter may
+    /// fall by rounding alone, so its fall shows nothing.
+    #[must_use]
+    pub fn fall_is_reset(&self) -> bool {
+        self.kind == Kind::Counter && self.column_type != Type::Float8
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 const fn no_unit() -> Unit {
@@ -213,7 +302,8 @@ pub enum Incompatible {
 }
 
 impl Definition {
-    /// The hash over everything that decides how a reading is decoded and stored; help is left out.
+    /// The hash over everything that decides how a reading is decoded and stored: names, scope, types,
+    /// kinds and units. Help, requirements and versions are left out.
     #[must_use]
     pub fn hash(&self) -> DefinitionHash {
         let mut digest = Sha256::new();

@@ -7,9 +7,11 @@ use rust_embed::RustEmbed;
 
 use crate::set::{Set, SetError};
 
+/// What the names of users' own sets begin with, so that ours never collide with them.
+pub const USERS_PREFIX: &str = "x_";
+
 #[derive(RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/../../catalog"]
-#[allow_missing = true]
+#[folder = "../../catalog"]
 struct Files;
 
 /// All sets, by name.
@@ -60,10 +62,13 @@ impl Catalog {
             .filter_map(|path| Some((path.to_string(), Files::get(&path)?)))
             .map(|(path, file)| (path, String::from_utf8_lossy(&file.data).into_owned()))
             .collect();
-        Self::from_sources(&sources)
+        let catalog = Self::from_sources(&sources)?;
+        catalog.check()?;
+        Ok(catalog)
     }
 
-    /// These sets, and over them those of a folder of the same shape (`<scope>/<set>/set.toml`).
+    /// These sets, and over them those of a folder of the same shape (`<scope>/<set>/set.toml`): new
+    /// ones named `x_…`, and compatible replacements of ours.
     ///
     /// # Errors
     /// When the folder cannot be read or one of its sets is wrong.
@@ -71,7 +76,7 @@ impl Catalog {
         let mut sources = Sources::new();
         for scope in folders(root)? {
             for set in folders(&scope)? {
-                for file in entries(&set)? {
+                for file in entries(&set)?.into_iter().filter(|file| is_part_of_a_set(file)) {
                     let below = file.strip_prefix(root).unwrap_or(&file).to_string_lossy().into_owned();
                     let content = std::fs::read_to_string(&file)
                         .map_err(|source| CatalogError::Read { path: file.clone(), source })?;
@@ -79,7 +84,15 @@ impl Catalog {
                 }
             }
         }
-        self.sets.extend(Self::from_sources(&sources)?.sets);
+        for (name, set) in Self::from_sources(&sources)?.sets {
+            let rule = |reason: String| CatalogError::Rule { set: name.clone(), reason };
+            match self.sets.get(&name) {
+                Some(own) => own.definition.may_become(&set.definition).map_err(|e| rule(e.to_string()))?,
+                None if name.starts_with(USERS_PREFIX) => {}
+                None => return Err(rule(format!("a set of your own has a name that begins with {USERS_PREFIX}"))),
+            }
+            self.sets.insert(name, set);
+        }
         self.check()?;
         Ok(self)
     }
@@ -99,7 +112,9 @@ impl Catalog {
         let mut catalog = Self::default();
         for (path, set_toml) in sources.iter().filter(|(path, _)| path.ends_with("/set.toml")) {
             let folder = path.trim_end_matches("set.toml");
-            let name = folder.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
+            let mut parts = folder.trim_end_matches('/').rsplit('/');
+            let name = parts.next().unwrap_or_default().to_owned();
+            let scope = parts.next().unwrap_or_default();
             let sql = sources
                 .range(folder.to_owned()..)
                 .take_while(|(file, _)| file.starts_with(folder))
@@ -107,6 +122,10 @@ impl Catalog {
                 .map(|(file, content)| (&file[folder.len()..], content.as_str()));
             let set =
                 Set::parse(&name, set_toml, sql).map_err(|source| CatalogError::Set { set: name.clone(), source })?;
+            if set.definition.scope.folder() != scope {
+                let reason = format!("stands in folder {scope}, and its scope is {}", set.definition.scope.folder());
+                return Err(CatalogError::Rule { set: name, reason });
+            }
             if catalog.sets.insert(name.clone(), set).is_some() {
                 return Err(CatalogError::Rule { set: name, reason: "stands in two scopes".to_owned() });
             }
@@ -124,6 +143,10 @@ impl Catalog {
         }
         Ok(())
     }
+}
+
+fn is_part_of_a_set(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "toml" || extension == "sql")
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, CatalogError> {

@@ -11,10 +11,12 @@
 
 mod definition;
 mod embedded;
+mod reference;
 mod set;
 mod version;
 
 pub use definition::{Column, Definition, DefinitionHash, Incompatible, Kind, Scope, SetKind, Type, Unit};
-pub use embedded::{Catalog, CatalogError};
-pub use set::{Availability, Limit, MAX_NAME, RESERVED_COLUMNS, Role, Set, SetError};
+pub use embedded::{Catalog, CatalogError, USERS_PREFIX};
+pub use reference::reference;
+pub use set::{Availability, Limit, MAX_NAME, RESERVED_COLUMNS, Role, Set, SetError, WithoutGrant};
 pub use version::{Version, VersionError};

@@ -48,6 +48,8 @@ pub struct Limit {
     pub per: String,
     /// The counter by whose increment rows are kept, largest first.
     pub order: String,
+    /// The label that names a row to people: those of rows that were cut are kept with the sum.
+    pub id: String,
 }
 
 /// A set, parsed and checked.
@@ -67,8 +69,10 @@ pub struct Set {
     pub guard: Option<String>,
     /// The row limit.
     pub limit: Option<Limit>,
-    /// What reading it needs beyond `CONNECT`, as one `GRANT` with `{role}` for the collector's role.
+    /// What reading it needs beyond `CONNECT`, as one statement with `{role}` for the collector's role.
     pub grant: Option<String>,
+    /// The predefined role whose membership shows that the grant is there, such as `pg_read_all_stats`.
+    pub member_of: Option<String>,
     /// SQL by the lowest version that it serves.
     pub sql: BTreeMap<Version, String>,
 }
@@ -80,6 +84,17 @@ pub enum Availability<'a> {
     Sql(&'a str),
     /// The set needs at least this version.
     Needs(Version),
+}
+
+/// What a role loses that lacks a set's grant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WithoutGrant {
+    /// Nothing: the set needs no grant.
+    Nothing,
+    /// These columns; where there are none, some rows.
+    Part(Vec<String>),
+    /// The whole set: its rows cannot be told apart.
+    Set,
 }
 
 /// What is wrong with a set.
@@ -114,6 +129,7 @@ struct SetFile {
     guard: Option<String>,
     limit: Option<Limit>,
     grant: Option<String>,
+    member_of: Option<String>,
     columns: Vec<Column>,
 }
 
@@ -135,7 +151,13 @@ impl Set {
                 .unwrap_or(file_name)
                 .parse::<Version>()
                 .map_err(|source| SetError::FileName { file: file_name.to_owned(), source })?;
-            sql.insert(version, content.trim().trim_end_matches(';').to_owned());
+            let statement = content.trim().trim_end_matches(';').trim_end().to_owned();
+            if statement.is_empty() {
+                return Err(SetError::Rule(format!("file {file_name} is empty")));
+            }
+            if sql.insert(version, statement).is_some() {
+                return Err(SetError::Rule(format!("two SQL files for version {version}")));
+            }
         }
         let set = Self {
             definition: Definition { name: name.to_owned(), scope: file.scope, help: file.help, columns: file.columns },
@@ -146,6 +168,7 @@ impl Set {
             guard: file.guard,
             limit: file.limit,
             grant: file.grant,
+            member_of: file.member_of,
             sql,
         };
         set.check().map_err(SetError::Rule)?;
@@ -164,6 +187,23 @@ impl Set {
         match self.sql.range(..=version).next_back() {
             Some((_, sql)) => Availability::Sql(sql),
             None => Availability::Needs(self.sql.keys().next().copied().unwrap_or(version)),
+        }
+    }
+
+    /// The lowest version at which it can be read; none where it is not read by SQL.
+    #[must_use]
+    pub fn lowest_version(&self) -> Option<Version> {
+        self.sql.keys().next().copied()
+    }
+
+    /// What is lost without the set's grant.
+    #[must_use]
+    pub fn without_grant(&self) -> WithoutGrant {
+        let hidden: Vec<_> = self.definition.columns.iter().filter(|c| c.needs_grant).collect();
+        match (&self.grant, hidden.iter().any(|c| c.kind == Kind::Label)) {
+            (None, _) => WithoutGrant::Nothing,
+            (Some(_), true) => WithoutGrant::Set,
+            (Some(_), false) => WithoutGrant::Part(hidden.iter().map(|c| c.name.clone()).collect()),
         }
     }
 
@@ -187,16 +227,43 @@ impl Set {
                 return Err(format!("{place}: every table has a column of this name already"));
             }
             check_column(column).map_err(|reason| format!("{place}: {reason}"))?;
+            self.check_requirements(column).map_err(|reason| format!("{place}: {reason}"))?;
         }
         self.check_kinds()?;
+        if self.grant.as_ref().is_some_and(|grant| !grant.contains("{role}")) {
+            return Err("grant: write {role} where the collector's role belongs".to_owned());
+        }
+        if self.member_of.is_some() && self.grant.is_none() {
+            return Err("member_of: name the grant that gives the membership".to_owned());
+        }
+        if self.extension.is_none() && self.sql.values().any(|sql| sql.contains("{extension}")) {
+            return Err("SQL names {extension}, and set.toml no extension".to_owned());
+        }
         if let Some(limit) = &self.limit {
             let is = |column: &str, kind: Kind| self.definition.column(column).is_some_and(|(_, c)| c.kind == kind);
             if !is(&limit.per, Kind::Label) {
                 return Err(format!("limit: {} is not a label of this set", limit.per));
             }
+            if !is(&limit.id, Kind::Label) {
+                return Err(format!("limit: {} is not a label of this set", limit.id));
+            }
             if !is(&limit.order, Kind::Counter) {
                 return Err(format!("limit: {} is not a counter of this set", limit.order));
             }
+        }
+        Ok(())
+    }
+
+    fn check_requirements(&self, column: &Column) -> Result<(), String> {
+        if column.needs_grant && self.grant.is_none() {
+            return Err("needs_grant, and the set has no grant".to_owned());
+        }
+        let Some(since) = column.since else { return Ok(()) };
+        if !self.sql.contains_key(&since) {
+            return Err(format!("since {since}, and there is no {since}.sql in which it appears"));
+        }
+        if self.lowest_version() == Some(since) {
+            return Err(format!("since {since} is the set's lowest version: leave it out"));
         }
         Ok(())
     }
@@ -243,6 +310,9 @@ fn check_column(column: &Column) -> Result<(), String> {
     }
     let number = matches!(column.column_type, Type::Int4 | Type::Int8 | Type::Float8 | Type::Duration);
     match column.kind {
+        Kind::Label if column.requires_setting.is_some() || column.role.is_some() || column.since.is_some() => {
+            Err("a label is always known: it requires no setting, role or version".to_owned())
+        }
         Kind::Counter | Kind::Count if !number => Err("a counter is a number or a duration".to_owned()),
         Kind::Counter | Kind::Count if column.unit == Unit::None => Err("a counter has a unit".to_owned()),
         Kind::Label if column.column_type == Type::Float8 => Err("a label is no floating-point number".to_owned()),

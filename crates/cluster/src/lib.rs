@@ -13,6 +13,7 @@ mod binaries;
 mod cluster;
 mod command;
 mod error;
+mod lifecycle;
 mod options;
 mod postmaster;
 pub mod process;
@@ -23,7 +24,8 @@ mod wait;
 
 pub use account::Account;
 pub use binaries::{BINARY_DIRECTORIES, Binaries, OLDEST_MAJOR};
-pub use cluster::{Cluster, Mode, Start, Stop};
+pub use cluster::Cluster;
 pub use error::Error;
+pub use lifecycle::{Mode, Start, Stop};
 pub use options::{ClusterOptions, DEFAULT_PORT};
 pub use standby::StandbyOptions;

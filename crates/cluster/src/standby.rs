@@ -47,7 +47,7 @@ impl Cluster {
         File::create(&signal).map_err(io("create", &signal))?;
         self.account().give(&signal)?;
         let connection = primary.replication_dsn(slot);
-        let settings = &mut self.options_mut().settings;
+        let settings = &mut self.options.settings;
         settings.push(("primary_conninfo".to_owned(), connection));
         settings.push(("primary_slot_name".to_owned(), slot.to_owned()));
         Ok(())

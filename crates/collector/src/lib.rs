@@ -1,1 +1,23 @@
 //! Reads PostgreSQL, forms increments, spools and pushes them.
+
+pub mod backend;
+pub mod baseline;
+pub mod clock;
+pub mod connect;
+mod cost;
+pub mod coverage;
+mod discovery;
+pub mod examine;
+pub mod identity;
+pub mod increments;
+pub mod limits;
+pub mod push;
+pub mod read;
+pub mod redact;
+pub mod run;
+pub mod schedule;
+pub mod spool;
+pub mod state;
+mod texts;
+mod tls;
+pub mod watch;

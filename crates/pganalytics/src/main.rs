@@ -1,3 +1,30 @@
-//! The one binary: arguments, subcommands, demo.
+//! The one binary: arguments, subcommands, demo. Data goes to standard output, logs to standard error.
+//!
+//! Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 degraded (`collector check`).
 
-fn main() {}
+mod arguments;
+mod collector_commands;
+mod generate;
+mod logging;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match arguments.command {
+        Command::Collector(command) => collector_commands::run(command),
+        Command::Generate { root } => generate::run(&root),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            output::failure(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -8,7 +8,8 @@ use tokio_postgres::error::SqlState;
 /// The lock that servers starting at once wait for each other on: "pga" and "mig" as bytes.
 const LOCK: i64 = 0x0070_6761_6d69_6700;
 
-/// The first line of a file whose statements cannot run in a transaction. Such a file must be able to run again.
+/// The first line of a file whose statement cannot run in a transaction. Such a file has one statement alone, which
+/// must be able to run again: several would be a transaction after all.
 const NO_TRANSACTION: &str = "-- no-transaction";
 
 /// One file.
@@ -131,4 +132,43 @@ fn checksum_of(migration: &Migration) -> Vec<u8> {
 pub(crate) fn violates(error: &tokio_postgres::Error, constraint: &str) -> bool {
     error.code() == Some(&SqlState::UNIQUE_VIOLATION)
         && error.as_db_error().and_then(|db| db.constraint()) == Some(constraint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static OUTSIDE: [Migration; 2] = [
+        Migration { number: 1, name: "table", sql: "create table pganalytics.t (a int4)" },
+        Migration {
+            number: 2,
+            name: "index",
+            sql: "-- no-transaction\ncreate index concurrently if not exists t_a on pganalytics.t (a)",
+        },
+    ];
+
+    static BROKEN: [Migration; 3] = [
+        OUTSIDE[0],
+        OUTSIDE[1],
+        Migration { number: 3, name: "broken", sql: "create table pganalytics.half (); select 1 / 0" },
+    ];
+
+    #[tokio::test]
+    async fn a_file_may_run_outside_a_transaction() {
+        let mut client = testkit::store().await.unwrap().connect().await.unwrap();
+        assert_eq!(run(&mut client, &OUTSIDE).await.unwrap(), [1, 2]);
+        let valid = "select indisvalid from pg_index where indexrelid = 'pganalytics.t_a'::regclass";
+        assert!(client.query_one(valid, &[]).await.unwrap().get::<_, bool>(0));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_fails_leaves_nothing_behind_and_says_which_it_was() {
+        let mut client = testkit::store().await.unwrap().connect().await.unwrap();
+        let error = run(&mut client, &BROKEN).await.unwrap_err();
+        assert_eq!(error.to_string(), "run migration 0003_broken");
+        let half = client.query_one("select to_regclass('pganalytics.half') is null", &[]).await.unwrap();
+        assert!(half.get::<_, bool>(0));
+        // The lock is free again, and what ran stays.
+        assert_eq!(run(&mut client, &OUTSIDE).await.unwrap(), Vec::<i32>::new());
+    }
 }

@@ -1,12 +1,39 @@
-//! The server over a real store.
+//! The real router over a real store. The modules mirror the URLs, and below them ingest and store.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
 
+#[path = "main/auth.rs"]
+mod auth;
+#[path = "main/authorization.rs"]
+mod authorization;
+#[path = "main/batch.rs"]
+mod batch;
+#[path = "main/collectors.rs"]
+mod collectors;
+#[path = "main/conventions.rs"]
+mod conventions;
 #[path = "main/fixture.rs"]
 mod fixture;
+#[path = "main/health.rs"]
+mod health;
 #[path = "main/ingest.rs"]
 mod ingest;
 #[path = "main/ingest_faults.rs"]
 mod ingest_faults;
 #[path = "main/ingest_json.rs"]
 mod ingest_json;
+#[path = "main/limits.rs"]
+mod limits;
+#[path = "main/migrations.rs"]
+mod migrations;
+#[path = "main/openapi.rs"]
+mod openapi;
+#[path = "main/pages.rs"]
+mod pages;
+#[path = "main/serve.rs"]
+mod serve;
 #[path = "main/store.rs"]
 mod store;
+#[path = "main/support.rs"]
+mod support;
+#[path = "main/users.rs"]
+mod users;

@@ -20,20 +20,19 @@ pub(crate) struct Owner {
 impl Owner {
     /// This process: it owns the clusters of its tests.
     pub(crate) fn this_process() -> anyhow::Result<Self> {
-        Self::of(i32::try_from(std::process::id())?)
+        Ok(Self::of(i32::try_from(std::process::id())?))
     }
 
     /// Who owns what all tests of a run share: the runner under nextest, which has a process per test.
     pub(crate) fn run() -> anyhow::Result<Self> {
         if std::env::var_os("NEXTEST_RUN_ID").is_some() {
-            return Self::of(nix::unistd::getppid().as_raw());
+            return Ok(Self::of(nix::unistd::getppid().as_raw()));
         }
         Self::this_process()
     }
 
-    fn of(pid: i32) -> anyhow::Result<Self> {
-        let start = cluster::process::start_ticks(pid).with_context(|| format!("read when process {pid} started"))?;
-        Ok(Self { pid, start })
+    fn of(pid: i32) -> Self {
+        Self { pid, start: start(pid) }
     }
 
     pub(crate) fn pid(self) -> i32 {
@@ -41,7 +40,7 @@ impl Owner {
     }
 
     pub(crate) fn is_alive(self) -> bool {
-        cluster::process::start_ticks(self.pid) == Some(self.start)
+        cluster::process::is_alive(self.pid) && start(self.pid) == self.start
     }
 
     /// The owner in a directory's name, as [`Owner::directory`] wrote it.
@@ -54,6 +53,11 @@ impl Owner {
     fn name(self) -> String {
         format!("{}-{}", self.pid, self.start)
     }
+}
+
+/// When a process started; where there is no `/proc`, the pid alone has to do.
+fn start(pid: i32) -> u64 {
+    cluster::process::start_ticks(pid).unwrap_or(0)
 }
 
 /// The tests' directory, made when missing; others may look in, because root's clusters run as another user.

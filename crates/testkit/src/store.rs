@@ -25,10 +25,17 @@ const SETTINGS: [(&str, &str); 5] = [
 ];
 
 /// Outlives the run's last test, and then clears the store away. Arguments: the owner's pid, the directory.
+/// A zombie counts as gone: where process 1 reaps nobody, it stays one for ever.
 const WATCHER: &str = r#"
-while kill -0 "$1" 2>/dev/null; do sleep 1; done
-read -r postmaster < "$2/data/postmaster.pid" && kill -QUIT "$postmaster"
-while kill -0 "$postmaster" 2>/dev/null; do sleep 0.1; done
+alive() {
+    kill -0 "$1" 2>/dev/null || return 1
+    case $(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) in Z* | X*) return 1 ;; esac
+}
+while alive "$1"; do sleep 1; done
+if read -r postmaster < "$2/data/postmaster.pid"; then
+    kill -QUIT "$postmaster"
+    while alive "$postmaster"; do sleep 0.1; done
+fi
 rm -rf "$2"
 "#;
 

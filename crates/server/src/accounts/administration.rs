@@ -63,8 +63,8 @@ pub async fn add_user(
     now: Timestamp,
 ) -> anyhow::Result<(User, Secret)> {
     let added = add(client, &Passwords::default(), username, password, role, now).await?;
-    let (user, password) = added.with_context(|| format!("there is a user {username} already"))?;
-    Ok((user, Secret::from(password)))
+    let (user, in_force) = added.with_context(|| format!("there is a user {username} already"))?;
+    Ok((user, Secret::from(in_force)))
 }
 
 /// Gives a user a new password and ends that user's sessions; without a password one is made. Gives back the

@@ -70,7 +70,7 @@ pub(crate) async fn login(State(app): State<Arc<App>>, JsonBody(login): JsonBody
     let known = store::by_name(&app.pool.get().await?, login.username.trim()).await?;
     let hash = known.as_ref().map(|(_, hash)| hash.clone());
     // No connection is held meanwhile: many waiting for a hash must not empty the pool.
-    let right = app.passwords.verify(login.password, hash).await.map_err(ApiError::internal)?;
+    let right = app.passwords.verify(login.password, hash).await?;
     let Some((mut user, _)) = known.filter(|_| right) else {
         return Err(ApiError::unauthorized(WRONG));
     };
@@ -141,13 +141,13 @@ pub(crate) async fn change_password(
     passwords::check(&change.new_password)
         .map_err(|problem| ApiError::invalid_field("new_password", problem.to_string()))?;
     let hash = store::password_hash(&app.pool.get().await?, caller.id).await?;
-    let right = app.passwords.verify(change.current_password, hash).await.map_err(ApiError::internal)?;
+    let right = app.passwords.verify(change.current_password, hash).await?;
     if !right {
         return Err(ApiError::invalid_field("current_password", "is wrong"));
     }
-    let hash = app.passwords.hash(change.new_password).await.map_err(ApiError::internal)?;
+    let new_hash = app.passwords.hash(change.new_password).await?;
     let mut client = app.pool.get().await?;
-    store::set_password(&mut client, caller.id, &hash, Some(caller.session), app.clock.now()).await?;
+    store::set_password(&mut client, caller.id, &new_hash, Some(caller.session), app.clock.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

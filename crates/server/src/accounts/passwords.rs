@@ -12,6 +12,8 @@ const BYTES_MOST: usize = 72;
 const CHARACTERS_LEAST: usize = 8;
 /// Hashes at once; more wait in line.
 const HASHES_AT_ONCE: usize = 2;
+/// Requests in that line, working ones included; more are asked to come again.
+const LINE_MOST: usize = 64;
 
 /// A hash of nobody's password, of the same cost: a name that is not known takes as long as one that is.
 const NOBODY: &str = "$2b$12$gFCZtqOZ6sphDaG1Q8y5.uJpfFEfInVUpK9cYWXZsxRbS.sdzfNZC";
@@ -47,13 +49,30 @@ pub fn check(password: &str) -> Result<(), PasswordProblem> {
     Ok(())
 }
 
+/// Why a password could not be hashed or compared.
+#[derive(Debug, thiserror::Error)]
+pub enum HashError {
+    /// The line is full.
+    #[error("too many passwords are being checked at once")]
+    Busy,
+    /// bcrypt refused, as for a stored hash that is none.
+    #[error("hash a password")]
+    Failed(#[from] bcrypt::BcryptError),
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Stopping,
+}
+
 /// Hashes and compares, a bounded number at a time and off the threads that serve.
 #[derive(Clone, Debug)]
-pub struct Passwords(Arc<Semaphore>);
+pub struct Passwords {
+    working: Arc<Semaphore>,
+    in_line: Arc<Semaphore>,
+}
 
 impl Default for Passwords {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(HASHES_AT_ONCE)))
+        Self { working: Arc::new(Semaphore::new(HASHES_AT_ONCE)), in_line: Arc::new(Semaphore::new(LINE_MOST)) }
     }
 }
 
@@ -61,31 +80,37 @@ impl Passwords {
     /// The hash to store.
     ///
     /// # Errors
-    /// When hashing fails.
-    pub async fn hash(&self, password: String) -> anyhow::Result<String> {
-        let permit = self.0.clone().acquire_owned().await?;
-        let hash = tokio::task::spawn_blocking(move || {
-            let hash = bcrypt::non_truncating_hash(password, COST);
-            drop(permit);
-            hash
-        });
-        Ok(hash.await??)
+    /// When the line is full or hashing fails.
+    pub async fn hash(&self, password: String) -> Result<String, HashError> {
+        self.run(move || bcrypt::non_truncating_hash(password, COST)).await
     }
 
     /// Whether this is the password of that hash. `None` (nobody's) takes the same time and is never right.
     ///
     /// # Errors
-    /// When the stored hash is none.
-    pub async fn verify(&self, password: String, hash: Option<String>) -> anyhow::Result<bool> {
-        let permit = self.0.clone().acquire_owned().await?;
-        let right = tokio::task::spawn_blocking(move || {
-            let is_known = hash.is_some();
-            let right = bcrypt::verify(&password, hash.as_deref().unwrap_or(NOBODY));
-            drop(permit);
+    /// When the line is full or the stored hash is none.
+    pub async fn verify(&self, password: String, hash: Option<String>) -> Result<bool, HashError> {
+        self.run(move || {
+            let right = bcrypt::verify(&password, hash.as_deref().unwrap_or(NOBODY))?;
             // A longer one cannot have been accepted; its first 72 bytes are not it.
-            right.map(|right| right && is_known && password.len() <= BYTES_MOST)
+            Ok(right && hash.is_some() && password.len() <= BYTES_MOST)
+        })
+        .await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, bcrypt::BcryptError> + Send + 'static,
+    ) -> Result<T, HashError> {
+        let _place = self.in_line.try_acquire().map_err(|_| HashError::Busy)?;
+        let permit = self.working.clone().acquire_owned().await.map_err(|_| HashError::Stopping)?;
+        let worked = tokio::task::spawn_blocking(move || {
+            let result = work();
+            // Held by the work, not by the request: one that was given up still takes its processor.
+            drop(permit);
+            result
         });
-        Ok(right.await??)
+        Ok(worked.await.map_err(|_| HashError::Stopping)??)
     }
 }
 

@@ -179,9 +179,9 @@ pub async fn trade(client: &mut Client, trade: &TokenTrade<'_>) -> Result<Trade,
         "select {USER_COLUMNS} from pganalytics.users \
          where id = (select user_id from pganalytics.sessions where id = $1)"
     );
-    let row = transaction.query_one(&statement, &[&session]).await?;
+    let owner = transaction.query_one(&statement, &[&session]).await?;
     transaction.commit().await?;
-    Ok(Trade::Done(session, user(&row)))
+    Ok(Trade::Done(session, user(&owner)))
 }
 
 /// Ends the session of a refresh token; whether there was one.

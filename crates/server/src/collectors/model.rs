@@ -38,10 +38,10 @@ impl Registration {
             [("name", Some(&self.name)), ("hostname", Some(&self.hostname)), ("version", self.version.as_ref())];
         let mut details = Vec::new();
         for (path, text) in texts {
-            let fits = |text: &String| {
-                (1..=TEXT_CHARACTERS_MOST).contains(&text.chars().count()) && !text.chars().any(char::is_control)
-            };
-            if !text.is_none_or(fits) {
+            let fits = text.is_none_or(|given| {
+                (1..=TEXT_CHARACTERS_MOST).contains(&given.chars().count()) && !given.chars().any(char::is_control)
+            });
+            if !fits {
                 details.push(Detail::new(path, format!("expected 1 to {TEXT_CHARACTERS_MOST} characters")));
             }
         }

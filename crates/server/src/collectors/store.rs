@@ -22,8 +22,8 @@ pub async fn seen(client: &Client, id: Uuid, now: Timestamp) -> Result<bool, Err
     let last_seen: Option<Timestamp> = row.get(0);
     if last_seen.is_none_or(|seen| now.duration_since(seen) >= SEEN_RESOLUTION) {
         let update = "update pganalytics.collectors set last_seen = greatest(last_seen, $2) where id = $1";
-        let statement = client.prepare_cached(update).await?;
-        client.execute(&statement, &[&id, &now]).await?;
+        let prepared = client.prepare_cached(update).await?;
+        client.execute(&prepared, &[&id, &now]).await?;
     }
     Ok(true)
 }

@@ -209,6 +209,7 @@ pub struct Endpoint {
     pub summary: &'static str,
     /// Largest body in bytes.
     pub body_limit: usize,
+    path_parameters: Vec<PathParameter>,
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) requests: Vec<Shape>,
     pub(crate) answers: Vec<Answer>,
@@ -260,6 +261,7 @@ impl Endpoint {
             tag: "",
             summary: "",
             body_limit: JSON_BODY_BYTES,
+            path_parameters: Vec::new(),
             parameters: Vec::new(),
             requests: Vec::new(),
             answers: Vec::new(),
@@ -298,8 +300,21 @@ impl Endpoint {
     /// Explains one `{name}` of the path.
     #[must_use]
     pub fn path_parameter(mut self, parameter: PathParameter) -> Self {
+        self.path_parameters.push(parameter);
         self.parameters.push(parameter.parameter());
         self
+    }
+
+    /// The path with something that fits in place of each `{name}`.
+    #[must_use]
+    pub fn example_path(&self) -> String {
+        self.path_parameters.iter().fold(self.path.to_owned(), |path, parameter| {
+            let example = match parameter.kind {
+                PathKind::Uuid => "00000000-0000-7000-8000-000000000000",
+                PathKind::Int4 | PathKind::Text => "1",
+            };
+            path.replace(&format!("{{{}}}", parameter.name), example)
+        })
     }
 
     /// The parameters of the query string.

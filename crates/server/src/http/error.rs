@@ -11,6 +11,8 @@ use serde::Serialize;
 use tokio_postgres::error::SqlState;
 use utoipa::ToSchema;
 
+use crate::accounts::passwords::HashError;
+
 /// What is wrong with one field of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Detail {
@@ -226,5 +228,14 @@ impl From<deadpool_postgres::PoolError> for ApiError {
     fn from(error: deadpool_postgres::PoolError) -> Self {
         tracing::error!(error = %error, "no connection to the store");
         Self::unavailable("The store is not available.")
+    }
+}
+
+impl From<HashError> for ApiError {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::Busy => Self::unavailable("Too many sign-ins at once."),
+            HashError::Failed(_) | HashError::Stopping => Self::internal(error),
+        }
     }
 }

@@ -3,7 +3,9 @@
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -36,6 +38,7 @@ pub(super) async fn finish(mut request: Request, next: Next) -> Response {
     let sent = request.headers().get(X_REQUEST_ID).and_then(|value| Uuid::parse_str(value.to_str().ok()?).ok());
     let id = RequestId(sent.unwrap_or_else(Uuid::new_v4).to_string());
     request.extensions_mut().insert(id.clone());
+    let is_api = request.uri().path().starts_with("/api/");
     let span =
         tracing::info_span!("request", request.id = id.0, method = %request.method(), path = request.uri().path());
     let started = std::time::Instant::now();
@@ -47,6 +50,10 @@ pub(super) async fn finish(mut request: Request, next: Next) -> Response {
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         headers.insert(X_REQUEST_ID, value);
+    }
+    // Answers hold tokens and what a role may see: no cache keeps them, unless their handler says so.
+    if is_api && !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     for &(name, value) in SECURITY_HEADERS {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
@@ -71,6 +78,7 @@ pub(super) fn write_error(response: Response, id: &RequestId) -> Response {
     let body = serde_json::to_vec(&error.body(&id.0)).unwrap_or_default();
     let (mut parts, _) = response.into_parts();
     parts.headers.remove(CONTENT_LENGTH);
+    parts.headers.remove(CONTENT_ENCODING);
     parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Some(seconds) = error.retry_after_seconds() {
         parts.headers.insert(RETRY_AFTER, HeaderValue::from(seconds));

@@ -1,7 +1,11 @@
 //! Lists: `?page=1&page_size=20` and the answer around one page of them.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::error::{ApiError, Detail};
 
@@ -69,7 +73,7 @@ impl Paging {
 }
 
 /// One page of a list.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Page<T> {
     /// The rows of this page.
     pub data: Vec<T>,
@@ -83,4 +87,38 @@ pub struct Page<T> {
     pub page_size: u32,
     /// How many pages there are, at least 1.
     pub total_pages: i64,
+}
+
+impl<T: ToSchema> PartialSchema for Page<T> {
+    fn schema() -> RefOr<Schema> {
+        let row = Ref::from_schema_name(T::name());
+        let mut object = ObjectBuilder::new()
+            .description(Some("One page of a list."))
+            .property("data", ArrayBuilder::new().items(RefOr::<Schema>::Ref(row)))
+            .required("data");
+        let numbers = [
+            ("count", "How many rows this page has."),
+            ("total", "How many rows there are."),
+            ("page", "The page, from 1."),
+            ("page_size", "Rows on a page."),
+            ("total_pages", "How many pages there are, at least 1."),
+        ];
+        for (name, help) in numbers {
+            let number = ObjectBuilder::new().schema_type(Type::Integer).description(Some(help));
+            object = object.property(name, number).required(name);
+        }
+        object.into()
+    }
+}
+
+/// Named after its rows: a list of users is a `UserPage`.
+impl<T: ToSchema> ToSchema for Page<T> {
+    fn name() -> Cow<'static, str> {
+        Cow::Owned(format!("{}Page", T::name()))
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
+    }
 }

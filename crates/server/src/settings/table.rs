@@ -26,6 +26,8 @@ pub enum Kind {
     LoopbackAddress,
     /// Origins (`https://host:port`), separated by commas.
     Origins,
+    /// A level, or several as in `info,server=debug`.
+    LogLevels,
 }
 
 impl Kind {
@@ -43,6 +45,9 @@ impl Kind {
             Self::OneOf(words) => words.join(" or "),
             Self::LoopbackAddress => {
                 "an address of this machine alone, 127.0.0.1 or ::1, while TLS is not supported".to_owned()
+            }
+            Self::LogLevels => {
+                "error, warn, info, debug, trace or off, also per module as in info,server=debug".to_owned()
             }
             Self::Origins => "origins as in https://host:port, separated by commas".to_owned(),
         }
@@ -127,7 +132,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     row(
         "LOG_LEVEL",
-        Kind::Text,
+        Kind::LogLevels,
         Some("info"),
         "`error`, `warn`, `info`, `debug`, `trace`, or per module as in `info,server=debug`.",
     ),

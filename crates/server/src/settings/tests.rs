@@ -25,6 +25,9 @@ fn a_bad_value_says_what_was_expected() {
         "PORT expected a whole number from 0 to 65535 (0 takes a free one), not \"http\""
     );
     assert!(refused(&[("BIND_ADDRESS", "0.0.0.0")]).contains("an address of this machine alone"));
+    assert!(refused(&[("LOG_LEVEL", "loud")]).contains("error, warn, info"));
+    assert!(refused(&[("LOG_LEVEL", "info,=debug")]).contains("error, warn, info"));
+    assert!(Settings::from_pairs(&[("LOG_LEVEL", "warn,server::http=trace")]).is_ok());
     assert!(refused(&[("CORS_ALLOWED_ORIGINS", "*")]).contains("origins as in https://host:port"));
     assert!(refused(&[("RATE_LIMIT_USER_PER_MINUTE", "0")]).contains("from 1"));
 }

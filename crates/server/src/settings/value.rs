@@ -184,6 +184,7 @@ fn check(setting: &Setting, text: &str) -> Result<(), String> {
         Kind::Flag => text == "true" || text == "false",
         Kind::OneOf(words) => words.contains(&text),
         Kind::LoopbackAddress => text.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()),
+        Kind::LogLevels => text.split(',').all(|level| is_log_level(level.trim())),
         Kind::Origins => text.split(',').all(|origin| is_origin(origin.trim())),
     };
     if !fits {
@@ -195,6 +196,12 @@ fn check(setting: &Setting, text: &str) -> Result<(), String> {
         return Err("is not supported yet: leave it out".to_owned());
     }
     Ok(())
+}
+
+fn is_log_level(directive: &str) -> bool {
+    let (module, level) = directive.split_once('=').unwrap_or(("all", directive));
+    let known = ["error", "warn", "info", "debug", "trace", "off"].contains(&level);
+    known && !module.is_empty() && module.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
 }
 
 fn is_origin(origin: &str) -> bool {

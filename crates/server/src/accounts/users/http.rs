@@ -33,7 +33,7 @@ pub(crate) async fn create(
     JsonBody(new): JsonBody<NewUser>,
 ) -> Result<(StatusCode, Json<User>), ApiError> {
     new.check()?;
-    let hash = app.passwords.hash(new.password).await.map_err(ApiError::internal)?;
+    let hash = app.passwords.hash(new.password).await?;
     let change = store::create(&app.pool.get().await?, &new.username, &hash, new.role, app.clock.now()).await?;
     Ok((StatusCode::CREATED, Json(done(change)?)))
 }
@@ -67,7 +67,7 @@ pub(crate) async fn reset_password(
 ) -> Result<StatusCode, ApiError> {
     passwords::check(&reset.new_password)
         .map_err(|problem| ApiError::invalid_field("new_password", problem.to_string()))?;
-    let hash = app.passwords.hash(reset.new_password).await.map_err(ApiError::internal)?;
+    let hash = app.passwords.hash(reset.new_password).await?;
     let mut client = app.pool.get().await?;
     let found = crate::accounts::store::set_password(&mut client, id, &hash, None, app.clock.now()).await?;
     if found { Ok(StatusCode::NO_CONTENT) } else { Err(no_such_user()) }

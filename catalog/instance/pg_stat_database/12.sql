@@ -1,0 +1,22 @@
+select
+  d.datid::bigint as datid,
+  d.numbackends::integer as numbackends,
+  d.xact_commit::bigint as xact_commit,
+  d.xact_rollback::bigint as xact_rollback,
+  d.blks_read::bigint as blks_read,
+  d.blks_hit::bigint as blks_hit,
+  d.tup_returned::bigint as tup_returned,
+  d.tup_fetched::bigint as tup_fetched,
+  d.tup_inserted::bigint as tup_inserted,
+  d.tup_updated::bigint as tup_updated,
+  d.tup_deleted::bigint as tup_deleted,
+  d.conflicts::bigint as conflicts,
+  d.temp_files::bigint as temp_files,
+  d.temp_bytes::bigint as temp_bytes,
+  d.deadlocks::bigint as deadlocks,
+  d.checksum_failures::bigint as checksum_failures,
+  d.checksum_last_failure::timestamptz as checksum_last_failure,
+  case when d.blk_read_time < 9e15 then d.blk_read_time * 1000 end::bigint as blk_read_time,
+  case when d.blk_write_time < 9e15 then d.blk_write_time * 1000 end::bigint as blk_write_time,
+  d.stats_reset::timestamptz as stats_reset
+from pg_catalog.pg_stat_database as d

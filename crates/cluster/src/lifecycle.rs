@@ -1,0 +1,290 @@
+//! A cluster's postmaster: started or adopted, told things by signals, stopped in one of PostgreSQL's three ways.
+
+use std::fs::File;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::cluster::{Cluster, beside};
+use crate::command;
+use crate::error::{Error, io};
+use crate::postmaster::{self, LockFile};
+use crate::{process, settings, socket, wait};
+
+/// A server log larger than this is set aside at the next start; the one before it is dropped.
+const LOG_LIMIT_BYTES: u64 = 16 * 1024 * 1024;
+
+/// What PostgreSQL says while backends of a dead postmaster still hold its shared memory; they end by themselves.
+const OLD_BACKENDS: &str = "pre-existing shared memory block";
+
+/// What a start found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// A new postmaster was started.
+    Started,
+    /// The directory's postmaster was already running.
+    Adopted,
+}
+
+/// What a stop found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// The postmaster was stopped.
+    Stopped,
+    /// There was none.
+    WasNotRunning,
+}
+
+/// PostgreSQL's ways to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Waits for the clients to go.
+    Smart,
+    /// Ends the clients' sessions, and writes a checkpoint.
+    Fast,
+    /// Ends at once, without a checkpoint: the next start recovers as after a crash.
+    Immediate,
+}
+
+impl Mode {
+    fn signal(self) -> Signal {
+        match self {
+            Self::Smart => Signal::SIGTERM,
+            Self::Fast => Signal::SIGINT,
+            Self::Immediate => Signal::SIGQUIT,
+        }
+    }
+}
+
+impl Cluster {
+    /// Starts the postmaster in a process group of its own and waits until it takes connections, or adopts the one
+    /// that is running.
+    ///
+    /// # Errors
+    /// [`Error::StartFailed`] and [`Error::StartTimeout`] quote the server log; after the latter the postmaster goes
+    /// on recovering, and the next start adopts it.
+    pub fn start(&mut self) -> Result<Start, Error> {
+        if let Some(lock) = postmaster::live(&self.data) {
+            self.wait_until_ready(lock.pid, Instant::now(), 0)?;
+            return Ok(Start::Adopted);
+        }
+        self.account.reaches(&self.data)?;
+        socket::prepare(&self.account, &self.socket)?;
+        self.choose_port()?;
+        settings::write(&self.account, &self.data, &self.options, &self.socket)?;
+        settings::write_access(&self.account, &self.data, self.options.listen.is_some())?;
+        postmaster::disown_stale(&self.data)?;
+        let begun = Instant::now();
+        loop {
+            let (log, offset) = self.open_log()?;
+            let child = self.spawn(log)?;
+            let pid = i32::try_from(child.id()).expect("the kernel's pids fit in pid_t");
+            self.child = Some(child);
+            match self.wait_until_ready(pid, begun, offset) {
+                Err(Error::StartFailed { tail, .. })
+                    if tail.contains(OLD_BACKENDS) && begun.elapsed() < self.options.start_timeout => {}
+                result => return result.map(|()| Start::Started),
+            }
+        }
+    }
+
+    /// Stops the postmaster, whoever started it.
+    ///
+    /// # Errors
+    /// [`Error::StopTimeout`], with the end of the server log.
+    pub fn stop(&mut self, mode: Mode) -> Result<Stop, Error> {
+        let data = self.data.clone();
+        let limit = self.options.stop_timeout;
+        let stopped = stop_and(&data, mode, limit, || _ = self.reap());
+        self.reap();
+        stopped
+    }
+
+    /// Stops the postmaster of a data directory, whichever binaries it runs on: for leftovers.
+    ///
+    /// # Errors
+    /// [`Error::StopTimeout`], with the end of the server log.
+    pub fn stop_in(data: &Path, mode: Mode, limit: Duration) -> Result<Stop, Error> {
+        let data = data.canonicalize().map_err(io("open", data))?;
+        stop_and(&data, mode, limit, || {})
+    }
+
+    /// Stops and starts again.
+    ///
+    /// # Errors
+    /// As [`Cluster::stop`] and [`Cluster::start`].
+    pub fn restart(&mut self, mode: Mode) -> Result<(), Error> {
+        self.stop(mode)?;
+        self.start().map(|_| ())
+    }
+
+    /// Sets a setting; in force after [`Cluster::reload`] or [`Cluster::restart`], as PostgreSQL has it.
+    ///
+    /// # Errors
+    /// The name is none, or the file cannot be written.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), Error> {
+        self.options.settings.retain(|(known, _)| known != name);
+        self.options.settings.push((name.to_owned(), value.to_owned()));
+        settings::write(&self.account, &self.data, &self.options, &self.socket)
+    }
+
+    /// Lets the postmaster read its configuration again.
+    ///
+    /// # Errors
+    /// It is not running.
+    pub fn reload(&self) -> Result<(), Error> {
+        send(self.running()?.pid, Signal::SIGHUP)
+    }
+
+    /// Promotes a standby and waits until it has happened.
+    ///
+    /// # Errors
+    /// It is not running, or no standby.
+    pub fn promote(&self) -> Result<(), Error> {
+        let data = self.data.as_os_str();
+        let arguments = ["promote".as_ref(), "--wait".as_ref(), "--pgdata".as_ref(), data];
+        command::run(&self.account, &self.binaries.program("pg_ctl"), &self.data, arguments)
+    }
+
+    /// Kills one backend with SIGKILL: the postmaster then restarts all of them, as after a crash.
+    ///
+    /// # Errors
+    /// [`Error::NotABackend`] when the pid is not of this cluster.
+    pub fn kill9_backend(&self, pid: i32) -> Result<(), Error> {
+        let postmaster = self.running()?.pid;
+        // Where there is no /proc, the caller's word is taken for it.
+        if process::parent(pid).is_some_and(|parent| parent != postmaster) || !process::is_alive(pid) {
+            return Err(Error::NotABackend { path: self.data.clone(), pid });
+        }
+        send(pid, Signal::SIGKILL)
+    }
+
+    /// Kills the postmaster itself with SIGKILL, as the kernel does when memory runs out; its lock file stays.
+    ///
+    /// # Errors
+    /// It is not running.
+    pub fn kill9(&mut self) -> Result<(), Error> {
+        let pid = self.running()?.pid;
+        send(pid, Signal::SIGKILL)?;
+        wait::until(self.options.stop_timeout, || {
+            self.reap();
+            (!process::is_alive(pid)).then_some(())
+        });
+        Ok(())
+    }
+
+    fn running(&self) -> Result<LockFile, Error> {
+        postmaster::live(&self.data).ok_or_else(|| Error::NotRunning { path: self.data.clone() })
+    }
+
+    /// Where a running postmaster really listens counts more than where we would let it.
+    pub(crate) fn take_over(&mut self, lock: &LockFile) {
+        if let Some(port) = lock.port {
+            self.port = port;
+        }
+        if let Some(directory) = &lock.socket {
+            self.socket.clone_from(directory);
+        }
+    }
+
+    /// Turns port 0 into one that is free now.
+    fn choose_port(&mut self) -> Result<(), Error> {
+        let Some((address, port)) = &mut self.options.listen else {
+            self.port = self.options.port;
+            return Ok(());
+        };
+        if *port == 0 {
+            let listener = std::net::TcpListener::bind((address.as_str(), 0)).map_err(io("bind", address.as_str()))?;
+            *port = listener.local_addr().map_err(io("bind", address.as_str()))?.port();
+        }
+        self.port = *port;
+        Ok(())
+    }
+
+    fn open_log(&self) -> Result<(File, u64), Error> {
+        let path = self.log_file();
+        if std::fs::metadata(&path).is_ok_and(|metadata| metadata.len() > LOG_LIMIT_BYTES) {
+            std::fs::rename(&path, beside(&self.data, ".log.old")).map_err(io("set aside", &path))?;
+        }
+        let file = File::options().create(true).append(true).open(&path).map_err(io("open", &path))?;
+        let offset = file.metadata().map_err(io("look at", &path))?.len();
+        Ok((file, offset))
+    }
+
+    fn spawn(&self, log: File) -> Result<Child, Error> {
+        let program = self.binaries.program("postgres");
+        let errors = log.try_clone().map_err(io("open", self.log_file()))?;
+        command::command(&self.account, &program, &self.data)?
+            .arg("-D")
+            .arg(&self.data)
+            .stdout(Stdio::from(log))
+            .stderr(Stdio::from(errors))
+            // A Ctrl-C at the terminal is for us, who then stop it in order.
+            .process_group(0)
+            .spawn()
+            .map_err(io("run", program))
+    }
+
+    /// Waits for `pid` to be ready; `offset` is where its part of the log begins.
+    fn wait_until_ready(&mut self, pid: i32, begun: Instant, offset: u64) -> Result<(), Error> {
+        let limit = self.options.start_timeout.saturating_sub(begun.elapsed());
+        let outcome = wait::until(limit, || {
+            if let Some(lock) = LockFile::read(&self.data).filter(|lock| lock.pid == pid && lock.is_ready()) {
+                return Some(Ok(lock));
+            }
+            if let Some(status) = self.reap() {
+                return Some(Err(status));
+            }
+            (!process::is_alive(pid)).then(|| Err(ExitStatus::from_raw(0)))
+        });
+        let log = self.log_file();
+        match outcome {
+            Some(Ok(lock)) => {
+                self.take_over(&lock);
+                Ok(())
+            }
+            Some(Err(status)) => Err(Error::StartFailed {
+                path: self.data.clone(),
+                status: status.to_string(),
+                tail: command::log_tail(&log, offset),
+                log,
+            }),
+            None => Err(Error::StartTimeout {
+                path: self.data.clone(),
+                seconds: self.options.start_timeout.as_secs(),
+                tail: command::log_tail(&log, offset),
+                log,
+            }),
+        }
+    }
+
+    /// Takes the exit status of a postmaster that we started and that has ended.
+    fn reap(&mut self) -> Option<ExitStatus> {
+        let status = self.child.as_mut()?.try_wait().ok().flatten()?;
+        self.child = None;
+        Some(status)
+    }
+}
+
+/// Stops the postmaster of a directory; `reap` lets its parent, if that is us, take its exit status meanwhile.
+fn stop_and(data: &Path, mode: Mode, limit: Duration, mut reap: impl FnMut()) -> Result<Stop, Error> {
+    let Some(lock) = postmaster::live(data) else { return Ok(Stop::WasNotRunning) };
+    send(lock.pid, mode.signal())?;
+    let gone = wait::until(limit, || {
+        reap();
+        (!process::is_alive(lock.pid)).then_some(Stop::Stopped)
+    });
+    gone.ok_or_else(|| {
+        let log = beside(data, ".log");
+        let tail = command::log_tail(&log, 0);
+        Error::StopTimeout { path: data.to_path_buf(), seconds: limit.as_secs(), log, tail }
+    })
+}
+
+fn send(pid: i32, signal: Signal) -> Result<(), Error> {
+    kill(Pid::from_raw(pid), signal).map_err(|source| Error::Signal { pid, source })
+}

@@ -1,0 +1,267 @@
+//! The server, as the collector speaks to it over HTTP.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use catalog::Definition;
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{Client, Response, StatusCode};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::state::Registration;
+
+/// How long one request may take.
+const REQUEST_LIMIT: Duration = Duration::from_secs(60);
+/// How long to wait for a connection.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// The header that carries the registration secret.
+const SECRET_HEADER: &str = "x-registration-secret";
+/// The longest answer that is read.
+const MAX_ANSWER_BYTES: usize = 1 << 20;
+
+/// The way to the server.
+#[derive(Clone, Debug)]
+pub struct Backend {
+    client: Client,
+    base: String,
+}
+
+/// What the server answered to a batch.
+#[derive(Debug)]
+pub enum Answer {
+    /// It is stored, or was already.
+    Accepted(Accepted),
+    /// The server does not know a definition yet.
+    UnknownDefinition,
+    /// Nothing of it can ever be stored, and why.
+    Refused(String),
+    /// The token is not accepted.
+    Unauthorized(String),
+    /// Later, perhaps not before a while.
+    Later {
+        /// Why.
+        reason: String,
+        /// The pause that the server asks for.
+        after: Option<Duration>,
+    },
+}
+
+/// The answer to a stored batch.
+#[derive(Debug, Default, Deserialize)]
+pub struct Accepted {
+    /// Whether it was stored before.
+    #[serde(default)]
+    pub duplicate: bool,
+    /// The store: texts and infos are sent again when it changes.
+    #[serde(default)]
+    pub store_id: Option<String>,
+    /// What was not stored.
+    #[serde(default)]
+    pub rejected: Vec<Rejected>,
+}
+
+/// A part of a batch that was not stored.
+#[derive(Debug, Deserialize)]
+pub struct Rejected {
+    /// The set.
+    pub set: String,
+    /// The column, where it is about one.
+    #[serde(default)]
+    pub column: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// How many rows.
+    #[serde(default)]
+    pub rows: u64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Problem {
+    #[serde(default)]
+    error: String,
+    #[serde(default)]
+    message: String,
+}
+
+#[derive(Deserialize)]
+struct Registered {
+    collector_id: Uuid,
+    token: String,
+    expires_at: jiff::Timestamp,
+}
+
+#[derive(Deserialize)]
+struct Refreshed {
+    token: String,
+    expires_at: jiff::Timestamp,
+}
+
+impl Backend {
+    /// The way to the configured server.
+    ///
+    /// # Errors
+    /// When none is configured, or its certificate authority cannot be read.
+    pub fn new(config: &config::Config) -> Result<Self> {
+        let Some(url) = &config.backend_url else {
+            bail!("no server is configured: set [backend] url, or BACKEND_URL");
+        };
+        let mut client = Client::builder()
+            .timeout(REQUEST_LIMIT)
+            .connect_timeout(CONNECT_LIMIT)
+            .user_agent(concat!("pganalytics-collector/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .https_only(url.https);
+        if let Some(path) = &config.tls_ca_file {
+            let pem = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
+            let authority =
+                reqwest::Certificate::from_pem(&pem).with_context(|| format!("understand {}", path.display()))?;
+            client = client.add_root_certificate(authority);
+        }
+        if !config.tls_verify {
+            client = client.danger_accept_invalid_certs(true);
+        }
+        let client = client.build().context("prepare the HTTP client")?;
+        Ok(Self { client, base: format!("{}/api/v1", url.text.trim_end_matches('/')) })
+    }
+
+    /// Registers the collector.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses.
+    pub async fn register(&self, name: &str, hostname: &str, secret: &str) -> Result<Registration> {
+        let body = serde_json::json!({
+            "name": name,
+            "hostname": hostname,
+            "version": env!("CARGO_PKG_VERSION"),
+        });
+        let response = self
+            .client
+            .post(format!("{}/collectors/register", self.base))
+            .header(SECRET_HEADER, secret)
+            .json(&body)
+            .send()
+            .await
+            .context("reach the server")?;
+        let registered: Registered = expect_success(response).await.context("register with the server")?;
+        Ok(Registration {
+            collector_id: registered.collector_id,
+            token: registered.token,
+            expires_at: registered.expires_at,
+            store_id: None,
+        })
+    }
+
+    /// Gets a new token for the one that is about to end.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses.
+    pub async fn refresh(&self, registration: &Registration) -> Result<Registration> {
+        let response = self
+            .client
+            .post(format!("{}/collectors/refresh-token", self.base))
+            .header(AUTHORIZATION, format!("Bearer {}", registration.token))
+            .send()
+            .await
+            .context("reach the server")?;
+        let refreshed: Refreshed = expect_success(response).await.context("refresh the token")?;
+        Ok(Registration { token: refreshed.token, expires_at: refreshed.expires_at, ..registration.clone() })
+    }
+
+    /// Sends one batch: protobuf in zstd frames.
+    pub async fn push(&self, token: &str, body: Vec<u8>) -> Answer {
+        let sent = self
+            .client
+            .post(format!("{}/metrics/push", self.base))
+            .header(AUTHORIZATION, format!("Bearer {token}"))
+            .header(CONTENT_TYPE, "application/x-protobuf")
+            .header(CONTENT_ENCODING, "zstd")
+            .body(body)
+            .send()
+            .await;
+        match sent {
+            Ok(response) => understand(response).await,
+            Err(error) => Answer::Later { reason: reason(&error), after: None },
+        }
+    }
+
+    /// Tells the server the definitions of sets.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses.
+    pub async fn define(&self, token: &str, definitions: &[&Definition]) -> Result<()> {
+        let response = self
+            .client
+            .post(format!("{}/metrics/definitions", self.base))
+            .header(AUTHORIZATION, format!("Bearer {token}"))
+            .json(&serde_json::json!({ "definitions": definitions }))
+            .send()
+            .await
+            .context("reach the server")?;
+        let _: serde_json::Value = expect_success(response).await.context("tell the server what is measured")?;
+        Ok(())
+    }
+}
+
+async fn understand(response: Response) -> Answer {
+    let status = response.status();
+    let after = response
+        .headers()
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+        .map(Duration::from_secs);
+    let body = match read_bounded(response).await {
+        Ok(body) => body,
+        Err(error) => return Answer::Later { reason: format!("{error:#}"), after },
+    };
+    let problem = || serde_json::from_slice::<Problem>(&body).unwrap_or_default();
+    match status {
+        StatusCode::ACCEPTED => match serde_json::from_slice(&body) {
+            Ok(accepted) => Answer::Accepted(accepted),
+            Err(_) => Answer::Later { reason: "the answer is not understood".to_owned(), after },
+        },
+        StatusCode::CONFLICT if problem().error == "unknown_definition" => Answer::UnknownDefinition,
+        StatusCode::BAD_REQUEST
+        | StatusCode::PAYLOAD_TOO_LARGE
+        | StatusCode::UNSUPPORTED_MEDIA_TYPE
+        | StatusCode::UNPROCESSABLE_ENTITY => Answer::Refused(format!("{status}: {}", problem().message)),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            Answer::Unauthorized(format!("{status}: {}", problem().message))
+        }
+        _ => Answer::Later { reason: format!("{status}: {}", problem().message), after },
+    }
+}
+
+async fn expect_success<T: serde::de::DeserializeOwned>(response: Response) -> Result<T> {
+    let status = response.status();
+    let body = read_bounded(response).await?;
+    if !status.is_success() {
+        let problem: Problem = serde_json::from_slice(&body).unwrap_or_default();
+        bail!("the server answered {status}: {}", problem.message);
+    }
+    if body.is_empty() {
+        return serde_json::from_str("null").context("understand the answer");
+    }
+    serde_json::from_slice(&body).context("understand the answer")
+}
+
+async fn read_bounded(mut response: Response) -> Result<Vec<u8>> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.context("read the answer")? {
+        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+            bail!("the answer is longer than {MAX_ANSWER_BYTES} bytes");
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn reason(error: &reqwest::Error) -> String {
+    let mut reason = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        reason = format!("{reason}: {cause}");
+        source = cause.source();
+    }
+    reason
+}

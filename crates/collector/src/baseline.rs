@@ -1,0 +1,346 @@
+//! What the collector remembers of a set between two readings, and how it moves on.
+//!
+//! A [`Baseline`] holds the last complete reading's labels and cumulative values. It is never
+//! changed in place: a cycle forms the next one and an [`Advance`], the difference between the two
+//! that goes to disk. Replaying all advances over a checkpoint gives the baseline again.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use catalog::{Definition, Kind, SetKind};
+use prost::Message;
+use wire::{EncodedColumn, Frame, FrameColumn, Reading, Values};
+
+/// The life of an instance's statistics. When it changes, the instance was restarted, crashed and
+/// recovered, or is another one.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Incarnation {
+    /// `pg_control_system().system_identifier`.
+    #[prost(string, tag = "1")]
+    pub system_identifier: String,
+    /// `pg_postmaster_start_time()`, microseconds since 1970.
+    #[prost(sint64, tag = "2")]
+    pub postmaster_start_us: i64,
+    /// `backend_start` of the checkpointer, which a crash recovery starts anew. From PostgreSQL 10.
+    #[prost(sint64, optional, tag = "3")]
+    pub checkpointer_start_us: Option<i64>,
+}
+
+/// What a baseline belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Place {
+    /// The instance's name in the configuration.
+    pub instance: String,
+    /// The set.
+    pub set: String,
+    /// The database, for sets of scope `database`.
+    pub datid: Option<i64>,
+}
+
+/// The key of a row: its labels, in the order of the definition.
+pub type Key = Box<[u8]>;
+
+/// The last complete reading of a set.
+#[derive(Clone, Debug)]
+pub struct Baseline {
+    /// The incarnation that it was read in.
+    pub incarnation: Incarnation,
+    /// When it was read, by the collector's clock, microseconds since 1970.
+    pub time_us: i64,
+    /// When it was read, by the instance's clock.
+    pub instance_time_us: i64,
+    /// Labels, counters, resets; of an info set everything. Other columns are left out.
+    pub frame: Frame,
+    /// The guard's row, as read before the set's.
+    pub guard: Option<Frame>,
+    /// Where each key stands in the frame.
+    rows: HashMap<Key, usize>,
+}
+
+/// Two rows of one reading have the same key.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("two rows of {set} have the same key")]
+pub struct DuplicateKey {
+    set: String,
+}
+
+impl Baseline {
+    /// A baseline from a complete reading.
+    ///
+    /// # Errors
+    /// When two rows have the same key: increments would mix two things.
+    pub fn new(
+        definition: &Definition,
+        reading: &Frame,
+        guard: Option<Frame>,
+        at: &ReadingTime,
+    ) -> Result<Self, DuplicateKey> {
+        let frame = keep_cumulative(definition, reading);
+        let mut rows = HashMap::with_capacity(frame.rows);
+        for row in 0..frame.rows {
+            match rows.entry(key_of(definition, &frame, row)) {
+                Entry::Vacant(place) => place.insert(row),
+                Entry::Occupied(_) => return Err(DuplicateKey { set: definition.name.clone() }),
+            };
+        }
+        Ok(Self {
+            incarnation: at.incarnation.clone(),
+            time_us: at.time_us,
+            instance_time_us: at.instance_time_us,
+            frame,
+            guard,
+            rows,
+        })
+    }
+
+    /// Where a key stands.
+    #[must_use]
+    pub fn row(&self, key: &[u8]) -> Option<usize> {
+        self.rows.get(key).copied()
+    }
+
+    /// All keys, in no order.
+    pub fn keys(&self) -> impl Iterator<Item = (&Key, usize)> {
+        self.rows.iter().map(|(key, row)| (key, *row))
+    }
+}
+
+/// When and in which incarnation a reading was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadingTime {
+    /// The incarnation.
+    pub incarnation: Incarnation,
+    /// When the statement was sent, by the collector's clock, microseconds since 1970.
+    pub started_us: i64,
+    /// When the last row had arrived.
+    pub time_us: i64,
+    /// The same by the instance's clock.
+    pub instance_time_us: i64,
+    /// How long ago the previous reading was, by the monotonic clock, where that is known.
+    pub since_previous_us: Option<u64>,
+}
+
+/// The difference between two baselines, as it goes to disk.
+#[derive(Clone, PartialEq, Message)]
+pub struct Advance {
+    /// The instance's name.
+    #[prost(string, tag = "1")]
+    pub instance: String,
+    /// The set.
+    #[prost(string, tag = "2")]
+    pub set: String,
+    /// The database.
+    #[prost(sint64, optional, tag = "3")]
+    pub datid: Option<i64>,
+    /// The definition under which rows are encoded, 16 bytes.
+    #[prost(bytes = "vec", tag = "4")]
+    pub definition: Vec<u8>,
+    /// The incarnation.
+    #[prost(message, optional, tag = "5")]
+    pub incarnation: Option<Incarnation>,
+    /// See [`Baseline::time_us`].
+    #[prost(sint64, tag = "6")]
+    pub time_us: i64,
+    /// See [`Baseline::instance_time_us`].
+    #[prost(sint64, tag = "7")]
+    pub instance_time_us: i64,
+    /// Whether `changed` is everything and replaces what was there.
+    #[prost(bool, tag = "8")]
+    pub whole: bool,
+    /// Rows that are new or different.
+    #[prost(message, optional, tag = "9")]
+    pub changed: Option<Rows>,
+    /// Rows that are gone; only their labels are filled.
+    #[prost(message, optional, tag = "10")]
+    pub removed: Option<Rows>,
+    /// The guard's row.
+    #[prost(message, optional, tag = "11")]
+    pub guard: Option<Rows>,
+}
+
+/// A frame on disk.
+#[derive(Clone, PartialEq, Message)]
+pub struct Rows {
+    /// How many.
+    #[prost(uint32, tag = "1")]
+    pub rows: u32,
+    /// Their columns.
+    #[prost(message, repeated, tag = "2")]
+    pub columns: Vec<EncodedColumn>,
+}
+
+impl Rows {
+    /// A frame, encoded.
+    #[must_use]
+    pub fn encode(frame: &Frame) -> Self {
+        let mut reading = Reading::default();
+        reading.encode_rows(frame);
+        Self { rows: reading.rows, columns: reading.columns }
+    }
+
+    /// The frame again.
+    ///
+    /// # Errors
+    /// When the bytes do not fit the definition.
+    pub fn decode(self, definition: &Definition) -> Result<Frame, wire::DecodeError> {
+        let reading =
+            Reading { set: definition.name.clone(), rows: self.rows, columns: self.columns, ..Reading::default() };
+        let mut frame = reading.decode_rows(definition)?;
+        // What travels as "all NULL" comes back as a column again, so that frames stay alike.
+        for (column, meta) in frame.columns.iter_mut().zip(&definition.columns) {
+            if column.is_none() && is_remembered(definition.kind(), meta.kind) {
+                let mut nulls = FrameColumn::new(meta.column_type);
+                (0..frame.rows).for_each(|_| nulls.push_null());
+                *column = Some(nulls);
+            }
+        }
+        Ok(frame)
+    }
+}
+
+impl Advance {
+    /// The advance that says everything: a checkpoint's entry.
+    #[must_use]
+    pub fn whole(place: &Place, definition: &Definition, baseline: &Baseline) -> Self {
+        Self { whole: true, changed: Some(Rows::encode(&baseline.frame)), ..Self::of(place, definition, baseline) }
+    }
+
+    /// The advance to `next`, without rows yet.
+    #[must_use]
+    pub fn of(place: &Place, definition: &Definition, next: &Baseline) -> Self {
+        Self {
+            instance: place.instance.clone(),
+            set: place.set.clone(),
+            datid: place.datid,
+            definition: definition.hash().0.to_vec(),
+            incarnation: Some(next.incarnation.clone()),
+            time_us: next.time_us,
+            instance_time_us: next.instance_time_us,
+            whole: false,
+            changed: None,
+            removed: None,
+            guard: next.guard.as_ref().map(Rows::encode),
+        }
+    }
+
+    /// What it belongs to.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place { instance: self.instance.clone(), set: self.set.clone(), datid: self.datid }
+    }
+
+    /// The baseline after this advance.
+    ///
+    /// # Errors
+    /// When its rows do not fit the definition, or it needs a baseline that is not there.
+    pub fn apply(
+        self,
+        before: Option<&Baseline>,
+        definition: &Definition,
+        guard_definition: Option<&Definition>,
+    ) -> Result<Baseline, ReplayError> {
+        if self.definition != definition.hash().0 {
+            return Err(ReplayError::Definition { set: self.set });
+        }
+        let at = ReadingTime {
+            incarnation: self.incarnation.unwrap_or_default(),
+            started_us: self.time_us,
+            time_us: self.time_us,
+            instance_time_us: self.instance_time_us,
+            since_previous_us: None,
+        };
+        let changed = self.changed.unwrap_or_default().decode(definition)?;
+        let removed = self.removed.unwrap_or_default().decode(definition)?;
+        let guard = match (self.guard, guard_definition) {
+            (Some(rows), Some(guard_definition)) => Some(rows.decode(guard_definition)?),
+            _ => None,
+        };
+        let frame = match before {
+            _ if self.whole => changed,
+            None => return Err(ReplayError::NoBaseline { set: self.set }),
+            Some(before) => {
+                let gone: std::collections::HashSet<Key> = [&changed, &removed]
+                    .into_iter()
+                    .flat_map(|frame| (0..frame.rows).map(|row| key_of(definition, frame, row)))
+                    .collect();
+                let mut frame = keep_cumulative(definition, &Frame::new(definition));
+                for row in 0..before.frame.rows {
+                    if !gone.contains(&key_of(definition, &before.frame, row)) {
+                        frame.push_row(&before.frame, row);
+                    }
+                }
+                (0..changed.rows).for_each(|row| frame.push_row(&changed, row));
+                frame
+            }
+        };
+        Ok(Baseline::new(definition, &frame, guard, &at)?)
+    }
+}
+
+/// Why a baseline cannot be had back from disk.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// It was written under another definition of the set.
+    #[error("the definition of {set} has changed")]
+    Definition {
+        /// The set.
+        set: String,
+    },
+    /// The advance has nothing to advance from.
+    #[error("{set} has no baseline to go on from")]
+    NoBaseline {
+        /// The set.
+        set: String,
+    },
+    /// Its bytes are wrong.
+    #[error(transparent)]
+    Decode(#[from] wire::DecodeError),
+    /// Its rows are wrong.
+    #[error(transparent)]
+    Key(#[from] DuplicateKey),
+}
+
+/// Whether a column is needed to form the next increments.
+const fn is_remembered(set: SetKind, kind: Kind) -> bool {
+    match kind {
+        Kind::Label | Kind::Counter | Kind::Reset | Kind::Since => true,
+        Kind::Info => matches!(set, SetKind::Info),
+        Kind::Count | Kind::Gauge | Kind::State | Kind::Event | Kind::Text => false,
+    }
+}
+
+fn keep_cumulative(definition: &Definition, reading: &Frame) -> Frame {
+    let columns = definition
+        .columns
+        .iter()
+        .zip(&reading.columns)
+        .map(|(meta, column)| column.clone().filter(|_| is_remembered(definition.kind(), meta.kind)))
+        .collect();
+    Frame { rows: reading.rows, columns }
+}
+
+/// The key of a row.
+#[must_use]
+pub fn key_of(definition: &Definition, frame: &Frame, row: usize) -> Key {
+    let mut key = Vec::with_capacity(32);
+    for (place, meta) in definition.columns.iter().enumerate() {
+        if meta.kind != Kind::Label {
+            continue;
+        }
+        let Some(column) = frame.column(place).filter(|column| !column.is_null(row)) else {
+            key.push(0);
+            continue;
+        };
+        key.push(1);
+        match &column.values {
+            Values::Bool(values) => key.push(u8::from(values[row])),
+            Values::Int(values) => key.extend(values[row].to_le_bytes()),
+            Values::Float(values) => key.extend(values[row].to_le_bytes()),
+            Values::Text(values) => {
+                key.extend((values[row].len() as u64).to_le_bytes());
+                key.extend(values[row].as_bytes());
+            }
+        }
+    }
+    key.into_boxed_slice()
+}

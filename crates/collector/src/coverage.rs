@@ -1,0 +1,238 @@
+//! What can be read of an instance, what cannot, why, and what mends it. Pure.
+
+use std::collections::BTreeSet;
+
+use catalog::{Availability, Catalog, Role, Scope, Set, Version, WithoutGrant};
+use wire::{SetState, State, StateCode};
+
+use crate::identity::Identity;
+
+/// The version 1.x of `pg_stat_statements` that comes with PostgreSQL, by `server_version_num`.
+const BUNDLED: [(u32, u32); 10] = [
+    (90_400, 2),
+    (90_500, 3),
+    (90_600, 4),
+    (100_000, 6),
+    (120_000, 7),
+    (130_000, 8),
+    (140_000, 9),
+    (150_000, 10),
+    (170_000, 11),
+    (180_000, 12),
+];
+
+/// What the collector's role may do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// The role.
+    pub role: String,
+    /// The predefined roles whose rights it has.
+    pub member_of: BTreeSet<String>,
+}
+
+/// An extension that was found in a database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extension {
+    /// The database.
+    pub database: String,
+    /// Its version there.
+    pub version: Version,
+    /// Its schema, quoted.
+    pub schema: String,
+}
+
+/// How one set is read on one instance.
+#[derive(Clone, Debug)]
+pub struct Plan<'a> {
+    /// The set.
+    pub set: &'a Set,
+    /// The statement; `None` where the set cannot be read here.
+    pub sql: Option<String>,
+    /// Columns whose value would read 0 and is not measured.
+    pub unmeasured: Vec<usize>,
+    /// The state of the set and of columns that are not whole. The first is the set's.
+    pub states: Vec<SetState>,
+}
+
+/// What is known of an instance when the plan is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// Who it is.
+    pub identity: &'a Identity,
+    /// What the collector's role may do; `None` while it could not be asked.
+    pub grants: Option<&'a Grants>,
+    /// Where `pg_stat_statements` was found.
+    pub extension: Option<&'a Extension>,
+}
+
+/// Plans every set that is read from an instance. `enabled` is asked for set and group.
+pub fn plan<'a>(catalog: &'a Catalog, known: Known<'_>, enabled: impl Fn(&str, &str) -> bool) -> Vec<Plan<'a>> {
+    catalog
+        .sets()
+        .filter(|set| set.definition.scope == Scope::Instance)
+        .map(|set| plan_set(set, known, enabled(set.name(), &set.group)))
+        .collect()
+}
+
+fn plan_set<'a>(set: &'a Set, known: Known<'_>, enabled: bool) -> Plan<'a> {
+    match statement(set, known, enabled) {
+        Err(state) => Plan { set, sql: None, unmeasured: Vec::new(), states: vec![state] },
+        Ok((sql, version)) => {
+            let mut columns = Vec::new();
+            let mut unmeasured = Vec::new();
+            for (place, column) in set.definition.columns.iter().enumerate() {
+                if let Some((state, hidden)) = column_state(set, column, version, known) {
+                    columns.push(state);
+                    if hidden {
+                        unmeasured.push(place);
+                    }
+                }
+            }
+            let mut states = vec![whole(set, known)];
+            states.append(&mut columns);
+            Plan { set, sql: Some(sql), unmeasured, states }
+        }
+    }
+}
+
+/// The statement for the instance, and the version that it serves.
+fn statement(set: &Set, known: Known<'_>, enabled: bool) -> Result<(String, Version), SetState> {
+    let missing = |code, message: String, fix: String| state(set, "", State::Missing, code, message, fix);
+    if !enabled {
+        return Err(missing(
+            StateCode::Disabled,
+            "Switched off in the collector's configuration.".into(),
+            String::new(),
+        ));
+    }
+    let standby = known.identity.standby;
+    if set.role == Role::Primary && standby || set.role == Role::Standby && !standby {
+        let message = format!("Known on a {} only.", set.role);
+        return Err(missing(StateCode::Role, message, String::new()));
+    }
+    let server = Version::of_server(known.identity.version_num);
+    let (version, product, schema) = match (&set.extension, known.extension) {
+        (None, _) => (server, "PostgreSQL", None),
+        (Some(name), Some(extension)) => (extension.version, name.as_str(), Some(&extension.schema)),
+        (Some(name), None) => {
+            let (message, fix) = extension_missing(name, known.identity);
+            return Err(missing(StateCode::Extension, message, fix));
+        }
+    };
+    if set.without_grant() == WithoutGrant::Set && lacks_grant(set, known) {
+        let message = "The collector's role may not read it.".to_owned();
+        return Err(missing(StateCode::Privilege, message, grant(set, known)));
+    }
+    match set.sql_for(version) {
+        Availability::Sql(sql) => {
+            let sql = schema.map_or_else(|| sql.to_owned(), |schema| sql.replace("{extension}", schema));
+            Ok((sql, version))
+        }
+        Availability::Needs(lowest) => {
+            let fix = update(set, lowest, known);
+            Err(missing(StateCode::Version, format!("Needs {product} {lowest}; here is {version}."), fix))
+        }
+    }
+}
+
+fn extension_missing(name: &str, identity: &Identity) -> (String, String) {
+    let preloaded = identity.settings.get("shared_preload_libraries").is_some_and(|list| list.contains(name));
+    if preloaded || !identity.settings.contains_key("shared_preload_libraries") {
+        let message = format!("The extension {name} is in none of the databases that the collector may connect to.");
+        (message, format!("create extension {name};"))
+    } else {
+        let message =
+            format!("{name} is not loaded: it must be in shared_preload_libraries, and PostgreSQL restarted.");
+        let list = identity.settings.get("shared_preload_libraries").map(String::as_str).unwrap_or_default();
+        let list = if list.is_empty() { name.to_owned() } else { format!("{list},{name}") };
+        (
+            message,
+            format!(
+                "alter system set shared_preload_libraries = '{list}'; -- then restart, and: create extension {name};"
+            ),
+        )
+    }
+}
+
+fn whole(set: &Set, known: Known<'_>) -> SetState {
+    if set.without_grant() != WithoutGrant::Nothing && lacks_grant(set, known) {
+        let message = "The collector's role sees only a part of it.".to_owned();
+        state(set, "", State::Degraded, StateCode::Privilege, message, grant(set, known))
+    } else {
+        state(set, "", State::Works, StateCode::None, String::new(), String::new())
+    }
+}
+
+/// Why a column is not whole, and whether its values must not be stored as they read.
+fn column_state(set: &Set, column: &catalog::Column, version: Version, known: Known<'_>) -> Option<(SetState, bool)> {
+    let missing = |code, message: String, fix: String| state(set, &column.name, State::Missing, code, message, fix);
+    if let Some(since) = column.since.filter(|since| *since > version) {
+        let product = set.extension.as_deref().unwrap_or("PostgreSQL");
+        let fix = update(set, since, known);
+        return Some((missing(StateCode::Version, format!("Needs {product} {since}; here is {version}."), fix), true));
+    }
+    let standby = known.identity.standby;
+    if column.role.is_some_and(|role| role == Role::Primary && standby || role == Role::Standby && !standby) {
+        let role = column.role.unwrap_or_default();
+        return Some((missing(StateCode::Role, format!("Known on a {role} only."), String::new()), true));
+    }
+    if let Some(setting) = &column.requires_setting {
+        let value = known.identity.settings.get(setting).map_or("", String::as_str);
+        if ["off", "none", "0", ""].contains(&value) {
+            return Some((missing(StateCode::Setting, format!("{setting} is off."), switch_on(setting)), true));
+        }
+    }
+    if column.needs_grant && lacks_grant(set, known) {
+        let message = "Hidden from the collector's role.".to_owned();
+        return Some((missing(StateCode::Privilege, message, grant(set, known)), false));
+    }
+    None
+}
+
+/// What brings an extension to a version, where the server has that version.
+fn update(set: &Set, needed: Version, known: Known<'_>) -> String {
+    let newest =
+        BUNDLED.iter().rev().find(|(server, _)| known.identity.version_num >= *server).map(|(_, minor)| *minor);
+    match (&set.extension, newest) {
+        (Some(name), Some(minor)) if needed.major == 1 && needed.minor <= minor => {
+            format!("alter extension {name} update;")
+        }
+        _ => String::new(),
+    }
+}
+
+fn switch_on(setting: &str) -> String {
+    match setting {
+        // Not a setting that can be set: checksums are enabled in a stopped cluster.
+        "data_checksums" => "-- stop PostgreSQL, then: pg_checksums --enable".to_owned(),
+        _ => format!("alter system set {setting} = on; select pg_reload_conf();"),
+    }
+}
+
+fn lacks_grant(set: &Set, known: Known<'_>) -> bool {
+    match (&set.member_of, known.grants) {
+        (Some(role), Some(grants)) => !grants.member_of.contains(role),
+        _ => false,
+    }
+}
+
+fn grant(set: &Set, known: Known<'_>) -> String {
+    let role = known.grants.map_or("pganalytics", |grants| grants.role.as_str());
+    let quoted = format!("\"{}\"", role.replace('"', "\"\""));
+    let plain = role.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let role = if plain { role } else { &quoted };
+    set.grant.as_ref().map(|grant| format!("{};", grant.replace("{role}", role))).unwrap_or_default()
+}
+
+/// A state as it travels.
+#[must_use]
+pub fn state(set: &Set, column: &str, how: State, code: StateCode, message: String, fix: String) -> SetState {
+    SetState {
+        set: set.name().to_owned(),
+        column: column.to_owned(),
+        state: how as i32,
+        code: code as i32,
+        message,
+        fix,
+    }
+}

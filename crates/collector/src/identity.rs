@@ -1,0 +1,107 @@
+//! Who an instance is, as it says itself at the beginning of a cycle.
+
+use std::collections::HashMap;
+
+use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+
+use crate::baseline::Incarnation;
+use crate::read::ReadError;
+
+/// What an instance said of itself, over one connection.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// `server_version_num`.
+    pub version_num: u32,
+    /// `server_version`.
+    pub version: String,
+    /// Whether it is in recovery.
+    pub standby: bool,
+    /// The life of its statistics.
+    pub incarnation: Incarnation,
+    /// Its timeline.
+    pub timeline: Option<u32>,
+    /// Its clock, microseconds since 1970.
+    pub clock_us: i64,
+    /// `max_connections`.
+    pub max_connections: u32,
+    /// `current_user`.
+    pub role: String,
+    /// Settings that some column or explanation needs, by name; absent where unknown to the server.
+    pub settings: HashMap<String, String>,
+}
+
+/// Settings that explanations need, besides those that columns name.
+pub const SETTINGS: [&str; 3] = ["pg_stat_statements.track", "pg_stat_statements.max", "shared_preload_libraries"];
+
+/// From PostgreSQL 12 on. The timeline of a primary is in the name of its WAL file, because the
+/// control file lags after a promotion; a standby's is the one that it receives.
+const SQL: &str = "\
+select pg_catalog.current_setting('server_version_num')::pg_catalog.int4 as version_num,
+       pg_catalog.current_setting('server_version') as version,
+       r.standby,
+       pg_catalog.pg_postmaster_start_time() as postmaster_start,
+       (select min(a.backend_start) from pg_catalog.pg_stat_activity a where a.backend_type = 'checkpointer')
+           as checkpointer_start,
+       pg_catalog.clock_timestamp() as clock,
+       (select c.system_identifier::pg_catalog.text from pg_catalog.pg_control_system() c) as system_identifier,
+       case when r.standby then (select w.received_tli from pg_catalog.pg_stat_wal_receiver w)
+            else ('x' || pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))
+                 ::pg_catalog.bit(32)::pg_catalog.int4
+       end as timeline,
+       pg_catalog.current_setting('max_connections')::pg_catalog.int4 as max_connections,
+       current_user::pg_catalog.text as role,
+       array(select pg_catalog.current_setting(n.name, true)
+             from pg_catalog.unnest($1::pg_catalog.text[]) with ordinality as n (name, place)
+             order by n.place) as settings
+from (select pg_catalog.pg_is_in_recovery() as standby) r";
+
+impl Identity {
+    /// Asks.
+    ///
+    /// # Errors
+    /// When PostgreSQL raises an error.
+    pub async fn read(client: &Client, settings: &[String]) -> Result<Self, ReadError> {
+        let row = client.query_typed_one(SQL, &[(&settings, Type::TEXT_ARRAY)]).await?;
+        let micros = |moment: jiff::Timestamp| moment.as_microsecond();
+        let values: Vec<Option<String>> = row.try_get("settings")?;
+        let incarnation = Incarnation {
+            system_identifier: row.try_get("system_identifier")?,
+            postmaster_start_us: micros(row.try_get("postmaster_start")?),
+            checkpointer_start_us: row.try_get::<_, Option<jiff::Timestamp>>("checkpointer_start")?.map(micros),
+        };
+        Ok(Self {
+            version_num: row.try_get::<_, i32>("version_num")?.unsigned_abs(),
+            version: row.try_get("version")?,
+            standby: row.try_get("standby")?,
+            incarnation,
+            timeline: row.try_get::<_, Option<i32>>("timeline")?.map(i32::cast_unsigned),
+            clock_us: micros(row.try_get("clock")?),
+            max_connections: row.try_get::<_, i32>("max_connections")?.unsigned_abs(),
+            role: row.try_get("role")?,
+            settings: settings.iter().zip(values).filter_map(|(name, value)| Some((name.clone(), value?))).collect(),
+        })
+    }
+}
+
+/// What the role of a connection may do.
+///
+/// # Errors
+/// When PostgreSQL raises an error.
+pub async fn grants(client: &Client) -> Result<crate::coverage::Grants, ReadError> {
+    let rows = client
+        .query_typed(
+            "select current_user::pg_catalog.text as role, r.rolname::pg_catalog.text as member_of
+             from pg_catalog.pg_roles r
+             where r.rolname like 'pg\\_%' and pg_catalog.pg_has_role(current_user, r.oid, 'usage')
+             union all select current_user::pg_catalog.text, null",
+            &[],
+        )
+        .await?;
+    let mut grants = crate::coverage::Grants::default();
+    for row in rows {
+        grants.role = row.try_get("role")?;
+        grants.member_of.extend(row.try_get::<_, Option<String>>("member_of")?);
+    }
+    Ok(grants)
+}

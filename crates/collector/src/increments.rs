@@ -1,0 +1,435 @@
+//! From two complete readings to the increments between them. Pure.
+//!
+//! An increment is a lower bound of the truth: never above it, never negative. Where PostgreSQL
+//! lets it be known that something is missing, the interval is flagged.
+//!
+//! - A key that the previous reading did not have starts from zero.
+//! - A row starts from zero again when one of its own counters fell, or its `since` moved.
+//! - A moved `reset` alone flags the interval and changes no figure.
+//! - After a restart counters that were kept go on, and those that were zeroed have fallen.
+//! - Another instance under the same name gives a new baseline and no figures.
+
+use catalog::{Definition, Kind, SetKind};
+use wire::{Flag, FlagReason, Frame, FrameColumn, Values};
+
+use crate::baseline::{Advance, Baseline, DuplicateKey, Incarnation, Place, ReadingTime, Rows, key_of};
+
+/// The most keys that one flag names.
+const MAX_FLAG_ENTRIES: usize = 100;
+
+/// How the instance went on since the previous reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Continuity {
+    /// As it was.
+    Same,
+    /// The postmaster was started anew.
+    Restarted,
+    /// All backends were killed and the statistics zeroed, under the same postmaster.
+    CrashRestarted,
+    /// Another instance answers.
+    Replaced,
+}
+
+/// What one reading gives.
+#[derive(Debug)]
+pub struct Formed {
+    /// The rows to store.
+    pub rows: Frame,
+    /// Positions of rows whose key is gone, in an info set.
+    pub removed: Vec<u32>,
+    /// The length of the interval; `None` where only a baseline was taken.
+    pub interval_us: Option<u64>,
+    /// What is known to be missing.
+    pub flags: Vec<Flag>,
+    /// The difference to the previous baseline.
+    pub advance: Advance,
+    /// The baseline from here on, once the advance is on disk.
+    pub next: Baseline,
+}
+
+/// The guard of a set: its definition and its row before and after the reading.
+#[derive(Clone, Copy, Debug)]
+pub struct Guard<'a> {
+    /// Its definition.
+    pub definition: &'a Definition,
+    /// Its row, read before.
+    pub before: &'a Frame,
+    /// Its row, read after.
+    pub after: &'a Frame,
+}
+
+/// How one incarnation follows another. `previous_time_us` is the time of the previous reading by
+/// the instance's clock: what began after it was restarted, what began earlier is another one.
+#[must_use]
+pub fn continuity(previous: &Incarnation, previous_time_us: i64, now: &Incarnation) -> Continuity {
+    if previous.system_identifier != now.system_identifier {
+        return Continuity::Replaced;
+    }
+    // The checkpointer's start is not known before PostgreSQL 10, nor without pg_read_all_stats.
+    let same_checkpointer = match (previous.checkpointer_start_us, now.checkpointer_start_us) {
+        (Some(before), Some(after)) => before == after,
+        _ => true,
+    };
+    if previous.postmaster_start_us == now.postmaster_start_us && same_checkpointer {
+        return Continuity::Same;
+    }
+    let began_us = now.checkpointer_start_us.unwrap_or(now.postmaster_start_us);
+    if previous.postmaster_start_us == now.postmaster_start_us {
+        Continuity::CrashRestarted
+    } else if began_us >= previous_time_us {
+        Continuity::Restarted
+    } else {
+        Continuity::Replaced
+    }
+}
+
+/// Forms the increments of a set of figures.
+///
+/// # Errors
+/// When two rows of the reading have the same key.
+pub fn form(
+    place: &Place,
+    definition: &Definition,
+    previous: Option<&Baseline>,
+    reading: &Frame,
+    guard: Option<Guard<'_>>,
+    at: &ReadingTime,
+) -> Result<Formed, DuplicateKey> {
+    let next = Baseline::new(definition, reading, guard.map(|guard| guard.before.clone()), at)?;
+    let how = previous.map(|previous| continuity(&previous.incarnation, previous.instance_time_us, &at.incarnation));
+    let has_counters = definition.columns.iter().any(|column| column.kind == Kind::Counter);
+    let known = previous.filter(|_| how != Some(Continuity::Replaced));
+    let Some(previous_baseline) = known else {
+        let reason = if how.is_some() { FlagReason::Replaced } else { FlagReason::Gap };
+        let start_us = previous.map_or(at.time_us, |previous| previous.time_us);
+        let flags = if has_counters { vec![flag(reason, start_us, at.time_us)] } else { Vec::new() };
+        return Ok(Formed {
+            rows: if has_counters { Frame::new(definition) } else { reading.clone() },
+            removed: Vec::new(),
+            interval_us: None,
+            flags,
+            advance: Advance::whole(place, definition, &next),
+            next,
+        });
+    };
+    let mut changes = Changes::new(definition, previous_baseline, &next);
+    let rows = changes.increments(reading);
+    let mut flags = Vec::new();
+    if has_counters {
+        flags = interval_flags(definition, previous_baseline, &next, guard, at, how.unwrap_or(Continuity::Same));
+        let explained = flags.iter().any(|flag| flag.reason != FlagReason::Evicted as i32);
+        let evicted = flags.iter().any(|flag| flag.reason == FlagReason::Evicted as i32);
+        if !explained {
+            flags.extend(changes.entry_flag(guard.is_some() && !evicted, at));
+        }
+    }
+    let mut advance = Advance::of(place, definition, &next);
+    advance.changed = Some(Rows::encode(&changes.changed));
+    advance.removed = Some(Rows::encode(&changes.removed()));
+    let wall_us = u64::try_from(at.time_us.saturating_sub(previous_baseline.time_us)).unwrap_or(0);
+    Ok(Formed {
+        rows,
+        removed: Vec::new(),
+        interval_us: Some(at.since_previous_us.unwrap_or(wall_us)),
+        flags,
+        advance,
+        next,
+    })
+}
+
+/// Forms the rows of an info set: those that changed, all of them when `repeat`, and those gone.
+///
+/// # Errors
+/// When two rows of the reading have the same key.
+pub fn form_info(
+    place: &Place,
+    definition: &Definition,
+    previous: Option<&Baseline>,
+    reading: &Frame,
+    repeat: bool,
+    at: &ReadingTime,
+) -> Result<Formed, DuplicateKey> {
+    let next = Baseline::new(definition, reading, None, at)?;
+    let Some(previous) = previous else {
+        let advance = Advance::whole(place, definition, &next);
+        let rows = reading.clone();
+        return Ok(Formed { rows, removed: Vec::new(), interval_us: None, flags: Vec::new(), advance, next });
+    };
+    let mut changes = Changes::new(definition, previous, &next);
+    let mut rows = Frame::new(definition);
+    for row in 0..reading.rows {
+        let key = key_of(definition, reading, row);
+        let old = previous.row(&key);
+        if changes.note(row, old) || repeat {
+            rows.push_row(reading, row);
+        }
+    }
+    let gone = changes.removed();
+    let mut removed = Vec::new();
+    for row in 0..gone.rows {
+        removed.push(u32::try_from(rows.rows).unwrap_or(u32::MAX));
+        rows.push_row(&gone, row);
+    }
+    let mut advance = Advance::of(place, definition, &next);
+    advance.changed = Some(Rows::encode(&changes.changed));
+    advance.removed = Some(Rows::encode(&gone));
+    Ok(Formed { rows, removed, interval_us: None, flags: Vec::new(), advance, next })
+}
+
+/// The comparison of two baselines, row by row.
+struct Changes<'a> {
+    definition: &'a Definition,
+    previous: &'a Baseline,
+    next: &'a Baseline,
+    /// The rows of `next` that are new or different.
+    changed: Frame,
+    /// The keys of rows that started from zero again.
+    restarted: Vec<String>,
+    restarted_total: u32,
+}
+
+impl<'a> Changes<'a> {
+    fn new(definition: &'a Definition, previous: &'a Baseline, next: &'a Baseline) -> Self {
+        let changed = Frame {
+            rows: 0,
+            columns: definition
+                .columns
+                .iter()
+                .zip(&next.frame.columns)
+                .map(|(meta, column)| column.as_ref().map(|_| FrameColumn::new(meta.column_type)))
+                .collect(),
+        };
+        Self { definition, previous, next, changed, restarted: Vec::new(), restarted_total: 0 }
+    }
+
+    /// Notes a row of `next` for the advance when it is new or different, and says whether it was.
+    fn note(&mut self, row: usize, old: Option<usize>) -> bool {
+        let same = old.is_some_and(|old| {
+            self.next.frame.columns.iter().zip(&self.previous.frame.columns).all(|pair| match pair {
+                (Some(now), Some(before)) => now.same(row, before, old),
+                (None, None) => true,
+                // A column that appeared or went: both baselines are of one definition, so it is all NULL there.
+                (Some(column), None) => column.is_null(row),
+                (None, Some(column)) => column.is_null(old),
+            })
+        });
+        if !same {
+            self.changed.push_row(&self.next.frame, row);
+        }
+        !same
+    }
+
+    fn increments(&mut self, reading: &Frame) -> Frame {
+        let mut rows = Frame {
+            rows: 0,
+            columns: self
+                .definition
+                .columns
+                .iter()
+                .zip(&reading.columns)
+                .map(|(meta, column)| column.as_ref().map(|_| FrameColumn::new(meta.column_type)))
+                .collect(),
+        };
+        for row in 0..reading.rows {
+            let old = self.previous.row(&key_of(self.definition, reading, row));
+            self.note(row, old);
+            let from = old.filter(|old| !self.starts_anew(row, *old));
+            if old.is_some() && from.is_none() {
+                self.restarted_total += 1;
+                if self.restarted.len() < MAX_FLAG_ENTRIES {
+                    self.restarted.push(labels_json(self.definition, reading, row));
+                }
+            }
+            for (place, meta) in self.definition.columns.iter().enumerate() {
+                let (Some(target), Some(source)) = (rows.columns[place].as_mut(), reading.column(place)) else {
+                    continue;
+                };
+                if meta.kind == Kind::Counter {
+                    let base = from.map_or(Base::Zero, |from| Base::Row(self.previous.frame.column(place), from));
+                    push_increment(target, source, row, base);
+                } else {
+                    target.push_from(source, row);
+                }
+            }
+            rows.rows += 1;
+        }
+        rows
+    }
+
+    /// Whether the row's counters began at zero since the previous reading.
+    fn starts_anew(&self, row: usize, old: usize) -> bool {
+        self.definition.columns.iter().enumerate().any(|(place, meta)| {
+            let (Some(now), Some(before)) = (self.next.frame.column(place), self.previous.frame.column(place)) else {
+                return false;
+            };
+            match meta.kind {
+                Kind::Since => !now.same(row, before, old),
+                // A sum of squares is computed from rounded figures and may fall by a rounding.
+                Kind::Counter => matches!((now.int(row), before.int(old)), (Some(now), Some(before)) if now < before),
+                _ => false,
+            }
+        })
+    }
+
+    fn removed(&self) -> Frame {
+        let mut removed = Frame {
+            rows: 0,
+            columns: self
+                .definition
+                .columns
+                .iter()
+                .map(|meta| (meta.kind == Kind::Label).then(|| FrameColumn::new(meta.column_type)))
+                .collect(),
+        };
+        for (key, row) in self.previous.keys() {
+            if self.next.row(key).is_none() {
+                removed.push_row(&self.previous.frame, row);
+            }
+        }
+        removed
+    }
+
+    /// The flag for entries that were reset one by one: those that started anew, and (where
+    /// nothing else makes entries go away) those that are gone.
+    fn entry_flag(&self, gone_means_reset: bool, at: &ReadingTime) -> Option<Flag> {
+        let mut entries = self.restarted.clone();
+        let mut total = self.restarted_total;
+        if gone_means_reset {
+            for (key, row) in self.previous.keys() {
+                if self.next.row(key).is_none() {
+                    total += 1;
+                    if entries.len() < MAX_FLAG_ENTRIES {
+                        entries.push(labels_json(self.definition, &self.previous.frame, row));
+                    }
+                }
+            }
+        }
+        let reason = FlagReason::EntryReset;
+        (total > 0).then(|| Flag { entries, entries_total: total, ..flag(reason, self.previous.time_us, at.time_us) })
+    }
+}
+
+/// What a row's counters count from.
+#[derive(Clone, Copy)]
+enum Base<'a> {
+    /// The row is new, or began anew.
+    Zero,
+    /// This row of the previous baseline, which may not have had the column.
+    Row(Option<&'a FrameColumn>, usize),
+}
+
+/// Appends the increment of one counter. What was not known before has no known increment.
+fn push_increment(target: &mut FrameColumn, source: &FrameColumn, row: usize, base: Base<'_>) {
+    let unknown = match base {
+        Base::Zero => false,
+        Base::Row(column, old) => column.is_none_or(|column| column.is_null(old)),
+    };
+    if unknown || source.is_null(row) {
+        return target.push_null();
+    }
+    match (&source.values, base) {
+        (Values::Int(values), Base::Zero) => target.push_int(values[row].max(0)),
+        (Values::Int(values), Base::Row(column, old)) => {
+            let before = column.and_then(|column| column.int(old)).unwrap_or(0);
+            target.push_int(values[row].saturating_sub(before).max(0));
+        }
+        (Values::Float(values), _) => {
+            let before = match base {
+                Base::Zero => 0.0,
+                Base::Row(column, old) => column.and_then(|column| column.float(old)).unwrap_or(0.0),
+            };
+            // 24 bits of an increment are more than a standard deviation is worth, and half the bytes.
+            #[expect(clippy::cast_possible_truncation, reason = "the precision of an increment is 24 bits")]
+            let short = (values[row] - before) as f32;
+            target.push_float(f64::from(short));
+        }
+        (Values::Bool(_) | Values::Text(_), _) => target.push_null(),
+    }
+}
+
+fn interval_flags(
+    definition: &Definition,
+    previous: &Baseline,
+    next: &Baseline,
+    guard: Option<Guard<'_>>,
+    at: &ReadingTime,
+    how: Continuity,
+) -> Vec<Flag> {
+    let (start_us, end_us) = (previous.time_us, at.time_us);
+    let mut flags = Vec::new();
+    match how {
+        Continuity::Restarted => flags.push(flag(FlagReason::Restart, start_us, end_us)),
+        Continuity::CrashRestarted => flags.push(flag(FlagReason::CrashRestart, start_us, end_us)),
+        Continuity::Same | Continuity::Replaced => {}
+    }
+    if let Some(guard) = guard
+        && let Some(before) = &previous.guard
+    {
+        // From the row before the previous reading to the row after this one: whatever moved in
+        // between may have taken something from this interval.
+        for (place, meta) in guard.definition.columns.iter().enumerate() {
+            let (Some(was), Some(is)) = (before.column(place), guard.after.column(place)) else { continue };
+            if was.is_empty() || is.is_empty() || was.same(0, is, 0) {
+                continue;
+            }
+            match meta.kind {
+                // A reset sets the count of evictions to zero, which is no eviction.
+                Kind::Counter if is.int(0) != Some(0) => flags.push(flag(FlagReason::Evicted, start_us, end_us)),
+                Kind::Reset => flags.push(flag(FlagReason::Reset, start_us, end_us)),
+                _ => {}
+            }
+        }
+    }
+    let resets = definition.columns.iter().enumerate().filter(|(_, meta)| meta.kind == Kind::Reset);
+    for (place, _) in resets {
+        let Some(entries) = moved(definition, previous, next, place) else { continue };
+        let mut reset = flag(FlagReason::Reset, start_us, end_us);
+        reset.entries_total = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+        reset.entries = entries.into_iter().take(MAX_FLAG_ENTRIES).collect();
+        flags.push(reset);
+    }
+    flags
+}
+
+/// The labels of the rows whose moment at `place` moved; `None` where none did.
+fn moved(definition: &Definition, previous: &Baseline, next: &Baseline, place: usize) -> Option<Vec<String>> {
+    let (now, before) = (next.frame.column(place)?, previous.frame.column(place)?);
+    let mut entries = Vec::new();
+    for (key, row) in next.keys() {
+        if let Some(old) = previous.row(key)
+            && !now.same(row, before, old)
+            && !now.is_null(row)
+        {
+            entries.push(labels_json(definition, &next.frame, row));
+        }
+    }
+    entries.sort();
+    (!entries.is_empty()).then_some(entries)
+}
+
+fn flag(reason: FlagReason, start_us: i64, end_us: i64) -> Flag {
+    Flag { reason: reason as i32, start_us, end_us, entries: Vec::new(), entries_total: 0 }
+}
+
+fn labels_json(definition: &Definition, frame: &Frame, row: usize) -> String {
+    let mut labels = serde_json::Map::new();
+    for (place, meta) in definition.columns.iter().enumerate().filter(|(_, meta)| meta.kind == Kind::Label) {
+        let Some(column) = frame.column(place).filter(|column| !column.is_null(row)) else { continue };
+        let value = match &column.values {
+            // What can pass 2^53 travels as text, as everywhere in JSON.
+            Values::Int(values) if meta.column_type == catalog::Type::Int8 => values[row].to_string().into(),
+            Values::Int(values) => values[row].into(),
+            Values::Bool(values) => values[row].into(),
+            Values::Float(values) => values[row].into(),
+            Values::Text(values) => (*values[row]).into(),
+        };
+        labels.insert(meta.name.clone(), value);
+    }
+    serde_json::Value::Object(labels).to_string()
+}
+
+/// Whether a set's rows are increments formed by [`form`].
+#[must_use]
+pub fn is_figures(definition: &Definition) -> bool {
+    definition.kind() == SetKind::Figures
+}

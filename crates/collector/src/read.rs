@@ -1,0 +1,209 @@
+//! Runs a set's statement and takes its rows, as they come, into a frame.
+
+use std::time::Duration;
+
+use catalog::{Definition, Type};
+use futures_util::{StreamExt, pin_mut};
+use tokio_postgres::types::{FromSql, ToSql, Type as PgType};
+use tokio_postgres::{Client, Row};
+use wire::Frame;
+
+use crate::connect::{STATEMENT_TIMEOUT_MS, describe};
+
+/// Seconds between 1970 and 2000, where PostgreSQL's clock begins, in microseconds.
+const EPOCH_OFFSET_US: i64 = 946_684_800_000_000;
+/// How much later than the server the client gives up: the network is gone.
+const NETWORK_MARGIN: Duration = Duration::from_secs(5);
+
+/// Why a set was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// PostgreSQL raised an error.
+    #[error("{}", describe(.0))]
+    Postgres(#[from] tokio_postgres::Error),
+    /// The statement's columns are not the set's.
+    #[error("column {column} of the statement: {reason}")]
+    Shape {
+        /// The column.
+        column: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No answer in time.
+    #[error("no answer within {} s", (STATEMENT_TIMEOUT_MS / 1000) as u64 + NETWORK_MARGIN.as_secs())]
+    Silent,
+}
+
+impl ReadError {
+    /// Whether a privilege is missing.
+    #[must_use]
+    pub fn is_privilege(&self) -> bool {
+        matches!(self, Self::Postgres(error)
+            if error.code() == Some(&tokio_postgres::error::SqlState::INSUFFICIENT_PRIVILEGE))
+    }
+
+    /// Whether the connection is of no use any more.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        match self {
+            Self::Silent => true,
+            Self::Postgres(error) => error.is_closed() || error.as_db_error().is_none_or(|db| db.severity() == "FATAL"),
+            Self::Shape { .. } => false,
+        }
+    }
+}
+
+/// Any value as its bytes.
+struct Raw<'a>(Option<&'a [u8]>);
+
+impl<'a> FromSql<'a> for Raw<'a> {
+    fn from_sql(_: &PgType, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self(Some(raw)))
+    }
+
+    fn from_sql_null(_: &PgType) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self(None))
+    }
+
+    fn accepts(_: &PgType) -> bool {
+        true
+    }
+}
+
+/// How long to wait for an answer: a little longer than the server lets a statement run.
+#[must_use]
+pub fn limit() -> Duration {
+    Duration::from_millis(u64::from(STATEMENT_TIMEOUT_MS)) + NETWORK_MARGIN
+}
+
+/// Reads all rows of a statement. Columns that it does not have are left out of the frame.
+///
+/// # Errors
+/// When PostgreSQL raises an error, does not answer, or the columns are not the set's.
+pub async fn frame(client: &Client, definition: &Definition, sql: &str) -> Result<Frame, ReadError> {
+    rows(client, definition, sql, &[], |_, _| true).await
+}
+
+/// Reads rows of a statement with parameters until `keep_going` says no. `keep_going` is given the
+/// frame so far after each row.
+///
+/// # Errors
+/// As [`frame`].
+pub async fn rows(
+    client: &Client,
+    definition: &Definition,
+    sql: &str,
+    parameters: &[(&(dyn ToSql + Sync), PgType)],
+    mut keep_going: impl FnMut(&Frame, usize) -> bool,
+) -> Result<Frame, ReadError> {
+    let reading = async {
+        let stream =
+            client.query_typed_raw(sql, parameters.iter().map(|(value, pg_type)| (*value, pg_type.clone()))).await?;
+        pin_mut!(stream);
+        let mut frame = Frame::new(definition);
+        let mut places: Option<Vec<usize>> = None;
+        let mut text_bytes = 0;
+        while let Some(row) = stream.next().await {
+            let row = row?;
+            let places = match &places {
+                Some(places) => places,
+                None => {
+                    let found = match_columns(definition, &row)?;
+                    for (place, column) in frame.columns.iter_mut().enumerate() {
+                        if !found.contains(&place) {
+                            *column = None;
+                        }
+                    }
+                    places.insert(found)
+                }
+            };
+            for (position, place) in places.iter().enumerate() {
+                let Raw(raw) = row.try_get(position)?;
+                if let Some(column) = &mut frame.columns[*place] {
+                    text_bytes += push(column, row.columns()[position].type_(), raw);
+                }
+            }
+            frame.rows += 1;
+            if !keep_going(&frame, text_bytes) {
+                break;
+            }
+        }
+        Ok(frame)
+    };
+    tokio::time::timeout(limit(), reading).await.unwrap_or(Err(ReadError::Silent))
+}
+
+/// Which column of the definition each column of a row is.
+fn match_columns(definition: &Definition, row: &Row) -> Result<Vec<usize>, ReadError> {
+    row.columns()
+        .iter()
+        .map(|column| {
+            let shape = |reason: String| ReadError::Shape { column: column.name().to_owned(), reason };
+            let (place, meta) =
+                definition.column(column.name()).ok_or_else(|| shape("the set has no such column".to_owned()))?;
+            if fits(meta.column_type, column.type_()) {
+                Ok(place)
+            } else {
+                Err(shape(format!("is {}, and the set says {:?}", column.type_(), meta.column_type)))
+            }
+        })
+        .collect()
+}
+
+/// Whether a column of the set may be read from a column of this PostgreSQL type.
+#[must_use]
+pub fn fits(column_type: Type, pg_type: &PgType) -> bool {
+    match column_type {
+        Type::Bool => *pg_type == PgType::BOOL,
+        Type::Int4 => [PgType::INT4, PgType::INT2].contains(pg_type),
+        Type::Int8 | Type::Oid | Type::Lsn | Type::Duration => *pg_type == PgType::INT8,
+        Type::Float8 => *pg_type == PgType::FLOAT8,
+        Type::Text => [PgType::TEXT, PgType::NAME, PgType::VARCHAR].contains(pg_type),
+        Type::Timestamptz => *pg_type == PgType::TIMESTAMPTZ,
+    }
+}
+
+/// Appends a value in PostgreSQL's binary form; returns how many bytes of text it took.
+fn push(column: &mut wire::FrameColumn, pg_type: &PgType, raw: Option<&[u8]>) -> usize {
+    let Some(raw) = raw else {
+        column.push_null();
+        return 0;
+    };
+    let int8 = || raw.try_into().ok().map(i64::from_be_bytes);
+    match *pg_type {
+        PgType::BOOL => column.push_bool(raw.first().is_some_and(|byte| *byte != 0)),
+        PgType::INT2 => match raw.try_into().map(i16::from_be_bytes) {
+            Ok(value) => column.push_int(value.into()),
+            Err(_) => column.push_null(),
+        },
+        PgType::INT4 => match raw.try_into().map(i32::from_be_bytes) {
+            Ok(value) => column.push_int(value.into()),
+            Err(_) => column.push_null(),
+        },
+        PgType::INT8 => match int8() {
+            Some(value) => column.push_int(value),
+            None => column.push_null(),
+        },
+        PgType::TIMESTAMPTZ => match int8() {
+            // PostgreSQL's own marks for −infinity and infinity stay what they are.
+            Some(value @ (i64::MIN | i64::MAX)) => column.push_int(value),
+            Some(value) => column.push_int(value.saturating_add(EPOCH_OFFSET_US)),
+            None => column.push_null(),
+        },
+        PgType::FLOAT8 => match raw.try_into().map(f64::from_be_bytes) {
+            Ok(value) => column.push_float(value),
+            Err(_) => column.push_null(),
+        },
+        _ => {
+            // Foreign text may be of any encoding or none: what is not UTF-8 is marked, never an error.
+            let text = String::from_utf8_lossy(raw);
+            if text.contains('\0') {
+                column.push_text(&text.replace('\0', "\u{fffd}"));
+            } else {
+                column.push_text(&text);
+            }
+            return raw.len();
+        }
+    }
+    0
+}

@@ -1,0 +1,141 @@
+//! The collector at work: a task per instance that reads, and one that delivers.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use catalog::Catalog;
+use config::Config;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::backend::Backend;
+use crate::push::{Counters, Pusher};
+use crate::schedule::Schedule;
+use crate::spool::Bounds;
+use crate::state::{Held, Shared, lock};
+use crate::watch::Watch;
+
+/// How long a delivery under way may take after the collector was told to stop.
+const LAST_DELIVERY: Duration = Duration::from_secs(5);
+
+/// Reads and delivers until `stop` says so.
+///
+/// # Errors
+/// When the state directory cannot be used or the server's address is wrong.
+pub async fn run(config: Config, catalog: Catalog, mut stop: watch::Receiver<bool>) -> Result<()> {
+    let catalog = Arc::new(catalog);
+    let hostname = hostname();
+    let bounds = Bounds {
+        max_bytes: config.spool_max_bytes,
+        max_age_us: i64::try_from(config.spool_max_age.as_micros()).unwrap_or(i64::MAX),
+    };
+    let backend = Backend::new(&config)?;
+    let held = Held::open(&config.state_dir, bounds, Arc::clone(&catalog), hostname.clone())
+        .with_context(|| format!("use state directory {}", config.state_dir.display()))?;
+    let shared: Shared = Arc::new(std::sync::Mutex::new(held));
+    let (store_changed, wake) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
+    let generation = Arc::new(AtomicU64::new(0));
+    let counters = Arc::new(Counters::default());
+    let pusher = Pusher {
+        backend,
+        shared: Arc::clone(&shared),
+        catalog: Arc::clone(&catalog),
+        state_dir: config.state_dir.clone(),
+        name: config.name.clone(),
+        hostname,
+        secret: config.registration_secret.clone(),
+        interval: Duration::from_secs(u64::from(config.push_interval)),
+        store_changed: Arc::clone(&store_changed),
+        counters: Arc::clone(&counters),
+        wake: Arc::clone(&wake),
+    };
+    let delivery = tokio::spawn(pusher.run(stop.clone()));
+    let mut watches = JoinSet::new();
+    for instance in config.instances.clone() {
+        let watch = Watch::new(instance, Arc::clone(&catalog), |setting| config.row_limit(setting));
+        tracing::info!(instance.name = watch.name(), "watching");
+        watches.spawn(observe(Observation {
+            watch,
+            shared: Arc::clone(&shared),
+            counters: Arc::clone(&counters),
+            wake: Arc::clone(&wake),
+            generation: Arc::clone(&generation),
+            store_changed: Arc::clone(&store_changed),
+            stop: stop.clone(),
+        }));
+    }
+    while watches.join_next().await.is_some() {}
+    // Only a stop ends the watches; the delivery under way may still end well.
+    if !*stop.borrow() {
+        let _ = stop.changed().await;
+    }
+    let _ = tokio::time::timeout(LAST_DELIVERY, delivery).await;
+    lock(&shared).checkpoint()
+}
+
+struct Observation {
+    watch: Watch,
+    shared: Shared,
+    counters: Arc<Counters>,
+    wake: Arc<Notify>,
+    generation: Arc<AtomicU64>,
+    store_changed: Arc<AtomicBool>,
+    stop: watch::Receiver<bool>,
+}
+
+async fn observe(mut this: Observation) {
+    let mut schedule = Schedule::new(this.watch.schedule(), Instant::now());
+    let spread = rand::random::<f64>();
+    let mut seen_generation = 0;
+    while let Some(next) = schedule.next() {
+        tokio::select! {
+            () = tokio::time::sleep_until(next) => {}
+            _ = this.stop.changed() => return,
+        }
+        if *this.stop.borrow() {
+            return;
+        }
+        if this.store_changed.swap(false, Ordering::Relaxed) {
+            this.generation.fetch_add(1, Ordering::Relaxed);
+        }
+        let generation = this.generation.load(Ordering::Relaxed);
+        if generation != seen_generation {
+            seen_generation = generation;
+            this.watch.forget_sent();
+        }
+        let due = schedule.take(Instant::now(), spread);
+        this.counters.late_cycles.fetch_add(due.late, Ordering::Relaxed);
+        let baselines = lock(&this.shared).baselines();
+        let cycle = tokio::select! {
+            cycle = this.watch.cycle(&due.sets, &baselines) => cycle,
+            // A cycle that is not spooled has not happened.
+            _ = this.stop.changed() => return,
+        };
+        drop(baselines);
+        let shared = Arc::clone(&this.shared);
+        let written = tokio::task::spawn_blocking(move || lock(&shared).commit(cycle)).await;
+        match written {
+            Ok(Ok(())) => this.wake.notify_one(),
+            Ok(Err(error)) => tracing::error!(
+                instance.name = this.watch.name(),
+                error = format!("{error:#}"),
+                "a cycle was not spooled; the next one covers its time"
+            ),
+            Err(error) => tracing::error!(%error, "spooling ended early"),
+        }
+    }
+}
+
+/// The machine's name.
+#[must_use]
+pub fn hostname() -> String {
+    std::fs::read_to_string(Path::new("/proc/sys/kernel/hostname"))
+        .map(|name| name.trim().to_owned())
+        .ok()
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "unknown".to_owned())
+}

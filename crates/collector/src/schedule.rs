@@ -1,0 +1,105 @@
+//! When sets are due. Sets of one interval stay together, so that they share a cycle; late cycles
+//! are skipped and counted, never made up for.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The share of an interval by which instances are spread, so that many are not read at once.
+const JITTER: f64 = 0.1;
+
+/// The sets of one instance and when they are due.
+#[derive(Debug)]
+pub struct Schedule {
+    lanes: Vec<Lane>,
+}
+
+#[derive(Debug)]
+struct Lane {
+    interval: Duration,
+    sets: Vec<String>,
+    due: Instant,
+    begun: bool,
+}
+
+/// What is due.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Due {
+    /// The sets.
+    pub sets: Vec<String>,
+    /// Cycles that were skipped because the one before took too long, with their sets counted once each.
+    pub late: u64,
+}
+
+impl Schedule {
+    /// A schedule for sets and their intervals in seconds. All are due at once.
+    #[must_use]
+    pub fn new(sets: Vec<(String, u32)>, now: Instant) -> Self {
+        let mut lanes: Vec<Lane> = Vec::new();
+        for (set, seconds) in sets {
+            let interval = Duration::from_secs(u64::from(seconds.max(1)));
+            match lanes.iter_mut().find(|lane| lane.interval == interval) {
+                Some(lane) => lane.sets.push(set),
+                None => lanes.push(Lane { interval, sets: vec![set], due: now, begun: false }),
+            }
+        }
+        Self { lanes }
+    }
+
+    /// When the next sets are due.
+    #[must_use]
+    pub fn next(&self) -> Option<Instant> {
+        self.lanes.iter().map(|lane| lane.due).min()
+    }
+
+    /// Takes the sets that are due. `spread` is a number from 0 to 1, the instance's share of the jitter.
+    pub fn take(&mut self, now: Instant, spread: f64) -> Due {
+        let mut due = Due::default();
+        for lane in self.lanes.iter_mut().filter(|lane| lane.due <= now) {
+            due.sets.extend(lane.sets.iter().cloned());
+            let behind = now.duration_since(lane.due).as_nanos() / lane.interval.as_nanos();
+            let skipped = u32::try_from(behind).unwrap_or(u32::MAX);
+            if lane.begun {
+                due.late += u64::from(skipped) * lane.sets.len() as u64;
+            }
+            lane.due += lane.interval * skipped.saturating_add(1);
+            if !lane.begun {
+                lane.begun = true;
+                lane.due += lane.interval.mul_f64(JITTER * spread.clamp(0.0, 1.0));
+            }
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_of_one_interval_share_a_cycle_and_late_ones_are_skipped() {
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        let sets = vec![("a".to_owned(), 10), ("b".to_owned(), 10), ("c".to_owned(), 60)];
+        let mut schedule = Schedule::new(sets, start);
+        assert_eq!(schedule.take(start, 0.0).sets, ["a", "b", "c"]);
+        assert_eq!(schedule.next(), Some(start + second * 10));
+        assert_eq!(schedule.take(start + second * 9, 0.0), Due::default());
+        let due = schedule.take(start + second * 10, 0.0);
+        assert_eq!((due.sets.len(), due.late), (2, 0));
+        // 35 s in, the cycles of 20 s and 30 s are one, and one of them is late for each set.
+        let due = schedule.take(start + second * 35, 0.0);
+        assert_eq!((due.sets.len(), due.late), (2, 2));
+        assert_eq!(schedule.next(), Some(start + second * 40));
+    }
+
+    #[test]
+    fn jitter_moves_the_lane_once() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(vec![("a".to_owned(), 10)], start);
+        schedule.take(start, 1.0);
+        assert_eq!(schedule.next(), Some(start + Duration::from_secs(11)));
+        schedule.take(start + Duration::from_secs(11), 1.0);
+        assert_eq!(schedule.next(), Some(start + Duration::from_secs(21)));
+    }
+}

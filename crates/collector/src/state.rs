@@ -1,0 +1,234 @@
+//! What outlives the process: the collector's identity and token, the spool, and the baselines,
+//! which move together with the spool or not at all.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context, Result};
+use catalog::Catalog;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use wire::Batch;
+
+use crate::baseline::{Advance, Place};
+use crate::clock::now_us;
+use crate::spool::{Bounds, Record, Spool};
+use crate::watch::{Baselines, Cycle};
+
+/// Who the collector is to the server.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Registration {
+    /// Its id, given by the server.
+    pub collector_id: Uuid,
+    /// Its token.
+    pub token: String,
+    /// When the token ends.
+    pub expires_at: jiff::Timestamp,
+    /// The store that the last batch went to.
+    #[serde(default)]
+    pub store_id: Option<String>,
+}
+
+impl std::fmt::Debug for Registration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registration")
+            .field("collector_id", &self.collector_id)
+            .field("token", &"***")
+            .field("expires_at", &self.expires_at)
+            .field("store_id", &self.store_id)
+            .finish()
+    }
+}
+
+const REGISTRATION_FILE: &str = "registration.json";
+
+impl Registration {
+    /// The registration kept in a state directory.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn load(state_dir: &Path) -> Result<Option<Self>> {
+        let path = state_dir.join(REGISTRATION_FILE);
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                Ok(Some(serde_json::from_str(&text).with_context(|| format!("understand {}", path.display()))?))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("read {}", path.display())),
+        }
+    }
+
+    /// Keeps it, readable by the owner only.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(&self, state_dir: &Path) -> Result<()> {
+        make_private_dir(state_dir)?;
+        let (path, temporary) = (state_dir.join(REGISTRATION_FILE), state_dir.join("registration.json.new"));
+        let mut file = fs::OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(0o600)
+            .open(&temporary)
+            .with_context(|| format!("create {}", temporary.display()))?;
+        file.write_all(serde_json::to_string_pretty(self)?.as_bytes())
+            .and_then(|()| file.sync_all())
+            .with_context(|| format!("write {}", temporary.display()))?;
+        fs::rename(&temporary, &path).with_context(|| format!("rename {}", temporary.display()))
+    }
+}
+
+/// The spool with the baselines that belong to it.
+#[derive(Debug)]
+pub struct Held {
+    /// The spool.
+    pub spool: Spool,
+    baselines: Baselines,
+    catalog: Arc<Catalog>,
+    hostname: String,
+}
+
+/// [`Held`], shared by the watches and the pusher.
+pub type Shared = Arc<Mutex<Held>>;
+
+/// Locks what is held. A panic while it was locked leaves it whole: every change is one step.
+pub fn lock(shared: &Shared) -> MutexGuard<'_, Held> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Held {
+    /// Opens a state directory: spool, checkpoint, baselines.
+    ///
+    /// # Errors
+    /// When the directory cannot be used.
+    pub fn open(state_dir: &Path, bounds: Bounds, catalog: Arc<Catalog>, hostname: String) -> Result<Self> {
+        make_private_dir(state_dir)?;
+        let directory: PathBuf = state_dir.join("spool");
+        let opened = Spool::open(&directory, bounds).context("open the spool")?;
+        let mut baselines = Baselines::new();
+        let mut given_up = BTreeSet::new();
+        for advance in opened.advances {
+            replay(&catalog, advance, &mut baselines, &mut given_up);
+        }
+        tracing::info!(
+            spool.epoch = %opened.spool.epoch(),
+            spool.records = opened.spool.pending_len(),
+            baselines = baselines.len(),
+            new_epoch = opened.new_epoch,
+            "the state directory is open"
+        );
+        Ok(Self { spool: opened.spool, baselines, catalog, hostname })
+    }
+
+    /// The baselines as they are now.
+    #[must_use]
+    pub fn baselines(&self) -> Baselines {
+        self.baselines.clone()
+    }
+
+    /// Spools a cycle and, when it is on disk, moves the baselines. Blocks for the fsync.
+    ///
+    /// # Errors
+    /// When it cannot be written: nothing has happened then, and the next cycle covers this one's time.
+    pub fn commit(&mut self, cycle: Cycle) -> Result<()> {
+        let Cycle { instance, readings, advances, next } = cycle;
+        let created_us = now_us();
+        let mut rows_by_set = BTreeMap::new();
+        for reading in &readings {
+            *rows_by_set.entry(reading.set.clone()).or_default() += u64::from(reading.rows);
+        }
+        let lost = self.spool.take_lost();
+        let batch = Batch {
+            format: wire::BATCH_FORMAT,
+            // Who sends it is known when it is sent, not when it is read.
+            collector_id: Vec::new(),
+            epoch: self.spool.epoch().as_bytes().to_vec(),
+            sequence: self.spool.next_sequence(),
+            created_us,
+            collector_version: env!("CARGO_PKG_VERSION").to_owned(),
+            hostname: self.hostname.clone(),
+            instances: vec![instance],
+            readings,
+            discarded: lost.to_wire(),
+            status: None,
+        };
+        let record = Record {
+            sequence: batch.sequence,
+            created_us,
+            batch: wire::compress(&prost::Message::encode_to_vec(&batch)).context("compress a batch")?,
+            advances,
+            rows_by_set,
+        };
+        drop(batch);
+        let outcome = self.append(&record, created_us);
+        if let Err(error) = outcome {
+            self.spool.put_back_lost(&lost);
+            return Err(error).context("write to the spool");
+        }
+        for (place, baseline) in next {
+            self.baselines.insert(place, Arc::new(baseline));
+        }
+        if self.spool.checkpoint_due() {
+            self.checkpoint()?;
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, record: &Record, now_us: i64) -> Result<()> {
+        self.spool.expire(now_us)?;
+        if self.spool.must_checkpoint(record.batch.len() as u64 * 2) {
+            self.checkpoint()?;
+        }
+        Ok(self.spool.append(record)?)
+    }
+
+    /// Writes all baselines to disk and drops what is no longer needed.
+    ///
+    /// # Errors
+    /// When they cannot be written; the last checkpoint stays in force.
+    pub fn checkpoint(&mut self) -> Result<()> {
+        let advances = self
+            .baselines
+            .iter()
+            .filter_map(|(place, baseline)| {
+                Some(Advance::whole(place, &self.catalog.get(&place.set)?.definition, baseline))
+            })
+            .collect();
+        self.spool.checkpoint(advances).context("write a checkpoint")
+    }
+}
+
+/// Moves a baseline on. One that cannot go on is given up: the next reading is a gap, never a guess.
+fn replay(catalog: &Catalog, advance: Advance, baselines: &mut Baselines, given_up: &mut BTreeSet<Place>) {
+    let place = advance.place();
+    if given_up.contains(&place) && !advance.whole {
+        return;
+    }
+    let Some(set) = catalog.get(&place.set) else { return };
+    let guard = set.guard.as_ref().and_then(|guard| catalog.get(guard)).map(|guard| &guard.definition);
+    let before = baselines.remove(&place);
+    match advance.apply(before.as_deref(), &set.definition, guard) {
+        Ok(baseline) => {
+            given_up.remove(&place);
+            baselines.insert(place, Arc::new(baseline));
+        }
+        Err(error) => {
+            tracing::warn!(instance.name = place.instance, set.name = place.set, %error, "a baseline is given up");
+            given_up.insert(place);
+        }
+    }
+}
+
+fn make_private_dir(path: &Path) -> Result<()> {
+    if !path.is_dir() {
+        fs::create_dir_all(path).with_context(|| format!("create {}", path.display()))?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+            .with_context(|| format!("protect {}", path.display()))?;
+    }
+    Ok(())
+}

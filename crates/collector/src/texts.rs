@@ -1,0 +1,163 @@
+//! Statement texts: read apart from the figures, each once, without secrets.
+
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashSet};
+use std::time::Instant;
+
+use catalog::{Definition, Kind};
+use tokio_postgres::Client;
+use tokio_postgres::types::Type as PgType;
+use wire::{Frame, Reading, Values};
+
+use crate::baseline::{Advance, Baseline, Incarnation, Place, ReadingTime, Rows};
+use crate::clock::now_us;
+use crate::coverage::Plan;
+use crate::read::{self, ReadError};
+use crate::redact;
+
+/// The figures whose statements want a text.
+pub(crate) const STATEMENTS: &str = "pg_stat_statements";
+/// The longest text that is kept; the rest is cut and marked.
+const MAX_TEXT_BYTES: usize = 64 << 10;
+/// The text that one reading takes at most; the rest is read the next time.
+const MAX_READING_BYTES: usize = 4 << 20;
+/// A reading may take this share of the time: the view reads all texts, whatever is asked for.
+const SHARE_OF_TIME: u32 = 200;
+
+/// How often texts may be read.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    not_before: Option<Instant>,
+    forget: bool,
+}
+
+/// Texts that were read.
+#[derive(Debug)]
+pub(crate) struct Read {
+    /// The reading.
+    pub(crate) reading: Reading,
+    /// How the set of known texts grows.
+    pub(crate) advance: Advance,
+    /// The known texts: keys only.
+    pub(crate) next: Baseline,
+}
+
+impl Pace {
+    /// The server has none of the texts any more.
+    pub(crate) fn forget(&mut self) {
+        self.forget = true;
+        self.not_before = None;
+    }
+
+    /// Reads the texts of statements that have none yet; `None` where nothing is missing.
+    ///
+    /// # Errors
+    /// When PostgreSQL raises an error.
+    pub(crate) async fn read(
+        &mut self,
+        client: &Client,
+        plan: &Plan<'_>,
+        place: &Place,
+        incarnation: &Incarnation,
+        figures: Option<(&Definition, &Baseline)>,
+        known: Option<&Baseline>,
+    ) -> Result<Option<Read>, ReadError> {
+        let definition = &plan.set.definition;
+        let known = known.filter(|_| !self.forget);
+        let (Some((figures_definition, figures)), Some(sql)) = (figures, &plan.sql) else { return Ok(None) };
+        let wanted = wanted((figures_definition, &figures.frame), known.map(|known| (definition, &known.frame)));
+        if wanted.is_empty() || self.not_before.is_some_and(|at| Instant::now() < at) {
+            return Ok(None);
+        }
+        let wanted: Vec<i64> = wanted.into_iter().collect();
+        let (started, started_us) = (Instant::now(), now_us());
+        let sql = format!("select t.* from ({sql}) t where t.queryid = any ($1)");
+        let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), PgType); 1] = [(&wanted, PgType::INT8_ARRAY)];
+        let mut texts = read::rows(client, definition, &sql, &parameters, |_, bytes| bytes < MAX_READING_BYTES).await?;
+        let duration = started.elapsed();
+        self.not_before = Some(Instant::now() + duration * SHARE_OF_TIME);
+        self.forget = false;
+        redact_texts(definition, &mut texts);
+        let at = ReadingTime {
+            incarnation: incarnation.clone(),
+            started_us,
+            time_us: now_us(),
+            instance_time_us: now_us(),
+            since_previous_us: None,
+        };
+        let shape = |error: crate::baseline::DuplicateKey| ReadError::Shape {
+            column: String::new(),
+            reason: error.to_string(),
+        };
+        let fresh = Baseline::new(definition, &texts, None, &at).map_err(shape)?;
+        let mut all = fresh.frame.clone();
+        if let Some(known) = known {
+            for (key, row) in known.keys() {
+                if fresh.row(key).is_none() {
+                    all.push_row(&known.frame, row);
+                }
+            }
+        }
+        let next = Baseline::new(definition, &all, None, &at).map_err(shape)?;
+        let mut advance = Advance::of(place, definition, &next);
+        advance.whole = known.is_none();
+        advance.changed = Some(Rows::encode(&fresh.frame));
+        let mut reading = Reading {
+            set: place.set.clone(),
+            definition: definition.hash().0.to_vec(),
+            started_us,
+            time_us: at.time_us,
+            duration_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
+            ..Reading::default()
+        };
+        reading.encode_rows(&texts);
+        Ok(Some(Read { reading, advance, next }))
+    }
+}
+
+/// The queryids of statements whose text is not known.
+fn wanted(figures: (&Definition, &Frame), known: Option<(&Definition, &Frame)>) -> BTreeSet<i64> {
+    let known: HashSet<(i64, i64)> =
+        known.map(|(definition, frame)| keys(definition, frame).collect()).unwrap_or_default();
+    keys(figures.0, figures.1).filter(|key| !known.contains(key)).map(|(_, queryid)| queryid).collect()
+}
+
+/// The (dbid, queryid) of each row.
+fn keys<'a>(definition: &Definition, frame: &'a Frame) -> impl Iterator<Item = (i64, i64)> + 'a {
+    let column = |name: &str| definition.column(name).and_then(|(place, _)| frame.column(place));
+    let (dbid, queryid) = (column("dbid"), column("queryid"));
+    (0..frame.rows).filter_map(move |row| Some((dbid?.int(row)?, queryid?.int(row)?)))
+}
+
+/// Replaces secrets in statement texts and cuts what is too long.
+fn redact_texts(definition: &Definition, frame: &mut Frame) {
+    for (place, _) in definition.columns.iter().enumerate().filter(|(_, meta)| meta.kind == Kind::Text) {
+        if let Some(Values::Text(values)) = frame.columns[place].as_mut().map(|column| &mut column.values) {
+            for value in values {
+                let redacted = redact::statement(value).text.into_owned();
+                *value = cut(&redacted).into();
+            }
+        }
+    }
+}
+
+/// Replaces secrets in infos: settings hold connection strings too.
+pub(crate) fn redact_infos(definition: &Definition, frame: &mut Frame) {
+    for (place, _) in definition.columns.iter().enumerate().filter(|(_, meta)| meta.kind == Kind::Info) {
+        if let Some(Values::Text(values)) = frame.columns[place].as_mut().map(|column| &mut column.values) {
+            for value in values {
+                if let Cow::Owned(redacted) = redact::text(value) {
+                    *value = redacted.into();
+                }
+            }
+        }
+    }
+}
+
+fn cut(text: &str) -> String {
+    if text.len() <= MAX_TEXT_BYTES {
+        return text.to_owned();
+    }
+    let end = (0..=MAX_TEXT_BYTES).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    format!("{} … ({} of {} bytes)", &text[..end], end, text.len())
+}

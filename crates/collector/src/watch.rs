@@ -1,0 +1,532 @@
+//! One instance: a cycle reads the sets that are due and says how the baselines move.
+//!
+//! ```text
+//! connect ─► identity ─► plan ─► read each set ─► increments ─► limits ─► redact ─► Reading
+//! ```
+//! One connection stays open, to the maintenance database: an idle session in any other would make
+//! its `drop` and `rename` fail. Sets of an extension that is installed elsewhere are read over a
+//! second connection, opened for them and closed at once.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use catalog::{Catalog, Kind, Set, SetKind, WithoutGrant};
+use tokio_postgres::Client;
+use wire::{Frame, Reading, SetState, State, StateCode};
+
+use crate::baseline::{Advance, Baseline, Place, ReadingTime};
+use crate::clock::now_us;
+use crate::connect::{ConnectError, Connector, Session};
+use crate::coverage::{self, Extension, Grants, Known, Plan};
+use crate::discovery::Discovery;
+use crate::identity::{self, Identity};
+use crate::increments::{self, Formed, Guard};
+use crate::read::{self, ReadError};
+use crate::{limits, texts};
+
+/// The database that the open connection goes to.
+const MAINTENANCE_DATABASE: &str = "postgres";
+/// How often the role's rights are asked for again.
+const GRANTS_EVERY: Duration = Duration::from_secs(60);
+/// How often infos and states are sent whole.
+const REPEAT_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// The baselines of all instances; a cycle sees those at its beginning.
+pub type Baselines = BTreeMap<Place, Arc<Baseline>>;
+
+/// An instance and what is remembered of it between cycles.
+#[derive(Debug)]
+pub struct Watch {
+    config: config::Instance,
+    catalog: Arc<Catalog>,
+    row_limits: HashMap<String, usize>,
+    connector: Connector,
+    main: Option<(Session, String)>,
+    settings: Vec<String>,
+    grants: Option<(Grants, Instant)>,
+    discovery: Discovery,
+    read_at: HashMap<Place, (i64, Instant)>,
+    repeated: HashMap<String, Instant>,
+    states: Option<(Vec<SetState>, Instant)>,
+    failures: BTreeMap<String, SetState>,
+    texts: texts::Pace,
+}
+
+/// What one cycle gives.
+#[derive(Debug, Default)]
+pub struct Cycle {
+    /// The instance, as it stands in the batch.
+    pub instance: wire::Instance,
+    /// What was read; `instance` is still to be set.
+    pub readings: Vec<Reading>,
+    /// How the baselines move.
+    pub advances: Vec<Advance>,
+    /// The baselines from here on, once the advances are on disk.
+    pub next: Vec<(Place, Baseline)>,
+}
+
+/// One set's statement and what came of it, before increments.
+struct Taken {
+    frame: Frame,
+    guard: Option<(Frame, Frame)>,
+    started_us: i64,
+    time_us: i64,
+    duration: Duration,
+    ended: Instant,
+}
+
+impl Watch {
+    /// A watch over a configured instance.
+    #[must_use]
+    pub fn new(instance: config::Instance, catalog: Arc<Catalog>, row_limit: impl Fn(&str) -> Option<u32>) -> Self {
+        let mut settings: Vec<String> = identity::SETTINGS.iter().map(|name| (*name).to_owned()).collect();
+        let mut row_limits = HashMap::new();
+        for set in catalog.sets() {
+            settings.extend(set.definition.columns.iter().filter_map(|column| column.requires_setting.clone()));
+            let limit = set.limit.as_ref().and_then(|limit| Some((&limit.setting, row_limit(&limit.setting)?)));
+            row_limits.extend(limit.map(|(setting, most)| (setting.clone(), most as usize)));
+        }
+        settings.sort();
+        settings.dedup();
+        Self {
+            connector: Connector::new(instance.dsn.clone()),
+            config: instance,
+            catalog,
+            row_limits,
+            main: None,
+            settings,
+            grants: None,
+            discovery: Discovery::default(),
+            read_at: HashMap::new(),
+            repeated: HashMap::new(),
+            states: None,
+            failures: BTreeMap::new(),
+            texts: texts::Pace::default(),
+        }
+    }
+
+    /// The instance's name in the configuration.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    /// How many connections are in use, those that hang included.
+    #[must_use]
+    pub fn connections_in_use(&self) -> usize {
+        self.connector.in_use()
+    }
+
+    /// The sets that are read on a schedule, with their intervals in seconds: all but guards, which
+    /// are read with what they guard.
+    #[must_use]
+    pub fn schedule(&self) -> Vec<(String, u32)> {
+        let enabled = |set: &Set| self.config.enabled(set.name(), &set.group);
+        let guards: HashSet<&str> = self.catalog.sets().filter_map(|set| set.guard.as_deref()).collect();
+        self.catalog
+            .sets()
+            .filter(|set| set.definition.scope == catalog::Scope::Instance)
+            .filter(|set| enabled(set) && !guards.contains(set.name()))
+            .map(|set| {
+                let interval = self.config.interval_of(set.name(), &set.group, Some(set.interval_seconds));
+                (set.name().to_owned(), interval)
+            })
+            .collect()
+    }
+
+    /// Forgets what was sent once: the server's store is another one.
+    pub fn forget_sent(&mut self) {
+        self.repeated.clear();
+        self.states = None;
+        self.texts.forget();
+    }
+
+    /// Reads the sets that are due.
+    pub async fn cycle(&mut self, due: &[String], baselines: &Baselines) -> Cycle {
+        let mut cycle = Cycle::default();
+        cycle.instance.name.clone_from(&self.config.name);
+        let identity = match self.identify().await {
+            Ok(identity) => identity,
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::warn!(instance.name = %self.config.name, error, "the instance cannot be read");
+                for set in due {
+                    cycle.readings.push(failed(&self.catalog, set, error.clone(), now_us()));
+                }
+                cycle.instance.error = Some(error);
+                return cycle;
+            }
+        };
+        cycle.instance.attributes = Some(self.attributes(&identity));
+        self.refresh_grants().await;
+        let catalog = Arc::clone(&self.catalog);
+        let wants_extension = due.iter().any(|name| catalog.get(name).is_some_and(|set| set.extension.is_some()));
+        if wants_extension {
+            self.find_extension().await;
+        }
+        let extension = self.discovery.found().cloned();
+        if let (Some(attributes), Some(found)) = (&mut cycle.instance.attributes, &extension) {
+            attributes.statements_version = Some(found.version.to_string());
+        }
+        let known = Known {
+            identity: &identity,
+            grants: self.grants.as_ref().map(|(grants, _)| grants),
+            extension: extension.as_ref(),
+        };
+        let plans = coverage::plan(&catalog, known, |set, group| self.config.enabled(set, group));
+        let (elsewhere, here): (Vec<&Plan<'_>>, Vec<&Plan<'_>>) = plans
+            .iter()
+            .filter(|plan| plan.sql.is_some() && due.iter().any(|name| name == plan.set.name()))
+            .partition(|plan| plan.set.extension.is_some() && !self.is_here(extension.as_ref()));
+        if let Some((main, database)) = self.main.take() {
+            self.read_sets(&main.client, &identity, &here, &plans, baselines, &mut cycle).await;
+            if !main.client.is_closed() {
+                self.main = Some((main, database));
+            }
+        }
+        if let Some(extension) = extension.as_ref().filter(|_| !elsewhere.is_empty()) {
+            self.read_elsewhere(&extension.database, &elsewhere, &plans, baselines, &mut cycle).await;
+        }
+        self.report_states(&plans, &mut cycle);
+        cycle
+    }
+
+    /// The open connection's identity; connects when there is none.
+    async fn identify(&mut self) -> anyhow::Result<Identity> {
+        if self.main.as_ref().is_none_or(|(main, _)| main.client.is_closed()) {
+            self.main = None;
+            self.main = Some(self.connect_main().await?);
+            self.grants = None;
+        }
+        let Some((main, _)) = &self.main else { anyhow::bail!("no connection") };
+        match tokio::time::timeout(read::limit(), Identity::read(&main.client, &self.settings)).await {
+            Ok(Ok(identity)) => Ok(identity),
+            Ok(Err(error)) => {
+                if error.is_broken() {
+                    self.main = None;
+                }
+                Err(error.into())
+            }
+            Err(_) => {
+                self.main = None;
+                Err(ReadError::Silent.into())
+            }
+        }
+    }
+
+    async fn connect_main(&self) -> Result<(Session, String), ConnectError> {
+        match self.connector.connect(MAINTENANCE_DATABASE).await {
+            Ok(session) => Ok((session, MAINTENANCE_DATABASE.to_owned())),
+            Err(ConnectError::Refused(error)) if error.as_db_error().is_some() => {
+                let database = self.connector.dsn().dbname.clone();
+                if database == MAINTENANCE_DATABASE {
+                    return Err(ConnectError::Refused(error));
+                }
+                Ok((self.connector.connect(&database).await?, database))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn is_here(&self, extension: Option<&Extension>) -> bool {
+        match (&self.main, extension) {
+            (Some((_, database)), Some(extension)) => *database == extension.database,
+            _ => true,
+        }
+    }
+
+    async fn refresh_grants(&mut self) {
+        let fresh = self.grants.as_ref().is_some_and(|(_, at)| at.elapsed() < GRANTS_EVERY);
+        if let Some((main, _)) = self.main.as_ref().filter(|_| !fresh) {
+            match tokio::time::timeout(read::limit(), identity::grants(&main.client)).await {
+                Ok(Ok(grants)) => self.grants = Some((grants, Instant::now())),
+                Ok(Err(error)) => tracing::debug!(%error, "the role's rights cannot be read now"),
+                Err(_) => self.main = None,
+            }
+        }
+    }
+
+    async fn find_extension(&mut self) {
+        if let Some((main, database)) = &self.main {
+            let selects = |name: &str| self.config.selects(name);
+            self.discovery.look(&self.connector, &main.client, database, selects).await;
+        }
+    }
+
+    fn attributes(&self, identity: &Identity) -> wire::Attributes {
+        let dsn = self.connector.dsn();
+        wire::Attributes {
+            system_identifier: identity.incarnation.system_identifier.clone(),
+            version_num: identity.version_num,
+            version: identity.version.clone(),
+            role: if identity.standby { "standby" } else { "primary" }.to_owned(),
+            host: dsn.host.to_string(),
+            port: dsn.port.into(),
+            timeline: identity.timeline,
+            postmaster_start_us: identity.incarnation.postmaster_start_us,
+            clock_offset_us: Some(identity.clock_us - now_us()),
+            max_connections: Some(identity.max_connections),
+            track: identity.settings.get("pg_stat_statements.track").cloned(),
+            statements_version: None,
+        }
+    }
+
+    async fn read_elsewhere(
+        &mut self,
+        database: &str,
+        elsewhere: &[&Plan<'_>],
+        plans: &[Plan<'_>],
+        baselines: &Baselines,
+        cycle: &mut Cycle,
+    ) {
+        let outcome = match self.connector.connect(database).await {
+            Err(error) => Err(error.to_string()),
+            // This connection may have met another incarnation than the open one.
+            Ok(session) => match Identity::read(&session.client, &self.settings).await {
+                Err(error) => Err(error.to_string()),
+                Ok(identity) => {
+                    self.read_sets(&session.client, &identity, elsewhere, plans, baselines, cycle).await;
+                    Ok(())
+                }
+            },
+        };
+        if let Err(error) = outcome {
+            tracing::warn!(instance.name = %self.config.name, database.name = database, error, "cannot read a database");
+            self.discovery.forget();
+            for plan in elsewhere {
+                cycle.readings.push(failed(&self.catalog, plan.set.name(), error.clone(), now_us()));
+            }
+        }
+    }
+
+    async fn read_sets(
+        &mut self,
+        client: &Client,
+        identity: &Identity,
+        due: &[&Plan<'_>],
+        plans: &[Plan<'_>],
+        baselines: &Baselines,
+        cycle: &mut Cycle,
+    ) {
+        for plan in due {
+            let guard = plan.set.guard.as_ref().and_then(|name| plans.iter().find(|plan| plan.set.name() == name));
+            let started_us = now_us();
+            let outcome = self.read_set(client, identity, plan, guard, baselines, cycle).await;
+            match outcome {
+                Ok(()) => {
+                    self.failures.remove(plan.set.name());
+                }
+                Err(error) => {
+                    let broken = error.is_broken();
+                    self.fail(plan.set, &error);
+                    cycle.readings.push(failed(&self.catalog, plan.set.name(), error.to_string(), started_us));
+                    if broken || client.is_closed() {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    fn fail(&mut self, set: &Set, error: &ReadError) {
+        tracing::warn!(instance.name = %self.config.name, set.name = set.name(), %error, "a set was not read");
+        let (how, code) = if error.is_privilege() {
+            (State::Missing, StateCode::Privilege)
+        } else {
+            (State::Error, StateCode::Failed)
+        };
+        let state = coverage::state(set, "", how, code, error.to_string(), String::new());
+        self.failures.insert(set.name().to_owned(), state);
+    }
+
+    async fn read_set(
+        &mut self,
+        client: &Client,
+        identity: &Identity,
+        plan: &Plan<'_>,
+        guard: Option<&Plan<'_>>,
+        baselines: &Baselines,
+        cycle: &mut Cycle,
+    ) -> Result<(), ReadError> {
+        let set = plan.set;
+        let place = Place { instance: self.config.name.clone(), set: set.name().to_owned(), datid: None };
+        if set.definition.kind() == SetKind::Texts {
+            let figures = Place { set: texts::STATEMENTS.to_owned(), ..place.clone() };
+            let read = cycle.next.iter().find(|(place, _)| *place == figures).map(|(_, next)| next);
+            let figures = read.or_else(|| baselines.get(&figures).map(AsRef::as_ref));
+            let figures = self.catalog.get(texts::STATEMENTS).map(|set| &set.definition).zip(figures);
+            let known = baselines.get(&place).map(AsRef::as_ref);
+            let Some(read) = self.texts.read(client, plan, &place, &identity.incarnation, figures, known).await? else {
+                return Ok(());
+            };
+            cycle.readings.push(read.reading);
+            cycle.advances.push(read.advance);
+            cycle.next.push((place, read.next));
+            return Ok(());
+        }
+        let taken = take(client, plan, guard).await?;
+        refuse_hidden_rows(set, &taken.frame)?;
+        let previous = baselines.get(&place);
+        // The monotonic clock speaks only between two readings of this process.
+        let since_previous_us = self
+            .read_at
+            .get(&place)
+            .filter(|(time_us, _)| previous.is_some_and(|previous| previous.time_us == *time_us))
+            .map(|(_, ended)| micros(taken.ended.duration_since(*ended)));
+        let floor_us = previous.map_or(i64::MIN, |previous| previous.time_us.saturating_add(1));
+        let at = ReadingTime {
+            incarnation: identity.incarnation.clone(),
+            started_us: taken.started_us,
+            time_us: taken.time_us.max(floor_us),
+            instance_time_us: taken.time_us
+                + (identity.clock_us - taken.started_us).clamp(-86_400_000_000, 86_400_000_000),
+            since_previous_us,
+        };
+        let guards =
+            guard.zip(taken.guard.as_ref()).map(|(plan, (before, after))| (&plan.set.definition, before, after));
+        if let Some((definition, _, after)) = guards {
+            self.store(
+                Place { set: definition.name.clone(), ..place.clone() },
+                definition,
+                after,
+                None,
+                &at,
+                &taken,
+                None,
+                baselines,
+                cycle,
+            )?;
+        }
+        let guard = guards.map(|(definition, before, after)| Guard { definition, before, after });
+        self.store(place, &set.definition, &taken.frame, guard, &at, &taken, Some(plan), baselines, cycle)
+    }
+
+    /// Forms increments and puts them into the cycle.
+    #[expect(clippy::too_many_arguments, reason = "one reading with all that belongs to it")]
+    fn store(
+        &mut self,
+        place: Place,
+        definition: &catalog::Definition,
+        frame: &Frame,
+        guard: Option<Guard<'_>>,
+        at: &ReadingTime,
+        taken: &Taken,
+        plan: Option<&Plan<'_>>,
+        baselines: &Baselines,
+        cycle: &mut Cycle,
+    ) -> Result<(), ReadError> {
+        let previous = baselines.get(&place).map(AsRef::as_ref);
+        let shape = |error: crate::baseline::DuplicateKey| ReadError::Shape {
+            column: String::new(),
+            reason: error.to_string(),
+        };
+        let formed = if definition.kind() == SetKind::Info {
+            let repeat = self.repeated.get(&place.set).is_none_or(|at| at.elapsed() >= REPEAT_EVERY);
+            if repeat {
+                self.repeated.insert(place.set.clone(), Instant::now());
+            }
+            increments::form_info(&place, definition, previous, frame, repeat, at).map_err(shape)?
+        } else {
+            increments::form(&place, definition, previous, frame, guard, at).map_err(shape)?
+        };
+        self.read_at.insert(place.clone(), (at.time_us, taken.ended));
+        let Formed { mut rows, removed, interval_us, flags, advance, next } = formed;
+        let mut cuts = Vec::new();
+        if let Some(plan) = plan {
+            for place in &plan.unmeasured {
+                rows.columns[*place] = None;
+            }
+            if let Some(limit) = &plan.set.limit {
+                rows = limits::moved_only(plan.set, rows);
+                if let Some(most) = self.row_limits.get(&limit.setting) {
+                    (rows, cuts) = limits::cut(plan.set, limit, rows, *most);
+                }
+            }
+        }
+        texts::redact_infos(definition, &mut rows);
+        let mut reading = Reading {
+            set: place.set.clone(),
+            definition: definition.hash().0.to_vec(),
+            started_us: at.started_us,
+            time_us: at.time_us,
+            interval_us,
+            duration_us: micros(taken.duration),
+            flags,
+            removed,
+            cuts,
+            ..Reading::default()
+        };
+        reading.encode_rows(&rows);
+        cycle.readings.push(reading);
+        cycle.advances.push(advance);
+        cycle.next.push((place, next));
+        Ok(())
+    }
+
+    /// Puts the states of all sets into the cycle when they changed, or it is time to repeat them.
+    fn report_states(&mut self, plans: &[Plan<'_>], cycle: &mut Cycle) {
+        let mut states = Vec::new();
+        for plan in plans {
+            let failure = self.failures.get(plan.set.name()).filter(|_| plan.sql.is_some());
+            states.extend(failure.cloned());
+            states.extend(plan.states.iter().skip(usize::from(failure.is_some())).cloned());
+        }
+        let known = self.states.as_ref().is_some_and(|(sent, at)| *sent == states && at.elapsed() < REPEAT_EVERY);
+        if !known {
+            self.states = Some((states.clone(), Instant::now()));
+            cycle.instance.states = states;
+        }
+    }
+}
+
+/// Reads a set, between two readings of its guard; once more when the guard moved meanwhile.
+async fn take(client: &Client, plan: &Plan<'_>, guard: Option<&Plan<'_>>) -> Result<Taken, ReadError> {
+    let sql = plan.sql.as_deref().unwrap_or_default();
+    let Some((guard, guard_sql)) = guard.and_then(|guard| Some((guard, guard.sql.as_deref()?))) else {
+        return timed(client, plan.set, sql).await;
+    };
+    let mut repeated = false;
+    loop {
+        let before = read::frame(client, &guard.set.definition, guard_sql).await?;
+        let mut taken = timed(client, plan.set, sql).await?;
+        let after = read::frame(client, &guard.set.definition, guard_sql).await?;
+        if before == after || repeated {
+            taken.guard = Some((before, after));
+            return Ok(taken);
+        }
+        repeated = true;
+    }
+}
+
+async fn timed(client: &Client, set: &Set, sql: &str) -> Result<Taken, ReadError> {
+    let (started, started_us) = (Instant::now(), now_us());
+    let frame = read::frame(client, &set.definition, sql).await?;
+    let ended = Instant::now();
+    let duration = ended.duration_since(started);
+    Ok(Taken { frame, guard: None, started_us, time_us: now_us(), duration, ended })
+}
+
+/// Rows whose key is hidden would be counted as new ones as soon as it is shown again.
+fn refuse_hidden_rows(set: &Set, frame: &Frame) -> Result<(), ReadError> {
+    if set.without_grant() != WithoutGrant::Set {
+        return Ok(());
+    }
+    for (place, meta) in set.definition.columns.iter().enumerate() {
+        let hidden = frame.column(place).is_some_and(|column| column.nulls.any());
+        if meta.kind == Kind::Label && meta.needs_grant && hidden {
+            let reason = "is hidden from the collector's role".to_owned();
+            return Err(ReadError::Shape { column: meta.name.clone(), reason });
+        }
+    }
+    Ok(())
+}
+
+fn failed(catalog: &Catalog, set: &str, error: String, started_us: i64) -> Reading {
+    let definition = catalog.get(set).map(|set| set.definition.hash().0.to_vec()).unwrap_or_default();
+    Reading { set: set.to_owned(), definition, started_us, time_us: now_us(), error: Some(error), ..Reading::default() }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

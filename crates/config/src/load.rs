@@ -1,0 +1,442 @@
+//! The file and the environment over it, to one [`Config`].
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::backend::BackendUrl;
+use crate::dsn::{Dsn, Environment};
+use crate::error::ConfigError;
+use crate::file::{self, Document, Found, INSTANCE_SETTINGS, MAX_FILE, Settings};
+use crate::print::{Line, Origin, mask_value};
+use crate::schedule::{Schedule, Switches};
+use crate::secret::Secret;
+use crate::settings::{
+    BACKEND_URL, CATALOG_DIR, CONFIG_PULL_INTERVAL, DATABASES, DSN, ENABLED, EXCLUDE_DATABASES, INSTANCE_NAME,
+    INTERVAL, MAX_QUERIES_PER_DB, NAME, PUSH_INTERVAL, QUERY_LIMIT_ALERT_THRESHOLD, REGISTRATION_SECRET, Raw, SETTINGS,
+    SPOOL_MAX_AGE, SPOOL_MAX_BYTES, STATE_DIR, SWITCH_INTERVAL, Setting, TLS_CA_FILE, TLS_VERIFY, Value,
+};
+use crate::{Config, Instance, Names};
+
+/// Where the configuration is when nothing says otherwise.
+pub const DEFAULT_PATH: &str = "/etc/pganalytics/collector.toml";
+
+/// The largest file that may hold a secret.
+const MAX_SECRET_FILE: u64 = 64 * 1024;
+
+/// What to write when there is nothing to watch.
+const THREE_LINES: &str = "[postgres]\n\
+    dsn = \"postgresql://pganalytics@localhost:5432/postgres\"\n\
+    databases = [\"*\"]\n";
+
+type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Checks a text that is meant for another machine: nothing but the text is looked at.
+pub(crate) fn check(text: &str, names: &Names) -> Result<(), ConfigError> {
+    let document = file::read(text, names)?;
+    let instances = instance_tables(&document)?;
+    distinct(&instances)?;
+    let tables = &document.tables;
+    let here = |setting: &Setting| match tables.get(setting.table)?.get(setting.key)? {
+        (Found::Here(value), line) => Some((value, *line)),
+        _ => None,
+    };
+    if let (Some((Value::Flag(false), line)), Some((Value::Text(url), _))) = (here(TLS_VERIFY), here(BACKEND_URL)) {
+        verify_off(url).map_err(|reason| ConfigError::new(Some(line), reason))?;
+    }
+    Ok(())
+}
+
+/// Loads the configuration of this machine.
+pub(crate) fn load(
+    path: Option<&Path>,
+    text: Option<String>,
+    env: Lookup<'_>,
+    names: &Names,
+) -> Result<Config, ConfigError> {
+    let (text, place) = match (text, path) {
+        (Some(text), path) => (text, path.map(Path::to_owned)),
+        (None, Some(path)) => (read_file(path)?, Some(path.to_owned())),
+        (None, None) if Path::new(DEFAULT_PATH).exists() => {
+            (read_file(Path::new(DEFAULT_PATH))?, Some(PathBuf::from(DEFAULT_PATH)))
+        }
+        (None, None) => (String::new(), None),
+    };
+    // What came from the environment is not the file's fault.
+    build(&text, place.as_deref(), env, names)
+        .map_err(|error| ConfigError { path: place.filter(|_| error.line.is_some()), ..error })
+}
+
+fn read_file(path: &Path) -> Result<String, ConfigError> {
+    let failed = |reason: String| ConfigError { path: Some(path.to_owned()), line: None, reason };
+    let bytes = fs::read(path).map_err(|error| failed(format!("cannot be read: {error}")))?;
+    if bytes.len() > MAX_FILE {
+        return Err(failed(format!("is larger than {MAX_FILE} bytes")));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+        ConfigError { path: Some(path.to_owned()), line: Some(line), reason: "is not UTF-8".to_owned() }
+    })
+}
+
+/// Values in force and where each came from.
+struct Values<'a> {
+    env: Lookup<'a>,
+    lines: Vec<Line>,
+}
+
+/// A value and its place, for errors about it.
+struct Placed {
+    value: Value,
+    origin: Origin,
+}
+
+impl Placed {
+    fn mistake(&self, setting: &Setting, reason: impl std::fmt::Display) -> ConfigError {
+        match &self.origin {
+            Origin::File(Some(line)) | Origin::SecretFile(_, Some(line)) => {
+                ConfigError::new(Some(*line), format!("{}: {reason}", setting.key))
+            }
+            Origin::Environment(name) => ConfigError::new(None, format!("{name}: {reason}")),
+            Origin::SecretFile(path, None) => ConfigError::new(None, format!("{path}: {reason}")),
+            Origin::File(None) | Origin::Default => ConfigError::new(None, format!("{}: {reason}", setting.path())),
+        }
+    }
+}
+
+impl Values<'_> {
+    fn variable(&self, name: &str) -> Option<String> {
+        (self.env)(name).filter(|value| !value.is_empty())
+    }
+
+    /// The value in force of a setting in a table: environment (if `with_env`), file, default.
+    fn take(
+        &mut self,
+        setting: &'static Setting,
+        table: Option<&Settings>,
+        shown_table: &str,
+        with_env: bool,
+    ) -> Result<Option<Placed>, ConfigError> {
+        let from_env = if with_env { self.variable_of(setting)? } else { None };
+        let found = match (from_env, table.and_then(|table| table.get(setting.key))) {
+            (Some(placed), _) => Some(placed),
+            (None, Some((Found::Here(value), line))) => {
+                Some(Placed { value: value.clone(), origin: Origin::File(Some(*line)) })
+            }
+            (None, Some((Found::InFile(path), line))) => {
+                let at = |reason| ConfigError::new(Some(*line), format!("{}_file: {reason}", setting.key));
+                let value = secret_file(setting, path).map_err(at)?;
+                Some(Placed { value, origin: Origin::SecretFile(path.clone(), Some(*line)) })
+            }
+            (None, None) => match setting.default.map(|text| setting.kind.read(&Raw::Word(text.to_owned()))) {
+                Some(Ok(value)) => Some(Placed { value, origin: Origin::Default }),
+                _ => None,
+            },
+        };
+        self.lines.push(Line {
+            table: shown_table.to_owned(),
+            key: setting.key.to_owned(),
+            value: found.as_ref().map(|placed| mask_value(setting.kind, &placed.value)),
+            origin: found.as_ref().map_or(Origin::Default, |placed| placed.origin.clone()),
+        });
+        Ok(found)
+    }
+
+    fn variable_of(&self, setting: &Setting) -> Result<Option<Placed>, ConfigError> {
+        let file_name = format!("{}_FILE", setting.env);
+        let file = if setting.secret() { self.variable(&file_name) } else { None };
+        match (self.variable(setting.env), file) {
+            (None, None) => Ok(None),
+            (Some(_), Some(_)) => {
+                Err(ConfigError::new(None, format!("set either {} or {file_name}, not both", setting.env)))
+            }
+            (Some(text), None) => match setting.kind.read(&Raw::Word(text)) {
+                Ok(value) => Ok(Some(Placed { value, origin: Origin::Environment(setting.env.to_owned()) })),
+                Err(reason) => Err(ConfigError::new(None, format!("{}: {reason}", setting.env))),
+            },
+            (None, Some(path)) => match secret_file(setting, &path) {
+                Ok(value) => Ok(Some(Placed { value, origin: Origin::Environment(file_name) })),
+                Err(reason) => Err(ConfigError::new(None, format!("{file_name}: {reason}"))),
+            },
+        }
+    }
+
+    fn switches(&mut self, document: &Document, names: &Names) -> Result<Switches, ConfigError> {
+        let mut switches = document.switches.clone();
+        for group in &names.groups {
+            for (key, kind) in [ENABLED, SWITCH_INTERVAL] {
+                let variable = format!("{}_{}", group.to_uppercase(), key.to_uppercase());
+                let mut origin =
+                    document.switch_lines.get(&format!("{group}.{key}")).map(|line| Origin::File(Some(*line)));
+                if let Some(text) = self.variable(&variable) {
+                    let value = kind
+                        .read(&Raw::Word(text))
+                        .map_err(|reason| ConfigError::new(None, format!("{variable}: {reason}")))?;
+                    switches.groups.entry(group.clone()).or_default().set(&value);
+                    origin = Some(Origin::Environment(variable));
+                }
+                let Some(origin) = origin else { continue };
+                self.switch_line(&switches.groups, group, group, key, origin);
+            }
+        }
+        for set in document.switches.sets.keys() {
+            for (key, _) in [ENABLED, SWITCH_INTERVAL] {
+                let table = format!("sets.{set}");
+                let Some(line) = document.switch_lines.get(&format!("{table}.{key}")) else { continue };
+                self.switch_line(&switches.sets, set, &table, key, Origin::File(Some(*line)));
+            }
+        }
+        Ok(switches)
+    }
+
+    fn switch_line(
+        &mut self,
+        switches: &BTreeMap<String, crate::Switch>,
+        name: &str,
+        table: &str,
+        key: &str,
+        origin: Origin,
+    ) {
+        let Some(switch) = switches.get(name) else { return };
+        let value = if key == ENABLED.0 {
+            switch.enabled.map(|flag| flag.to_string())
+        } else {
+            switch.interval.map(|seconds| seconds.to_string())
+        };
+        self.lines.push(Line { table: table.to_owned(), key: key.to_owned(), value, origin });
+    }
+}
+
+fn secret_file(setting: &Setting, path: &str) -> Result<Value, String> {
+    let size = fs::metadata(path).map_err(|error| format!("cannot read {path}: {error}"))?.len();
+    if size > MAX_SECRET_FILE {
+        return Err(format!("{path} is larger than {MAX_SECRET_FILE} bytes"));
+    }
+    let text = fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"))?;
+    let text = text.trim_end_matches(['\n', '\r']);
+    if text.is_empty() {
+        return Err(format!("{path} is empty"));
+    }
+    setting.kind.read(&Raw::Word(text.to_owned())).map_err(|reason| format!("{path}: {reason}"))
+}
+
+/// The instances' tables, after the check that the short form does not stand beside them.
+fn instance_tables(document: &Document) -> Result<Vec<(Option<usize>, &Settings)>, ConfigError> {
+    let short = document.tables.get("postgres");
+    if let (Some(first), Some(_)) = (document.instances.first(), short) {
+        return Err(ConfigError::new(
+            Some(first.line),
+            "[postgres] is the short form for one instance: write it as another [[instances]]",
+        ));
+    }
+    Ok(document.instances.iter().map(|instance| (Some(instance.line), &instance.settings)).collect())
+}
+
+fn distinct(instances: &[(Option<usize>, &Settings)]) -> Result<(), ConfigError> {
+    let mut seen: Vec<&Value> = Vec::new();
+    for (_, settings) in instances {
+        let Some((Found::Here(name), line)) = settings.get(INSTANCE_NAME.key) else { continue };
+        if seen.contains(&name) {
+            return Err(ConfigError::new(Some(*line), "two instances have this name"));
+        }
+        seen.push(name);
+    }
+    Ok(())
+}
+
+fn verify_off(url: &str) -> Result<(), String> {
+    match BackendUrl::parse(url) {
+        Ok(url) if !url.is_loopback() => Err("verify = false is accepted for a server on this machine only; \
+             for a private authority set ca_file"
+            .to_owned()),
+        _ => Ok(()),
+    }
+}
+
+fn build(text: &str, place: Option<&Path>, env: Lookup<'_>, names: &Names) -> Result<Config, ConfigError> {
+    let document = file::read(text, names)?;
+    let tables = instance_tables(&document)?;
+    distinct(&tables)?;
+    let mut values = Values { env, lines: Vec::new() };
+    let mut placed: BTreeMap<String, Placed> = BTreeMap::new();
+    for setting in SETTINGS {
+        let instance_setting = setting.table == "postgres";
+        if instance_setting && !tables.is_empty() {
+            if let Some(found) = values.variable_of(setting)? {
+                return Err(found.mistake(setting, "it belongs to [postgres], but the file lists [[instances]]"));
+            }
+            continue;
+        }
+        if let Some(found) = values.take(setting, document.tables.get(setting.table), setting.table, true)? {
+            placed.insert(setting.path(), found);
+        }
+    }
+    let switches = values.switches(&document, names)?;
+    let get = Fields(&placed);
+
+    let mut warnings = Vec::new();
+    let url = get.text(BACKEND_URL).map(|url| BackendUrl::parse(&url)).transpose();
+    let url = url.map_err(|reason| ConfigError::new(None, reason))?;
+    if let Some(url) = url.as_ref().filter(|url| !url.https && !url.is_loopback()) {
+        warnings.push(format!(
+            "{} is not encrypted: tokens and statement texts can be read on the way; use https://",
+            url.text
+        ));
+    }
+    let verify = get.flag(TLS_VERIFY);
+    if let (false, Some(found), Some(url)) = (verify, placed.get(&TLS_VERIFY.path()), &url) {
+        verify_off(&url.text).map_err(|reason| found.mistake(TLS_VERIFY, reason))?;
+    }
+    let interval = get.whole(INTERVAL);
+    let schedule = Schedule { layers: vec![switches], interval, override_intervals: false };
+    let name = get.text(NAME).or_else(host_name).unwrap_or_else(|| "collector".to_owned());
+
+    let mut config = Config {
+        path: place.map(Path::to_owned),
+        name,
+        interval,
+        interval_given: placed.get(&INTERVAL.path()).is_some_and(|found| found.origin != Origin::Default),
+        push_interval: get.whole(PUSH_INTERVAL),
+        config_pull_interval: get.whole(CONFIG_PULL_INTERVAL),
+        state_dir: get.text(STATE_DIR).map(PathBuf::from).unwrap_or_default(),
+        catalog_dir: get.text(CATALOG_DIR).map(PathBuf::from),
+        max_queries_per_db: get.whole(MAX_QUERIES_PER_DB),
+        query_limit_alert_threshold: get.share(QUERY_LIMIT_ALERT_THRESHOLD),
+        spool_max_bytes: get.number(SPOOL_MAX_BYTES),
+        spool_max_age: Duration::from_secs(get.number(SPOOL_MAX_AGE)),
+        backend_url: url,
+        registration_secret: get.text(REGISTRATION_SECRET).map(Secret::new),
+        tls_verify: verify,
+        tls_ca_file: get.text(TLS_CA_FILE).map(PathBuf::from),
+        instances: Vec::new(),
+        warnings,
+        schedule,
+        lines: Vec::new(),
+    };
+
+    if document.instances.is_empty() {
+        let Some(dsn) = placed.get(&DSN.path()) else {
+            let file = place.unwrap_or(Path::new(DEFAULT_PATH)).display();
+            let reason = format!("no PostgreSQL to watch: set POSTGRES_DSN, or write to {file}\n\n{THREE_LINES}");
+            return Err(ConfigError::new(None, reason));
+        };
+        let instance_name = get.text(INSTANCE_NAME).unwrap_or_else(|| config.name.clone());
+        let instance = instance(&get, dsn, instance_name, Switches::default(), &config, env)?;
+        config.instances.push(instance);
+    }
+    for table in &document.instances {
+        let mut own: BTreeMap<String, Placed> = BTreeMap::new();
+        for setting in INSTANCE_SETTINGS {
+            if let Some(found) = values.take(setting, Some(&table.settings), "[instances]", false)? {
+                own.insert(setting.path(), found);
+            }
+        }
+        let fields = Fields(&own);
+        let (Some(dsn), Some(instance_name)) = (own.get(&DSN.path()), fields.text(INSTANCE_NAME)) else { continue };
+        let instance = instance(&fields, dsn, instance_name, table.switches.clone(), &config, env)?;
+        values.instance_switches(&table.switches);
+        config.instances.push(instance);
+    }
+    for instance in &config.instances {
+        let about = |warning: &String| format!("instance {}: {warning}", instance.name);
+        config.warnings.extend(instance.dsn.warnings.iter().map(about));
+    }
+    config.lines = values.lines;
+    Ok(config)
+}
+
+impl Values<'_> {
+    fn instance_switches(&mut self, switches: &Switches) {
+        for (prefix, tables) in [("instances.", &switches.groups), ("instances.sets.", &switches.sets)] {
+            for (name, switch) in tables {
+                let table = format!("{prefix}{name}");
+                let enabled = switch.enabled.map(|flag| (ENABLED.0, flag.to_string()));
+                let interval = switch.interval.map(|seconds| (SWITCH_INTERVAL.0, seconds.to_string()));
+                for (key, value) in enabled.into_iter().chain(interval) {
+                    // Lines of nested tables are not kept per instance: the file is origin enough.
+                    let origin = Origin::File(None);
+                    self.lines.push(Line { table: table.clone(), key: key.to_owned(), value: Some(value), origin });
+                }
+            }
+        }
+    }
+}
+
+fn instance(
+    get: &Fields<'_>,
+    dsn: &Placed,
+    name: String,
+    switches: Switches,
+    config: &Config,
+    env: Lookup<'_>,
+) -> Result<Instance, ConfigError> {
+    let Value::Text(conninfo) = &dsn.value else {
+        return Err(dsn.mistake(DSN, "expected a connection string"));
+    };
+    let resolved = Dsn::parse(conninfo, &Environment::new(env)).map_err(|error| dsn.mistake(DSN, error))?;
+    let mut schedule = config.schedule.clone();
+    schedule.layers.insert(0, switches);
+    Ok(Instance {
+        name,
+        conninfo: Secret::new(conninfo.clone()),
+        dsn: resolved,
+        databases: get.list(DATABASES),
+        exclude_databases: get.list(EXCLUDE_DATABASES),
+        schedule,
+    })
+}
+
+/// Values by setting, with the type that the setting's kind promises.
+struct Fields<'a>(&'a BTreeMap<String, Placed>);
+
+impl Fields<'_> {
+    fn value(&self, setting: &Setting) -> Option<&Value> {
+        self.0.get(&setting.path()).map(|placed| &placed.value)
+    }
+
+    fn text(&self, setting: &Setting) -> Option<String> {
+        match self.value(setting) {
+            Some(Value::Text(text)) => Some(text.clone()),
+            _ => None,
+        }
+    }
+
+    fn number(&self, setting: &Setting) -> u64 {
+        match self.value(setting) {
+            Some(Value::Number(number)) => *number,
+            _ => unreachable!("{} has a default that is a number", setting.path()),
+        }
+    }
+
+    fn whole(&self, setting: &Setting) -> u32 {
+        u32::try_from(self.number(setting)).expect("the setting's limits fit")
+    }
+
+    fn share(&self, setting: &Setting) -> f64 {
+        match self.value(setting) {
+            Some(Value::Share(share)) => *share,
+            _ => unreachable!("{} has a default that is a share", setting.path()),
+        }
+    }
+
+    fn flag(&self, setting: &Setting) -> bool {
+        match self.value(setting) {
+            Some(Value::Flag(flag)) => *flag,
+            _ => unreachable!("{} has a default that is a flag", setting.path()),
+        }
+    }
+
+    fn list(&self, setting: &Setting) -> Vec<String> {
+        match self.value(setting) {
+            Some(Value::List(list)) => list.clone(),
+            _ => unreachable!("{} has a default that is a list", setting.path()),
+        }
+    }
+}
+
+fn host_name() -> Option<String> {
+    let text = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    Some(text.trim().to_owned()).filter(|name| !name.is_empty())
+}

@@ -1,0 +1,82 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Watches PostgreSQL: what is slow, what changed, who blocks whom, and what will break next.
+#[derive(Debug, Parser)]
+#[command(name = "pganalytics", version, propagate_version = true, subcommand_required = true)]
+#[command(after_help = "Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 degraded (collector check).")]
+pub(crate) struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Reads one or many PostgreSQL instances and delivers to a server
+    #[command(subcommand)]
+    Collector(CollectorCommand),
+    /// Writes the generated files of the source tree (for developers)
+    #[command(hide = true)]
+    Generate {
+        /// The root of the source tree
+        #[arg(long, default_value = ".")]
+        root: PathBuf,
+    },
+}
+
+/// What a collector can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CollectorCommand {
+    /// Read on schedule, spool, and deliver, until interrupted
+    Run {
+        /// Where the configuration is
+        #[command(flatten)]
+        config: ConfigArguments,
+    },
+    /// Register with the server, and keep the token in the state directory
+    Register {
+        /// Where the configuration is
+        #[command(flatten)]
+        config: ConfigArguments,
+        /// Register anew although there is a registration: the server then sees a new collector
+        #[arg(long)]
+        again: bool,
+    },
+    /// Say what works, what does not, why, and the SQL that mends it
+    Check {
+        /// Where the configuration is
+        #[command(flatten)]
+        config: ConfigArguments,
+        /// Print JSON instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Read everything once and print it as JSON
+    Once {
+        /// Where the configuration is
+        #[command(flatten)]
+        config: ConfigArguments,
+        /// Read twice, this many seconds apart, and print increments instead of totals since the last reset
+        #[arg(long, value_name = "SECONDS")]
+        over: Option<u64>,
+    },
+}
+
+/// Where a collector's configuration comes from.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ConfigArguments {
+    /// The configuration file [default: /etc/pganalytics/collector.toml]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Let `[collector] interval` apply to every set, also to those with an interval of their own
+    #[arg(long)]
+    pub override_intervals: bool,
+    /// Print what is in force and where each value came from, and stop
+    #[arg(long)]
+    pub print_config: bool,
+}

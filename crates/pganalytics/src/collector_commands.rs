@@ -1,0 +1,184 @@
+//! `pganalytics collector …`.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use catalog::Catalog;
+use collector::backend::Backend;
+use collector::examine::{self, Examined, state_word};
+use collector::state::Registration;
+use config::{Config, Names};
+use tokio::sync::watch;
+
+use crate::arguments::{CollectorCommand, ConfigArguments};
+use crate::{logging, output};
+
+/// The exit code of a check that found something to mend.
+const DEGRADED: u8 = 3;
+
+/// Runs a collector's command.
+pub(crate) fn run(command: CollectorCommand) -> Result<ExitCode> {
+    let arguments = match &command {
+        CollectorCommand::Run { config }
+        | CollectorCommand::Register { config, .. }
+        | CollectorCommand::Check { config, .. }
+        | CollectorCommand::Once { config, .. } => config.clone(),
+    };
+    let (config, catalog) = load(&arguments)?;
+    if arguments.print_config {
+        output::data(&config.print());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let runs = matches!(command, CollectorCommand::Run { .. });
+    let level = setting("LOG_LEVEL").unwrap_or_else(|| if runs { "info" } else { "error" }.to_owned());
+    logging::start(&level, setting("LOG_FORMAT").is_some_and(|format| format == "json"))?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    // One thread is enough, and costs the machine least.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
+    runtime.block_on(async {
+        match command {
+            CollectorCommand::Run { .. } => {
+                let stop = stop_signal().context("listen for signals")?;
+                collector::run::run(config, catalog, stop).await?;
+                Ok(ExitCode::SUCCESS)
+            }
+            CollectorCommand::Register { again, .. } => register(&config, again).await,
+            CollectorCommand::Check { json, .. } => check(&config, catalog, json).await,
+            CollectorCommand::Once { over, .. } => once(&config, catalog, over).await,
+        }
+    })
+}
+
+fn setting(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The configuration with the catalogue that it is about.
+pub(crate) fn load(arguments: &ConfigArguments) -> Result<(Config, Catalog)> {
+    let embedded = Catalog::embedded().context("read the embedded catalogue")?;
+    let names = |catalog: &Catalog| {
+        let mut groups: Vec<String> = catalog.sets().map(|set| set.group.clone()).collect();
+        groups.sort();
+        groups.dedup();
+        Names { groups, sets: catalog.sets().map(|set| set.name().to_owned()).collect() }
+    };
+    let mut config = Config::load(arguments.config.as_deref(), None, &setting, &names(&embedded))?;
+    if arguments.override_intervals {
+        config.override_intervals()?;
+    }
+    let catalog = match &config.catalog_dir {
+        Some(directory) => embedded.with_dir(directory).context("read CATALOG_DIR")?,
+        None => embedded,
+    };
+    Ok((config, catalog))
+}
+
+/// Turns true when the process is asked to end.
+pub(crate) fn stop_signal() -> std::io::Result<watch::Receiver<bool>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (sender, receiver) = watch::channel(false);
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+        let _ = sender.send(true);
+        // Kept so that the receivers do not take its end for a change.
+        std::future::pending::<()>().await;
+    });
+    Ok(receiver)
+}
+
+async fn register(config: &Config, again: bool) -> Result<ExitCode> {
+    if let Some(kept) = Registration::load(&config.state_dir)?.filter(|_| !again) {
+        output::data(&format!("registered already as {}; --again registers anew", kept.collector_id));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let secret = config
+        .registration_secret
+        .as_ref()
+        .context("no registration secret: set [backend] registration_secret_file, or REGISTRATION_SECRET")?;
+    let backend = Backend::new(config)?;
+    let registration = backend.register(&config.name, &collector::run::hostname(), secret.expose()).await?;
+    registration.save(&config.state_dir)?;
+    output::data(&format!("registered as {}", registration.collector_id));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn once(config: &Config, catalog: Catalog, over: Option<u64>) -> Result<ExitCode> {
+    let catalog = Arc::new(catalog);
+    let examined = examine::examine(config, &catalog, over.map(Duration::from_secs)).await;
+    let instances: Vec<_> = examined.iter().map(|examined| examined.to_json(&catalog)).collect();
+    output::data(&serde_json::to_string_pretty(&serde_json::json!({ "instances": instances }))?);
+    let failed = examined.iter().any(|examined| examined.instance.error.is_some());
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+async fn check(config: &Config, catalog: Catalog, json: bool) -> Result<ExitCode> {
+    let examined = examine::examine(config, &Arc::new(catalog), None).await;
+    if json {
+        let instances: Vec<_> = examined
+            .iter()
+            .map(|examined| {
+                serde_json::json!({
+                    "instance": examined.name,
+                    "error": examined.instance.error,
+                    "attributes": examined.attributes_json(),
+                    "states": examined.states_json(),
+                })
+            })
+            .collect();
+        output::data(&serde_json::to_string_pretty(&serde_json::json!({ "instances": instances }))?);
+    } else {
+        examined.iter().for_each(print_check);
+    }
+    let degraded = examined.iter().any(Examined::is_degraded);
+    Ok(if degraded { ExitCode::from(DEGRADED) } else { ExitCode::SUCCESS })
+}
+
+/// One instance as a table: a line per set, and below it a line per reason why columns are missing.
+fn print_check(examined: &Examined) {
+    match (&examined.instance.attributes, &examined.instance.error) {
+        (Some(attributes), None) => output::data(&format!(
+            "{}: PostgreSQL {}, {}, {}:{}",
+            examined.name, attributes.version, attributes.role, attributes.host, attributes.port
+        )),
+        (_, error) => {
+            let reason = error.as_deref().unwrap_or("no answer");
+            output::data(&format!("{}: cannot be read: {reason}", examined.name));
+            return;
+        }
+    }
+    let width = examined.states.iter().map(|state| state.set.len()).max().unwrap_or(0);
+    let mut reasons: Vec<(&str, &str, Vec<&str>)> = Vec::new();
+    let flush = |reasons: &mut Vec<(&str, &str, Vec<&str>)>| {
+        for (message, fix, columns) in reasons.drain(..) {
+            let names = columns.join(", ");
+            output::data(&format!("  {:width$}    {message} ({names})", ""));
+            if !fix.is_empty() {
+                output::data(&format!("  {:width$}    → {fix}", ""));
+            }
+        }
+    };
+    for state in &examined.states {
+        if state.column.is_empty() {
+            flush(&mut reasons);
+            output::data(format!("  {:width$}  {}  {}", state.set, state_word(state.state), state.message).trim_end());
+            if !state.fix.is_empty() {
+                output::data(&format!("  {:width$}    → {}", "", state.fix));
+            }
+            continue;
+        }
+        match reasons.iter_mut().find(|(message, fix, _)| *message == state.message && *fix == state.fix) {
+            Some((_, _, columns)) => columns.push(&state.column),
+            None => reasons.push((&state.message, &state.fix, vec![&state.column])),
+        }
+    }
+    flush(&mut reasons);
+}

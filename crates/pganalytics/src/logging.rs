@@ -1,0 +1,15 @@
+//! Sets up the log: text or JSON to standard error.
+
+use anyhow::{Context, Result};
+use tracing_subscriber::EnvFilter;
+
+/// Begins logging at a level (`error`, `warn`, `info`, `debug`, `trace`, or filters by target).
+///
+/// # Errors
+/// When the level is not understood.
+pub(crate) fn start(level: &str, json: bool) -> Result<()> {
+    let filter = EnvFilter::try_new(level).with_context(|| format!("understand log level {level:?}"))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = if json { builder.json().try_init() } else { builder.with_target(false).try_init() };
+    started.map_err(|error| anyhow::anyhow!("start the log: {error}"))
+}

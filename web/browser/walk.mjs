@@ -1,0 +1,226 @@
+// Walks through the pages as a reader would, in headless Chromium, and fails on the first thing that is wrong.
+// BASE_URL, USERNAME, PASSWORD say where; CHROMIUM is the browser, SCREENSHOT_DIR keeps a picture of each page.
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+
+const BASE = (process.env.BASE_URL ?? 'http://127.0.0.1:4173').replace(/\/$/, '');
+const USERNAME = process.env.USERNAME ?? 'admin';
+const PASSWORD = process.env.PASSWORD ?? 'fixture-password';
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const SHOTS = process.env.SCREENSHOT_DIR;
+/** How long any one condition may take to come true. */
+const PATIENCE_MS = Number(process.env.PATIENCE_MS ?? 20_000);
+const WIDE = { width: 1280, height: 800 };
+const NARROW = { width: 390, height: 844 };
+const ARGUMENTS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+const SERIOUS = new Set(['serious', 'critical']);
+
+const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const problems = [];
+const say = (text) => process.stdout.write(`${text}\n`);
+
+function must(condition, text) {
+  if (!condition) throw new Error(text);
+}
+
+/** Everything the browser itself complains about. */
+function watch(page) {
+  page.on('console', (message) => {
+    if (message.type() === 'error') problems.push(`console: ${message.text()} (${message.location().url})`);
+  });
+  page.on('pageerror', (error) => problems.push(`page error: ${error.stack ?? error.message}`));
+  page.on('response', (response) => {
+    if (response.status() >= 500) problems.push(`${response.status()} for ${response.url()}`);
+  });
+  return page.addInitScript(() => {
+    document.addEventListener('securitypolicyviolation', (event) => {
+      console.error(`CSP violation: ${event.violatedDirective} ${event.blockedURI}`);
+    });
+  });
+}
+
+async function accessible(page, name) {
+  // Evaluated by the debugger, so the pages' own policy may stay strict.
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
+  for (const violation of violations.filter((one) => SERIOUS.has(one.impact))) {
+    const where = violation.nodes.slice(0, 3).map((node) => `${node.target.join(' ')}: ${node.failureSummary}`);
+    problems.push(`axe on ${name}: ${violation.id}: ${violation.help}\n    ${where.join('\n    ')}`);
+  }
+}
+
+async function noSideways(page, name) {
+  const { content, window: inner } = await page.evaluate(() => ({
+    content: document.documentElement.scrollWidth,
+    window: document.documentElement.clientWidth,
+  }));
+  must(content <= inner, `${name} scrolls sideways: ${content} px of content in ${inner} px`);
+}
+
+/** The same page in both themes and at both sizes: no sideways scroll, nothing serious from axe. */
+async function inspect(page, name) {
+  for (const [size, viewport] of [['wide', WIDE], ['narrow', NARROW]]) {
+    await page.setViewportSize(viewport);
+    for (const colorScheme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      await page.waitForFunction((wanted) => matchMedia(`(prefers-color-scheme: ${wanted})`).matches, colorScheme);
+      await noSideways(page, `${name}, ${size}`);
+      await accessible(page, `${name}, ${size}, ${colorScheme}`);
+      if (SHOTS !== undefined) {
+        await page.screenshot({ path: join(SHOTS, `${name}-${size}-${colorScheme}.png`), fullPage: size === 'wide' });
+      }
+    }
+  }
+  await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
+  await page.setViewportSize(WIDE);
+}
+
+const grid = (page, label) => page.locator(`[role=grid][aria-label="${label}"]`);
+const rows = (page, label) => grid(page, label).locator('tbody tr[data-open]');
+
+/** The figures of the query page, as the reader sees them. */
+function figures(page) {
+  return page.locator('[aria-label=Figures] dd').allInnerTexts();
+}
+
+/** Waits until what is shown belongs to the range in the URL. */
+async function settled(page) {
+  await page.waitForFunction(() => document.querySelector('[data-outdated=true]') === null);
+}
+
+async function signIn(page) {
+  await page.goto(`${BASE}/sign-in`);
+  await page.locator('[name=username]').waitFor();
+  await inspect(page, 'sign-in');
+  await page.locator('[name=username]').fill(USERNAME);
+  await page.locator('[name=password]').fill(PASSWORD);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await rows(page, 'Instances').first().waitFor();
+  say('signed in; the fleet is shown');
+  await inspect(page, 'fleet');
+}
+
+async function openQueries(page) {
+  const instance = rows(page, 'Instances').first().locator('a').first();
+  say(`opening instance ${await instance.innerText()}`);
+  await instance.click();
+  await page.waitForURL(/\/instances\/\d+\/queries/);
+  await rows(page, 'Queries').first().waitFor();
+  say(`queries: ${await page.locator('h1').innerText()}`);
+  await inspect(page, 'queries');
+}
+
+async function sortByCalls(page) {
+  const header = grid(page, 'Queries').locator('th[data-column=calls]');
+  await header.click();
+  await page.waitForURL(/sort=-calls/);
+  await page.waitForFunction(
+    () => document.querySelector('[role=grid] th[data-column=calls]')?.getAttribute('aria-sort') === 'descending',
+  );
+  await settled(page);
+  await rows(page, 'Queries').first().waitFor();
+  say('sorted by calls, descending');
+  await header.focus();
+  await page.keyboard.press('ArrowDown');
+  await page.waitForFunction(() => document.activeElement?.closest('tbody') !== null);
+  say('arrow keys move through the rows');
+}
+
+async function openQuery(page) {
+  const link = rows(page, 'Queries').first().locator('a').first();
+  await link.click();
+  await page.waitForURL(/\/queries\/-?\d+/);
+  await page.locator('.u-over').first().waitFor();
+  say(`query: ${await page.locator('h1').innerText()}`);
+  await inspect(page, 'query');
+}
+
+async function zoom(page) {
+  const before = page.url();
+  await page.waitForFunction(() => document.querySelectorAll('.u-over').length > 0);
+  const plot = page.locator('.u-over').first();
+  await plot.scrollIntoViewIfNeeded();
+  const box = await plot.boundingBox();
+  must(box !== null, 'the first chart has no plot');
+  await page.mouse.move(box.x + box.width * 0.4, box.y + box.height / 2);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.6, box.y + box.height / 2, { steps: 5 });
+  await page.mouse.move(box.x + box.width * 0.95, box.y + box.height / 2, { steps: 5 });
+  await page.mouse.up();
+  await page.waitForURL(/start=.*end=/);
+  must(page.url() !== before, 'the zoom did not change the URL');
+  await settled(page);
+  say(`zoomed by dragging: ${new URL(page.url()).search}`);
+  return before;
+}
+
+async function reload(page) {
+  const url = page.url();
+  const range = await page.locator('[data-popover="Time range"]').innerText();
+  const shown = await figures(page);
+  must(shown.length > 0, 'the query page shows no figures');
+  await page.reload();
+  await page.locator('.u-over').first().waitFor();
+  await settled(page);
+  must(page.url() === url, `the reload changed the URL to ${page.url()}`);
+  const again = await figures(page);
+  must((await page.locator('[data-popover="Time range"]').innerText()) === range, 'the reload changed the range');
+  must(JSON.stringify(again) === JSON.stringify(shown), `the reload changed the figures: ${shown} became ${again}`);
+  say(`reloaded: still signed in, same range (${range.trim()}), same figures (${again.join(' | ').replaceAll('\n', ' ')})`);
+}
+
+async function back(page, unzoomed) {
+  await page.goBack();
+  await page.waitForURL(unzoomed);
+  say('Back undid the zoom');
+}
+
+async function themes(page) {
+  const dark = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const seen = new Set();
+  for (let i = 0; i < 3; i += 1) {
+    seen.add(await dark());
+    await page.getByRole('button', { name: /theme/ }).click();
+  }
+  must(seen.size === 2, `the theme button shows ${seen.size} backgrounds instead of two`);
+  const stored = await page.evaluate(() => Object.keys(localStorage).join());
+  must(stored === '' || stored === 'pganalytics-theme', `unexpected local storage: ${stored}`);
+  say('light and dark, and nothing but the theme is stored');
+}
+
+const browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS });
+let failed = null;
+try {
+  const page = await browser.newPage({ viewport: WIDE, colorScheme: 'light', reducedMotion: 'reduce' });
+  page.setDefaultTimeout(PATIENCE_MS);
+  await watch(page);
+  try {
+    await signIn(page);
+    await openQueries(page);
+    await sortByCalls(page);
+    await openQuery(page);
+    const unzoomed = await zoom(page);
+    await reload(page);
+    await back(page, unzoomed);
+    await themes(page);
+  } catch (error) {
+    failed = error;
+    if (SHOTS !== undefined) await page.screenshot({ path: join(SHOTS, 'failure.png'), fullPage: true });
+    say(`at ${page.url()}: ${(await page.locator('body').innerText()).slice(0, 600)}`);
+  }
+} finally {
+  await browser.close();
+}
+for (const problem of problems) say(`PROBLEM ${problem}`);
+if (failed !== null) say(`FAILED ${failed.stack ?? failed}`);
+if (failed !== null || problems.length > 0) process.exitCode = 1;
+else say('all fine');

@@ -1,0 +1,76 @@
+import { exact, text } from '../format/number';
+import { clock, type Zone } from '../time/zone';
+import { summary, type ChartSpec } from './chart';
+import styles from './TimeChart.module.css';
+
+interface Props {
+  spec: ChartSpec;
+  cursor: number | null;
+  /** Epoch seconds of the cursor's step. */
+  at: number | null;
+  zone: Zone;
+  hidden: string[];
+  onHide: (hidden: string[]) => void;
+}
+
+/** The chart's figures as text; a click on a name shows only that series, a second click all. */
+export function ChartLegend({ spec, cursor, at, zone, hidden, onHide }: Props) {
+  const own = spec.series.map((series) => `${spec.id}.${series.id}`);
+  const foreign = hidden.filter((key) => !own.includes(key));
+  const many = spec.series.length > 1;
+
+  function isolate(key: string) {
+    const others = own.filter((one) => one !== key);
+    const alone = others.every((one) => hidden.includes(one)) && !hidden.includes(key);
+    onHide(alone ? foreign : [...foreign, ...others]);
+  }
+
+  const shown = (value: number | null | undefined) => (value === null || value === undefined ? '–' : text(spec.format(value)));
+  const hint = (value: number | null | undefined) =>
+    value === null || value === undefined ? 'No reading.' : `${exact(value)} ${spec.unit}`;
+  return (
+    <table className={styles.legend}>
+      <thead>
+        <tr>
+          <th scope="col">
+            <span className="visually-hidden">Series</span>
+          </th>
+          <th scope="col">{at === null ? '' : clock(at * 1000, zone)}</th>
+          <th scope="col">Last</th>
+          <th scope="col">Mean</th>
+          <th scope="col">Max</th>
+        </tr>
+      </thead>
+      <tbody>
+        {spec.series.map((series, index) => {
+          const figures = summary(series.values);
+          const mean = series.mean === undefined ? figures.mean : series.mean;
+          const now = cursor === null ? undefined : (series.values[cursor] ?? null);
+          const swatch = <span className={styles.swatch} style={{ background: `var(--data-${series.color})` }} />;
+          const key = own[index] ?? '';
+          return (
+            <tr key={series.id} data-hidden={hidden.includes(key)}>
+              <th scope="row">
+                {many ? (
+                  <button type="button" className={styles.series} onClick={() => isolate(key)}>
+                    {swatch}
+                    {series.name}
+                  </button>
+                ) : (
+                  <span className={styles.series}>
+                    {swatch}
+                    {series.name}
+                  </span>
+                )}
+              </th>
+              <td>{now === undefined ? '' : shown(now)}</td>
+              <td data-hint={hint(figures.last)}>{shown(figures.last)}</td>
+              <td data-hint={hint(mean)}>{shown(mean)}</td>
+              <td data-hint={hint(figures.max)}>{shown(figures.max)}</td>
+            </tr>
+          );
+        })}
+      </tbody>
+    </table>
+  );
+}

@@ -1,0 +1,76 @@
+/** What a chart shows: data before drawing. Pure. */
+import type { Grid, Series } from '../api/model';
+import type { Figure } from '../format/number';
+
+export interface ChartSeries {
+  id: string;
+  name: string;
+  /** 1 to 10, `--data-n`; it belongs to the name, not to the rank. */
+  color: number;
+  values: Series;
+  /** Over the whole range, where the mean of the steps would not be it. */
+  mean?: number | null;
+}
+
+export interface ChartSpec {
+  id: string;
+  title: string;
+  unit: string;
+  series: ChartSeries[];
+  format: (value: number) => Figure;
+  /** How the axis divides: tens, or powers of two. */
+  axis: 'decimal' | 'binary';
+  /** Why there is nothing to draw, and the SQL that mends it. */
+  missing?: { message: string; fix?: string | null } | null | undefined;
+}
+
+export interface Summary {
+  last: number | null;
+  mean: number | null;
+  max: number | null;
+}
+
+export function summary(values: Series): Summary {
+  let last: number | null = null;
+  let max: number | null = null;
+  let sum = 0;
+  let counted = 0;
+  for (const value of values) {
+    if (value === null) continue;
+    last = value;
+    max = max === null ? value : Math.max(max, value);
+    sum += value;
+    counted += 1;
+  }
+  return { last, mean: counted === 0 ? null : sum / counted, max };
+}
+
+/** Sums of a step become a rate per second; a gap stays a gap. */
+export function perSecond(values: Series | undefined, grid: Grid, factor = 1): Series {
+  const seconds = grid.step_ms / 1000;
+  return (values ?? []).map((value) => (value === null ? null : (value * factor) / seconds));
+}
+
+/** The end of each step in epoch seconds: where uPlot wants a stepped increment. */
+export function stepEnds(grid: Grid): number[] {
+  const start = Date.parse(grid.start);
+  return Array.from({ length: grid.points }, (_, index) => (start + (index + 1) * grid.step_ms) / 1000);
+}
+
+/** The step that an instant (epoch seconds) lies in; null outside the grid. */
+export function stepAt(grid: Grid, seconds: number): number | null {
+  const index = Math.ceil((seconds * 1000 - Date.parse(grid.start)) / grid.step_ms) - 1;
+  return index >= 0 && index < grid.points ? index : null;
+}
+
+const BINARY_STEPS = Array.from({ length: 60 }, (_, power) => 2 ** power);
+
+/** Axis divisions of bytes. */
+export function divisions(axis: ChartSpec['axis']): number[] | undefined {
+  return axis === 'binary' ? BINARY_STEPS : undefined;
+}
+
+/** The top of the axis: a little air above the highest value; an idle chart still has a floor. */
+export function axisTop(highest: number | null): number {
+  return highest === null || highest <= 0 ? 1 : highest * 1.08;
+}

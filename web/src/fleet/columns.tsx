@@ -1,0 +1,174 @@
+import type { Instance } from '../api/model';
+import { Sparkline } from '../charts/Sparkline';
+import { bytes, coarse, count, exact, rate, text } from '../format/number';
+import { Missing, Num } from '../format/Num';
+import { InstanceLink } from '../instance/InstanceLink';
+import type { Column } from '../tables/column';
+import { HealthBadge, URGENCY } from './HealthBadge';
+import styles from './FleetPage.module.css';
+
+/** Why an instance has no value of a column. */
+function why(instance: Instance, column: string): string {
+  const known = instance.unmeasured?.[column];
+  if (known !== undefined) return known.message;
+  if (instance.state === 'no_data') return instance.reasons[0] ?? 'The collector is silent.';
+  return NOT_YET[column] ?? 'Not enough data yet.';
+}
+
+const NOT_YET: Record<string, string> = {
+  load: 'Needs PostgreSQL 14 and two readings of pg_stat_database.',
+  tps: 'Rates need two readings.',
+  connections: 'No reading yet.',
+  replay_lag_ms: 'Nobody streams from here, or all is replayed.',
+};
+
+function lag(instance: Instance): string {
+  const parts = [];
+  if (instance.replay_lag_ms !== null) parts.push(text(coarse(instance.replay_lag_ms)));
+  if (instance.replay_lag_bytes !== null) parts.push(text(bytes(instance.replay_lag_bytes)));
+  return parts.join(', ');
+}
+
+export const FLEET_COLUMNS: Column<Instance>[] = [
+  {
+    id: 'state',
+    title: 'State',
+    width: 104,
+    value: (row) => URGENCY[row.state],
+    cell: (row) => <HealthBadge state={row.state} reasons={row.reasons} />,
+  },
+  {
+    id: 'name',
+    title: 'Instance',
+    width: 180,
+    grow: true,
+    value: (row) => row.name,
+    cell: (row) => <InstanceLink instance={row} />,
+  },
+  {
+    id: 'version',
+    title: 'PG',
+    help: 'PostgreSQL version',
+    width: 64,
+    value: (row) => row.version_num,
+    cell: (row) => row.version ?? <Missing reason="No reading yet." />,
+  },
+  {
+    id: 'role',
+    title: 'Role',
+    width: 76,
+    value: (row) => row.role,
+    cell: (row) => row.role ?? <Missing reason={why(row, 'role')} />,
+  },
+  {
+    id: 'load',
+    title: 'Load',
+    help: 'Mean active sessions over the last 5 min, from pg_stat_database.active_time. CPU count not known.',
+    width: 72,
+    numeric: true,
+    unit: 'sessions',
+    value: (row) => row.load,
+    cell: (row) =>
+      row.load === null ? (
+        <Missing reason={why(row, 'load')} />
+      ) : (
+        <Num
+          figure={{ value: row.load < 9.95 ? row.load.toFixed(1) : row.load.toFixed(0), unit: '' }}
+          hint={`${exact(row.load)} active sessions on average, last 5 min\npg_stat_database.active_time. CPU count not known.`}
+        />
+      ),
+  },
+  {
+    id: 'trend',
+    title: 'Trend',
+    help: 'Load, from zero to its own highest',
+    width: 100,
+    cell: (row) =>
+      row.load_trend === null || row.load_trend === undefined ? (
+        <Missing reason={why(row, 'load')} />
+      ) : (
+        <Sparkline values={row.load_trend.values} />
+      ),
+  },
+  {
+    id: 'tps',
+    title: 'TPS',
+    help: 'Transactions per second, commits and rollbacks, last 5 min',
+    width: 100,
+    numeric: true,
+    unitSlot: 5,
+    unit: '1/s',
+    value: (row) => row.tps,
+    cell: (row) =>
+      row.tps === null ? (
+        <Missing reason={why(row, 'tps')} />
+      ) : (
+        <Num
+          figure={rate(row.tps)}
+          hint={`${exact(row.tps)} transactions/s, last 5 min\npg_stat_database.xact_commit + xact_rollback`}
+        />
+      ),
+  },
+  {
+    id: 'connections',
+    title: 'Connections',
+    help: 'Connections of max_connections',
+    width: 104,
+    numeric: true,
+    value: (row) => row.connections,
+    cell: (row) =>
+      row.connections === null ? (
+        <Missing reason={why(row, 'connections')} />
+      ) : (
+        <span data-hint={`${row.connections} connections, pg_stat_database.numbackends\nmax_connections ${row.connections_limit ?? 'not known'}`}>
+          {text(count(row.connections))}
+          <span className={styles.limit}>/{row.connections_limit ?? '–'}</span>
+        </span>
+      ),
+  },
+  {
+    id: 'replay_lag',
+    title: 'Replay lag',
+    width: 128,
+    numeric: true,
+    unit: 'ms',
+    value: (row) => row.replay_lag_ms,
+    cell: (row) => (lag(row) === '' ? <Missing reason={why(row, 'replay_lag_ms')} /> : lag(row)),
+  },
+  {
+    id: 'age',
+    title: 'Data age',
+    help: 'Since the newest reading',
+    width: 96,
+    numeric: true,
+    unitSlot: 4,
+    unit: 'ms',
+    value: (row) => row.data_age_ms,
+    cell: (row) =>
+      row.data_age_ms === null ? (
+        <Missing reason={why(row, 'age')} />
+      ) : (
+        <Num
+          figure={coarse(Math.max(1000, row.data_age_ms))}
+          hint={`Collector ${row.collector?.name ?? ''} is ${row.collector?.status ?? 'not known'}`}
+        />
+      ),
+  },
+  {
+    id: 'missing',
+    title: 'Not readable',
+    help: 'What the collector could not read, and why',
+    width: 100,
+    numeric: true,
+    value: (row) => row.not_readable.length,
+    cell: (row) => (
+      <span
+        data-hint={row.not_readable
+          .map((one) => `${one.set}${typeof one.column === 'string' ? `.${one.column}` : ''}: ${one.message}${typeof one.fix === 'string' ? `\n${one.fix}` : ''}`)
+          .join('\n')}
+      >
+        {row.not_readable.length === 0 ? 'none' : row.not_readable.length}
+      </span>
+    ),
+  },
+];

@@ -1,0 +1,17 @@
+import { Link } from '@tanstack/react-router';
+import { keepTime, type Search } from '../shell/search';
+
+/** The way from any list to an instance; range and zone come along. */
+export function InstanceLink({ instance }: { instance: { id: number; name: string } }) {
+  return (
+    <Link
+      to="/instances/$instanceId/queries"
+      params={{ instanceId: String(instance.id) }}
+      search={(old: Search) => keepTime(old)}
+      tabIndex={-1}
+      data-hint={instance.name}
+    >
+      {instance.name}
+    </Link>
+  );
+}

@@ -1,0 +1,42 @@
+import type { ReactNode } from 'react';
+import { Copy } from './Copy';
+import styles from './Notice.module.css';
+
+interface Props {
+  kind: 'note' | 'warning' | 'critical';
+  /** Read out when it appears. */
+  live?: boolean;
+  children: ReactNode;
+}
+
+const SIGN = { note: '○', warning: '▲', critical: '■' } as const;
+
+export function Notice({ kind, live = false, children }: Props) {
+  return (
+    <div className={styles.notice} data-kind={kind} role={live ? 'status' : undefined}>
+      <span className={styles.sign} aria-hidden="true">
+        {SIGN[kind]}
+      </span>
+      <div className={styles.text}>{children}</div>
+    </div>
+  );
+}
+
+interface CapabilityProps {
+  message: string;
+  fix?: string | null | undefined;
+}
+
+/** What is not measured, why, and the SQL that mends it. */
+export function CapabilityNotice({ message, fix }: CapabilityProps) {
+  return (
+    <Notice kind="note">
+      {message}{' '}
+      {typeof fix === 'string' && fix !== '' && (
+        <>
+          <code className={styles.fix}>{fix}</code> <Copy text={fix} what="SQL" />
+        </>
+      )}
+    </Notice>
+  );
+}

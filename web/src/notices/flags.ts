@@ -1,0 +1,70 @@
+/** Flagged intervals in the exact words the reader gets, once per reason. */
+import type { FlaggedInterval, FlagReason } from '../api/model';
+import { clock, day, minute, type Zone } from '../time/zone';
+
+export interface FlagSentence {
+  reason: FlagReason;
+  text: string;
+  /** Every interval behind the sentence. */
+  details: string[];
+}
+
+const SHORT_MS = 120_000;
+
+function times(flag: FlaggedInterval, zone: Zone, now: number): [string, string] {
+  const start = Date.parse(flag.start);
+  const end = Date.parse(flag.end);
+  const time = end - start < SHORT_MS && end - start !== 60_000 ? clock : minute;
+  const prefix = day(end, zone) === day(now, zone) ? '' : `${day(start, zone)} `;
+  return [prefix + time(start, zone), time(end, zone)];
+}
+
+/** One flagged interval as a sentence. */
+export function flagSentence(flag: FlaggedInterval, zone: Zone, now: number): string {
+  const [start, end] = times(flag, zone, now);
+  switch (flag.reason) {
+    case 'reset':
+      return `Statistics were reset at ${end}. Work from ${start} to ${end} may be missing; figures are a lower bound.`;
+    case 'evicted':
+      return `Entries were evicted between ${start} and ${end}; figures are a lower bound.`;
+    case 'gap':
+      return `No data ${start}–${end}: the collector was not running.`;
+    case 'restart':
+      return `The instance was restarted between ${start} and ${end}; figures are a lower bound.`;
+    case 'crash_restart':
+      return `The instance crashed and restarted between ${start} and ${end}; figures are a lower bound.`;
+    case 'entry_reset':
+      return `Statistics of single statements were reset between ${start} and ${end}; their figures are a lower bound.`;
+    case 'replaced':
+      return `The instance was replaced between ${start} and ${end}; figures are a lower bound.`;
+    case 'late':
+      return `Readings between ${start} and ${end} came late; figures may still grow.`;
+  }
+}
+
+const MANY: Record<FlagReason, string> = {
+  reset: 'Statistics were reset',
+  evicted: 'Entries were evicted',
+  gap: 'The collector was not running',
+  restart: 'The instance was restarted',
+  crash_restart: 'The instance crashed and restarted',
+  entry_reset: 'Statistics of single statements were reset',
+  replaced: 'The instance was replaced',
+  late: 'Readings came late',
+};
+
+/** One sentence per reason; many intervals of one reason are counted, and listed behind it. */
+export function flagSentences(flags: FlaggedInterval[], zone: Zone, now: number): FlagSentence[] {
+  const groups = new Map<FlagReason, FlaggedInterval[]>();
+  for (const flag of flags) groups.set(flag.reason, [...(groups.get(flag.reason) ?? []), flag]);
+  return [...groups].map(([reason, group]) => {
+    const sorted = group.toSorted((a, b) => Date.parse(a.start) - Date.parse(b.start));
+    const details = sorted.map((flag) => flagSentence(flag, zone, now));
+    const [first, last] = [sorted[0], sorted.at(-1)];
+    if (first === undefined || last === undefined || sorted.length === 1) {
+      return { reason, text: details[0] ?? '', details: [] };
+    }
+    const text = `${MANY[reason]} in ${sorted.length} intervals between ${times(first, zone, now)[0]} and ${times(last, zone, now)[1]}; figures are a lower bound.`;
+    return { reason, text, details };
+  });
+}

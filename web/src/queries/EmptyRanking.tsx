@@ -1,0 +1,51 @@
+import type { InstanceDetail, Ranking } from '../api/model';
+import { coarse, count, text } from '../format/number';
+import { Button } from '../shell/Button';
+import type { Instants } from '../time/range';
+import { useChangeUrl, useTime, useUrl } from '../time/useTime';
+import { span } from '../time/zone';
+
+interface Props {
+  ranking: Ranking;
+  instance: InstanceDetail | null;
+  range: Instants;
+}
+
+/** Why there is no row, and the one thing to do about it. */
+export function EmptyRanking({ ranking, instance, range }: Props) {
+  const url = useUrl();
+  const change = useChangeUrl();
+  const { zone } = useTime();
+  const set = instance?.sets.find((one) => one.set === 'pg_stat_statements');
+  const filtered = url.q !== undefined || url.db !== undefined || url.user !== undefined;
+
+  if (set?.state === 'missing' || set?.state === 'error') {
+    return (
+      <>
+        {set.message ?? 'Statements are not readable.'} {typeof set.fix === 'string' && <code>{set.fix}</code>}
+      </>
+    );
+  }
+  if (filtered) {
+    return (
+      <>
+        None of {text(count(ranking.totals.statements ?? ranking.count))} statements matches.{' '}
+        <Button onClick={() => change({ q: undefined, db: undefined, user: undefined })}>Clear filters</Button>
+      </>
+    );
+  }
+  const registered = instance?.collector?.registered_at;
+  if (set === undefined || set.last_reading === null || set.last_reading === undefined) {
+    const interval = set?.interval_seconds ?? null;
+    return (
+      <>
+        No figures yet.{' '}
+        {typeof registered === 'string' &&
+          `The collector registered ${text(coarse(Math.max(1000, Date.now() - Date.parse(registered))))} ago; `}
+        {typeof registered === 'string' ? 'rates' : 'Rates'} need two readings
+        {interval === null ? '' : ` (about ${interval} s)`}.
+      </>
+    );
+  }
+  return <>No statement finished between {span(range.start, range.end, zone, Date.now(), ' and ')}.</>;
+}

@@ -1,0 +1,296 @@
+import {
+  createSortedRowModel,
+  rowSortingFeature,
+  tableFeatures,
+  useTable,
+  type ColumnDef,
+  type RowData,
+} from '@tanstack/react-table';
+import { useVirtualizer } from '@tanstack/react-virtual';
+import { useMemo, useRef, useState, type CSSProperties, type KeyboardEvent, type ReactNode } from 'react';
+import { Button } from '../shell/Button';
+import { nextSort, type Column, type Sort } from './column';
+import styles from './DataTable.module.css';
+import { steadyOrder } from './steadyOrder';
+
+const features = tableFeatures({
+  rowSortingFeature,
+  sortedRowModel: createSortedRowModel(),
+});
+
+/** Above this only the rows in sight are drawn. */
+const VIRTUAL_ABOVE = 100;
+const OVERSCAN = 12;
+/** A table never shrinks below this; the page scrolls instead. */
+const LEAST_ROWS = 12;
+
+interface Props<Row extends RowData> {
+  label: string;
+  columns: Column<Row>[];
+  rows: Row[];
+  rowKey: (row: Row) => string;
+  sort: Sort;
+  onSort: (sort: Sort) => void;
+  onOpen?: (row: Row) => void;
+  /** One more row below all others, outside the order. */
+  pinned?: Row | null;
+  /** Stands in the box when there is no row. */
+  empty?: ReactNode;
+  /** The next answer is on its way: what is shown is of the old range. */
+  outdated?: boolean;
+  /** Takes the height that is left on the page. */
+  fill?: boolean;
+}
+
+type Raw = string | number | undefined;
+
+function rowHeight(): number {
+  return typeof matchMedia === 'function' && matchMedia('(pointer: coarse)').matches ? 40 : 28;
+}
+
+/** A grid: sticky header and first column, sort, one tab stop with arrow keys, only the rows in sight. */
+export function DataTable<Row extends RowData>(props: Props<Row>) {
+  const { label, columns, rows, rowKey, sort, onSort, onOpen, pinned = null, empty, outdated, fill = false } = props;
+  const box = useRef<HTMLDivElement>(null);
+  const [active, setActive] = useState({ row: 0, column: 0 });
+  const [held, setHeld] = useState(false);
+
+  const defs = useMemo(
+    () =>
+      columns.map(
+        (column): ColumnDef<typeof features, Row> => ({
+          id: column.id,
+          accessorFn: (row): Raw => {
+            const value = column.value?.(row);
+            return typeof value === 'boolean' ? Number(value) : (value ?? undefined);
+          },
+          sortUndefined: 'last',
+          sortFn: (a, b, id) => compare(a.getValue(id), b.getValue(id)),
+        }),
+      ),
+    [columns],
+  );
+  const table = useTable({
+    features,
+    columns: defs,
+    data: rows,
+    state: { sorting: [{ id: sort.id, desc: sort.descending }] },
+    getRowId: rowKey,
+  });
+  const sorted = table.getRowModel().rows;
+  const wanted = sorted.map((row) => row.id);
+  const { order, stale, settle } = useSteady(wanted, `${sort.id}/${sort.descending}`, held);
+  const byKey = new Map(sorted.map((row) => [row.id, row.original]));
+  const ordered: Row[] = [];
+  for (const key of order) {
+    const row = byKey.get(key);
+    if (row !== undefined) ordered.push(row);
+  }
+
+  const height = rowHeight();
+  const virtual = ordered.length > VIRTUAL_ABOVE;
+  // The virtualizer is told of every change through its options; it keeps nothing that would go stale here.
+  const virtualizer = useVirtualizer({
+    count: ordered.length,
+    getScrollElement: () => box.current,
+    estimateSize: () => height,
+    overscan: OVERSCAN,
+    enabled: virtual,
+  });
+  const items = virtualizer.getVirtualItems();
+  const first = virtual ? (items[0]?.index ?? 0) : 0;
+  const last = virtual ? (items.at(-1)?.index ?? -1) : ordered.length - 1;
+
+  function focusCell(row: number, column: number) {
+    const nextRow = Math.max(0, Math.min(ordered.length, row));
+    const nextColumn = Math.max(0, Math.min(columns.length - 1, column));
+    setActive({ row: nextRow, column: nextColumn });
+    if (virtual && nextRow > 0) virtualizer.scrollToIndex(nextRow - 1);
+    requestAnimationFrame(() => {
+      box.current?.querySelector<HTMLElement>(`[data-cell="${nextRow}/${nextColumn}"]`)?.focus();
+    });
+  }
+
+  function press(event: KeyboardEvent) {
+    const { row, column } = active;
+    const page = Math.max(1, Math.floor((box.current?.clientHeight ?? 0) / height) - 2);
+    const moves: Record<string, [number, number]> = {
+      ArrowDown: [row + 1, column],
+      ArrowUp: [row - 1, column],
+      ArrowRight: [row, column + 1],
+      ArrowLeft: [row, column - 1],
+      Home: event.ctrlKey ? [0, 0] : [row, 0],
+      End: event.ctrlKey ? [ordered.length, columns.length - 1] : [row, columns.length - 1],
+      PageDown: [row + page, column],
+      PageUp: [row - page, column],
+    };
+    const move = moves[event.key];
+    if (move !== undefined) {
+      event.preventDefault();
+      focusCell(...move);
+    } else if (event.key === 'Enter' || (event.key === ' ' && row === 0)) {
+      const target = columns[column];
+      const opened = ordered[row - 1];
+      if (row === 0 && target?.value !== undefined) onSort(nextSort(sort, target));
+      else if (opened !== undefined) onOpen?.(opened);
+      else return;
+      event.preventDefault();
+    }
+  }
+
+  const cellProps = (row: number, column: number) => ({
+    'data-cell': `${row}/${column}`,
+    tabIndex: active.row === row && active.column === column ? 0 : -1,
+    onFocus: () => setActive({ row, column }),
+  });
+
+  const size = {
+    '--table-width': `${columns.reduce((sum, column) => sum + column.width, 0)}px`,
+    '--first-width': `${columns[0]?.width ?? 0}px`,
+    '--least-rows': Math.min(LEAST_ROWS, ordered.length + 1 + (pinned === null ? 0 : 1)),
+  } as CSSProperties;
+  return (
+    <div className={styles.frame} data-fill={fill} data-outdated={outdated} style={size}>
+      {stale && held && (
+        <div className={styles.stale}>
+          <Button onClick={settle}>New order available</Button>
+        </div>
+      )}
+      <div ref={box} className={styles.box}>
+        <table
+          role="grid"
+          aria-label={label}
+          aria-rowcount={ordered.length + 1 + (pinned === null ? 0 : 1)}
+          aria-colcount={columns.length}
+          className={styles.table}
+          onKeyDown={press}
+          onPointerEnter={() => setHeld(true)}
+          onPointerLeave={() => setHeld(false)}
+        >
+          <colgroup>
+            {columns.map((column) => (
+              <col key={column.id} style={column.grow === true ? undefined : { width: column.width }} />
+            ))}
+          </colgroup>
+          <thead>
+            <tr aria-rowindex={1}>
+              {columns.map((column, index) => (
+                <HeaderCell key={column.id} column={column} sort={sort} onSort={onSort} cell={cellProps(0, index)} />
+              ))}
+            </tr>
+          </thead>
+          <tbody onFocus={() => setHeld(true)} onBlur={() => setHeld(false)}>
+            {virtual && first > 0 && <Spacer height={first * height} columns={columns.length} />}
+            {ordered.slice(first, last + 1).map((row, index) => (
+              <tr
+                key={rowKey(row)}
+                aria-rowindex={first + index + 2}
+                data-open={onOpen !== undefined}
+                onClick={(event) => {
+                  if (onOpen !== undefined && !partOfRow(event.target)) onOpen(row);
+                }}
+              >
+                {columns.map((column, at) => (
+                  <Cell key={column.id} column={column} row={row} cell={cellProps(first + index + 1, at)} />
+                ))}
+              </tr>
+            ))}
+            {virtual && last < ordered.length - 1 && (
+              <Spacer height={(ordered.length - 1 - last) * height} columns={columns.length} />
+            )}
+          </tbody>
+          {pinned !== null && (
+            <tfoot>
+              <tr aria-rowindex={ordered.length + 2}>
+                {columns.map((column) => (
+                  <Cell key={column.id} column={column} row={pinned} cell={{}} />
+                ))}
+              </tr>
+            </tfoot>
+          )}
+        </table>
+        {ordered.length === 0 && empty !== undefined && <div className={styles.empty}>{empty}</div>}
+      </div>
+    </div>
+  );
+}
+
+/** Clicks on links and buttons are theirs, and whoever marks text wants the text. */
+function partOfRow(target: EventTarget): boolean {
+  if (target instanceof Element && target.closest('a, button') !== null) return true;
+  return window.getSelection()?.isCollapsed === false;
+}
+
+function compare(a: unknown, b: unknown): number {
+  if (typeof a === 'number' && typeof b === 'number') return a - b;
+  return String(a).localeCompare(String(b), 'en', { numeric: true });
+}
+
+/** Keeps the order of rows while one is pointed at, until the reader asks for the new one. */
+function useSteady(wanted: string[], spec: string, held: boolean) {
+  const [kept, setKept] = useState({ spec, order: wanted });
+  const keeps = held && kept.spec === spec && kept.order.length > 0;
+  const order = keeps ? steadyOrder(kept.order, wanted) : wanted;
+  const same = (a: string[], b: string[]) => a.length === b.length && a.every((key, index) => key === b[index]);
+  // Adjusting state while rendering is React's own way to follow props without a second paint.
+  if (kept.spec !== spec || !same(kept.order, order)) setKept({ spec, order });
+  return { order, stale: !same(order, wanted), settle: () => setKept({ spec, order: wanted }) };
+}
+
+interface CellAttributes {
+  'data-cell'?: string;
+  tabIndex?: number;
+  onFocus?: () => void;
+}
+
+function slot<Row>(column: Column<Row>): CSSProperties {
+  return { '--unit-slot': `${column.unitSlot ?? 0}ch` } as CSSProperties;
+}
+
+function Cell<Row>({ column, row, cell }: { column: Column<Row>; row: Row; cell: CellAttributes }) {
+  return (
+    <td {...cell} data-numeric={column.numeric} style={column.unitSlot === undefined ? undefined : slot(column)}>
+      {column.cell(row)}
+    </td>
+  );
+}
+
+interface HeaderProps<Row> {
+  column: Column<Row>;
+  sort: Sort;
+  onSort: (sort: Sort) => void;
+  cell: CellAttributes;
+}
+
+function HeaderCell<Row>({ column, sort, onSort, cell }: HeaderProps<Row>) {
+  const sorts = column.value !== undefined;
+  const sorted = sort.id === column.id;
+  const direction = sort.descending ? 'descending' : 'ascending';
+  return (
+    <th
+      {...cell}
+      scope="col"
+      data-column={column.id}
+      data-numeric={column.numeric}
+      data-sorts={sorts}
+      data-hint={column.help}
+      aria-sort={sorts ? (sorted ? direction : 'none') : undefined}
+      onClick={sorts ? () => onSort(nextSort(sort, column)) : undefined}
+    >
+      {column.title}
+      {sorted && (
+        <span className={styles.sign} aria-hidden="true">
+          {sort.descending ? '↓' : '↑'}
+        </span>
+      )}
+    </th>
+  );
+}
+
+function Spacer({ height, columns }: { height: number; columns: number }) {
+  return (
+    <tr aria-hidden="true" className={styles.spacer}>
+      <td colSpan={columns} style={{ height }} />
+    </tr>
+  );
+}

@@ -1,0 +1,47 @@
+import { describe, expect, test } from 'vitest';
+import { csv, nextSort, parseSort, writeSort, type Column } from './column';
+import { steadyOrder } from './steadyOrder';
+
+interface Row {
+  name: string;
+  size: number | null;
+}
+const COLUMNS: Column<Row>[] = [
+  { id: 'name', title: 'Name', width: 1, value: (row) => row.name, cell: () => null },
+  { id: 'size', title: 'Size', unit: 'bytes', numeric: true, width: 1, value: (row) => row.size, cell: () => null },
+  { id: 'trend', title: 'Trend', width: 1, cell: () => null },
+];
+const [NAME, SIZE] = COLUMNS as [Column<Row>, Column<Row>];
+
+describe('sort in the URL', () => {
+  const byTime = { id: 'time', descending: true };
+  test('reads and writes', () => {
+    expect(parseSort('-calls', byTime)).toEqual({ id: 'calls', descending: true });
+    expect(parseSort('calls', byTime)).toEqual({ id: 'calls', descending: false });
+    expect(parseSort(undefined, byTime)).toEqual(byTime);
+    expect(parseSort('; drop', byTime)).toEqual(byTime);
+    expect(writeSort(byTime, byTime)).toBeUndefined();
+    expect(writeSort({ id: 'calls', descending: true }, byTime)).toBe('-calls');
+  });
+
+  test('numbers begin descending', () => {
+    expect(nextSort(byTime, SIZE)).toEqual({ id: 'size', descending: true });
+    expect(nextSort({ id: 'size', descending: true }, SIZE)).toEqual({ id: 'size', descending: false });
+    expect(nextSort(byTime, NAME)).toEqual({ id: 'name', descending: false });
+  });
+});
+
+test('csv is raw, quoted, and leaves unmeasured fields empty', () => {
+  const rows = [
+    { name: 'a "b", c', size: 1.5 },
+    { name: 'd', size: null },
+  ];
+  expect(csv(COLUMNS, rows)).toBe('Name,Size (bytes)\r\n"a ""b"", c",1.5\r\nd,\r\n');
+});
+
+describe('steady order', () => {
+  test('keeps known keys where they are, drops gone ones, puts new ones last', () => {
+    expect(steadyOrder(['a', 'b', 'c'], ['c', 'd', 'a'])).toEqual(['a', 'c', 'd']);
+    expect(steadyOrder([], ['b', 'a'])).toEqual(['b', 'a']);
+  });
+});

@@ -1,0 +1,56 @@
+import type { ReactNode } from 'react';
+
+/** A column as every table takes it: what it shows, how it sorts, what it copies. */
+export interface Column<Row> {
+  id: string;
+  title: string;
+  /** What the figure is and where it comes from. */
+  help?: string;
+  /** Pixels; the column that grows takes the rest. */
+  width: number;
+  grow?: boolean;
+  numeric?: boolean;
+  /** Width of the slot for units, in `ch`. */
+  unitSlot?: number;
+  /** Unit of `value` in copied CSV. */
+  unit?: string;
+  /** The raw value: what is sorted and copied. Null sorts last. A column without it does not sort. */
+  value?: (row: Row) => string | number | boolean | null | undefined;
+  cell: (row: Row) => ReactNode;
+}
+
+export interface Sort {
+  id: string;
+  descending: boolean;
+}
+
+/** `-calls` of the URL. */
+export function parseSort(text: string | undefined, otherwise: Sort): Sort {
+  if (text === undefined || !/^-?[a-z0-9_]+$/.test(text)) return otherwise;
+  return text.startsWith('-') ? { id: text.slice(1), descending: true } : { id: text, descending: false };
+}
+
+export function writeSort(sort: Sort, otherwise: Sort): string | undefined {
+  if (sort.id === otherwise.id && sort.descending === otherwise.descending) return undefined;
+  return (sort.descending ? '-' : '') + sort.id;
+}
+
+/** Numbers begin descending, words ascending; a second click turns around. */
+export function nextSort<Row>(current: Sort, column: Column<Row>): Sort {
+  if (current.id === column.id) return { id: column.id, descending: !current.descending };
+  return { id: column.id, descending: column.numeric === true };
+}
+
+function csvField(value: string | number | boolean | null | undefined): string {
+  if (value === null || value === undefined) return '';
+  const text = String(value);
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** Raw values with units in the header; not measured is an empty field. */
+export function csv<Row>(columns: Column<Row>[], rows: Row[]): string {
+  const copied = columns.filter((column) => column.value !== undefined);
+  const head = copied.map((column) => csvField(column.unit === undefined ? column.title : `${column.title} (${column.unit})`));
+  const lines = rows.map((row) => copied.map((column) => csvField(column.value?.(row))).join(','));
+  return [head.join(','), ...lines].join('\r\n') + '\r\n';
+}

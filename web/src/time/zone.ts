@@ -1,0 +1,82 @@
+/** Instants as a person reads them, in the zone the URL names. 24 hours always. */
+export type Zone = 'browser' | 'utc';
+
+const LOCALE = 'en-GB';
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+function format(zone: Zone, key: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  const id = `${zone}|${key}`;
+  let known = formats.get(id);
+  if (known === undefined) {
+    known = new Intl.DateTimeFormat(LOCALE, {
+      ...options,
+      hourCycle: 'h23',
+      ...(zone === 'utc' ? { timeZone: 'UTC' } : {}),
+    });
+    formats.set(id, known);
+  }
+  return known;
+}
+
+/** `10:32:00` */
+export function clock(ms: number, zone: Zone): string {
+  return format(zone, 'clock', { hour: '2-digit', minute: '2-digit', second: '2-digit' }).format(ms);
+}
+
+/** `10:32` */
+export function minute(ms: number, zone: Zone): string {
+  return format(zone, 'minute', { hour: '2-digit', minute: '2-digit' }).format(ms);
+}
+
+/** `21 Nov` */
+export function day(ms: number, zone: Zone): string {
+  return format(zone, 'day', { day: 'numeric', month: 'short' }).format(ms);
+}
+
+/** `21 Nov 10:32` */
+export function moment(ms: number, zone: Zone): string {
+  return `${day(ms, zone)} ${minute(ms, zone)}`;
+}
+
+/** `21 Nov 10:32:00` */
+export function exactMoment(ms: number, zone: Zone): string {
+  return `${day(ms, zone)} ${clock(ms, zone)}`;
+}
+
+/** `10:00 and 11:00`, with days as soon as the two differ or lie on another day than `now`. */
+export function span(start: number, end: number, zone: Zone, now: number, between = '–'): string {
+  const seconds = end - start < 10 * 60_000;
+  const time = seconds ? clock : minute;
+  const sameDay = day(start, zone) === day(end, zone);
+  if (sameDay && day(start, zone) === day(now, zone)) return `${time(start, zone)}${between}${time(end, zone)}`;
+  if (sameDay) return `${day(start, zone)} ${time(start, zone)}${between}${time(end, zone)}`;
+  return `${day(start, zone)} ${time(start, zone)}${between}${day(end, zone)} ${time(end, zone)}`;
+}
+
+/** How far the zone's wall clock is ahead of UTC at an instant. */
+function offset(ms: number, zone: Zone): number {
+  return zone === 'utc' ? 0 : -new Date(ms).getTimezoneOffset() * 60_000;
+}
+
+/** `2026-11-21 10:32:00`, what the absolute fields show and take. */
+export function wall(ms: number, zone: Zone): string {
+  return new Date(ms + offset(ms, zone)).toISOString().slice(0, 19).replace('T', ' ');
+}
+
+const WALL = /^(?:(\d{4})-(\d{1,2})-(\d{1,2})(?:[ T]+|$))?(?:(\d{1,2}):(\d{2})(?::(\d{2}))?)?(Z)?$/;
+
+/** Reads `2026-11-21 10:32:00`, `2026-11-21` or `10:32` (today); null when it is none of them. */
+export function fromWall(text: string, zone: Zone, now: number): number | null {
+  const match = WALL.exec(text.trim());
+  if (match === null || (match[1] === undefined && match[4] === undefined)) return null;
+  const read: Zone = match[7] === 'Z' ? 'utc' : zone;
+  const today = wall(now, read).slice(0, 10).split('-').map(Number);
+  const [year, month, date] = match[1] === undefined ? today : [match[1], match[2], match[3]].map(Number);
+  const [hour, minutes, seconds] = [match[4], match[5], match[6]].map((part) => Number(part ?? 0));
+  if (year === undefined || month === undefined || date === undefined) return null;
+  if (month < 1 || month > 12 || date < 1 || date > 31) return null;
+  if ((hour ?? 0) > 23 || (minutes ?? 0) > 59 || (seconds ?? 0) > 59) return null;
+  const utc = Date.UTC(year, month - 1, date, hour, minutes, seconds);
+  if (new Date(utc).getUTCDate() !== date) return null;
+  return utc - offset(utc - offset(utc, read), read);
+}
