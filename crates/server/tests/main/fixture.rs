@@ -61,7 +61,7 @@ pub const BUFFER: u64 = 50 << 20;
 /// A catalogue of the sets above.
 pub fn sample_catalog() -> Arc<Catalog> {
     let folder = tempfile::tempdir().unwrap();
-    for (name, content) in [("sample", SAMPLE), ("sample_info", INFO), ("sample_texts", TEXTS)] {
+    for (name, content) in [("x_sample", SAMPLE), ("x_sample_info", INFO), ("x_sample_texts", TEXTS)] {
         let set = folder.path().join("instance").join(name);
         std::fs::create_dir_all(&set).unwrap();
         std::fs::write(set.join("set.toml"), content).unwrap();
@@ -117,7 +117,7 @@ impl Fixture {
 
     /// A batch with one reading of `sample`: one row per key, each with so many calls.
     pub fn sample_batch(&self, sequence: u64, keys: &[i64], calls: i64) -> Batch {
-        let definition = self.definition("sample");
+        let definition = self.definition("x_sample");
         let mut batch = self.batch(sequence);
         batch.readings.push(reading(&definition, &sample_frame(&definition, keys, calls)));
         batch
