@@ -9,6 +9,7 @@
 //! ```
 
 mod definitions;
+pub mod embedded;
 mod error;
 mod instances;
 mod partitions;

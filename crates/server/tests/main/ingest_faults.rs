@@ -95,7 +95,7 @@ async fn bytes_in_flight_are_bounded() {
         answers.iter().filter(|answer| matches!(answer, Err(PushError::Busy { retry_after }) if *retry_after > 0));
     let stored = answers.iter().filter(|answer| answer.is_ok()).count();
     assert_eq!(busy.count() + stored, 20, "{answers:?}");
-    assert!(stored >= 1 && stored < 20, "{stored} of 20 had room");
+    assert!((1..20).contains(&stored), "{stored} of 20 had room");
     assert_eq!(fixture.ingest.budget().used(), 0);
     for batch in &batches {
         fixture.push(batch).await.unwrap();

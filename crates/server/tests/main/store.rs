@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::fixture::{Fixture, open_store, sample_catalog};
+use server::store::embedded::Embedded;
 use server::store::{PoolSettings, Store, open};
 
 #[tokio::test]
@@ -49,4 +50,28 @@ async fn the_reading_role_reads_and_does_not_write() {
     fixture.client.simple_query("set role pganalytics_read").await.unwrap();
     assert_eq!(fixture.count("metrics.x_sample").await, 1);
     assert!(fixture.client.simple_query("delete from metrics.x_sample").await.is_err());
+}
+
+#[tokio::test]
+async fn the_embedded_store_is_made_adopted_and_stopped() {
+    let folder = passable_folder();
+    let embedded = Embedded::start(folder.path()).await.unwrap();
+    let first = open_store(&embedded.dsn()).await.store_id();
+    let adopted = Embedded::start(folder.path()).await.unwrap();
+    assert_eq!(adopted.cluster().pid(), embedded.cluster().pid(), "the live postmaster is taken over");
+    assert_eq!(open_store(&adopted.dsn()).await.store_id(), first);
+    drop(adopted);
+    embedded.stop().await.unwrap();
+    let again = Embedded::start(folder.path()).await.unwrap();
+    assert_eq!(open_store(&again.dsn()).await.store_id(), first, "what was stored is there again");
+    assert!(again.cluster().is_running());
+    again.stop().await.unwrap();
+}
+
+/// A folder that the account of the cluster can pass through.
+fn passable_folder() -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    folder
 }
