@@ -1,7 +1,6 @@
 //! What every handler can reach: settings, pools, clock, limits, keys and the catalogue.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use catalog::Catalog;
 use deadpool_postgres::Pool;
@@ -10,8 +9,10 @@ use jiff::Timestamp;
 use crate::accounts::TokenKeys;
 use crate::accounts::passwords::Passwords;
 use crate::clock::Clock;
-use crate::http::RateLimits;
+use crate::http::{ApiError, RateLimits};
+use crate::ingest::Ingest;
 use crate::settings::Settings;
+use crate::store::{CustomSets, Store};
 
 /// Which build this is.
 #[derive(Clone, Copy, Debug)]
@@ -51,8 +52,8 @@ pub struct App {
     pub keys: TokenKeys,
     /// Hashes passwords, a bounded number at a time.
     pub passwords: Passwords,
-    /// Bytes of batches in flight: ingest adds and takes away, health shows.
-    pub ingest_bytes: AtomicU64,
+    /// Takes batches in, from when the metrics store is prepared.
+    ingest: OnceLock<Ingest>,
 }
 
 impl App {
@@ -81,14 +82,36 @@ impl App {
             limits,
             keys,
             passwords: Passwords::default(),
-            ingest_bytes: AtomicU64::new(0),
+            ingest: OnceLock::new(),
         }))
+    }
+
+    /// Begins to take batches into a prepared store. Needs a tokio runtime; a second call changes nothing.
+    pub fn start_ingest(&self, store: Arc<Store>) {
+        let buffer_bytes = u64::try_from(self.settings.metrics_buffer_size).unwrap_or(u64::MAX);
+        self.ingest.get_or_init(|| Ingest::start(store, buffer_bytes, CustomSets::Refuse));
+    }
+
+    /// What takes batches in.
+    ///
+    /// # Errors
+    /// 503 while the metrics store is not prepared.
+    pub fn ingest(&self) -> Result<&Ingest, ApiError> {
+        self.ingest.get().ok_or_else(|| ApiError::unavailable("The metrics store is being prepared."))
+    }
+
+    /// The prepared metrics store.
+    ///
+    /// # Errors
+    /// 503 while it is not prepared.
+    pub fn store(&self) -> Result<&Arc<Store>, ApiError> {
+        self.ingest().map(Ingest::store)
     }
 
     /// Bytes of batches that were taken in and are not stored yet.
     #[must_use]
     pub fn ingest_bytes(&self) -> u64 {
-        self.ingest_bytes.load(Ordering::Relaxed)
+        self.ingest.get().map_or(0, |ingest| ingest.budget().used())
     }
 
     /// Closes idle connections past `MAX_IDLE_DATABASE_CONNS`.

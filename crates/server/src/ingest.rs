@@ -12,24 +12,27 @@ mod budget;
 mod check;
 mod copy;
 mod encode;
+pub(crate) mod http;
 mod incoming;
 mod json;
 mod protobuf;
 mod queue;
 mod write;
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use bytes::Bytes;
+use catalog::DefinitionHash;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-pub use answer::{PushAnswer, PushError, Rejected};
+pub use answer::{PushAnswer, PushError, Rejected, Said};
 pub use body::{Compression, Encoding, MAX_COMPRESSED, MAX_DECODED};
 pub use budget::Budget;
 
-use crate::store::{CustomSets, Failure, Store, StoreError};
+use crate::store::{CustomSets, DefinitionError, Failure, Store, StoreError};
 use incoming::Incoming;
 use queue::Queue;
 use write::Outcome;
@@ -40,6 +43,9 @@ const RETRY_AFTER_SECONDS: u32 = 5;
 /// Seconds until a collector asks for its configuration again.
 const NEXT_CHECK_SECONDS: u32 = 300;
 
+/// The most refused definitions that are remembered.
+const MAX_REFUSED: usize = 10_000;
+
 /// Takes batches in.
 #[derive(Clone, Debug)]
 pub struct Ingest {
@@ -47,6 +53,7 @@ pub struct Ingest {
     queue: Queue,
     budget: Budget,
     custom_sets: CustomSets,
+    refused: Arc<Mutex<HashSet<DefinitionHash>>>,
 }
 
 /// A push as it arrives.
@@ -69,7 +76,7 @@ impl Ingest {
     #[must_use]
     pub fn start(store: Arc<Store>, buffer_bytes: u64, custom_sets: CustomSets) -> Self {
         let queue = Queue::start(&store);
-        Self { store, queue, budget: Budget::new(buffer_bytes), custom_sets }
+        Self { store, queue, budget: Budget::new(buffer_bytes), custom_sets, refused: Arc::default() }
     }
 
     /// Bytes in flight and the most that there may be.
@@ -117,6 +124,7 @@ impl Ingest {
         let prepared = Arc::new(prepared);
         let outcome = self.queue.written(Arc::clone(&prepared)).await.map_err(unavailable)?;
         drop(room);
+        let said = Said { hostname: prepared.hostname.clone(), version: prepared.version.clone() };
 
         let duplicate = outcome == Outcome::Duplicate;
         let (rows_by_set, rejected) = match outcome {
@@ -139,22 +147,38 @@ impl Ingest {
             store_id: self.store.store_id(),
             next_config_version: None,
             next_check_in_seconds: NEXT_CHECK_SECONDS,
+            said,
         })
     }
 
-    /// Takes a definition in; answers its hash.
+    /// Takes a definition in; answers its hash. Readings of one that is refused are rejected from
+    /// here on, so that a collector does not ask again and again.
     ///
     /// # Errors
     /// 422 when it breaks a rule or contradicts what is stored, 503 when the store fails.
-    pub async fn define(&self, definition: catalog::Definition) -> Result<catalog::DefinitionHash, PushError> {
+    pub async fn define(&self, definition: catalog::Definition) -> Result<DefinitionHash, PushError> {
         let hash = definition.hash();
-        self.store.add_definition(definition, self.custom_sets).await.map_err(|error| match error {
-            crate::store::DefinitionError::Invalid { .. } => {
-                PushError::Invalid { code: "invalid_definition", reason: error.to_string() }
+        match self.store.add_definition(definition, self.custom_sets).await {
+            Ok(()) => {
+                self.refused().remove(&hash);
+                Ok(hash)
             }
-            crate::store::DefinitionError::Store(source) => unavailable(source),
-        })?;
-        Ok(hash)
+            Err(error @ DefinitionError::Invalid { .. }) => {
+                let mut refused = self.refused();
+                if refused.len() < MAX_REFUSED {
+                    refused.insert(hash);
+                }
+                Err(PushError::Invalid { code: "invalid_definition", reason: error.to_string() })
+            }
+            Err(DefinitionError::Store(source)) => Err(unavailable(source)),
+        }
+    }
+
+    fn refused(&self) -> MutexGuard<'_, HashSet<DefinitionHash>> {
+        match self.refused.lock() {
+            Ok(guard) => guard,
+            Err(poisoned) => poisoned.into_inner(),
+        }
     }
 
     /// The common form of a body, and its length after decompression.
@@ -178,7 +202,8 @@ impl Ingest {
                 let unknown = protobuf::unknown_hashes(&batch, self.store.definitions())?;
                 if !unknown.is_empty() {
                     self.store.refresh_definitions(&unknown).await.map_err(unavailable)?;
-                    let hashes = protobuf::unknown_hashes(&batch, self.store.definitions())?;
+                    let mut hashes = protobuf::unknown_hashes(&batch, self.store.definitions())?;
+                    hashes.retain(|hash| !self.refused().contains(hash));
                     if !hashes.is_empty() {
                         return Err(PushError::UnknownDefinition { hashes });
                     }

@@ -12,6 +12,7 @@ pub mod collectors;
 pub mod health;
 pub mod http;
 pub mod ingest;
+pub mod metrics;
 pub mod migrations;
 pub mod settings;
 pub mod store;

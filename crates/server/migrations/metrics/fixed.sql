@@ -140,6 +140,7 @@ create table if not exists metrics.collectors (
     refused_batches bigint,
     received_at timestamptz not null,
     batch_created_at timestamptz,
+    lag_us bigint,
     last_reading_started timestamptz,
     last_reading_time timestamptz
 );

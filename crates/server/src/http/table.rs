@@ -7,6 +7,8 @@ use crate::accounts::http as accounts;
 use crate::accounts::users::http as users;
 use crate::collectors::http as collectors;
 use crate::health::http as health;
+use crate::ingest::http as ingest;
+use crate::metrics::http as metrics;
 
 const USER: PathParameter = PathParameter::uuid("id", "The user.");
 const COLLECTOR: PathParameter = PathParameter::uuid("id", "The collector.");
@@ -18,6 +20,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     rows.extend(server_rows());
     rows.extend(account_rows());
     rows.extend(collector_rows());
+    rows.extend(metric_rows());
     rows
 }
 
@@ -149,5 +152,54 @@ fn collector_rows() -> Vec<Endpoint> {
             .summary("Removes a collector and revokes its tokens; what it delivered stays.")
             .path_parameter(COLLECTOR)
             .answers_nothing(),
+    ]
+}
+
+fn metric_rows() -> Vec<Endpoint> {
+    use crate::ingest::http::{DefinitionsAnswer, NewDefinitions};
+    use crate::ingest::{MAX_COMPRESSED, PushAnswer};
+    use crate::metrics::catalog::{MeasuredSet, MeasuredSets};
+    use crate::metrics::count::{CountQuery, Counts};
+    use crate::metrics::health::Deliveries;
+    use crate::metrics::rows::{RowsQuery, SetRows};
+    vec![
+        Endpoint::post("/metrics/push", Who::Collector, ingest::push)
+            .tag("metrics")
+            .summary("Takes a batch; answers after its rows are committed.")
+            .header("Content-Encoding", false, "`zstd`, `gzip`, or none.")
+            .takes_content("application/x-protobuf")
+            .takes_content("application/json")
+            .body_limit(MAX_COMPRESSED)
+            .answers_with::<PushAnswer>(202, "Stored, now or before; what was not is in `rejected`.")
+            .answers_with::<ErrorBody>(409, "`unknown_definition`: post the definitions, then send again.")
+            .answers_with::<ErrorBody>(503, "Send again after `Retry-After` seconds."),
+        Endpoint::post("/metrics/definitions", Who::Collector, ingest::define)
+            .tag("metrics")
+            .summary("Takes definitions of sets that the server does not know yet.")
+            .takes::<NewDefinitions>()
+            .answers::<DefinitionsAnswer>(),
+        Endpoint::get("/metrics", Who::Viewer, metrics::read_rows)
+            .tag("metrics")
+            .summary("Rows of one set, newest first, as stored or summed to steps, in the catalogue's units.")
+            .query::<RowsQuery>()
+            .answers::<SetRows>(),
+        Endpoint::get("/metrics/count", Who::Viewer, metrics::count_rows)
+            .tag("metrics")
+            .summary("How many rows there are, by set.")
+            .query::<CountQuery>()
+            .answers::<Counts>(),
+        Endpoint::get("/metrics/health", Who::Viewer, metrics::deliveries)
+            .tag("metrics")
+            .summary("How each collector's deliveries go: what was lost, what waits, what failed, how fresh it is.")
+            .answers::<Deliveries>(),
+        Endpoint::get("/catalog", Who::Viewer, metrics::list_sets)
+            .tag("catalog")
+            .summary("What is measured.")
+            .answers::<MeasuredSets>(),
+        Endpoint::get("/catalog/{set}", Who::Viewer, metrics::get_set)
+            .tag("catalog")
+            .summary("One set: columns, types, kinds, units, versions.")
+            .path_parameter(PathParameter::text("set", "The set's name."))
+            .answers::<MeasuredSet>(),
     ]
 }

@@ -32,6 +32,18 @@ pub struct PushAnswer {
     pub next_config_version: Option<i64>,
     /// When to ask again.
     pub next_check_in_seconds: u32,
+    /// What the collector said of itself.
+    #[serde(skip)]
+    pub said: Said,
+}
+
+/// What a collector says of itself in a batch; empty where it did not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Its host.
+    pub hostname: String,
+    /// Its version.
+    pub version: String,
 }
 
 /// Rows that were not stored.

@@ -7,9 +7,9 @@ use prost::Message;
 use uuid::Uuid;
 use wire::{BATCH_FORMAT, Batch};
 
-use super::PushError;
 use super::check::clean;
 use super::incoming::{Incoming, IncomingReading, RowsOf};
+use super::{PushError, Rejected};
 use crate::store::Definitions;
 
 /// The most messages (instances, readings, columns, flags …) in one batch: a message of two bytes
@@ -69,10 +69,10 @@ fn invalid(reason: &str) -> PushError {
     PushError::Invalid { code: "invalid_batch", reason: reason.to_owned() }
 }
 
-/// The common form of a batch whose definitions are all known.
+/// The common form of a batch whose definitions are known, or were refused.
 ///
 /// # Errors
-/// 422 when the batch contradicts itself, 409 when a definition went unknown meanwhile.
+/// 422 when the batch contradicts itself.
 pub(super) fn unfold(batch: Batch, definitions: &Definitions) -> Result<Incoming, PushError> {
     let uuid = |bytes: &[u8], what: &str| {
         Uuid::from_slice(bytes).map_err(|_| invalid(&format!("{what} must be a UUID of 16 bytes")))
@@ -89,13 +89,20 @@ pub(super) fn unfold(batch: Batch, definitions: &Definitions) -> Result<Incoming
         return Err(invalid("an instance's name has 1 to 255 bytes without NUL"));
     }
     let mut readings = Vec::with_capacity(batch.readings.len());
+    let mut rejected = Vec::new();
     for mut reading in batch.readings {
         if reading.instance as usize >= batch.instances.len() {
             return Err(invalid("a reading names an instance that the batch does not have"));
         }
         let known = if reading.rows > 0 {
             let hash = hash_of(&reading.definition)?;
-            let known = definitions.get(hash).ok_or(PushError::UnknownDefinition { hashes: vec![hash] })?;
+            let Some(known) = definitions.get(hash) else {
+                // A definition that was refused before: its rows are rejected, the others are stored.
+                let set = clean(&reading.set, catalog::MAX_NAME);
+                let rows = u64::from(reading.rows);
+                rejected.push(Rejected { set, column: None, reason: "unknown_set".to_owned(), rows });
+                continue;
+            };
             if known.definition.name != reading.set {
                 return Err(invalid("a reading's set is not that of its definition"));
             }
@@ -130,7 +137,7 @@ pub(super) fn unfold(batch: Batch, definitions: &Definitions) -> Result<Incoming
         readings,
         discarded: batch.discarded,
         status: batch.status,
-        rejected: Vec::new(),
+        rejected,
     })
 }
 

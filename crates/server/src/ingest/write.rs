@@ -184,8 +184,9 @@ async fn small_rows(transaction: &Transaction<'_>, batch: &Prepared) -> Result<(
         .prepare_cached(
             "insert into metrics.collectors as c (collector_id, version, hostname, spool_records, spool_bytes,
                  spool_max_bytes, cpu_us, peak_memory_bytes, late_cycles, refused_batches, received_at,
-                 batch_created_at, last_reading_started, last_reading_time)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now(), $11, $12, $13)
+                 batch_created_at, last_reading_started, last_reading_time, lag_us)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now(), $11, $12, $13,
+                 (extract(epoch from now() - $11) * 1000000)::int8)
              on conflict (collector_id) do update set
                  version = excluded.version, hostname = excluded.hostname,
                  spool_records = coalesce(excluded.spool_records, c.spool_records),
@@ -196,7 +197,7 @@ async fn small_rows(transaction: &Transaction<'_>, batch: &Prepared) -> Result<(
                  late_cycles = coalesce(excluded.late_cycles, c.late_cycles),
                  refused_batches = coalesce(excluded.refused_batches, c.refused_batches),
                  received_at = greatest(c.received_at, excluded.received_at),
-                 batch_created_at = greatest(c.batch_created_at, excluded.batch_created_at),
+                 batch_created_at = greatest(c.batch_created_at, excluded.batch_created_at), lag_us = excluded.lag_us,
                  last_reading_started = greatest(c.last_reading_started, excluded.last_reading_started),
                  last_reading_time = greatest(c.last_reading_time, excluded.last_reading_time)",
         )

@@ -128,7 +128,10 @@ impl Store {
         };
         let name = format!("{table}_{day}");
         let mut client = self.client().await?;
-        let exists = "select to_regclass('metrics.' || quote_ident($1)) is not null";
+        // Not `to_regclass`: it may answer from a cache that does not yet know what another server has made.
+        let exists = "select exists (select from pg_catalog.pg_class c
+                                     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+                                     where n.nspname = 'metrics' and c.relname = $1)";
         if client.query_one(exists, &[&name]).await?.get(0) {
             return Ok(());
         }

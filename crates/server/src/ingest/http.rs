@@ -1,0 +1,140 @@
+//! `POST /metrics/push` and `POST /metrics/definitions`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
+use bytes::Bytes;
+use catalog::Definition;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{Compression, Encoding, Push, PushAnswer, PushError};
+use crate::app::App;
+use crate::collectors;
+use crate::http::{ApiError, Caller, Detail, JsonBody};
+
+/// The most definitions in one request.
+const MAX_DEFINITIONS: usize = 1000;
+
+/// Definitions of sets that the server asked for.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewDefinitions {
+    /// As the catalogue has them: name, scope, help and columns.
+    #[schema(value_type = Vec<Object>)]
+    definitions: Vec<Definition>,
+}
+
+/// What became of definitions.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DefinitionsAnswer {
+    /// The hashes of those that are known now.
+    accepted: Vec<String>,
+    /// Those that were refused; readings of them will be rejected.
+    rejected: Vec<RefusedDefinition>,
+}
+
+/// A definition that was refused.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RefusedDefinition {
+    /// The set.
+    set: String,
+    /// Why.
+    reason: String,
+}
+
+pub(crate) async fn push(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<(StatusCode, Json<PushAnswer>), ApiError> {
+    let collector_id = caller.collector()?;
+    let ingest = app.ingest()?;
+    let header = |name| headers.get(&name).map(|value| value.to_str().unwrap_or("?"));
+    let answer = match body {
+        Err(rejection) => return Err(ApiError::from_status(rejection.status())),
+        Ok(body) => {
+            let push = Push {
+                collector_id,
+                encoding: Encoding::from_header(header(CONTENT_TYPE))?,
+                compression: Compression::from_header(header(CONTENT_ENCODING))?,
+                body,
+                now: app.clock.now(),
+            };
+            ingest.push(push).await
+        }
+    };
+    note(&app, collector_id, &answer).await;
+    Ok((StatusCode::ACCEPTED, Json(answer?)))
+}
+
+/// Shows at the collector how its delivery went. The batch's own answer does not depend on it.
+async fn note(app: &App, collector_id: Uuid, answer: &Result<PushAnswer, PushError>) {
+    let Ok(client) = app.pool.get().await else { return };
+    let noted = match answer {
+        Ok(answer) => {
+            let hostname = Some(answer.said.hostname.as_str()).filter(|word| !word.is_empty());
+            let version = Some(answer.said.version.as_str()).filter(|word| !word.is_empty());
+            collectors::store::delivered(&client, collector_id, hostname, version).await
+        }
+        Err(PushError::Busy { .. } | PushError::Unavailable { .. } | PushError::UnknownDefinition { .. }) => return,
+        Err(error) => {
+            tracing::warn!(collector.id = %collector_id, error = %error, "a batch was refused");
+            collectors::store::failed(&client, collector_id, &error.to_string(), app.clock.now()).await
+        }
+    };
+    if let Err(error) = noted {
+        tracing::warn!(collector.id = %collector_id, error = %error, "how a delivery went could not be noted");
+    }
+}
+
+pub(crate) async fn define(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    JsonBody(body): JsonBody<NewDefinitions>,
+) -> Result<Json<DefinitionsAnswer>, ApiError> {
+    caller.collector()?;
+    let ingest = app.ingest()?;
+    if body.definitions.len() > MAX_DEFINITIONS {
+        return Err(ApiError::invalid_field("definitions", format!("expected at most {MAX_DEFINITIONS}")));
+    }
+    let mut answer = DefinitionsAnswer { accepted: Vec::new(), rejected: Vec::new() };
+    for definition in body.definitions {
+        let set: String = definition.name.chars().take(catalog::MAX_NAME).collect();
+        match ingest.define(definition).await {
+            Ok(hash) => answer.accepted.push(hash.to_string()),
+            Err(PushError::Invalid { reason, .. }) => answer.rejected.push(RefusedDefinition { set, reason }),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Json(answer))
+}
+
+impl From<PushError> for ApiError {
+    fn from(error: PushError) -> Self {
+        let message = error.to_string();
+        match error {
+            PushError::Unsupported { supported, .. } => {
+                let supported = supported.into_iter().map(|one| Detail::new("supported", one)).collect();
+                Self::unsupported_media_type(message).with_details(supported)
+            }
+            PushError::Malformed { .. } => Self::bad_request("invalid_body", message),
+            PushError::TooLarge { .. } => Self::too_large(message),
+            PushError::WrongCollector => Self::new(StatusCode::FORBIDDEN, "wrong_collector", message),
+            PushError::Invalid { code, .. } => Self::unprocessable(code, message),
+            PushError::UnknownDefinition { hashes } => {
+                let hashes = hashes.iter().map(|hash| Detail::new("definition", hash.to_string())).collect();
+                Self::conflict("unknown_definition", message).with_details(hashes)
+            }
+            PushError::Busy { retry_after } | PushError::Unavailable { retry_after } => {
+                Self::unavailable(message).retry_after(u64::from(retry_after))
+            }
+        }
+    }
+}
