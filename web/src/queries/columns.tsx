@@ -97,13 +97,13 @@ export function rankingColumns(context: ColumnContext): Column<Line>[] {
   const rest = all.filter((column) => column.id !== 'time');
   return [
     {
-      id: 'query', title: 'Query', width: 200, grow: true,
+      id: 'query', title: 'Query', width: 192, grow: true,
       value: (line) => (line.others === true ? null : line.query),
       cell: (line) =>
         line.others === true ? <Others statements={line.statements} /> : <QueryLink instanceId={context.instanceId} row={line} />,
     },
     {
-      id: 'share', title: 'Share', help: 'Share of the time of all top-level statements, others included', width: 112,
+      id: 'share', title: 'Share', help: 'Share of the time of all top-level statements, others included', width: 120,
       numeric: true, unitSlot: 2, unit: 'ratio',
       value: (line) => line.share_of_total,
       cell: (line) => <Share line={line} ranking={context.ranking} />,

@@ -51,6 +51,7 @@ export function heading(ranking: Ranking): string {
     .flatMap((row) => (row.toplevel ? (row.share_of_total ?? []) : []))
     .toSorted((a, b) => b - a);
   const first = shares[0];
+  if (ranking.count === 0) return 'No statements';
   if (first === undefined || statements === 0) {
     return `${text(count(ranking.count))} ${ranking.count === 1 ? 'statement' : 'statements'}`;
   }
