@@ -38,6 +38,9 @@ pub const SHORT_NUMBER: usize = 3;
 /// What stands where a part of a setting or connection string stood.
 pub const VALUE: &str = "***";
 
+/// Settings and connection strings longer than this are replaced as a whole.
+pub const MAX_TEXT: usize = 16 * 1024;
+
 /// Settings whose names speak of secrets but whose values are none.
 const HARMLESS_SETTINGS: [&str; 4] =
     ["md5_password_warnings", "password_encryption", "scram_iterations", "ssl_passphrase_command_supports_reload"];
@@ -73,11 +76,14 @@ pub fn setting<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
     if words::names_a_secret(name) && !is_conninfo {
         return Cow::Borrowed(VALUE);
     }
-    conninfo::redact(value)
+    text(value)
 }
 
 /// Any text without the secrets of connection strings, addresses and commands in it.
 pub fn text(value: &str) -> Cow<'_, str> {
+    if value.len() > MAX_TEXT {
+        return Cow::Borrowed(VALUE);
+    }
     conninfo::redact(value)
 }
 

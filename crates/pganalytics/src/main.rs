@@ -7,6 +7,7 @@ mod collector_commands;
 mod generate;
 mod logging;
 mod output;
+mod server_commands;
 
 use std::process::ExitCode;
 
@@ -18,6 +19,9 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
         Command::Collector(command) => collector_commands::run(command),
+        Command::Server { print_config } => server_commands::serve(print_config),
+        Command::Migrate => server_commands::migrate(),
+        Command::Admin(command) => server_commands::admin(command),
         Command::Generate { root } => generate::run(&root),
     };
     match outcome {

@@ -45,7 +45,13 @@ function asError(error: unknown): ApiError | null {
 }
 
 const lastGood = new Map<string, Read<unknown>>();
-const LAST_GOOD_LIMIT = 50;
+/** A ranking of a thousand statements is two megabytes. */
+const LAST_GOOD_LIMIT = 12;
+
+/** Nobody after this reader may see what was read. */
+export function forgetReads(): void {
+  lastGood.clear();
+}
 
 function remember(id: string, read: Read<unknown>): void {
   lastGood.delete(id);
@@ -97,6 +103,11 @@ export function useReads<T>(
     refetchOnWindowFocus: live,
     staleTime: live ? 1000 : 60_000,
     retry: false,
+    gcTime: 60_000,
+    // Answers are drawn anew anyway; comparing two of them costs more than it saves.
+    structuralSharing: false,
+    // Without a network the page says so instead of waiting in silence.
+    networkMode: 'always',
   });
 
   const { data, isPlaceholderData, refetch } = query;

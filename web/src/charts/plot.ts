@@ -1,7 +1,7 @@
 /** uPlot's options for our charts: steps, one shared cursor, zoom by dragging, axes in the reader's zone. */
 import uPlot from 'uplot';
 import type { FlaggedInterval, Grid } from '../api/model';
-import { text } from '../format/number';
+import { text, type Figure } from '../format/number';
 import type { Instants } from '../time/range';
 import { clock, day, minute, type Zone } from '../time/zone';
 import { axisTop, divisions, stepEnds, type ChartSpec } from './chart';
@@ -74,6 +74,11 @@ function timeLabels(current: () => PlotState, splits: number[], increment: numbe
   });
 }
 
+/** `40 ms`, not `40.0 ms`: on an axis the round value is exact. */
+function axisLabel(figure: Figure): string {
+  return text({ value: figure.value.replace(/(\.\d*?)0+$/, '$1').replace(/\.$/, ''), unit: figure.unit });
+}
+
 export function plotOptions(current: () => PlotState, width: number, colors: ChartColors): uPlot.Options {
   const { spec, zone } = current();
   const font = `11px ${getComputedStyle(document.body).fontFamily}`;
@@ -118,7 +123,7 @@ export function plotOptions(current: () => PlotState, width: number, colors: Cha
         gap: 6,
         space: 32,
         ...(binary === undefined ? {} : { incrs: binary }),
-        values: (_plot, splits) => splits.map((value) => (value === 0 ? '0' : text(current().spec.format(value)))),
+        values: (_plot, splits) => splits.map((value) => (value === 0 ? '0' : axisLabel(current().spec.format(value)))),
       },
     ],
     series: [

@@ -1,6 +1,6 @@
 import type { Instance } from '../api/model';
 import { Sparkline } from '../charts/Sparkline';
-import { bytes, coarse, count, exact, rate, text } from '../format/number';
+import { bytes, coarse, count, exact, rate, text, type Figure } from '../format/number';
 import { Missing, Num } from '../format/Num';
 import { InstanceLink } from '../instance/InstanceLink';
 import type { Column } from '../tables/column';
@@ -27,6 +27,12 @@ function lag(instance: Instance): string {
   if (instance.replay_lag_ms !== null) parts.push(text(coarse(instance.replay_lag_ms)));
   if (instance.replay_lag_bytes !== null) parts.push(text(bytes(instance.replay_lag_bytes)));
   return parts.join(', ');
+}
+
+/** One decimal below 10, two below 0.1: an idle instance is not at zero. */
+function load(sessions: number): Figure {
+  const digits = sessions === 0 || sessions >= 9.95 ? 0 : sessions < 0.095 ? 2 : 1;
+  return { value: sessions.toFixed(digits), unit: '' };
 }
 
 export const FLEET_COLUMNS: Column<Instance>[] = [
@@ -73,7 +79,7 @@ export const FLEET_COLUMNS: Column<Instance>[] = [
         <Missing reason={why(row, 'load')} />
       ) : (
         <Num
-          figure={{ value: row.load < 9.95 ? row.load.toFixed(1) : row.load.toFixed(0), unit: '' }}
+          figure={load(row.load)}
           hint={`${exact(row.load)} active sessions on average, last 5 min\npg_stat_database.active_time. CPU count not known.`}
         />
       ),

@@ -105,7 +105,7 @@ export function InstanceFrame(props: Props) {
       }
     >
       {problem !== null && (
-        <ReadProblem what="the instance" error={problem} shownAt={instance?.at ?? 0} retry={retry} />
+        <ReadProblem what={instance?.error == null ? 'this page' : 'the instance'} error={problem} shownAt={instance?.at ?? 0} retry={retry} />
       )}
       {detail !== null && <Stale instance={detail} />}
       {!barred && children}

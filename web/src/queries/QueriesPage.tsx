@@ -49,7 +49,6 @@ export function QueriesPage() {
 
   const read = page.reads?.ranking;
   const ranking = read?.data ?? null;
-  const chosen = url.cols?.split(',') ?? DEFAULT_COLUMNS;
   const { start, end } = page.range;
   const columns = useMemo(
     () =>
@@ -63,7 +62,10 @@ export function QueriesPage() {
       }),
     [instanceId, ranking, start, end, zone, change],
   );
-  const shown = columns.filter((column) => column.id === 'query' || chosen.includes(column.id));
+  const shown = useMemo(() => {
+    const chosen = url.cols?.split(',') ?? DEFAULT_COLUMNS;
+    return columns.filter((column) => column.id === 'query' || chosen.includes(column.id));
+  }, [columns, url.cols]);
   const rows: Line[] = useMemo(() => ranking?.data ?? [], [ranking]);
   const reasons = new Map(
     shown.flatMap((column) => {

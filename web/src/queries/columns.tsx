@@ -50,7 +50,7 @@ function measures(seconds: number): Measure[] {
     { id: 'hit', title: 'Hit %', help: 'Shared blocks found in shared_buffers, of those wanted', width: 66, unitSlot: 2, unit: 'ratio', source: 'shared_blks_hit', value: (f) => f.cache_hit_ratio, figure: percent },
     { id: 'read', title: 'Read', help: 'Shared blocks read from outside shared_buffers, in bytes', width: 80, unitSlot: 4, unit: 'bytes', source: 'shared_blks_read', value: (f) => blocks(f.shared_blks_read), figure: bytes },
     { id: 'dirtied', title: 'Dirtied', help: 'Shared blocks dirtied, in bytes', width: 88, unitSlot: 4, unit: 'bytes', source: 'shared_blks_dirtied', value: (f) => blocks(f.shared_blks_dirtied), figure: bytes },
-    { id: 'temp', title: 'Temp written', help: 'Temporary blocks written, in bytes', width: 100, unitSlot: 4, unit: 'bytes', source: 'temp_blks_written', value: (f) => blocks(f.temp_blks_written), figure: bytes },
+    { id: 'temp', title: 'Temp written', help: 'Temporary blocks written, in bytes', width: 104, unitSlot: 4, unit: 'bytes', source: 'temp_blks_written', value: (f) => blocks(f.temp_blks_written), figure: bytes },
     { id: 'wal', title: 'WAL', help: 'Write-ahead log generated', width: 76, unitSlot: 4, unit: 'bytes', source: 'wal_bytes', value: (f) => f.wal_bytes, figure: bytes },
     { id: 'plan', title: 'Plan', help: 'Time planning', width: 92, unitSlot: 4, unit: 'ms', source: 'total_plan_time', value: (f) => f.total_plan_time_ms, figure: duration },
     { id: 'io_read', title: 'I/O read', help: 'Time reading shared blocks', width: 92, unitSlot: 4, unit: 'ms', source: 'shared_blk_read_time', value: (f) => f.blk_read_time_ms, figure: duration },
@@ -97,13 +97,13 @@ export function rankingColumns(context: ColumnContext): Column<Line>[] {
   const rest = all.filter((column) => column.id !== 'time');
   return [
     {
-      id: 'query', title: 'Query', width: 200, grow: true,
+      id: 'query', title: 'Query', width: 188, grow: true,
       value: (line) => (line.others === true ? null : line.query),
       cell: (line) =>
         line.others === true ? <Others statements={line.statements} /> : <QueryLink instanceId={context.instanceId} row={line} />,
     },
     {
-      id: 'share', title: 'Share', help: 'Share of the time of all top-level statements, others included', width: 112,
+      id: 'share', title: 'Share', help: 'Share of the time of all top-level statements, others included', width: 120,
       numeric: true, unitSlot: 2, unit: 'ratio',
       value: (line) => line.share_of_total,
       cell: (line) => <Share line={line} ranking={context.ranking} />,

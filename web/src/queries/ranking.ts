@@ -23,7 +23,7 @@ export function lineKey(line: Line): string {
 
 /** The API's column behind a column of the table. */
 export const ORDER: Record<string, string> = {
-  share: 'share_of_total',
+  share: 'total_exec_time_ms',
   time: 'total_exec_time_ms',
   calls: 'calls',
   mean: 'mean_exec_time_ms',
@@ -32,6 +32,8 @@ export const ORDER: Record<string, string> = {
   temp: 'temp_blks_written',
   wal: 'wal_bytes',
   stddev: 'stddev_exec_time_ms',
+  min: 'min_exec_time_since_ms',
+  max: 'max_exec_time_since_ms',
   plan: 'total_plan_time_ms',
   io_read: 'blk_read_time_ms',
   io_write: 'blk_write_time_ms',
@@ -51,6 +53,7 @@ export function heading(ranking: Ranking): string {
     .flatMap((row) => (row.toplevel ? (row.share_of_total ?? []) : []))
     .toSorted((a, b) => b - a);
   const first = shares[0];
+  if (ranking.count === 0) return 'No statements';
   if (first === undefined || statements === 0) {
     return `${text(count(ranking.count))} ${ranking.count === 1 ? 'statement' : 'statements'}`;
   }

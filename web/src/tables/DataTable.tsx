@@ -7,7 +7,17 @@ import {
   type RowData,
 } from '@tanstack/react-table';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { useMemo, useRef, useState, type CSSProperties, type KeyboardEvent, type ReactNode } from 'react';
+import {
+  memo,
+  useCallback,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+  type CSSProperties,
+  type KeyboardEvent,
+  type ReactNode,
+} from 'react';
 import { Button } from '../shell/Button';
 import { nextSort, type Column, type Sort } from './column';
 import styles from './DataTable.module.css';
@@ -138,11 +148,13 @@ export function DataTable<Row extends RowData>(props: Props<Row>) {
     }
   }
 
-  const cellProps = (row: number, column: number) => ({
-    'data-cell': `${row}/${column}`,
-    tabIndex: active.row === row && active.column === column ? 0 : -1,
-    onFocus: () => setActive({ row, column }),
+  const focused = useCallback((row: number, column: number) => setActive({ row, column }), []);
+  const newest = useRef(onOpen);
+  useLayoutEffect(() => {
+    newest.current = onOpen;
   });
+  const open = useCallback((row: Row) => newest.current?.(row), []);
+  const cellOf = (row: number) => (active.row === row ? active.column : null);
 
   const size = {
     '--table-width': `${columns.reduce((sum, column) => sum + column.width, 0)}px`,
@@ -175,25 +187,29 @@ export function DataTable<Row extends RowData>(props: Props<Row>) {
           <thead>
             <tr aria-rowindex={1}>
               {columns.map((column, index) => (
-                <HeaderCell key={column.id} column={column} sort={sort} onSort={onSort} cell={cellProps(0, index)} />
+                <HeaderCell
+                  key={column.id}
+                  column={column}
+                  sort={sort}
+                  onSort={onSort}
+                  cell={cellAttributes(0, index, cellOf(0), focused)}
+                />
               ))}
             </tr>
           </thead>
           <tbody onFocus={() => setHeld(true)} onBlur={() => setHeld(false)}>
             {virtual && first > 0 && <Spacer height={first * height} columns={columns.length} />}
             {ordered.slice(first, last + 1).map((row, index) => (
-              <tr
+              <BodyRow
                 key={rowKey(row)}
-                aria-rowindex={first + index + 2}
-                data-open={onOpen !== undefined}
-                onClick={(event) => {
-                  if (onOpen !== undefined && !partOfRow(event.target)) onOpen(row);
-                }}
-              >
-                {columns.map((column, at) => (
-                  <Cell key={column.id} column={column} row={row} cell={cellProps(first + index + 1, at)} />
-                ))}
-              </tr>
+                row={row}
+                columns={columns}
+                at={first + index + 1}
+                active={cellOf(first + index + 1)}
+                focused={focused}
+                opens={onOpen !== undefined}
+                open={open}
+              />
             ))}
             {virtual && last < ordered.length - 1 && (
               <Spacer height={(ordered.length - 1 - last) * height} columns={columns.length} />
@@ -235,6 +251,50 @@ function useSteady(wanted: string[], spec: string, held: boolean) {
   // Adjusting state while rendering is React's own way to follow props without a second paint.
   if (kept.spec !== spec || !same(kept.order, order)) setKept({ spec, order });
   return { order, stale: !same(order, wanted), settle: () => setKept({ spec, order: wanted }) };
+}
+
+interface BodyRowProps<Row> {
+  row: Row;
+  columns: Column<Row>[];
+  /** Its number in the grid; the header is 0. */
+  at: number;
+  /** The column that has the tab stop, if it is in this row. */
+  active: number | null;
+  focused: (row: number, column: number) => void;
+  opens: boolean;
+  open: (row: Row) => void;
+}
+
+function PlainBodyRow<Row>({ row, columns, at, active, focused, opens, open }: BodyRowProps<Row>) {
+  return (
+    <tr
+      aria-rowindex={at + 1}
+      data-open={opens}
+      onClick={(event) => {
+        if (opens && !partOfRow(event.target)) open(row);
+      }}
+    >
+      {columns.map((column, index) => (
+        <Cell key={column.id} column={column} row={row} cell={cellAttributes(at, index, active, focused)} />
+      ))}
+    </tr>
+  );
+}
+
+/** Scrolling and moving the cursor must not draw the rows that stay as they are. */
+const BodyRow = memo(PlainBodyRow) as typeof PlainBodyRow;
+
+function cellAttributes(
+  row: number,
+  column: number,
+  active: number | null,
+  focused: (row: number, column: number) => void,
+): CellAttributes {
+  return {
+    'data-cell': `${row}/${column}`,
+    tabIndex: active === column ? 0 : -1,
+    onFocus: () => focused(row, column),
+  };
 }
 
 interface CellAttributes {

@@ -33,6 +33,17 @@ fn cases(file: &str) -> Vec<(String, String, String)> {
 }
 
 #[test]
+fn long_texts_take_linear_time() {
+    // Each would take hours if something were searched again and again.
+    for piece in ["://", "$a", "e'", "/*", "key=", "password ", "'\n'", "$$x", "--\n", "set x = "] {
+        let long = piece.repeat(100_000);
+        let redacted = statement(&long);
+        assert!(!statement(&redacted.text).changed, "{piece:?}");
+        assert!(text(&long).len() <= MAX_TEXT);
+    }
+}
+
+#[test]
 fn statements() {
     for (name, input, expected) in cases("statements.txt") {
         let redacted = statement(&input);
@@ -213,11 +224,9 @@ proptest! {
 
     #[test]
     fn without_literals_nothing_changes(words in proptest::collection::vec(
-        select(vec!["select", "password", "from", "users", "where", "id", "=", "$1", "and", "(", ")", ",", "token", "\"Key\"", "10", "options"]), 0..20)
+        select(vec!["select", "password", "from", "users", "where", "id", "=", "$1", "and", "(", ")", ",", "token", "10", "options"]), 0..20)
     ) {
         let input = words.join(" ");
-        // A quoted name after the word is the one thing that is taken for a literal there.
-        prop_assume!(!input.contains("password \""));
         let redacted = statement(&input);
         prop_assert!(!redacted.changed, "{} from {}", redacted.text, input);
     }

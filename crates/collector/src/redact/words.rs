@@ -5,18 +5,20 @@
 //! `password` in it.
 
 /// A run that contains one of these speaks of secrets. Sorted; lower case.
-pub(super) const SECRET_PARTS: [&str; 23] = [
+pub(super) const SECRET_PARTS: [&str; 26] = [
     "accesskey",
     "apikey",
     "authorization",
     "bearer",
     "conninfo",
+    "contrase",
     "credential",
     "dblink",
     "decrypt",
     "encrypt",
     "hmac",
     "jwt",
+    "kennwort",
     "passcode",
     "passphrase",
     "passwd",
@@ -26,6 +28,7 @@ pub(super) const SECRET_PARTS: [&str; 23] = [
     "pwd",
     "scram",
     "secret",
+    "senha",
     "sharedkey",
     "signingkey",
     "token",
@@ -104,6 +107,7 @@ pub(super) fn speech(text: &str) -> Speech {
     let bytes = text.as_bytes();
     let mut found = Speech::Plain;
     let mut at = 0;
+    let mut address = false;
     while at < bytes.len() {
         if bytes[at].is_ascii_alphanumeric() {
             let start = at;
@@ -116,9 +120,14 @@ pub(super) fn speech(text: &str) -> Speech {
             }
             continue;
         }
-        let rest = &bytes[at..];
-        if (bytes[at] == b':' && has_credentials(rest)) || (bytes[at] == b'-' && rest.starts_with(b"-----BEGIN ")) {
-            return Speech::Secrets;
+        match bytes[at] {
+            b'\n' => address = false,
+            b':' => address |= bytes[at..].starts_with(b"://"),
+            // `://…@`: an address with a user, and probably a password. A blank in it should be
+            // escaped, but libpq takes it.
+            b'@' if address => return Speech::Secrets,
+            b'-' if bytes[at..].starts_with(b"-----BEGIN ") => return Speech::Secrets,
+            _ => {}
         }
         at += 1;
     }
@@ -180,12 +189,6 @@ fn tail(run: &[u8], end: &str) -> bool {
 /// Whether a word ends so, whatever its case.
 pub(super) fn ends_with(word: &str, end: &str) -> bool {
     tail(word.as_bytes(), end)
-}
-
-/// Whether a text at its `:` is `://…@`: an address with a user, and probably a password. A
-/// password with a blank in it is not escaped as it should be, but libpq takes it.
-fn has_credentials(rest: &[u8]) -> bool {
-    rest.starts_with(b"://") && rest[3..].iter().take_while(|byte| **byte != b'\n').any(|byte| *byte == b'@')
 }
 
 /// Whether a literal has a part that looks like a key: long, of letters and digits both.

@@ -1,6 +1,7 @@
 //! The OpenAPI 3.1 document, made from the endpoint table, and the page that shows it.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
@@ -138,18 +139,22 @@ fn schemes(who: Who) -> &'static [&'static str] {
     }
 }
 
+// Anyone may ask for these, so they are made once.
+static DOCUMENT: LazyLock<String> = LazyLock::new(openapi_json);
+static PAGE: LazyLock<String> = LazyLock::new(docs_page);
+
 pub(super) async fn serve_document() -> Response {
-    with_type("application/json", openapi_json())
+    with_type("application/json", &DOCUMENT)
 }
 
 pub(super) async fn serve_page() -> Response {
-    with_type("text/html; charset=utf-8", docs_page())
+    with_type("text/html; charset=utf-8", &PAGE)
 }
 
 pub(super) async fn serve_style() -> Response {
-    with_type("text/css; charset=utf-8", include_str!("docs.css").to_owned())
+    with_type("text/css; charset=utf-8", include_str!("docs.css"))
 }
 
-fn with_type(content_type: &'static str, body: String) -> Response {
+fn with_type(content_type: &'static str, body: &'static str) -> Response {
     ([(CONTENT_TYPE, HeaderValue::from_static(content_type))], body).into_response()
 }

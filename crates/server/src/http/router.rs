@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
 use axum::extract::{DefaultBodyLimit, Extension};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method as HttpMethod, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -60,21 +61,21 @@ fn panicked(cause: Box<dyn std::any::Any + Send>) -> Response {
 /// How long a browser may remember a preflight's answer.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
 
+/// What scripts of other origins may read of an answer, besides the usual few.
+const EXPOSED_HEADERS: [&str; 5] =
+    ["x-request-id", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "retry-after"];
+
 fn cors(origins: &[String]) -> CorsLayer {
     let origins: Vec<HeaderValue> = origins.iter().filter_map(|origin| origin.parse().ok()).collect();
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
-        .allow_methods(
-            ["GET", "POST", "PUT", "PATCH", "DELETE"]
-                .map(|name| axum::http::Method::from_bytes(name.as_bytes()).expect("method names are tokens")),
-        )
+        .allow_methods([HttpMethod::GET, HttpMethod::POST, HttpMethod::PUT, HttpMethod::PATCH, HttpMethod::DELETE])
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
+        .expose_headers(EXPOSED_HEADERS.map(HeaderName::from_static))
         .max_age(PREFLIGHT_AGE)
 }
 
 /// What the listener's service must be made with.
-pub(crate) fn service(
-    app: &Arc<App>,
-) -> axum::extract::connect_info::IntoMakeServiceWithConnectInfo<Router, SocketAddr> {
+pub(crate) fn service(app: &Arc<App>) -> IntoMakeServiceWithConnectInfo<Router, SocketAddr> {
     router(app).into_make_service_with_connect_info::<SocketAddr>()
 }

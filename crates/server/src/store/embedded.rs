@@ -1,89 +1,76 @@
-//! The store that comes with the server: a private PostgreSQL cluster in `DATA_DIR/postgresql`, for
-//! when `DATABASE_URL` is absent. The same code and schema as production; a local socket only.
+//! The store without `DATABASE_URL`: a private PostgreSQL cluster in `DATA_DIR`, with the same schema and
+//! code as any other store.
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
 use cluster::{Cluster, ClusterOptions, Mode, Start};
 use tokio_postgres::NoTls;
 
-/// The database that holds both schemas.
-const DATABASE: &str = "pganalytics";
+use super::StoreError;
 
-/// What the cluster is set to, over the defaults of PostgreSQL and of crate `cluster`.
-const SETTINGS: [(&str, &str); 6] = [
+/// The database in the private cluster.
+const DATABASE: &str = "pganalytics";
+/// The cluster's folder in `DATA_DIR`.
+const FOLDER: &str = "postgresql";
+/// What differs from PostgreSQL's own defaults: a store is written in large transactions and read rarely.
+const STORE_SETTINGS: [(&str, &str); 6] = [
     ("max_connections", "100"),
-    ("max_wal_size", "4GB"),
+    ("shared_buffers", "128MB"),
+    ("max_wal_size", "1GB"),
     ("checkpoint_timeout", "15min"),
     ("wal_compression", "on"),
-    ("max_wal_senders", "0"),
-    ("wal_level", "minimal"),
+    ("jit", "off"),
 ];
 
-/// A running private cluster.
+/// A private cluster that runs.
 #[derive(Debug)]
 pub struct Embedded {
     cluster: Cluster,
 }
 
 impl Embedded {
-    /// Makes the cluster at the first start, adopts it when its postmaster is alive, else starts it.
+    /// Starts the cluster of a data directory, making it at the first start; one that runs is adopted.
+    /// Blocks, at the first start for several seconds.
     ///
     /// # Errors
-    /// When there are no binaries, the directory cannot be used, or PostgreSQL does not start; the text says what
-    /// to do.
-    pub async fn start(data_dir: &Path) -> Result<Self> {
-        let mut options = ClusterOptions::new(data_dir.join("postgresql"));
-        for (name, value) in SETTINGS {
+    /// When PostgreSQL's server is not installed, or does not start; the message quotes its log.
+    pub fn start(data_dir: &Path) -> Result<Self, cluster::Error> {
+        let mut options = ClusterOptions::new(data_dir.join(FOLDER));
+        options.name = "pganalytics-store".to_owned();
+        for (name, value) in STORE_SETTINGS {
             options = options.setting(name, value);
         }
-        let cluster = tokio::task::spawn_blocking(move || -> Result<Cluster> {
-            let mut cluster = Cluster::open_or_create(options).context("open the embedded store")?;
-            let start = cluster.start().context("start the embedded store")?;
-            let adopted = start == Start::Adopted;
-            tracing::info!(path = %cluster.data_dir().display(), adopted, "the embedded store runs");
-            Ok(cluster)
-        })
-        .await
-        .context("start the embedded store")??;
-        create_database(&cluster.dsn("postgres")).await?;
+        let fresh = !options.data_dir.join("PG_VERSION").exists();
+        if fresh {
+            tracing::info!(path = %options.data_dir.display(), "making a private PostgreSQL cluster for the store");
+        }
+        let mut cluster = Cluster::open_or_create(options)?;
+        let adopted = cluster.start()? == Start::Adopted;
+        tracing::info!(version = cluster.binaries().version(), adopted, "the private PostgreSQL cluster runs");
         Ok(Self { cluster })
     }
 
-    /// How to connect, in libpq's keywords and values.
-    #[must_use]
-    pub fn dsn(&self) -> String {
-        self.cluster.dsn(DATABASE)
-    }
-
-    /// The cluster: its log, its directories.
-    #[must_use]
-    pub fn cluster(&self) -> &Cluster {
-        &self.cluster
-    }
-
-    /// Stops the cluster, open connections included. Close the pools before.
+    /// Makes the database where it is missing, and says how to connect to it.
     ///
     /// # Errors
-    /// When PostgreSQL does not stop in time.
-    pub async fn stop(self) -> Result<()> {
-        let mut cluster = self.cluster;
-        tokio::task::spawn_blocking(move || cluster.stop(Mode::Fast).map(|_| ()).context("stop the embedded store"))
-            .await
-            .context("stop the embedded store")?
+    /// When the cluster refuses.
+    pub async fn prepare(&self) -> Result<String, StoreError> {
+        let (client, connection) = tokio_postgres::connect(&self.cluster.dsn("postgres"), NoTls).await?;
+        let driver = tokio::spawn(connection);
+        let found = client.query_opt("select 1 from pg_database where datname = $1", &[&DATABASE]).await?;
+        if found.is_none() {
+            client.execute(&format!("create database {DATABASE}"), &[]).await?;
+        }
+        drop(client);
+        driver.abort();
+        Ok(self.cluster.dsn(DATABASE))
     }
-}
 
-async fn create_database(dsn: &str) -> Result<()> {
-    let (client, connection) = tokio_postgres::connect(dsn, NoTls).await.context("connect to the embedded store")?;
-    let connection = tokio::spawn(connection);
-    let exists = "select exists (select from pg_catalog.pg_database where datname = $1)";
-    let row = client.query_one(exists, &[&DATABASE]).await.context("look for the store's database")?;
-    if !row.get::<_, bool>(0) {
-        client.execute(&format!("create database {DATABASE}"), &[]).await.context("create the store's database")?;
+    /// Stops the cluster in order. Blocks.
+    ///
+    /// # Errors
+    /// When it does not stop in time.
+    pub fn stop(mut self) -> Result<(), cluster::Error> {
+        self.cluster.stop(Mode::Fast).map(|_| ())
     }
-    drop(client);
-    // Its end is the connection's; what went wrong in it has shown in the statements.
-    let _ = connection.await;
-    Ok(())
 }

@@ -120,8 +120,8 @@ async fn of_two_refreshes_at_once_both_get_the_same_successor() {
     let server = Server::start().await;
     server.user("ada", Role::User).await;
     let first = login(&server, "ada", PASSWORD).await.expect(200);
-    let token = &first["refresh_token"];
-    let (one, two) = tokio::join!(refresh(&server, token), refresh(&server, token));
+    let trade = || server.post("/auth/refresh").json(json!({"refresh_token": first["refresh_token"]}));
+    let [one, two] = server.at_once("select from pganalytics.sessions for update", [trade(), trade()]).await;
     assert_eq!(one.expect(200)["refresh_token"], two.expect(200)["refresh_token"]);
 }
 

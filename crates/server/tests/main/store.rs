@@ -3,8 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::fixture::{Fixture, open_store, sample_catalog};
-use server::store::embedded::Embedded;
-use server::store::{PoolSettings, Store, open};
+use server::store::{Embedded, PoolSettings, Store, open};
 
 #[tokio::test]
 async fn preparing_again_or_at_once_changes_nothing() {
@@ -55,17 +54,23 @@ async fn the_reading_role_reads_and_does_not_write() {
 #[tokio::test]
 async fn the_embedded_store_is_made_adopted_and_stopped() {
     let folder = passable_folder();
-    let embedded = Embedded::start(folder.path()).await.unwrap();
-    let first = open_store(&embedded.dsn()).await.store_id();
-    let adopted = Embedded::start(folder.path()).await.unwrap();
-    assert_eq!(adopted.cluster().pid(), embedded.cluster().pid(), "the live postmaster is taken over");
-    assert_eq!(open_store(&adopted.dsn()).await.store_id(), first);
-    drop(adopted);
-    embedded.stop().await.unwrap();
-    let again = Embedded::start(folder.path()).await.unwrap();
-    assert_eq!(open_store(&again.dsn()).await.store_id(), first, "what was stored is there again");
-    assert!(again.cluster().is_running());
-    again.stop().await.unwrap();
+    let start = || Embedded::start(folder.path()).unwrap();
+    let first = start();
+    let postmaster = async |dsn: &str| {
+        let client = testkit::connect(dsn).await.unwrap();
+        let row = client.query_one("select pg_postmaster_start_time()::text", &[]).await.unwrap();
+        row.get::<_, String>(0)
+    };
+    let dsn = first.prepare().await.unwrap();
+    let (store_id, started) = (open_store(&dsn).await.store_id(), postmaster(&dsn).await);
+    let adopted = start();
+    assert_eq!(postmaster(&adopted.prepare().await.unwrap()).await, started, "the live postmaster is taken over");
+    first.stop().unwrap();
+    let again = start();
+    let dsn = again.prepare().await.unwrap();
+    assert_ne!(postmaster(&dsn).await, started);
+    assert_eq!(open_store(&dsn).await.store_id(), store_id, "what was stored is there again");
+    again.stop().unwrap();
 }
 
 /// A folder that the account of the cluster can pass through.

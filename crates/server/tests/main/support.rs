@@ -1,7 +1,7 @@
 //! A server of a test's own: the router over a fresh store, a clock that stands still, and calls that read well.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -121,6 +121,25 @@ impl Server {
         let call = self.post("/collectors/register").header("X-Registration-Secret", REGISTRATION_SECRET);
         let answer = call.json(body).send().await.expect(201);
         (answer["collector_id"].as_str().unwrap().parse().unwrap(), answer["token"].as_str().unwrap().to_owned())
+    }
+
+    /// Runs two calls that both wait for a lock which `blocker` takes, then lets them go at the same moment.
+    pub(crate) async fn at_once(&self, blocker: &str, calls: [Call; 2]) -> [Answer; 2] {
+        let mut holder = self.app.pool.get().await.unwrap();
+        let transaction = holder.transaction().await.unwrap();
+        transaction.execute(blocker, &[]).await.unwrap();
+        let calls = calls.map(|call| tokio::spawn(call.send()));
+        let observer = self.app.pool.get().await.unwrap();
+        let waiting = "select count(*) from pg_stat_activity \
+                       where datname = current_database() and wait_event_type = 'Lock'";
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while observer.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) < 2 {
+            assert!(Instant::now() < deadline, "the calls do not wait for: {blocker}");
+            tokio::task::yield_now().await;
+        }
+        transaction.commit().await.unwrap();
+        let [first, second] = calls;
+        [first.await.unwrap(), second.await.unwrap()]
     }
 
     pub(crate) fn get(&self, path: &str) -> Call {
