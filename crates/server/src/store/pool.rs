@@ -33,11 +33,9 @@ pub struct PoolSettings {
 /// # Errors
 /// When the address is wrong or the store cannot be reached.
 pub async fn open(settings: &PoolSettings) -> Result<Pool, StoreError> {
-    let mut config: Config = settings.url.parse().map_err(|error: tokio_postgres::Error| {
-        // The source may quote the address, and the address may hold a password.
-        let _ = error;
-        StoreError::Address("not a PostgreSQL connection string".to_owned())
-    })?;
+    // The parser's error may quote the address, and the address may hold a password.
+    let wrong = |_: tokio_postgres::Error| StoreError::Address("not a PostgreSQL connection string".to_owned());
+    let mut config: Config = settings.url.parse().map_err(wrong)?;
     config.application_name("pganalytics server");
     config.connect_timeout(CONNECT_TIMEOUT);
     let options = config.get_options().map(|set| format!("{set} ")).unwrap_or_default();
