@@ -97,8 +97,7 @@ export function useReads<T>(
     placeholderData: keepPreviousData,
     refetchInterval: (state) => {
       if (!live) return false;
-      const wait = asError(state.state.error)?.retryAfterSeconds ?? 0;
-      return Math.max(every, wait) * 1000;
+      return (asError(state.state.error)?.retryAfterSeconds ?? every) * 1000;
     },
     refetchOnWindowFocus: live,
     staleTime: live ? 1000 : 60_000,
