@@ -115,6 +115,12 @@ export function useReads<T>(
     if (seconds !== null) announceRefresh(seconds);
   }, [seconds]);
 
+  // The page says which range it shows, for whoever drives it: `start/end` of the answers on the screen.
+  const shown = data === undefined || isPlaceholderData ? '' : Object.values(between(data.range)).join('/');
+  useEffect(() => {
+    document.documentElement.dataset['shown'] = shown;
+  }, [shown]);
+
   return {
     reads: data?.reads ?? null,
     range: data?.range ?? resolve(range, Date.now()),
