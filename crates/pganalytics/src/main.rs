@@ -4,6 +4,7 @@
 
 mod arguments;
 mod collector_commands;
+mod demo;
 mod generate;
 mod logging;
 mod output;
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
         Command::Collector(command) => collector_commands::run(command),
+        Command::Demo(arguments) => demo::run(arguments),
         Command::Generate { root } => generate::run(&root),
     };
     match outcome {
