@@ -25,6 +25,18 @@ pub(crate) enum Command {
         after_help = "Port 8080 or the next free one; PORT in the environment asks for another. Ctrl-C stops it."
     )]
     Demo(DemoArguments),
+    /// Takes batches in, keeps them, and serves API and pages, until interrupted
+    #[command(after_help = "Settings come from the environment: --print-config lists them with their values.")]
+    Server {
+        /// Print what is in force and where each value came from, and stop
+        #[arg(long)]
+        print_config: bool,
+    },
+    /// Brings the store's schemas up to date, and stops
+    Migrate,
+    /// Administers a server's store
+    #[command(subcommand)]
+    Admin(AdminCommand),
     /// Writes the generated files of the source tree (for developers)
     #[command(hide = true)]
     Generate {
@@ -83,6 +95,32 @@ pub(crate) enum CollectorCommand {
         /// Read twice, this many seconds apart, and print increments instead of totals since the last reset
         #[arg(long, value_name = "SECONDS")]
         over: Option<u64>,
+    },
+}
+
+/// What can be administered.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AdminCommand {
+    /// The server's users
+    #[command(subcommand)]
+    User(UserCommand),
+}
+
+/// What can be done with users.
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Make a user, and print the password made for it
+    Add {
+        /// The name to sign in with
+        name: String,
+        /// viewer reads, user also acts, admin also administers
+        #[arg(long, default_value = "viewer")]
+        role: server::accounts::Role,
+    },
+    /// Give a user a new password, print it, and end the user's sessions
+    Reset {
+        /// The name to sign in with
+        name: String,
     },
 }
 

@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: DemoArguments) -> Result<ExitCode> {
         let directory = Directory::claim(&path)?;
         if arguments.fresh {
             output::progress("starting over: removing what an earlier demo left …");
-            directory.clear()?;
+            directory.clear().await?;
         }
         let mut parts = Parts::default();
         let started = Box::pin(parts.start(&arguments, &directory, &stop)).await;
@@ -110,7 +110,7 @@ impl Parts {
             output::progress(&said);
         }
         output::progress("starting the collector, a reading every 5 s …");
-        self.collector = Some(CollectorProcess::start(directory, config, watched)?);
+        self.collector = Some(CollectorProcess::start(directory, config, watched).await?);
         output::progress("ready: the first figures are there within a minute");
         output::data(&format!("{url}/"));
         output::data(&format!("user {ADMINISTRATOR}"));

@@ -8,6 +8,7 @@ mod demo;
 mod generate;
 mod logging;
 mod output;
+mod server_commands;
 
 use std::process::ExitCode;
 
@@ -20,6 +21,9 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Collector(command) => collector_commands::run(command),
         Command::Demo(arguments) => demo::run(arguments),
+        Command::Server { print_config } => server_commands::serve(print_config),
+        Command::Migrate => server_commands::migrate(),
+        Command::Admin(command) => server_commands::admin(command),
         Command::Generate { root } => generate::run(&root),
     };
     match outcome {

@@ -19,9 +19,11 @@ pub mod store;
 
 mod app;
 mod clock;
+pub mod running;
 mod serve;
 
 pub use app::{App, BuildInfo};
 pub use clock::{Clock, SystemClock};
+pub use running::Running;
 pub use serve::serve;
 pub use settings::Settings;

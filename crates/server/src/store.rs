@@ -9,6 +9,7 @@
 //! ```
 
 mod definitions;
+mod embedded;
 mod error;
 mod instances;
 mod partitions;
@@ -25,6 +26,7 @@ use uuid::Uuid;
 
 pub(crate) use definitions::text_places;
 pub use definitions::{CustomSets, DefinitionError, Definitions, Known};
+pub use embedded::Embedded;
 pub use error::{Failure, StoreError};
 pub use instances::Instances;
 pub use partitions::{Day, Partitions};

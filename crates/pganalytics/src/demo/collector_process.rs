@@ -101,8 +101,8 @@ pub(super) struct CollectorProcess {
 
 impl CollectorProcess {
     /// Starts it, and again whenever it ends.
-    pub(super) fn start(directory: &Directory, config: PathBuf, watched: Watched) -> Result<Self> {
-        stop_leftover(directory)?;
+    pub(super) async fn start(directory: &Directory, config: PathBuf, watched: Watched) -> Result<Self> {
+        stop_leftover(directory).await?;
         let (stop, stopped) = oneshot::channel();
         let place = Place { config, log: directory.place(LOG), process_id: directory.place(PROCESS_ID), watched };
         let first = place.spawn()?;
@@ -194,7 +194,7 @@ async fn end(child: &mut Child) {
 }
 
 /// Ends the collector of a demo that was killed, if it still runs.
-pub(super) fn stop_leftover(directory: &Directory) -> Result<()> {
+pub(super) async fn stop_leftover(directory: &Directory) -> Result<()> {
     let path = directory.place(PROCESS_ID);
     let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
     let numbers: Vec<u64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
@@ -205,9 +205,10 @@ pub(super) fn stop_leftover(directory: &Directory) -> Result<()> {
         output::progress("an earlier demo left its collector running: ended");
         for (signal, limit) in [(Signal::SIGTERM, STOP_LIMIT), (Signal::SIGKILL, STOP_LIMIT)] {
             let _ = kill(Pid::from_raw(pid), signal);
-            let begun = std::time::Instant::now();
+            let begun = Instant::now();
+            // Not our child: there is nothing to wait on.
             while cluster::process::is_alive(pid) && begun.elapsed() < limit {
-                std::thread::park_timeout(LOOK_EVERY);
+                sleep(LOOK_EVERY).await;
             }
         }
         if cluster::process::is_alive(pid) {

@@ -107,8 +107,8 @@ impl Directory {
     }
 
     /// Stops what an earlier demo left running here, and deletes everything but the mark.
-    pub(super) fn clear(&self) -> Result<()> {
-        collector_process::stop_leftover(self)?;
+    pub(super) async fn clear(&self) -> Result<()> {
+        collector_process::stop_leftover(self).await?;
         for cluster in self.clusters()? {
             Cluster::stop_in(&cluster, Mode::Fast, STOP_LIMIT)
                 .with_context(|| format!("stop the leftover cluster in {}", cluster.display()))?;
@@ -168,8 +168,8 @@ mod tests {
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
-    #[test]
-    fn one_demo_at_a_time_and_its_secrets_stay() {
+    #[tokio::test]
+    async fn one_demo_at_a_time_and_its_secrets_stay() {
         let directory = tempfile::tempdir().unwrap();
         let claimed = Directory::claim(directory.path()).unwrap();
         let (first, file) = claimed.secret("password").unwrap();
@@ -179,7 +179,7 @@ mod tests {
         let again = Directory::claim(directory.path()).unwrap();
         assert_eq!(again.secret("password").unwrap().0, first);
         assert_eq!(std::os::unix::fs::PermissionsExt::mode(&fs::metadata(file).unwrap().permissions()) & 0o777, 0o600);
-        again.clear().unwrap();
+        again.clear().await.unwrap();
         assert_ne!(again.secret("password").unwrap().0, first);
     }
 }

@@ -117,7 +117,8 @@ impl Store {
         let tables = sets.iter().filter(|known| known.is_partitioned()).map(|known| known.definition.name.as_str());
         let tables: Vec<&str> = tables.chain(PARTITIONED_FIXED).collect();
         let days = (-DAYS_BACK..=DAYS_AHEAD).map(|days| Day::of(now).plus(days));
-        self.ensure_partitions(days.flat_map(|day| tables.iter().map(move |table| (*table, day)))).await
+        let wanted: Vec<(&str, Day)> = days.flat_map(|day| tables.iter().map(move |table| (*table, day))).collect();
+        self.ensure_partitions(wanted).await
     }
 
     /// Attaching takes a weaker lock on the parent than `create table … partition of`: neither

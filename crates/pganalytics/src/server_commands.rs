@@ -1,0 +1,80 @@
+//! `pganalytics server`, `migrate` and `admin …`.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use server::running::Opened;
+use server::settings::LogFormat;
+use server::{Running, Settings, accounts};
+
+use crate::arguments::{AdminCommand, UserCommand};
+use crate::collector_commands::stop_signal;
+use crate::{logging, output};
+
+/// Serves until interrupted.
+pub(crate) fn serve(print_config: bool) -> Result<ExitCode> {
+    let settings = Settings::from_environment()?;
+    if print_config {
+        output::data(&settings.print_config());
+        return Ok(ExitCode::SUCCESS);
+    }
+    with_runtime(settings, async |settings| {
+        let mut stop = stop_signal().context("listen for signals")?;
+        let running = Running::start(settings).await?;
+        if let Some(admin) = &running.first_admin
+            && let Some(password) = &admin.generated_password
+        {
+            output::progress(&format!("First administrator: {}", admin.username));
+            output::progress(&format!("Password:            {}", password.reveal()));
+            output::progress("This password is shown only now; `pganalytics admin user reset` makes another.");
+        }
+        output::data(&format!("http://{}/", running.address));
+        let _ = stop.changed().await;
+        running.stop().await?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Brings the schemas up to date and stops.
+pub(crate) fn migrate() -> Result<ExitCode> {
+    with_runtime(Settings::from_environment()?, async |settings| {
+        let opened = Opened::new(settings).await?;
+        output::progress("schemas pganalytics and metrics are up to date");
+        opened.close().await;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Runs an administrator's command.
+pub(crate) fn admin(command: AdminCommand) -> Result<ExitCode> {
+    let AdminCommand::User(command) = command;
+    with_runtime(Settings::from_environment()?, async |settings| {
+        let opened = Opened::new(settings).await?;
+        let changed = change_user(&opened, command).await;
+        opened.close().await;
+        changed.map(|()| ExitCode::SUCCESS)
+    })
+}
+
+async fn change_user(opened: &Opened, command: UserCommand) -> Result<()> {
+    let app = &opened.app;
+    let mut client = app.pool.get().await.context("connect to the store")?;
+    let now = app.clock.now();
+    match command {
+        UserCommand::Add { name, role } => {
+            let (user, password) = accounts::add_user(&client, &name, None, role, now).await?;
+            output::data(&format!("user {}\npassword {}", user.username, password.reveal()));
+        }
+        UserCommand::Reset { name } => {
+            let password = accounts::reset_password(&mut client, &name, None, now).await?;
+            output::data(&format!("user {name}\npassword {}", password.reveal()));
+        }
+    }
+    Ok(())
+}
+
+fn with_runtime(settings: Settings, work: impl AsyncFnOnce(Settings) -> Result<ExitCode>) -> Result<ExitCode> {
+    logging::start(&settings.log_level, settings.log_format == LogFormat::Json)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
+    runtime.block_on(work(settings))
+}

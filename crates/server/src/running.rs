@@ -1,0 +1,169 @@
+//! A server from its settings: store, schemas, first administrator, listener, house-keeping.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use catalog::Catalog;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::accounts::{FirstAdmin, ensure_first_admin};
+use crate::store::{Embedded, PoolSettings, Store};
+use crate::{App, Settings, SystemClock, migrations, serve, store};
+
+/// How often partitions are made ahead and old ones dropped.
+const HOUSE_KEEPING_EVERY: Duration = Duration::from_secs(600);
+
+/// A server that runs.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The administrator that this start made, if it was the first.
+    pub first_admin: Option<FirstAdmin>,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<Result<()>>,
+    keeping_house: JoinHandle<()>,
+    embedded: Option<Embedded>,
+}
+
+/// The databases of a server, open, with their schemas brought up to date.
+#[derive(Debug)]
+pub struct Opened {
+    /// The server's state.
+    pub app: Arc<App>,
+    embedded: Option<Embedded>,
+}
+
+impl Opened {
+    /// Opens the store of these settings: a private cluster where no `DATABASE_URL` is given.
+    ///
+    /// # Errors
+    /// When a database cannot be reached, or its schema not brought up to date.
+    pub async fn new(settings: Settings) -> Result<Self> {
+        let mut catalog = Catalog::embedded().context("read the embedded catalogue")?;
+        if let Some(folder) = &settings.catalog_dir {
+            catalog = catalog.with_dir(folder).context("read CATALOG_DIR")?;
+        }
+        let (embedded, url) = match &settings.database_url {
+            Some(url) => (None, url.reveal().to_owned()),
+            None => {
+                let data_dir = settings.data_dir.clone();
+                let embedded = tokio::task::spawn_blocking(move || Embedded::start(&data_dir))
+                    .await
+                    .context("start the private PostgreSQL cluster")??;
+                let url = embedded.prepare().await.context("prepare the private PostgreSQL cluster")?;
+                (Some(embedded), url)
+            }
+        };
+        let opened = Self::with_databases(settings, catalog, &url).await;
+        match opened {
+            Ok(app) => Ok(Self { app, embedded }),
+            Err(error) => {
+                stop_embedded(embedded).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn with_databases(settings: Settings, catalog: Catalog, url: &str) -> Result<Arc<App>> {
+        let max_connections = settings.max_database_conns;
+        let open = async |url: &str| store::open(&PoolSettings { url: url.to_owned(), max_connections }).await;
+        let pool = open(url).await.context("connect to DATABASE_URL")?;
+        let metrics = match &settings.timescale_url {
+            Some(url) => open(url.reveal()).await.context("connect to TIMESCALE_URL")?,
+            None => pool.clone(),
+        };
+        let mut client = pool.get().await.context("connect to DATABASE_URL")?;
+        let ran = migrations::migrate(&mut client).await.context("bring schema pganalytics up to date")?;
+        drop(client);
+        if !ran.is_empty() {
+            tracing::info!(migrations = ran.len(), "schema pganalytics is up to date");
+        }
+        let app = App::new(settings, pool, metrics, catalog, Arc::new(SystemClock))?;
+        let store = Store::prepare(app.metrics.clone(), Arc::clone(&app.catalog))
+            .await
+            .context("bring schema metrics up to date")?;
+        app.start_ingest(Arc::new(store));
+        Ok(app)
+    }
+
+    /// Closes the store; a private cluster is stopped.
+    pub async fn close(self) {
+        self.app.pool.close();
+        self.app.metrics.close();
+        stop_embedded(self.embedded).await;
+    }
+}
+
+impl Running {
+    /// Starts a server.
+    ///
+    /// # Errors
+    /// When its store cannot be opened or its port is taken.
+    pub async fn start(settings: Settings) -> Result<Self> {
+        let bind = SocketAddr::new(settings.bind_address, settings.port);
+        // Before anything slow: a taken port is said at once.
+        let listener = TcpListener::bind(bind).await.with_context(|| format!("listen on {bind}"))?;
+        let address = listener.local_addr().context("read the listener's address")?;
+        let opened = Opened::new(settings).await?;
+        let first_admin = match ensure_first_admin(&opened.app).await {
+            Ok(first_admin) => first_admin,
+            Err(error) => {
+                opened.close().await;
+                return Err(error.context("make the first administrator"));
+            }
+        };
+        let Opened { app, embedded } = opened;
+        let keeping_house = tokio::spawn(keep_house(Arc::clone(&app)));
+        let (stop, stopped) = oneshot::channel();
+        let shutdown = async {
+            let _ = stopped.await;
+        };
+        let serving = tokio::spawn(async move {
+            let served = serve(Arc::clone(&app), listener, shutdown).await;
+            app.pool.close();
+            app.metrics.close();
+            served
+        });
+        tracing::info!(%address, "serving");
+        Ok(Self { address, first_admin, stop, serving, keeping_house, embedded })
+    }
+
+    /// Stops in order: requests, connections, the private cluster.
+    ///
+    /// # Errors
+    /// When serving had failed.
+    pub async fn stop(self) -> Result<()> {
+        let _ = self.stop.send(());
+        let served = self.serving.await.context("wait for the listener")?;
+        self.keeping_house.abort();
+        stop_embedded(self.embedded).await;
+        served
+    }
+}
+
+async fn stop_embedded(embedded: Option<Embedded>) {
+    let Some(embedded) = embedded else { return };
+    match tokio::task::spawn_blocking(move || embedded.stop()).await {
+        Ok(Ok(())) => tracing::info!("the private PostgreSQL cluster is stopped"),
+        Ok(Err(error)) => tracing::error!(%error, "the private PostgreSQL cluster was not stopped"),
+        Err(error) => tracing::error!(%error, "stopping the private PostgreSQL cluster ended early"),
+    }
+}
+
+async fn keep_house(app: Arc<App>) {
+    let mut ticks = interval(HOUSE_KEEPING_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Ok(store) = app.store() else { continue };
+        if let Err(error) = store.keep_house(app.clock.now()).await {
+            tracing::warn!(%error, "house-keeping in the store failed; it is tried again");
+        }
+    }
+}
