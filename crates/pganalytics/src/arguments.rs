@@ -20,6 +20,11 @@ pub(crate) enum Command {
     /// Reads one or many PostgreSQL instances and delivers to a server
     #[command(subcommand)]
     Collector(CollectorCommand),
+    /// Everything on this machine, to look at: a PostgreSQL under load, collector, server, pages
+    #[command(
+        after_help = "Port 8080 or the next free one; PORT in the environment asks for another. Ctrl-C stops it."
+    )]
+    Demo(DemoArguments),
     /// Takes batches in, keeps them, and serves API and pages, until interrupted
     #[command(after_help = "Settings come from the environment: --print-config lists them with their values.")]
     Server {
@@ -39,6 +44,20 @@ pub(crate) enum Command {
         #[arg(long, default_value = ".")]
         root: PathBuf,
     },
+}
+
+/// How the demo is to be.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct DemoArguments {
+    /// Where it keeps its data [default: /var/lib/pganalytics/demo for root, else the user's data directory]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub data_dir: Option<PathBuf>,
+    /// Watch this PostgreSQL (libpq's URI or keywords) instead of one of the demo's own under load
+    #[arg(long, value_name = "DSN")]
+    pub monitor: Option<String>,
+    /// Delete what an earlier demo left in the data directory, and start over
+    #[arg(long)]
+    pub fresh: bool,
 }
 
 /// What a collector can do.

@@ -4,6 +4,7 @@
 
 mod arguments;
 mod collector_commands;
+mod demo;
 mod generate;
 mod logging;
 mod output;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
         Command::Collector(command) => collector_commands::run(command),
+        Command::Demo(arguments) => demo::run(arguments),
         Command::Server { print_config } => server_commands::serve(print_config),
         Command::Migrate => server_commands::migrate(),
         Command::Admin(command) => server_commands::admin(command),
