@@ -110,3 +110,12 @@ async fn every_set_has_a_view_with_names() {
     let words: Vec<String> = (0..4).map(|place| row.get(place)).collect();
     assert_eq!((words, row.get::<_, i64>(4)), (["one", "shop", "ada", "select $1"].map(str::to_owned).to_vec(), 3));
 }
+
+#[tokio::test]
+async fn an_address_that_cannot_be_is_refused_without_its_password() {
+    for url in ["postgresql://me:hunter2@host:port/x", "host=/tmp password=hunter2 sslmode=sometimes", "hunter2"] {
+        let error = open(&PoolSettings { url: url.to_owned(), max_connections: 4 }).await.expect_err("refused");
+        let words = format!("{error} {error:?}");
+        assert!(!words.contains("hunter2"), "{words}");
+    }
+}
