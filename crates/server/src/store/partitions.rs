@@ -46,7 +46,9 @@ impl Day {
 
     /// Parses what [`Day::fmt`] wrote.
     pub(super) fn from_suffix(suffix: &str) -> Option<Self> {
-        let date = jiff::civil::Date::strptime("%Y%m%d", suffix).ok()?;
+        // `%d` alone would also take one digit.
+        let has_eight_digits = suffix.len() == 8 && suffix.bytes().all(|byte| byte.is_ascii_digit());
+        let date = jiff::civil::Date::strptime("%Y%m%d", suffix).ok().filter(|_| has_eight_digits)?;
         let start = date.to_zoned(TimeZone::UTC).ok()?;
         Some(Self::of(start.timestamp()))
     }

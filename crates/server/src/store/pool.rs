@@ -93,6 +93,8 @@ fn startup(dsn: &Dsn) -> Config {
     config.keepalives(dsn.keepalives.enabled);
     config.connect_timeout(CONNECT_TIMEOUT);
     let given = dsn.options.as_deref().unwrap_or_default();
-    config.options(format!("{given} -c timezone=UTC -c client_min_messages=warning -c idle_in_transaction_session_timeout=120000"));
+    config.options(format!(
+        "{given} -c timezone=UTC -c client_min_messages=warning -c idle_in_transaction_session_timeout=120000"
+    ));
     config
 }
