@@ -90,7 +90,7 @@ impl Parts {
         let (password, _) = directory.secret("password")?;
         let (secret, secret_file) = directory.secret("registration-secret")?;
         let watched = match &arguments.monitor {
-            Some(dsn) => Watched { name: "monitored".to_owned(), dsn: dsn.clone(), libpq_environment: true },
+            Some(dsn) => Watched { name: name_of(dsn)?, dsn: dsn.clone(), libpq_environment: true },
             None => self.start_primary(directory).await?,
         };
         if *stop.borrow() {
@@ -151,6 +151,13 @@ impl Parts {
         };
         server.and(primary)
     }
+}
+
+/// The name of an instance that is not the demo's own: each has its figures for itself.
+fn name_of(dsn: &str) -> Result<String> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let dsn = config::Dsn::parse(dsn, &config::Environment::new(&variable)).context("understand --monitor")?;
+    Ok(format!("{}:{}", dsn.host, dsn.port))
 }
 
 /// Starts the server in this process: on the port that is asked for, else on the first free one.
