@@ -12,6 +12,11 @@ const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const SHOTS = process.env.SCREENSHOT_DIR;
 /** How long any one condition may take to come true. */
 const PATIENCE_MS = Number(process.env.PATIENCE_MS ?? 20_000);
+/** How long a young instance may take until the zoomed range has figures. */
+const READY_MS = Number(process.env.READY_MS ?? 180_000);
+/** Short, so that an instance watched for two minutes fills it; its end is old enough to be complete. */
+const ZOOMED_PRESET = '5 min';
+const ZOOM = { from: 0.1, to: 0.85 };
 const WIDE = { width: 1280, height: 800 };
 const NARROW = { width: 390, height: 844 };
 const ARGUMENTS = [
@@ -94,7 +99,12 @@ function figures(page) {
 
 /** Waits until what is shown belongs to the range in the URL. */
 async function settled(page) {
-  await page.waitForFunction(() => document.querySelector('[data-outdated=true]') === null);
+  await page.waitForFunction(() => {
+    const wanted = new URL(location.href).searchParams.get('start');
+    const shown = document.documentElement.dataset.shown ?? '';
+    const [start] = shown.split('/');
+    return shown !== '' && (wanted === null || Date.parse(start) === Date.parse(wanted));
+  });
 }
 
 async function signIn(page) {
@@ -144,6 +154,27 @@ async function openQuery(page) {
   await inspect(page, 'query');
 }
 
+async function pickRange(page) {
+  await page.locator('[data-popover="Time range"]').click();
+  await page.getByRole('dialog', { name: 'Time range' }).getByRole('button', { name: ZOOMED_PRESET, exact: true }).click();
+  await page.waitForURL(/range=5m/);
+  await settled(page);
+  say(`range: ${ZOOMED_PRESET}`);
+}
+
+/** Zooms; on an instance that is only just watched, again after each refresh until there is something to see. */
+async function zoomToFigures(page) {
+  const deadline = Date.now() + READY_MS;
+  for (;;) {
+    const before = await zoom(page);
+    if ((await figures(page)).some((figure) => /\d/.test(figure))) return before;
+    must(Date.now() < deadline, 'the zoomed range has no figures');
+    await page.goBack();
+    await page.waitForURL(before);
+    await page.waitForResponse((response) => response.url().endsWith('/batch') && response.ok(), { timeout: READY_MS });
+  }
+}
+
 async function zoom(page) {
   const before = page.url();
   await page.waitForFunction(() => document.querySelectorAll('.u-over').length > 0);
@@ -151,10 +182,10 @@ async function zoom(page) {
   await plot.scrollIntoViewIfNeeded();
   const box = await plot.boundingBox();
   must(box !== null, 'the first chart has no plot');
-  await page.mouse.move(box.x + box.width * 0.4, box.y + box.height / 2);
+  await page.mouse.move(box.x + box.width * ZOOM.from, box.y + box.height / 2);
   await page.mouse.down();
-  await page.mouse.move(box.x + box.width * 0.6, box.y + box.height / 2, { steps: 5 });
-  await page.mouse.move(box.x + box.width * 0.95, box.y + box.height / 2, { steps: 5 });
+  await page.mouse.move(box.x + box.width * 0.5, box.y + box.height / 2, { steps: 5 });
+  await page.mouse.move(box.x + box.width * ZOOM.to, box.y + box.height / 2, { steps: 5 });
   await page.mouse.up();
   await page.waitForURL(/start=.*end=/);
   must(page.url() !== before, 'the zoom did not change the URL');
@@ -208,7 +239,8 @@ try {
     await openQueries(page);
     await sortByCalls(page);
     await openQuery(page);
-    const unzoomed = await zoom(page);
+    await pickRange(page);
+    const unzoomed = await zoomToFigures(page);
     await reload(page);
     await back(page, unzoomed);
     await themes(page);

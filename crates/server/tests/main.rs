@@ -23,6 +23,8 @@ mod ingest_faults;
 mod ingest_json;
 #[path = "main/limits.rs"]
 mod limits;
+#[path = "main/metrics.rs"]
+mod metrics;
 #[path = "main/migrations.rs"]
 mod migrations;
 #[path = "main/openapi.rs"]

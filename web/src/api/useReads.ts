@@ -97,8 +97,7 @@ export function useReads<T>(
     placeholderData: keepPreviousData,
     refetchInterval: (state) => {
       if (!live) return false;
-      const wait = asError(state.state.error)?.retryAfterSeconds ?? 0;
-      return Math.max(every, wait) * 1000;
+      return (asError(state.state.error)?.retryAfterSeconds ?? every) * 1000;
     },
     refetchOnWindowFocus: live,
     staleTime: live ? 1000 : 60_000,
@@ -115,6 +114,12 @@ export function useReads<T>(
   useEffect(() => {
     if (seconds !== null) announceRefresh(seconds);
   }, [seconds]);
+
+  // The page says which range it shows, for whoever drives it: `start/end` of the answers on the screen.
+  const shown = data === undefined || isPlaceholderData ? '' : Object.values(between(data.range)).join('/');
+  useEffect(() => {
+    document.documentElement.dataset['shown'] = shown;
+  }, [shown]);
 
   return {
     reads: data?.reads ?? null,

@@ -47,7 +47,7 @@ export function FleetPage() {
   return (
     <PageFrame title={all === undefined ? 'Fleet' : fleetHeading(all)} name="Fleet" fill>
       {problem !== null && <ReadProblem what="instances" error={problem} shownAt={read?.at ?? 0} retry={page.retry} />}
-      {all !== undefined && all.length > 0 && (
+      {all?.length !== 0 && (
         <input
           className={styles.filter}
           type="search"

@@ -24,8 +24,8 @@ const NOT_YET: Record<string, string> = {
 
 function lag(instance: Instance): string {
   const parts = [];
-  if (instance.replay_lag_ms !== null) parts.push(text(coarse(instance.replay_lag_ms)));
-  if (instance.replay_lag_bytes !== null) parts.push(text(bytes(instance.replay_lag_bytes)));
+  if (instance.replay_lag_ms != null) parts.push(text(coarse(instance.replay_lag_ms)));
+  if (instance.replay_lag_bytes != null) parts.push(text(bytes(instance.replay_lag_bytes)));
   return parts.join(', ');
 }
 
@@ -75,7 +75,7 @@ export const FLEET_COLUMNS: Column<Instance>[] = [
     unit: 'sessions',
     value: (row) => row.load,
     cell: (row) =>
-      row.load === null ? (
+      row.load == null ? (
         <Missing reason={why(row, 'load')} />
       ) : (
         <Num
@@ -90,7 +90,7 @@ export const FLEET_COLUMNS: Column<Instance>[] = [
     help: 'Load, from zero to its own highest',
     width: 100,
     cell: (row) =>
-      row.load_trend === null || row.load_trend === undefined ? (
+      row.load_trend == null ? (
         <Missing reason={why(row, 'load')} />
       ) : (
         <Sparkline values={row.load_trend.values} />
@@ -106,7 +106,7 @@ export const FLEET_COLUMNS: Column<Instance>[] = [
     unit: '1/s',
     value: (row) => row.tps,
     cell: (row) =>
-      row.tps === null ? (
+      row.tps == null ? (
         <Missing reason={why(row, 'tps')} />
       ) : (
         <Num
@@ -123,7 +123,7 @@ export const FLEET_COLUMNS: Column<Instance>[] = [
     numeric: true,
     value: (row) => row.connections,
     cell: (row) =>
-      row.connections === null ? (
+      row.connections == null ? (
         <Missing reason={why(row, 'connections')} />
       ) : (
         <span data-hint={`${row.connections} connections, pg_stat_database.numbackends\nmax_connections ${row.connections_limit ?? 'not known'}`}>
@@ -151,7 +151,7 @@ export const FLEET_COLUMNS: Column<Instance>[] = [
     unit: 'ms',
     value: (row) => row.data_age_ms,
     cell: (row) =>
-      row.data_age_ms === null ? (
+      row.data_age_ms == null ? (
         <Missing reason={why(row, 'age')} />
       ) : (
         <Num

@@ -46,7 +46,7 @@ export function InstanceFrame(props: Props) {
   const detail = instance?.data ?? null;
   const name = detail?.name ?? `Instance ${instanceId}`;
   const problem = instance?.error ?? error;
-  const barred = detail === null && problem !== null;
+  const barred = detail == null && problem != null;
   const tabPath = TABS.find((one) => one.name === tab)?.to ?? TABS[0].to;
   const search = (old: Search) => keepTime(old);
 
@@ -79,9 +79,9 @@ export function InstanceFrame(props: Props) {
                 </>
               )}
             </nav>
-            {detail !== null && (
+            {detail != null && (
               <p className={styles.facts}>
-                {[detail.role, detail.version].filter((fact) => fact !== null).join(' · ')}{' '}
+                {[detail.role, detail.version].filter((fact) => fact != null).join(' · ')}{' '}
                 <HealthBadge state={detail.state} reasons={detail.reasons} /> {detail.reasons[0]}
               </p>
             )}
@@ -104,10 +104,10 @@ export function InstanceFrame(props: Props) {
         </>
       }
     >
-      {problem !== null && (
+      {problem != null && (
         <ReadProblem what={instance?.error == null ? 'this page' : 'the instance'} error={problem} shownAt={instance?.at ?? 0} retry={retry} />
       )}
-      {detail !== null && <Stale instance={detail} />}
+      {detail != null && <Stale instance={detail} />}
       {!barred && children}
     </PageFrame>
   );
@@ -115,7 +115,7 @@ export function InstanceFrame(props: Props) {
 
 function Stale({ instance }: { instance: InstanceDetail }) {
   const { zone } = useTime();
-  if (instance.data_age_ms === null || instance.last_seen === null) return null;
+  if (instance.data_age_ms == null || instance.last_seen == null) return null;
   const limit = Math.max(STALE_AT_LEAST_MS, shortestInterval(instance) * STALE_READINGS * 1000);
   if (instance.data_age_ms < limit) return null;
   return (

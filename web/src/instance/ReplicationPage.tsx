@@ -24,7 +24,7 @@ function lag(id: string, title: string, source: string, value: (row: Standby) =>
     help: `pg_stat_replication.${source}`,
     cell: (row) => {
       const ms = value(row);
-      if (ms !== null && ms !== undefined) return <Num figure={coarse(ms)} hint={`${exact(ms)} ms\npg_stat_replication.${source}`} />;
+      if (ms != null) return <Num figure={coarse(ms)} hint={`${exact(ms)} ms\npg_stat_replication.${source}`} />;
       return <Missing reason={row.idle === true ? 'Idle: nothing was written since the standby caught up.' : 'Not measured by this standby.'} />;
     },
   };
@@ -36,7 +36,7 @@ function behind(id: string, title: string, lsn: string, value: (row: Standby) =>
     help: `Bytes between the current LSN and ${lsn}`,
     cell: (row) => {
       const size = value(row);
-      if (size === null || size === undefined) return <Missing reason="No position was reported." />;
+      if (size == null) return <Missing reason="No position was reported." />;
       const hint = `${exact(size)} bytes behind\npg_stat_replication.${lsn}`;
       return <span data-hint={hint}>{size === 0 && row.idle === true ? '0 B, idle' : text(bytes(size))}</span>;
     },
@@ -68,8 +68,9 @@ export function replicationHeading(replication: Replication): string {
   if (standbys.length === 0) return 'No standby streams from here';
   const lagging = standbys.filter((one) => typeof one.replay_lag_ms === 'number');
   const worst = lagging.toSorted((a, b) => (b.replay_lag_ms ?? 0) - (a.replay_lag_ms ?? 0))[0];
-  if (worst?.replay_lag_ms === null || worst?.replay_lag_ms === undefined) {
-    return `${standbys.length} ${standbys.length === 1 ? 'standby' : 'standbys'}, idle`;
+  if (worst?.replay_lag_ms == null) {
+    const idle = standbys.every((one) => one.idle === true) ? ', idle' : ', no lag measured';
+    return `${standbys.length} ${standbys.length === 1 ? 'standby' : 'standbys'}${idle}`;
   }
   return `Worst replay lag ${text(coarse(worst.replay_lag_ms))} (${worst.application_name ?? 'unnamed'})`;
 }
@@ -96,20 +97,20 @@ export function ReplicationPage() {
       error={page.error}
       retry={page.retry}
       tab="Replication"
-      title={replication === null ? 'Replication' : replicationHeading(replication)}
+      title={replication == null ? 'Replication' : replicationHeading(replication)}
       fill
     >
       {read?.error != null && <ReadProblem what="replication" error={read.error} shownAt={read.at} retry={page.retry} />}
-      {replication !== null && (
+      {replication != null && (
         <>
           <p>
             {[
               replication.role,
-              replication.timeline === null ? null : `timeline ${replication.timeline}`,
+              replication.timeline == null ? null : `timeline ${replication.timeline}`,
               typeof replication.current_lsn === 'string' ? `at ${replication.current_lsn}` : null,
-              replication.at === null ? 'no reading yet' : `read ${exactMoment(Date.parse(replication.at), zone)}`,
+              replication.at == null ? 'no reading yet' : `read ${exactMoment(Date.parse(replication.at), zone)}`,
             ]
-              .filter((part) => part !== null)
+              .filter((part) => part != null)
               .join(' · ')}
           </p>
           <DataTable
@@ -120,7 +121,7 @@ export function ReplicationPage() {
             sort={parseSort(url.sort, BY_REPLAY)}
             onSort={(sort) => change({ sort: writeSort(sort, BY_REPLAY) }, true)}
             outdated={page.outdated}
-            empty={replication.at === null ? 'No reading yet.' : 'No standby streams from here.'}
+            empty={replication.at == null ? 'No reading yet.' : 'No standby streams from here.'}
             fill
           />
         </>

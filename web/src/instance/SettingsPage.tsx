@@ -23,13 +23,13 @@ const isChanged = (setting: Setting) => setting.source !== 'default' && setting.
 
 function columns(zone: Zone): Column<Setting>[] {
   const withUnit = (value: string | null | undefined, unit: string | null | undefined) =>
-    value === null || value === undefined ? null : `${value}${unit === null || unit === undefined ? '' : ` × ${unit}`}`;
+    value == null ? null : `${value}${unit == null ? '' : ` × ${unit}`}`;
   return [
     { id: 'name', title: 'Name', width: 240, grow: true, value: (row) => row.name, cell: (row) => <code data-hint={row.short_desc ?? undefined}>{row.name}</code> },
     { id: 'value', title: 'Value', width: 200, value: (row) => row.setting, cell: (row) => withUnit(row.setting, row.unit) ?? <Missing reason="Not readable." /> },
     { id: 'default', title: 'Default', width: 200, value: (row) => row.boot_val, cell: (row) => withUnit(row.boot_val, row.unit) ?? <Missing reason="It has no default." /> },
     { id: 'source', title: 'Source', width: 160, value: (row) => row.source, cell: (row) => row.source ?? <Missing reason="Not readable." /> },
-    { id: 'pending', title: 'Pending restart', width: 128, numeric: true, value: (row) => row.pending_restart, cell: (row) => row.pending_restart === null ? <Missing reason="Not readable." /> : row.pending_restart ? 'yes' : 'no' },
+    { id: 'pending', title: 'Pending restart', width: 128, numeric: true, value: (row) => row.pending_restart, cell: (row) => row.pending_restart == null ? <Missing reason="Not readable." /> : row.pending_restart ? 'yes' : 'no' },
     { id: 'changed', title: 'Changed', width: 136, value: (row) => row.changed_at, cell: (row) => typeof row.changed_at === 'string' ? exactMoment(Date.parse(row.changed_at), zone) : <Missing reason="Not since it is watched." /> },
   ];
 }
@@ -69,11 +69,11 @@ export function SettingsPage() {
       error={page.error}
       retry={page.retry}
       tab="Settings"
-      title={settings === null ? 'Settings' : settings.length === 0 ? 'No settings read yet' : settingsHeading(settings)}
+      title={settings == null ? 'Settings' : settings.length === 0 ? 'No settings read yet' : settingsHeading(settings)}
       fill
     >
       {read?.error != null && <ReadProblem what="settings" error={read.error} shownAt={read.at} retry={page.retry} />}
-      {settings !== null && (
+      {settings != null && (
         <>
           <div className={styles.filters}>
             <input

@@ -18,7 +18,7 @@ interface Props {
 
 /** One failed read, in the words of its status. What is already on the page stays. */
 export function ReadProblem({ what, error, shownAt = 0, retry, absent }: Props) {
-  const { zone } = useTime();
+  const { zone, live } = useTime();
   const session = useSession();
   if (error.status === 403) {
     return (
@@ -34,8 +34,8 @@ export function ReadProblem({ what, error, shownAt = 0, retry, absent }: Props) 
     return (
       <Notice kind="warning" live>
         Too many requests.
-        {error.retryAfterSeconds !== null && ` Next refresh in ${error.retryAfterSeconds} s.`}{' '}
-        {error.retryAfterSeconds === null && <Button onClick={retry}>Retry</Button>}
+        {error.retryAfterSeconds !== null && live && ` Next refresh in ${error.retryAfterSeconds} s.`}{' '}
+        {!live && <Button onClick={retry}>Retry</Button>}
       </Notice>
     );
   }

@@ -35,7 +35,7 @@ export function EmptyRanking({ ranking, instance, range }: Props) {
     );
   }
   const registered = instance?.collector?.registered_at;
-  if (set === undefined || set.last_reading === null || set.last_reading === undefined) {
+  if (set === undefined || set.last_reading == null) {
     const interval = set?.interval_seconds ?? null;
     return (
       <>
@@ -43,7 +43,7 @@ export function EmptyRanking({ ranking, instance, range }: Props) {
         {typeof registered === 'string' &&
           `The collector registered ${text(coarse(Math.max(1000, Date.now() - Date.parse(registered))))} ago; `}
         {typeof registered === 'string' ? 'rates' : 'Rates'} need two readings
-        {interval === null ? '' : ` (about ${interval} s)`}.
+        {interval == null ? '' : ` (about ${interval} s)`}.
       </>
     );
   }

@@ -14,6 +14,7 @@ import { useChangeUrl, useTime, useUrl } from '../time/useTime';
 import { rankingColumns, DEFAULT_COLUMNS } from './columns';
 import { EmptyRanking } from './EmptyRanking';
 import { Filters } from './Filters';
+import styles from './QueriesPage.module.css';
 import { asOthers, heading, lineKey, ORDER, type Line } from './ranking';
 
 /** The API's largest answer; beyond it the order is the server's. */
@@ -98,7 +99,8 @@ export function QueriesPage() {
       {[...reasons.values()].map((reason) => (
         <CapabilityNotice key={reason.message} message={reason.message} fix={reason.fix} />
       ))}
-      {(ranking !== null || read?.error === undefined || read.error === null) && (
+      {ranking === null && page.reads === null && <div className={styles.skeleton} role="status" aria-label="Loading queries" />}
+      {ranking !== null && (
         <DataTable
           label="Queries"
           columns={shown}
@@ -114,20 +116,12 @@ export function QueriesPage() {
               search: (old: Search) => keepFilters(old),
             });
           }}
-          pinned={asOthers(ranking?.others ?? null)}
+          pinned={asOthers(ranking.others)}
           outdated={page.outdated}
-          empty={
-            ranking === null ? <Skeleton /> : (
-              <EmptyRanking ranking={ranking} instance={page.reads?.instance.data ?? null} range={page.range} />
-            )
-          }
+          empty={<EmptyRanking ranking={ranking} instance={page.reads?.instance.data ?? null} range={page.range} />}
           fill
         />
       )}
     </InstanceFrame>
   );
-}
-
-function Skeleton() {
-  return <div style={{ height: '60dvh' }} role="status" aria-label="Loading queries" />;
 }

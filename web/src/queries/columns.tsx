@@ -37,11 +37,11 @@ interface Measure {
 
 function measures(seconds: number): Measure[] {
   const blocks = (value: number | null | undefined) =>
-    value === null || value === undefined ? null : value * BLOCK_BYTES;
+    value == null ? null : value * BLOCK_BYTES;
   return [
     { id: 'time', title: 'Time', help: 'Time executing, all calls together', width: 112, unitSlot: 4, unit: 'ms', source: 'total_exec_time', value: (f) => f.total_exec_time_ms, figure: duration },
     { id: 'calls', title: 'Calls', help: 'Executions', width: 72, unitSlot: 2, source: 'calls', value: (f) => f.calls, figure: count },
-    { id: 'calls_s', title: 'Calls/s', help: 'Executions per second', width: 88, unitSlot: 6, unit: '1/s', source: 'calls', value: (f) => (f.calls === null ? null : f.calls / seconds), figure: (value) => rate(value) },
+    { id: 'calls_s', title: 'Calls/s', help: 'Executions per second', width: 88, unitSlot: 6, unit: '1/s', source: 'calls', value: (f) => (f.calls == null ? null : f.calls / seconds), figure: (value) => rate(value) },
     { id: 'mean', title: 'Mean', help: 'Time per call', width: 82, unitSlot: 4, unit: 'ms', source: 'mean_exec_time', value: (f) => f.mean_exec_time_ms, figure: duration },
     { id: 'stddev', title: 'Stddev', help: 'Standard deviation of the time per call', width: 92, unitSlot: 4, unit: 'ms', source: 'stddev_exec_time', value: (f) => f.stddev_exec_time_ms, figure: duration },
     { id: 'min', title: 'Min since reset', help: 'Shortest call since the entry was reset, not only in this range', width: 116, unitSlot: 4, unit: 'ms', source: 'min_exec_time', value: (f) => f.min_exec_time_since_ms, figure: duration },
@@ -79,7 +79,7 @@ function measured(measure: Measure, context: ColumnContext): Column<Line> {
     value: (line) => measure.value(line),
     cell: (line) => {
       const value = measure.value(line);
-      if (value === null || value === undefined) return <Missing reason={why(measure, line, context.unmeasured)} />;
+      if (value == null) return <Missing reason={why(measure, line, context.unmeasured)} />;
       const incomplete = line.others !== true && !line.complete;
       const hint = `${exact(value)}${unit === undefined ? '' : ` ${unit}`}\npg_stat_statements.${source}\n${span}`;
       return (
@@ -124,14 +124,14 @@ export function rankingColumns(context: ColumnContext): Column<Line>[] {
 function Others({ statements }: { statements: number | null }) {
   return (
     <span data-hint="What is not listed: statements below the limit, here or in the collector.">
-      others ({statements === null ? 'not counted' : `${text(count(statements))} statements`})
+      others ({statements == null ? 'not counted' : `${text(count(statements))} statements`})
     </span>
   );
 }
 
 function Share({ line, ranking }: { line: Line; ranking: Ranking | null }) {
   const share = line.share_of_total;
-  if (share === null || share === undefined) {
+  if (share == null) {
     const nested = line.others !== true && !line.toplevel;
     if (nested) return <Missing reason="Nested statements are counted inside their callers. Shares use top-level statements only." />;
     return <Missing reason={ranking?.shares_measurable === false ? 'Shares are not measurable here.' : 'Not enough data.'} />;
@@ -147,7 +147,7 @@ function Share({ line, ranking }: { line: Line; ranking: Ranking | null }) {
 }
 
 function Filter({ value, pick }: { value: string | null; pick: (value: string) => void }) {
-  if (value === null) return <Missing reason="Dropped since, or not readable." />;
+  if (value == null) return <Missing reason="Dropped since, or not readable." />;
   return (
     <button type="button" className={styles.pick} tabIndex={-1} data-hint={`Only ${value}`} onClick={() => pick(value)}>
       {value}

@@ -13,7 +13,7 @@ export interface OthersLine extends StatementFigures {
 export const BLOCK_BYTES = 8192;
 
 export function asOthers(others: OthersRow | null): OthersLine | null {
-  return others === null ? null : { ...others, others: true };
+  return others == null ? null : { ...others, others: true };
 }
 
 /** One row per database, user, queryid and level. */
@@ -42,7 +42,7 @@ export const ORDER: Record<string, string> = {
 };
 
 export function rowsPerCall(figures: StatementFigures): number | null {
-  if (figures.rows === null || figures.calls === null || figures.calls === 0) return null;
+  if (figures.rows == null || figures.calls == null || figures.calls === 0) return null;
   return figures.rows / figures.calls;
 }
 
@@ -71,7 +71,7 @@ export function heading(ranking: Ranking): string {
 
 /** What stands where the text would be. */
 export function textOf(row: Pick<RankingRow, 'query' | 'query_state'>): { text: string; missing: boolean } {
-  if (row.query !== null && row.query !== '') return { text: row.query.replace(/\s+/g, ' ').trim(), missing: false };
+  if (row.query != null && row.query !== '') return { text: row.query.replace(/\s+/g, ' ').trim(), missing: false };
   if (row.query_state === 'hidden') return { text: 'Text hidden: it may hold a password.', missing: true };
   if (row.query_state === 'not_readable') return { text: 'Statement texts are not readable.', missing: true };
   return { text: 'Text not captured.', missing: true };

@@ -18,14 +18,14 @@ interface Props {
 export function Figures({ statement, length, outdated }: Props) {
   const { figures, previous } = statement;
   const reason = (column: string, otherwise: string) => statement.unmeasured?.[column]?.message ?? otherwise;
-  const earlier = previous === null ? 'none' : (previous.calls ?? 0) > 0 ? 'ran' : 'idle';
+  const earlier = previous == null ? 'none' : (previous.calls ?? 0) > 0 ? 'ran' : 'idle';
   return (
     <section aria-label="Figures" data-outdated={outdated} className={styles.figures}>
       <dl>
         <Stat title="Time" value={figures.total_exec_time_ms} previous={previous?.total_exec_time_ms} earlier={earlier} format={duration} unit="ms" source="pg_stat_statements.total_exec_time" reason={reason('total_exec_time_ms', 'Not enough data.')} alarming={ALARMING} />
         <Stat title="Calls" value={figures.calls} previous={previous?.calls} earlier={earlier} format={count} unit="calls" source="pg_stat_statements.calls" reason={reason('calls', 'Not enough data.')} />
         <Stat title="Mean" value={figures.mean_exec_time_ms} previous={previous?.mean_exec_time_ms} earlier={earlier} format={duration} unit="ms" source="total_exec_time / calls" reason={reason('mean_exec_time_ms', 'No call finished in this range.')} alarming={ALARMING} />
-        <Stat title="Rows/call" value={rowsPerCall(figures)} previous={previous === null ? null : rowsPerCall(previous)} earlier={earlier} format={average} unit="rows per call" source="rows / calls" reason={reason('rows', 'No call finished in this range.')} />
+        <Stat title="Rows/call" value={rowsPerCall(figures)} previous={previous == null ? null : rowsPerCall(previous)} earlier={earlier} format={average} unit="rows per call" source="rows / calls" reason={reason('rows', 'No call finished in this range.')} />
         <Stat title="Share" value={statement.share_of_total} previous={previous?.share_of_total} earlier={earlier} format={percent} unit="(1 is all top-level statements)" source="pg_stat_statements.total_exec_time" reason="Shares use top-level statements only." />
       </dl>
       <p>compared with the {length} before</p>

@@ -22,8 +22,8 @@ const WITHOUT = { none: 'no earlier data', idle: 'new', ran: '' } as const;
 /** One figure with its change to the equal period before. */
 export function Stat(props: Props) {
   const { title, value, previous, earlier, format, unit, source, reason, alarming } = props;
-  const known = value !== null && value !== undefined;
-  const before = previous !== null && previous !== undefined;
+  const known = value != null;
+  const before = previous != null;
   const risen = known && before && alarming !== undefined && previous > 0 && value / previous >= 1 + alarming;
   return (
     <div className={styles.stat}>

@@ -5,6 +5,7 @@ import { ReplicationPage } from '../instance/ReplicationPage';
 import { SettingsPage } from '../instance/SettingsPage';
 import { QueriesPage } from '../queries/QueriesPage';
 import { SignInPage } from '../session/SignInPage';
+import { Broken } from './Broken';
 import { Frame } from './Frame';
 import { NotFound } from './NotFound';
 import { keepTime, parseSearch, stringifySearch, validSearch } from './search';
@@ -54,6 +55,7 @@ export const router = createRouter({
   parseSearch,
   stringifySearch,
   defaultNotFoundComponent: NotFound,
+  defaultErrorComponent: Broken,
 });
 
 declare module '@tanstack/react-router' {

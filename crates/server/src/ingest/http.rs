@@ -118,7 +118,7 @@ pub(crate) async fn define(
 
 impl From<PushError> for ApiError {
     fn from(error: PushError) -> Self {
-        let message = error.to_string();
+        let message = sentence(&error.to_string());
         match error {
             PushError::Unsupported { supported, .. } => {
                 let supported = supported.into_iter().map(|one| Detail::new("supported", one)).collect();
@@ -137,4 +137,11 @@ impl From<PushError> for ApiError {
             }
         }
     }
+}
+
+/// An error's words as a sentence.
+fn sentence(words: &str) -> String {
+    let mut letters = words.chars();
+    let first = letters.next().map(char::to_uppercase).into_iter().flatten();
+    first.chain(letters).chain(std::iter::once('.')).collect()
 }

@@ -21,7 +21,7 @@ const CALLERS: [&str; 7] = ["nobody", "viewer", "user", "admin", "collector", "r
 #[tokio::test]
 async fn every_endpoint_answers_each_caller_as_the_golden_table_says() {
     let unlimited = "1000000";
-    let server = Server::with(&[
+    let server = Server::measuring(&[
         ("RATE_LIMIT_ADDRESS_PER_MINUTE", unlimited),
         ("RATE_LIMIT_USER_PER_MINUTE", unlimited),
         ("RATE_LIMIT_COLLECTOR_PER_MINUTE", unlimited),

@@ -56,12 +56,12 @@ columns = [
 "#;
 
 /// Bytes in flight of a test's ingest.
-pub const BUFFER: u64 = 50 << 20;
+pub(crate) const BUFFER: u64 = 50 << 20;
 
 /// A catalogue of the sets above.
-pub fn sample_catalog() -> Arc<Catalog> {
+pub(crate) fn sample_catalog() -> Arc<Catalog> {
     let folder = tempfile::tempdir().unwrap();
-    for (name, content) in [("sample", SAMPLE), ("sample_info", INFO), ("sample_texts", TEXTS)] {
+    for (name, content) in [("x_sample", SAMPLE), ("x_sample_info", INFO), ("x_sample_texts", TEXTS)] {
         let set = folder.path().join("instance").join(name);
         std::fs::create_dir_all(&set).unwrap();
         std::fs::write(set.join("set.toml"), content).unwrap();
@@ -71,20 +71,20 @@ pub fn sample_catalog() -> Arc<Catalog> {
 }
 
 /// A store of a test's own, and an ingest into it.
-pub struct Fixture {
-    pub ingest: Ingest,
-    pub client: Client,
-    pub dsn: String,
-    pub collector: Uuid,
-    pub epoch: Uuid,
+pub(crate) struct Fixture {
+    pub(crate) ingest: Ingest,
+    pub(crate) client: Client,
+    pub(crate) dsn: String,
+    pub(crate) collector: Uuid,
+    pub(crate) epoch: Uuid,
 }
 
 impl Fixture {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(CustomSets::Accept).await
     }
 
-    pub async fn with(custom: CustomSets) -> Self {
+    pub(crate) async fn with(custom: CustomSets) -> Self {
         let database = testkit::store().await.unwrap();
         let store = open_store(&database.dsn).await;
         Self {
@@ -96,12 +96,12 @@ impl Fixture {
         }
     }
 
-    pub fn definition(&self, set: &str) -> Definition {
+    pub(crate) fn definition(&self, set: &str) -> Definition {
         self.ingest.store().definitions().set(set).unwrap().definition.clone()
     }
 
     /// A batch of one instance, without readings.
-    pub fn batch(&self, sequence: u64) -> Batch {
+    pub(crate) fn batch(&self, sequence: u64) -> Batch {
         Batch {
             format: BATCH_FORMAT,
             collector_id: self.collector.as_bytes().to_vec(),
@@ -116,22 +116,22 @@ impl Fixture {
     }
 
     /// A batch with one reading of `sample`: one row per key, each with so many calls.
-    pub fn sample_batch(&self, sequence: u64, keys: &[i64], calls: i64) -> Batch {
-        let definition = self.definition("sample");
+    pub(crate) fn sample_batch(&self, sequence: u64, keys: &[i64], calls: i64) -> Batch {
+        let definition = self.definition("x_sample");
         let mut batch = self.batch(sequence);
         batch.readings.push(reading(&definition, &sample_frame(&definition, keys, calls)));
         batch
     }
 
-    pub async fn push(&self, batch: &Batch) -> Result<PushAnswer, PushError> {
+    pub(crate) async fn push(&self, batch: &Batch) -> Result<PushAnswer, PushError> {
         self.push_bytes(batch.encode_to_vec()).await
     }
 
-    pub async fn push_bytes(&self, body: Vec<u8>) -> Result<PushAnswer, PushError> {
+    pub(crate) async fn push_bytes(&self, body: Vec<u8>) -> Result<PushAnswer, PushError> {
         self.push_as(Encoding::Protobuf, Compression::None, body).await
     }
 
-    pub async fn push_as(
+    pub(crate) async fn push_as(
         &self,
         encoding: Encoding,
         compression: Compression,
@@ -142,18 +142,18 @@ impl Fixture {
         self.ingest.push(push).await
     }
 
-    pub async fn count(&self, sql: &str) -> i64 {
+    pub(crate) async fn count(&self, sql: &str) -> i64 {
         self.client.query_one(&format!("select count(*) from {sql}"), &[]).await.unwrap().get(0)
     }
 }
 
-pub async fn open_store(dsn: &str) -> Arc<Store> {
+pub(crate) async fn open_store(dsn: &str) -> Arc<Store> {
     let pool = open(&PoolSettings { url: dsn.to_owned(), max_connections: 8 }).await.unwrap();
     Arc::new(Store::prepare(pool, sample_catalog()).await.unwrap())
 }
 
 /// A reading of these rows, now.
-pub fn reading(definition: &Definition, frame: &Frame) -> Reading {
+pub(crate) fn reading(definition: &Definition, frame: &Frame) -> Reading {
     let now = Timestamp::now().as_microsecond();
     let mut reading = Reading {
         set: definition.name.clone(),
@@ -169,7 +169,7 @@ pub fn reading(definition: &Definition, frame: &Frame) -> Reading {
 }
 
 /// Rows of `sample` with these keys.
-pub fn sample_frame(definition: &Definition, keys: &[i64], calls: i64) -> Frame {
+pub(crate) fn sample_frame(definition: &Definition, keys: &[i64], calls: i64) -> Frame {
     let mut frame = Frame::new(definition);
     for key in keys {
         for (meaning, column) in definition.columns.iter().zip(&mut frame.columns) {

@@ -114,7 +114,7 @@ async fn stored_rows(fixture: &Fixture) -> Vec<Row> {
                  case when at = 'infinity' then 9223372036854775807 when at = '-infinity' then -9223372036854775808
                       else (extract(epoch from at) * 1000000)::int8 end,
                  position, spent
-             from metrics.sample order by ctid",
+             from metrics.x_sample order by ctid",
             &[],
         )
         .await
@@ -139,12 +139,12 @@ async fn stored_rows(fixture: &Fixture) -> Vec<Row> {
 fn what_postgresql_reads_back_is_what_was_sent() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let fixture = runtime.block_on(Fixture::new());
-    let definition = fixture.definition("sample");
+    let definition = fixture.definition("x_sample");
     let sequence = std::cell::Cell::new(0);
     let mut runner = TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
     let outcome = runner.run(&proptest::collection::vec(row(), 0..30), |rows| {
         runtime.block_on(async {
-            fixture.client.execute("truncate metrics.sample", &[]).await.unwrap();
+            fixture.client.execute("truncate metrics.x_sample", &[]).await.unwrap();
             sequence.set(sequence.get() + 1);
             let mut batch = fixture.batch(sequence.get());
             batch.readings.push(reading(&definition, &frame_of(&definition, &rows)));
@@ -175,7 +175,7 @@ async fn a_batch_is_stored_with_everything_that_it_says() {
         ..Attributes::default()
     });
     let state = SetState {
-        set: "sample".to_owned(),
+        set: "x_sample".to_owned(),
         column: "spent".to_owned(),
         state: State::Degraded.into(),
         code: StateCode::Setting.into(),
@@ -192,14 +192,14 @@ async fn a_batch_is_stored_with_everything_that_it_says() {
     }];
     batch.readings[0].cuts = vec![Cut { per: 5, rows: 2, ids: vec![i64::MIN, i64::MAX] }, Cut::default()];
     let failed = Reading {
-        set: "sample_info".to_owned(),
+        set: "x_sample_info".to_owned(),
         started_us: now,
         time_us: now,
         error: Some("no\0".to_owned()),
         ..Reading::default()
     };
     batch.readings.push(failed);
-    let definition = fixture.definition("sample_texts");
+    let definition = fixture.definition("x_sample_texts");
     let mut texts = Frame::new(&definition);
     for (column, value) in texts.columns.iter_mut().zip([Some(5), Some(-3), None]) {
         let column = column.as_mut().unwrap();
@@ -210,7 +210,7 @@ async fn a_batch_is_stored_with_everything_that_it_says() {
     }
     texts.rows = 1;
     batch.readings.push(reading(&definition, &texts));
-    batch.discarded = vec![Discarded { set: "sample".to_owned(), reason: "spool_full".to_owned(), rows: 9 }];
+    batch.discarded = vec![Discarded { set: "x_sample".to_owned(), reason: "spool_full".to_owned(), rows: 9 }];
     batch.status = Some(Status { spool_records: 4, spool_bytes: 1000, ..Status::default() });
 
     let answer = fixture.push(&batch).await.unwrap();
@@ -218,12 +218,12 @@ async fn a_batch_is_stored_with_everything_that_it_says() {
     assert_eq!(answer["status"], "accepted");
     assert_eq!(answer["batch_id"], format!("{}/1", fixture.epoch));
     assert_eq!((&answer["duplicate"], &answer["deduplicated"]), (&json!(false), &json!(true)));
-    assert_eq!(answer["rows_by_set"], json!({"sample": 2, "sample_texts": 1}));
+    assert_eq!(answer["rows_by_set"], json!({"x_sample": 2, "x_sample_texts": 1}));
     assert_eq!(answer["rejected"], json!([]));
     assert_eq!(answer["store_id"], json!(fixture.ingest.store().store_id()));
-    assert_eq!(fixture.count("metrics.sample where key in (7, 8) and calls = 3 and interval_us = 60000000").await, 2);
-    assert_eq!(fixture.count("metrics.readings where set_name = 'sample' and rows = 2").await, 1);
-    assert_eq!(fixture.count("metrics.readings where set_name = 'sample_info' and error = E'no\u{fffd}'").await, 1);
+    assert_eq!(fixture.count("metrics.x_sample where key in (7, 8) and calls = 3 and interval_us = 60000000").await, 2);
+    assert_eq!(fixture.count("metrics.readings where set_name = 'x_sample' and rows = 2").await, 1);
+    assert_eq!(fixture.count("metrics.readings where set_name = 'x_sample_info' and error = E'no\u{fffd}'").await, 1);
     assert_eq!(
         fixture
             .count(r#"metrics.flags where reason = 'reset' and entries = '[{"key": "7"}]' and entries_total = 3"#)
@@ -243,7 +243,7 @@ async fn a_batch_is_stored_with_everything_that_it_says() {
         1
     );
     assert_eq!(fixture.count("metrics.discards where rows = 9 and reason = 'spool_full'").await, 1);
-    assert_eq!(fixture.count("metrics.latest where set_name = 'sample_info' and error is not null").await, 1);
+    assert_eq!(fixture.count("metrics.latest where set_name = 'x_sample_info' and error is not null").await, 1);
 }
 
 #[tokio::test]
@@ -254,12 +254,12 @@ async fn a_batch_sent_again_changes_nothing() {
     let again = fixture.push(&batch).await.unwrap();
     assert!(again.duplicate);
     assert_eq!((again.rows_inserted, again.rows_by_set.len()), (0, 0));
-    assert_eq!(fixture.count("metrics.sample").await, 3);
+    assert_eq!(fixture.count("metrics.x_sample").await, 3);
     // Out of order, and beside others.
     for sequence in [5, 3, 4, 2, 3, 5] {
         fixture.push(&fixture.sample_batch(sequence, &[1], 1)).await.unwrap();
     }
-    assert_eq!(fixture.count("metrics.sample").await, 3 + 4);
+    assert_eq!(fixture.count("metrics.x_sample").await, 3 + 4);
     assert_eq!(fixture.count("metrics.ledger where seen = '{[1,6)}'").await, 1);
 }
 
@@ -270,7 +270,7 @@ async fn a_batch_sent_many_times_at_once_is_stored_once() {
     let answers = join_all((0..12).map(|_| fixture.push(&batch))).await;
     let stored = answers.iter().filter(|answer| !answer.as_ref().unwrap().duplicate).count();
     assert_eq!(stored, 1);
-    assert_eq!(fixture.count("metrics.sample").await, 2);
+    assert_eq!(fixture.count("metrics.x_sample").await, 2);
 }
 
 #[tokio::test]
@@ -279,15 +279,15 @@ async fn many_collectors_share_transactions_and_keep_their_own_rows() {
     let batches: Vec<_> = (1..=30).map(|sequence| fixture.sample_batch(sequence, &[1, 2, 3, 4], 1)).collect();
     let answers = join_all(batches.iter().map(|batch| fixture.push(batch))).await;
     assert!(answers.iter().all(|answer| answer.as_ref().unwrap().rows_inserted == 4));
-    assert_eq!(fixture.count("metrics.sample").await, 120);
-    let transactions = fixture.count("(select distinct xmin from metrics.sample) as t").await;
+    assert_eq!(fixture.count("metrics.x_sample").await, 120);
+    let transactions = fixture.count("(select distinct xmin from metrics.x_sample) as t").await;
     assert!(transactions < 30, "30 batches at once took {transactions} transactions");
 }
 
 #[tokio::test]
 async fn a_definition_that_is_not_known_is_asked_for_and_widens_the_table() {
     let fixture = Fixture::new().await;
-    let mut newer = fixture.definition("sample");
+    let mut newer = fixture.definition("x_sample");
     let mut column = newer.columns[5].clone();
     column.name = "plans".to_owned();
     newer.columns.push(column);
@@ -304,16 +304,16 @@ async fn a_definition_that_is_not_known_is_asked_for_and_widens_the_table() {
     fixture.ingest.define(newer.clone()).await.unwrap();
     assert_eq!(fixture.push(&batch).await.unwrap().rows_inserted, 1);
     assert_eq!(fixture.push(&fixture.sample_batch(2, &[2], 2)).await.unwrap().rows_inserted, 1, "an older collector");
-    assert_eq!(fixture.count("metrics.sample where plans = 0 and key = 1").await, 1);
-    assert_eq!(fixture.count("metrics.sample where plans is null and key = 2").await, 1);
+    assert_eq!(fixture.count("metrics.x_sample where plans = 0 and key = 1").await, 1);
+    assert_eq!(fixture.count("metrics.x_sample where plans is null and key = 2").await, 1);
 
     // Another server, or this one after a restart, knows it from the store.
     let other = super::fixture::open_store(&fixture.dsn).await;
     assert!(other.definitions().get(newer.hash()).is_some());
 
-    let mut changed = fixture.definition("sample");
+    let mut changed = fixture.definition("x_sample");
     changed.columns[5].column_type = catalog::Type::Int4;
-    let mut relabelled = fixture.definition("sample");
+    let mut relabelled = fixture.definition("x_sample");
     relabelled.columns.remove(0);
     for contradiction in [changed, relabelled] {
         let refused = fixture.ingest.define(contradiction).await;
@@ -325,7 +325,7 @@ async fn a_definition_that_is_not_known_is_asked_for_and_widens_the_table() {
 async fn definitions_cannot_name_what_is_not_theirs() {
     let fixture = Fixture::with(CustomSets::Refuse).await;
     let accepting = Fixture::new().await;
-    let mut own = fixture.definition("sample");
+    let mut own = fixture.definition("x_sample");
     own.name = "x_own".to_owned();
     assert!(fixture.ingest.define(own.clone()).await.is_err(), "own sets are switched off");
     accepting.ingest.define(own.clone()).await.unwrap();
@@ -370,7 +370,7 @@ async fn rows_outside_the_window_are_rejected_and_old_batches_refused() {
 #[tokio::test]
 async fn a_bad_value_rejects_its_own_set_only() {
     let fixture = Fixture::new().await;
-    let definition = fixture.definition("sample_info");
+    let definition = fixture.definition("x_sample_info");
     let mut batch = fixture.sample_batch(1, &[1], 1);
     let long = "x".repeat(3000);
     for (word, value) in [("a\0b", "v"), ("w", "a\0"), (long.as_str(), "v")] {
@@ -384,7 +384,7 @@ async fn a_bad_value_rejects_its_own_set_only() {
     torn.columns[0].data.pop();
     batch.readings.push(torn);
     let mut moment = fixture.sample_batch(1, &[1], 1).readings.remove(0);
-    let mut frame = sample_frame(&fixture.definition("sample"), &[1], 1);
+    let mut frame = sample_frame(&fixture.definition("x_sample"), &[1], 1);
     frame.columns[7] = Some(wire::FrameColumn::new(catalog::Type::Timestamptz));
     frame.columns[7].as_mut().unwrap().push_int(i64::MAX - 1);
     moment.encode_rows(&frame);
@@ -397,14 +397,14 @@ async fn a_bad_value_rejects_its_own_set_only() {
     assert_eq!(
         rejected,
         [
-            ("sample", Some("at"), "moment_out_of_range"),
-            ("sample", Some("key"), "its bytes end early"),
-            ("sample_info", Some("value"), "nul_in_text"),
-            ("sample_info", Some("word"), "nul_in_text"),
-            ("sample_info", Some("word"), "text_too_long"),
+            ("x_sample", Some("at"), "moment_out_of_range"),
+            ("x_sample", Some("key"), "its bytes end early"),
+            ("x_sample_info", Some("value"), "nul_in_text"),
+            ("x_sample_info", Some("word"), "nul_in_text"),
+            ("x_sample_info", Some("word"), "text_too_long"),
         ]
     );
-    assert_eq!(fixture.count("metrics.sample_info").await, 0);
+    assert_eq!(fixture.count("metrics.x_sample_info").await, 0);
 }
 
 #[tokio::test]
@@ -454,7 +454,7 @@ async fn bad_bodies_are_refused_and_nothing_is_stored() {
     for (compression, bytes) in [(Compression::Gzip, gzip(&body)), (Compression::Zstd, zstd(&body))] {
         push(compression, bytes).await.unwrap();
     }
-    assert_eq!(fixture.count("metrics.sample").await, 3, "the good body, once");
+    assert_eq!(fixture.count("metrics.x_sample").await, 3, "the good body, once");
     assert_eq!(fixture.ingest.budget().used(), 0);
 }
 

@@ -18,15 +18,15 @@ async fn what_is_known_is_stored_and_the_rest_is_named() {
         "collector_id": fixture.collector, "hostname": "h", "version": "1", "timestamp": now,
         "epoch": fixture.epoch, "sequence": 7,
         "metrics": [
-            {"type": "sample", "timestamp": now, "interval_ms": 1500.5, "instance": "main", "rows": [
+            {"type": "x_sample", "timestamp": now, "interval_ms": 1500.5, "instance": "main", "rows": [
                 {"key": "-9223372036854775808", "dbid": 5, "word": "ü", "flag": true, "small": -5, "calls": 3,
                  "ratio": 1, "at": "infinity", "position": "1/A0", "spent": 12, "nonsense": {"a": [1]}},
                 {"key": 9_007_199_254_740_993_i64, "at": "2026-01-01T00:00:00Z", "nonsense": 1},
                 {}
             ]},
-            {"type": "sample", "timestamp": now, "rows": [{"key": "x"}]},
-            {"type": "sample", "timestamp": now, "rows": [{"small": 3_000_000_000_u64}]},
-            {"type": "sample_info", "timestamp": now, "instance": "main", "rows": [{"word": "w", "removed": true}]},
+            {"type": "x_sample", "timestamp": now, "rows": [{"key": "x"}]},
+            {"type": "x_sample", "timestamp": now, "rows": [{"small": 3_000_000_000_u64}]},
+            {"type": "x_sample_info", "timestamp": now, "instance": "main", "rows": [{"word": "w", "removed": true}]},
             {"type": "nothing", "timestamp": now, "rows": [{"a": 1}, {"b": 2}]},
         ],
     });
@@ -37,19 +37,19 @@ async fn what_is_known_is_stored_and_the_rest_is_named() {
         rejected,
         json!([
             {"set": "nothing", "reason": "unknown_set", "rows": 2},
-            {"set": "sample", "column": "key", "reason": "wrong_type", "rows": 1},
-            {"set": "sample", "column": "nonsense", "reason": "unknown_column", "rows": 2},
-            {"set": "sample", "column": "small", "reason": "wrong_type", "rows": 1},
+            {"set": "x_sample", "column": "key", "reason": "wrong_type", "rows": 1},
+            {"set": "x_sample", "column": "nonsense", "reason": "unknown_column", "rows": 2},
+            {"set": "x_sample", "column": "small", "reason": "wrong_type", "rows": 1},
         ])
     );
     let first = "key = -9223372036854775808 and dbid = 5 and word = 'ü' and flag and small = -5 and calls = 3
         and ratio = 1 and at = 'infinity' and position = 4294967456 and spent = 12 and interval_us = 1500500";
-    assert_eq!(fixture.count(&format!("metrics.sample where {first}")).await, 1);
+    assert_eq!(fixture.count(&format!("metrics.x_sample where {first}")).await, 1);
     assert_eq!(
-        fixture.count("metrics.sample where key = 9007199254740993 and at = '2026-01-01' and word is null").await,
+        fixture.count("metrics.x_sample where key = 9007199254740993 and at = '2026-01-01' and word is null").await,
         1
     );
-    assert_eq!(fixture.count("metrics.sample_info where removed and word = 'w' and value is null").await, 1);
+    assert_eq!(fixture.count("metrics.x_sample_info where removed and word = 'w' and value is null").await, 1);
     assert!(push(&fixture, &body).await.unwrap().duplicate);
 }
 
@@ -77,7 +77,7 @@ async fn what_is_no_batch_is_refused_by_name() {
     assert!(half.contains("epoch"), "{half}");
     let twice = r#"{"key": 1, "key": 2}"#;
     let body =
-        format!(r#"{{"collector_id":"{id}","metrics":[{{"type":"sample","timestamp":"{now}","rows":[{twice}]}}]}}"#);
+        format!(r#"{{"collector_id":"{id}","metrics":[{{"type":"x_sample","timestamp":"{now}","rows":[{twice}]}}]}}"#);
     let answer = fixture.push_as(Encoding::Json, Compression::None, body.into_bytes()).await;
     assert!(matches!(answer, Err(PushError::Malformed { .. })), "{answer:?}");
     let foreign = push(&fixture, &json!({"collector_id": uuid::Uuid::nil(), "metrics": []})).await;
@@ -85,7 +85,7 @@ async fn what_is_no_batch_is_refused_by_name() {
     let many = "{},".repeat(1_000_000);
     let rows = many.trim_end_matches(',');
     let body =
-        format!(r#"{{"collector_id":"{id}","metrics":[{{"type":"sample","timestamp":"{now}","rows":[{rows}]}}]}}"#);
+        format!(r#"{{"collector_id":"{id}","metrics":[{{"type":"x_sample","timestamp":"{now}","rows":[{rows}]}}]}}"#);
     let bomb = fixture.push_as(Encoding::Json, Compression::None, body.into_bytes()).await;
     assert!(matches!(bomb, Err(PushError::Malformed { .. })), "{bomb:?}");
 }

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::fixture::{Fixture, open_store, sample_catalog};
-use server::store::{PoolSettings, Store, open};
+use server::store::{Embedded, PoolSettings, Store, open};
 
 #[tokio::test]
 async fn preparing_again_or_at_once_changes_nothing() {
@@ -16,10 +16,10 @@ async fn preparing_again_or_at_once_changes_nothing() {
     assert_eq!((a, b), (a, prepare().await), "the store's identity is made once");
     let client = database.connect().await.unwrap();
     let help: Option<String> =
-        client.query_one("select obj_description('metrics.sample'::regclass)", &[]).await.unwrap().get(0);
+        client.query_one("select obj_description('metrics.x_sample'::regclass)", &[]).await.unwrap().get(0);
     assert_eq!(help.as_deref(), Some("Every type; it's a test."));
     let partitions: i64 = client
-        .query_one("select count(*) from pg_inherits where inhparent = 'metrics.sample'::regclass", &[])
+        .query_one("select count(*) from pg_inherits where inhparent = 'metrics.x_sample'::regclass", &[])
         .await
         .unwrap()
         .get(0);
@@ -35,7 +35,7 @@ async fn what_is_past_its_retention_goes_and_the_rest_stays() {
     assert_eq!(store.keep_house(now).await.unwrap(), 0, "nothing is old");
     let later = now + SignedDuration::from_hours(24 * 9);
     assert!(store.keep_house(later).await.unwrap() > 0);
-    assert_eq!(fixture.count("metrics.sample").await, 0);
+    assert_eq!(fixture.count("metrics.x_sample").await, 0);
     assert_eq!(fixture.count("metrics.readings").await, 1, "readings are kept longer");
     assert_eq!(fixture.count("metrics.ledger").await, 1);
     store.keep_house(now + SignedDuration::from_hours(24 * 40)).await.unwrap();
@@ -47,6 +47,36 @@ async fn the_reading_role_reads_and_does_not_write() {
     let fixture = Fixture::new().await;
     fixture.push(&fixture.sample_batch(1, &[1], 1)).await.unwrap();
     fixture.client.simple_query("set role pganalytics_read").await.unwrap();
-    assert_eq!(fixture.count("metrics.sample").await, 1);
-    assert!(fixture.client.simple_query("delete from metrics.sample").await.is_err());
+    assert_eq!(fixture.count("metrics.x_sample").await, 1);
+    assert!(fixture.client.simple_query("delete from metrics.x_sample").await.is_err());
+}
+
+#[tokio::test]
+async fn the_embedded_store_is_made_adopted_and_stopped() {
+    let folder = passable_folder();
+    let start = || Embedded::start(folder.path()).unwrap();
+    let first = start();
+    let postmaster = async |dsn: &str| {
+        let client = testkit::connect(dsn).await.unwrap();
+        let row = client.query_one("select pg_postmaster_start_time()::text", &[]).await.unwrap();
+        row.get::<_, String>(0)
+    };
+    let dsn = first.prepare().await.unwrap();
+    let (store_id, started) = (open_store(&dsn).await.store_id(), postmaster(&dsn).await);
+    let adopted = start();
+    assert_eq!(postmaster(&adopted.prepare().await.unwrap()).await, started, "the live postmaster is taken over");
+    first.stop().unwrap();
+    let again = start();
+    let dsn = again.prepare().await.unwrap();
+    assert_ne!(postmaster(&dsn).await, started);
+    assert_eq!(open_store(&dsn).await.store_id(), store_id, "what was stored is there again");
+    again.stop().unwrap();
+}
+
+/// A folder that the account of the cluster can pass through.
+fn passable_folder() -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    folder
 }

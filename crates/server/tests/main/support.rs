@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use server::accounts::store::NewSession;
 use server::accounts::{Role, store, users};
+use server::store::Store;
 use server::{App, Clock, Settings};
 use tokio_postgres::NoTls;
 use tower::ServiceExt;
@@ -53,6 +54,14 @@ impl Server {
         });
         let dsn = database.await.unwrap().dsn;
         Self::over(pool(&dsn), settings)
+    }
+
+    /// With a prepared metrics store, so that it takes batches in.
+    pub(crate) async fn measuring(settings: &[(&str, &str)]) -> Self {
+        let server = Self::with(settings).await;
+        let store = Store::prepare(server.app.metrics.clone(), server.app.catalog.clone()).await.unwrap();
+        server.app.start_ingest(Arc::new(store));
+        server
     }
 
     /// Over this store.

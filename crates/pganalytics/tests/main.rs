@@ -1,0 +1,15 @@
+//! The real binary against real clusters.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
+
+#[path = "main/arrows.rs"]
+mod arrows;
+#[path = "main/exactness.rs"]
+mod exactness;
+#[path = "main/losses.rs"]
+mod losses;
+#[path = "main/statements.rs"]
+mod statements;
+#[path = "main/twice.rs"]
+mod twice;
+#[path = "main/world.rs"]
+mod world;

@@ -1,0 +1,340 @@
+//! A watched cluster, a server and a collector, as real processes; and two ways to ask what happened: the instance
+//! itself, and the API.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use testkit::{Pg, PgOptions, StoreDatabase};
+use tokio_postgres::Client;
+
+use crate::twice::Twice;
+
+const PASSWORD: &str = "correct-horse-battery";
+const SECRET: &str = "a-registration-secret-for-tests-only";
+/// How long a condition may take to come true; no proof of speed.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How often a condition is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// (user, database, queryid, toplevel).
+pub(crate) type Key = (String, String, String, bool);
+
+/// Calls, rows, and time in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Work {
+    pub(crate) calls: i64,
+    pub(crate) rows: i64,
+    pub(crate) time_us: f64,
+}
+
+/// Work by statement.
+pub(crate) type Ledger = BTreeMap<Key, Work>;
+
+/// Everything under test.
+pub(crate) struct World {
+    pub(crate) pg: Pg,
+    pub(crate) directory: tempfile::TempDir,
+    store: StoreDatabase,
+    http: reqwest::Client,
+    port: u16,
+    backend: String,
+    server: Option<Child>,
+    collector: Option<Child>,
+    token: String,
+    pub(crate) instance: i64,
+}
+
+impl World {
+    /// Starts a cluster with two databases and two users, a server, and a collector that reads every second.
+    pub(crate) async fn start(options: PgOptions) -> Self {
+        Self::start_through(options, false).await.0
+    }
+
+    /// The same; with `twice`, every batch is delivered twice.
+    pub(crate) async fn start_through(options: PgOptions, twice: bool) -> (Self, Option<Twice>) {
+        let pg = Pg::start(options).await.unwrap();
+        let admin = pg.connect("postgres").await.unwrap();
+        for statement in [
+            "create role pganalytics login connection limit 5",
+            "grant pg_monitor to pganalytics",
+            "create role app_a login",
+            "create role app_b login",
+            "create database one",
+            "create database two",
+        ] {
+            admin.execute(statement, &[]).await.unwrap();
+        }
+        let store = testkit::store().await.unwrap();
+        let port = free_port();
+        let proxy = if twice { Some(Twice::start(port).await) } else { None };
+        let backend =
+            proxy.as_ref().map_or_else(|| format!("http://127.0.0.1:{port}"), |p| format!("http://{}", p.address));
+        let mut world = Self {
+            pg,
+            directory: tempfile::tempdir().unwrap(),
+            store,
+            http: reqwest::Client::new(),
+            port,
+            backend,
+            server: None,
+            collector: None,
+            token: String::new(),
+            instance: 0,
+        };
+        world.start_server().await;
+        world.sign_in().await;
+        world.start_collector();
+        let instances = world.until("the instance is known", async |world| {
+            let instances = world.get("/instances").await?;
+            instances["data"][0]["id"].as_i64()
+        });
+        world.instance = instances.await;
+        world.settle().await;
+        (world, proxy)
+    }
+
+    /// Starts the server and waits until it answers.
+    pub(crate) async fn start_server(&mut self) {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("server.log")).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_pganalytics"))
+            .arg("server")
+            .env_clear()
+            .env("PATH", std::env::var("PATH").unwrap_or_default())
+            .env("DATABASE_URL", &self.store.dsn)
+            .env("DATA_DIR", self.path("server"))
+            .env("PORT", self.port.to_string())
+            .env("ADMIN_PASSWORD", PASSWORD)
+            .env("REGISTRATION_SECRET", SECRET)
+            .env("RATE_LIMIT_USER_PER_MINUTE", "100000")
+            .env("RATE_LIMIT_COLLECTOR_PER_MINUTE", "100000")
+            .env("RATE_LIMIT_ADDRESS_PER_MINUTE", "100000")
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.server = Some(child);
+        let url = format!("http://127.0.0.1:{}/api/v1/health", self.port);
+        self.until("the server answers", async |world| {
+            world.http.get(&url).send().await.ok().filter(|answer| answer.status().is_success())
+        })
+        .await;
+    }
+
+    async fn sign_in(&mut self) {
+        let answer: Value = self
+            .http
+            .post(format!("http://127.0.0.1:{}/api/v1/auth/login", self.port))
+            .json(&serde_json::json!({ "username": "admin", "password": PASSWORD }))
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
+        self.token = answer["access_token"].as_str().unwrap().to_owned();
+    }
+
+    /// Starts the collector.
+    pub(crate) fn start_collector(&mut self) {
+        let dsn = self.pg.dsn("postgres").replace("user=postgres", "user=pganalytics");
+        let config = format!(
+            "[collector]\nname = \"test\"\ninterval = 1\npush_interval = 1\nstate_dir = {:?}\n\
+             [backend]\nurl = \"{}\"\n[postgres]\ndsn = {dsn:?}\n",
+            self.path("collector"),
+            self.backend
+        );
+        std::fs::write(self.path("collector.toml"), config).unwrap();
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("collector.log")).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_pganalytics"))
+            .args(["collector", "run", "--override-intervals", "--config"])
+            .arg(self.path("collector.toml"))
+            .env_clear()
+            .env("REGISTRATION_SECRET", SECRET)
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.collector = Some(child);
+    }
+
+    /// Kills the collector with SIGKILL.
+    pub(crate) fn kill_collector(&mut self) {
+        kill(self.collector.take());
+    }
+
+    /// Kills the server with SIGKILL.
+    pub(crate) fn kill_server(&mut self) {
+        kill(self.server.take());
+    }
+
+    /// A path in this test's directory.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// A JSON answer of the API; `None` where it is no success.
+    pub(crate) async fn get(&self, path: &str) -> Option<Value> {
+        let url = format!("http://127.0.0.1:{}/api/v1{path}", self.port);
+        let answer = self.http.get(url).bearer_auth(&self.token).send().await.ok()?;
+        if !answer.status().is_success() {
+            return None;
+        }
+        answer.json().await.ok()
+    }
+
+    /// Waits until a reading that began now is stored and the spool is empty.
+    pub(crate) async fn settle(&self) {
+        let from = jiff::Timestamp::now();
+        self.until("a reading is stored and the spool is empty", async |world| {
+            let health = world.get("/metrics/health").await?;
+            let collector = &health["data"][0];
+            let set =
+                collector["instances"][0]["sets"].as_array()?.iter().find(|set| set["set"] == "pg_stat_statements")?;
+            let begun: jiff::Timestamp = set["last_reading_started"].as_str()?.parse().ok()?;
+            let empty = collector["spool"]["records"] == 0;
+            (begun > from && empty).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits for a condition; says what was waited for when it does not come true.
+    pub(crate) async fn until<T>(&self, what: &str, condition: impl AsyncFn(&Self) -> Option<T>) -> T {
+        let begun = Instant::now();
+        loop {
+            if let Some(value) = condition(self).await {
+                return value;
+            }
+            if begun.elapsed() > PATIENCE {
+                let logs = ["server.log", "collector.log"].map(|name| tail(&self.path(name)));
+                panic!("waited in vain until {what}\nserver: {}\ncollector: {}", logs[0], logs[1]);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// A connection as one of the users.
+    pub(crate) async fn connect(&self, user: &str, database: &str) -> Client {
+        let dsn = self.pg.dsn(database).replace("user=postgres", &format!("user={user}"));
+        testkit::connect(&dsn).await.unwrap()
+    }
+
+    /// What the instance itself has counted for the users.
+    pub(crate) async fn truth(&self) -> Ledger {
+        let admin = self.pg.connect("postgres").await.unwrap();
+        let rows = admin
+            .query(
+                "select r.rolname::text, d.datname::text, s.queryid::text, s.toplevel, s.calls, s.rows, s.total_exec_time
+                 from pg_stat_statements(false) s
+                 join pg_roles r on r.oid = s.userid join pg_database d on d.oid = s.dbid
+                 where r.rolname like 'app\\_%'",
+                &[],
+            )
+            .await
+            .unwrap();
+        rows.iter()
+            .map(|row| {
+                let time_us = row.get::<_, f64>(6) * 1000.0;
+                (
+                    (row.get(0), row.get(1), row.get(2), row.get(3)),
+                    Work { calls: row.get(4), rows: row.get(5), time_us },
+                )
+            })
+            .collect()
+    }
+
+    /// What the API says for the users in a range.
+    pub(crate) async fn stored(&self, start: jiff::Timestamp, end: jiff::Timestamp) -> Ledger {
+        let mut ledger = Ledger::new();
+        for user in ["app_a", "app_b"] {
+            for database in ["one", "two"] {
+                let path = format!(
+                    "/instances/{}/queries?start={start}&end={end}&user={user}&database={database}&limit=1000",
+                    self.instance
+                );
+                let answer = self.get(&path).await.unwrap_or_else(|| panic!("no answer to {path}"));
+                for row in answer["data"].as_array().unwrap() {
+                    let text = |name: &str| row[name].as_str().unwrap().to_owned();
+                    let key = (text("user"), text("database"), text("queryid"), row["toplevel"].as_bool().unwrap());
+                    let work = Work {
+                        calls: row["calls"].as_i64().unwrap(),
+                        rows: row["rows"].as_i64().unwrap(),
+                        time_us: row["total_exec_time_ms"].as_f64().unwrap() * 1000.0,
+                    };
+                    assert!(ledger.insert(key, work).is_none(), "a statement stands twice in {path}");
+                }
+            }
+        }
+        ledger
+    }
+
+    /// The reasons of flagged intervals in a range.
+    pub(crate) async fn flags(&self, start: jiff::Timestamp, end: jiff::Timestamp) -> Vec<String> {
+        let path = format!("/instances/{}/queries?start={start}&end={end}&limit=1", self.instance);
+        let answer = self.get(&path).await.unwrap();
+        let flags = answer["flagged_intervals"].as_array().unwrap().iter();
+        flags.map(|flag| flag["reason"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        kill(self.collector.take());
+        kill(self.server.take());
+    }
+}
+
+/// The work between two snapshots.
+pub(crate) fn between(before: &Ledger, after: &Ledger) -> Ledger {
+    let mut work = Ledger::new();
+    for (key, now) in after {
+        let was = before.get(key).copied().unwrap_or_default();
+        if now.calls != was.calls {
+            let difference =
+                Work { calls: now.calls - was.calls, rows: now.rows - was.rows, time_us: now.time_us - was.time_us };
+            work.insert(key.clone(), difference);
+        }
+    }
+    work
+}
+
+/// Calls and rows are the same, times within a microsecond.
+pub(crate) fn assert_exact(stored: &Ledger, truth: &Ledger) {
+    let missing: Vec<_> = truth.keys().filter(|key| !stored.contains_key(*key)).take(5).collect();
+    assert!(missing.is_empty(), "not stored: {missing:?}");
+    for (key, work) in stored {
+        let Some(real) = truth.get(key) else { panic!("never happened: {key:?} {work:?}") };
+        let same = work.calls == real.calls && work.rows == real.rows && (work.time_us - real.time_us).abs() <= 1.0;
+        assert!(same, "{key:?}: stored {work:?}, happened {real:?}");
+    }
+}
+
+/// Nothing is negative or above what happened.
+pub(crate) fn assert_lower_bound(stored: &Ledger, truth: &Ledger) {
+    for (key, work) in stored {
+        let Some(real) = truth.get(key) else { panic!("never happened: {key:?} {work:?}") };
+        let positive = work.calls >= 0 && work.rows >= 0 && work.time_us >= 0.0;
+        let bounded = work.calls <= real.calls && work.rows <= real.rows && work.time_us <= real.time_us + 1.0;
+        assert!(positive && bounded, "{key:?}: stored {work:?}, happened {real:?}");
+    }
+}
+
+fn kill(child: Option<Child>) {
+    if let Some(mut child) = child {
+        // One that has ended by itself is only waited for.
+        let _ = child.kill();
+        child.wait().unwrap();
+    }
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn tail(path: &Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().rev().take(15).collect();
+    lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+}
