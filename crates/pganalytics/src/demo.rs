@@ -87,6 +87,7 @@ impl Parts {
         directory: &Directory,
         stop: &watch::Receiver<bool>,
     ) -> Result<()> {
+        collector_process::stop_leftover(directory).await?;
         let (password, _) = directory.secret("password")?;
         let (secret, secret_file) = directory.secret("registration-secret")?;
         let watched = match &arguments.monitor {
@@ -110,7 +111,7 @@ impl Parts {
             output::progress(&said);
         }
         output::progress("starting the collector, a reading every 5 s …");
-        self.collector = Some(CollectorProcess::start(directory, config, watched).await?);
+        self.collector = Some(CollectorProcess::start(directory, config, watched)?);
         output::progress("ready: the first figures are there within a minute");
         output::data(&format!("{url}/"));
         output::data(&format!("user {ADMINISTRATOR}"));
@@ -123,7 +124,6 @@ impl Parts {
         let primary = self.primary.insert(Primary::start(directory).await?);
         let address = primary.address();
         primary.prepare().await?;
-        output::progress("making the demo's databases (at the first start about 100,000 orders) …");
         workload::seed(&address).await?;
         self.workload = Some(Workload::start(&address));
         output::progress(&format!(
