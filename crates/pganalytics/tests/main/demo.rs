@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use cluster::{Cluster, ClusterOptions};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -122,9 +123,16 @@ impl Demo {
 
 impl Drop for Demo {
     fn drop(&mut self) {
-        let Some(mut child) = self.child.take() else { return };
-        let _ = kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT);
-        let _ = child.wait();
+        if let Some(mut child) = self.child.take() {
+            let _ = kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT);
+            let _ = child.wait();
+        }
+        // Their sockets' directories lie elsewhere; a test that failed may have left the clusters running, too.
+        for place in ["primary", "server/postgresql"] {
+            if let Ok(mut cluster) = Cluster::open(ClusterOptions::new(self.data_dir().join(place))) {
+                let _ = cluster.remove();
+            }
+        }
     }
 }
 
