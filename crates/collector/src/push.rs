@@ -116,7 +116,8 @@ impl Pusher {
                 () = tokio::time::sleep(pause) => {}
                 _ = stop.changed() => {}
             }
-            if failures == 0 {
+            // A stop that ended the pause has been seen: waiting for another change would be for ever.
+            if failures == 0 && !*stop.borrow() {
                 // A round begins when its time has come and there is something to send.
                 tokio::select! {
                     () = self.wake.notified() => {}
