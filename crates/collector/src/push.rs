@@ -210,7 +210,8 @@ impl Pusher {
         let registration = self.backend.register(&self.name, &self.hostname, secret.expose()).await?;
         registration.save(&self.state_dir)?;
         tracing::info!(collector.id = %registration.collector_id, "registered");
-        Ok(registration)
+        // What was saved knows the store of the registration before.
+        Ok(Registration::load(&self.state_dir)?.unwrap_or(registration))
     }
 
     /// The record's batch, and behind it what is known only now.
