@@ -14,6 +14,8 @@ pub mod http;
 pub mod ingest;
 pub mod metrics;
 pub mod migrations;
+mod queries;
+mod range;
 pub mod settings;
 pub mod store;
 

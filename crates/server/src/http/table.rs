@@ -9,6 +9,7 @@ use crate::collectors::http as collectors;
 use crate::health::http as health;
 use crate::ingest::http as ingest;
 use crate::metrics::http as metrics;
+use crate::queries::http as queries;
 
 const USER: PathParameter = PathParameter::uuid("id", "The user.");
 const COLLECTOR: PathParameter = PathParameter::uuid("id", "The collector.");
@@ -21,6 +22,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     rows.extend(account_rows());
     rows.extend(collector_rows());
     rows.extend(metric_rows());
+    rows.extend(query_rows());
     rows
 }
 
@@ -201,5 +203,34 @@ fn metric_rows() -> Vec<Endpoint> {
             .summary("One set: columns, types, kinds, units, versions.")
             .path_parameter(PathParameter::text("set", "The set's name."))
             .answers::<MeasuredSet>(),
+    ]
+}
+
+const INSTANCE: PathParameter = PathParameter::int4("id", "The instance.");
+const QUERYID: PathParameter = PathParameter::text("queryid", "The statement's queryid, signed.");
+
+fn query_rows() -> [Endpoint; 3] {
+    use crate::queries::model::{Ranking, RankingQuery, Statement, StatementQuery, Timeline};
+    [
+        Endpoint::get("/instances/{id}/queries", Who::Viewer, queries::list)
+            .tag("queries")
+            .summary("The statements of a range, the costliest first; with `others` they make everything.")
+            .path_parameter(INSTANCE)
+            .query::<RankingQuery>()
+            .answers::<Ranking>(),
+        Endpoint::get("/instances/{id}/queries/{queryid}", Who::Viewer, queries::get)
+            .tag("queries")
+            .summary("One statement over a range, summed and split by database, role and level.")
+            .path_parameter(INSTANCE)
+            .path_parameter(QUERYID)
+            .query::<StatementQuery>()
+            .answers::<Statement>(),
+        Endpoint::get("/instances/{id}/queries/{queryid}/timeline", Who::Viewer, queries::timeline)
+            .tag("queries")
+            .summary("One statement's figures per step of a range.")
+            .path_parameter(INSTANCE)
+            .path_parameter(QUERYID)
+            .query::<StatementQuery>()
+            .answers::<Timeline>(),
     ]
 }
