@@ -9,11 +9,15 @@
 
 pub mod accounts;
 pub mod collectors;
+pub mod databases;
 pub mod health;
 pub mod http;
 pub mod ingest;
+pub mod instances;
 pub mod metrics;
 pub mod migrations;
+pub mod pg_settings;
+pub mod replication;
 pub mod settings;
 pub mod store;
 
