@@ -98,9 +98,12 @@ pub fn form(
     let next = Baseline::new(definition, reading, guard.map(|guard| guard.before.clone()), at)?;
     let how = previous.map(|previous| continuity(&previous.incarnation, previous.instance_time_us, &at.incarnation));
     let has_counters = definition.columns.iter().any(|column| column.kind == Kind::Counter);
-    let known = previous.filter(|_| how != Some(Continuity::Replaced));
+    // Where the guard came or went, the extension's version crossed the one that tells nested statements
+    // apart: the same counters stand under other keys.
+    let same_keys = |previous: &&Baseline| previous.guard.is_some() == guard.is_some();
+    let known = previous.filter(|_| how != Some(Continuity::Replaced)).filter(same_keys);
     let Some(previous_baseline) = known else {
-        let reason = if how.is_some() { FlagReason::Replaced } else { FlagReason::Gap };
+        let reason = if how == Some(Continuity::Replaced) { FlagReason::Replaced } else { FlagReason::Gap };
         let start_us = previous.map_or(at.time_us, |previous| previous.time_us);
         let flags = if has_counters { vec![flag(reason, start_us, at.time_us)] } else { Vec::new() };
         return Ok(Formed {
@@ -118,9 +121,8 @@ pub fn form(
     if has_counters {
         flags = interval_flags(definition, previous_baseline, &next, guard, at, how.unwrap_or(Continuity::Same));
         let explained = flags.iter().any(|flag| flag.reason != FlagReason::Evicted as i32);
-        let evicted = flags.iter().any(|flag| flag.reason == FlagReason::Evicted as i32);
         if !explained {
-            flags.extend(changes.entry_flag(guard.is_some() && !evicted, at));
+            changes.flag_entries(guard.is_some(), &mut flags, at);
         }
     }
     let mut advance = Advance::of(place, definition, &next);
@@ -263,7 +265,8 @@ impl<'a> Changes<'a> {
                 return false;
             };
             match meta.kind {
-                Kind::Since => !now.same(row, before, old),
+                // NULL is a version that did not tell, not another life.
+                Kind::Since => !now.is_null(row) && !before.is_null(old) && !now.same(row, before, old),
                 // A sum of squares is computed from rounded figures and may fall by a rounding.
                 Kind::Counter => matches!((now.int(row), before.int(old)), (Some(now), Some(before)) if now < before),
                 _ => false,
@@ -289,23 +292,44 @@ impl<'a> Changes<'a> {
         removed
     }
 
-    /// The flag for entries that were reset one by one: those that started anew, and (where
-    /// nothing else makes entries go away) those that are gone.
-    fn entry_flag(&self, gone_means_reset: bool, at: &ReadingTime) -> Option<Flag> {
-        let mut entries = self.restarted.clone();
-        let mut total = self.restarted_total;
-        if gone_means_reset {
+    /// Flags the entries that started anew or are gone, where nothing explains all of them. With a
+    /// guard that did not move they were reset one by one; without one nobody can tell a reset of all,
+    /// of one, or an eviction apart, save by what is left.
+    fn flag_entries(&self, guarded: bool, flags: &mut Vec<Flag>, at: &ReadingTime) {
+        let can_be_evicted = self.definition.columns.iter().any(|column| column.kind == Kind::Since);
+        let (mut entries, mut total) = (self.restarted.clone(), self.restarted_total);
+        let mut gone = 0_u32;
+        if can_be_evicted {
+            let mut labels = Vec::new();
             for (key, row) in self.previous.keys() {
                 if self.next.row(key).is_none() {
-                    total += 1;
-                    if entries.len() < MAX_FLAG_ENTRIES {
-                        entries.push(labels_json(self.definition, &self.previous.frame, row));
-                    }
+                    gone += 1;
+                    labels.push(row);
                 }
             }
+            // The previous frame's order, so that equal readings give equal flags.
+            labels.sort_unstable();
+            let room = MAX_FLAG_ENTRIES.saturating_sub(entries.len());
+            entries
+                .extend(labels.iter().take(room).map(|row| labels_json(self.definition, &self.previous.frame, *row)));
+            total += gone;
         }
-        let reason = FlagReason::EntryReset;
-        (total > 0).then(|| Flag { entries, entries_total: total, ..flag(reason, self.previous.time_us, at.time_us) })
+        if total == 0 {
+            return;
+        }
+        let evicted = flags.iter_mut().find(|flag| flag.reason == FlagReason::Evicted as i32);
+        if let Some(evicted) = evicted {
+            (evicted.entries, evicted.entries_total) = (entries, total);
+            return;
+        }
+        let none_left = usize::try_from(total).is_ok_and(|total| total == self.previous.frame.rows);
+        let reason = match (guarded || !can_be_evicted, none_left) {
+            (true, _) => FlagReason::EntryReset,
+            (false, true) => FlagReason::Reset,
+            (false, false) if gone == 0 => FlagReason::EntryReset,
+            (false, false) => FlagReason::Evicted,
+        };
+        flags.push(Flag { entries, entries_total: total, ..flag(reason, self.previous.time_us, at.time_us) });
     }
 }
 
@@ -338,9 +362,10 @@ fn push_increment(target: &mut FrameColumn, source: &FrameColumn, row: usize, ba
                 Base::Zero => 0.0,
                 Base::Row(column, old) => column.and_then(|column| column.float(old)).unwrap_or(0.0),
             };
+            // A sum of squares is computed from rounded figures: a rounding below zero is zero.
             // 24 bits of an increment are more than a standard deviation is worth, and half the bytes.
             #[expect(clippy::cast_possible_truncation, reason = "the precision of an increment is 24 bits")]
-            let short = (values[row] - before) as f32;
+            let short = (values[row] - before).max(0.0) as f32;
             target.push_float(f64::from(short));
         }
         (Values::Bool(_) | Values::Text(_), _) => target.push_null(),
@@ -367,17 +392,21 @@ fn interval_flags(
     {
         // From the row before the previous reading to the row after this one: whatever moved in
         // between may have taken something from this interval.
-        for (place, meta) in guard.definition.columns.iter().enumerate() {
-            let (Some(was), Some(is)) = (before.column(place), guard.after.column(place)) else { continue };
-            if was.is_empty() || is.is_empty() || was.same(0, is, 0) {
-                continue;
-            }
-            match meta.kind {
-                // A reset sets the count of evictions to zero, which is no eviction.
-                Kind::Counter if is.int(0) != Some(0) => flags.push(flag(FlagReason::Evicted, start_us, end_us)),
-                Kind::Reset => flags.push(flag(FlagReason::Reset, start_us, end_us)),
-                _ => {}
-            }
+        let moved = |place: usize| match (before.column(place), guard.after.column(place)) {
+            (Some(was), Some(is)) if !was.is_empty() && !is.is_empty() => !was.same(0, is, 0),
+            _ => false,
+        };
+        let columns = || guard.definition.columns.iter().enumerate();
+        let reset = columns().any(|(place, meta)| meta.kind == Kind::Reset && moved(place));
+        // A reset sets the count of evictions to zero, which is no eviction; whatever it is after one is.
+        let evicted = columns().filter(|(_, meta)| meta.kind == Kind::Counter).any(|(place, _)| {
+            (reset || moved(place)) && guard.after.column(place).and_then(|column| column.int(0)).unwrap_or(0) > 0
+        });
+        if evicted {
+            flags.push(flag(FlagReason::Evicted, start_us, end_us));
+        }
+        if reset {
+            flags.push(flag(FlagReason::Reset, start_us, end_us));
         }
     }
     let resets = definition.columns.iter().enumerate().filter(|(_, meta)| meta.kind == Kind::Reset);

@@ -116,7 +116,8 @@ impl Pusher {
                 () = tokio::time::sleep(pause) => {}
                 _ = stop.changed() => {}
             }
-            if failures == 0 {
+            // A stop that ended the pause has been seen: waiting for another change would be for ever.
+            if failures == 0 && !*stop.borrow() {
                 // A round begins when its time has come and there is something to send.
                 tokio::select! {
                     () = self.wake.notified() => {}
@@ -209,7 +210,8 @@ impl Pusher {
         let registration = self.backend.register(&self.name, &self.hostname, secret.expose()).await?;
         registration.save(&self.state_dir)?;
         tracing::info!(collector.id = %registration.collector_id, "registered");
-        Ok(registration)
+        // What was saved knows the store of the registration before.
+        Ok(Registration::load(&self.state_dir)?.unwrap_or(registration))
     }
 
     /// The record's batch, and behind it what is known only now.

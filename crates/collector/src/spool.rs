@@ -15,7 +15,7 @@
 mod record;
 mod segment;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -74,7 +74,7 @@ pub struct Spool {
     epoch: Uuid,
     last_sequence: u64,
     segments: BTreeMap<u64, Segment>,
-    pending: VecDeque<Pending>,
+    pending: BTreeMap<u64, Pending>,
     covered: u64,
     since_checkpoint: u64,
     checkpoint_bytes: u64,
@@ -147,25 +147,21 @@ impl Spool {
         if unreadable {
             tracing::warn!(spool.dir = %dir.display(), "the spool is unreadable: a new epoch begins");
         }
-        for path in segment::list(dir)? {
-            fs::remove_file(&path).map_err(|source| io("remove", &path, source))?;
-        }
+        // Without the epoch and the baselines that they belong to, records cannot be told from others.
+        let lost = remove_all(dir)?;
         let mut spool = Self {
             dir: dir.to_owned(),
             bounds,
             epoch: Uuid::now_v7(),
             last_sequence: 0,
             segments: BTreeMap::new(),
-            pending: VecDeque::new(),
+            pending: BTreeMap::new(),
             covered: 0,
             since_checkpoint: 0,
             checkpoint_bytes: 0,
-            lost: Lost::default(),
+            lost,
             _lock: lock,
         };
-        if unreadable {
-            spool.lost.add("", "torn", 0);
-        }
         write_durably(dir, "epoch", spool.epoch.to_string().as_bytes())?;
         spool.checkpoint(Vec::new())?;
         Ok(Opened { spool, advances: Vec::new(), new_epoch: true })
@@ -184,7 +180,7 @@ impl Spool {
             epoch,
             last_sequence: checkpoint.sequence,
             segments: BTreeMap::new(),
-            pending: VecDeque::new(),
+            pending: BTreeMap::new(),
             covered: checkpoint.sequence,
             since_checkpoint: 0,
             checkpoint_bytes: checkpoint.encoded_len() as u64,
@@ -192,6 +188,7 @@ impl Spool {
             _lock: lock,
         };
         let mut advances = checkpoint.advances;
+        let mut expected = spool.covered + 1;
         for path in segment::list(dir)? {
             let Some((segment, entries)) = Segment::read(&path)? else {
                 fs::remove_file(&path).map_err(|source| io("remove", &path, source))?;
@@ -201,17 +198,27 @@ impl Spool {
                 match entry {
                     Entry::Record { place, header } => {
                         if header.sequence > spool.covered {
+                            if header.sequence != expected {
+                                tracing::error!(
+                                    spool.dir = %dir.display(),
+                                    expected,
+                                    found = header.sequence,
+                                    "a record is missing from the spool: all baselines are given up"
+                                );
+                                // What it moved is unknown: to go on from before it could count twice.
+                                advances.clear();
+                            }
+                            expected = header.sequence + 1;
                             advances.extend(segment.record(place)?.map(|record| record.advances).unwrap_or_default());
                             spool.since_checkpoint += u64::from(place.len);
                         }
                         spool.last_sequence = spool.last_sequence.max(header.sequence);
-                        spool.pending.push_back(Pending {
-                            sequence: header.sequence,
-                            created_us: header.created_us,
-                            place,
-                        });
+                        let (sequence, created_us) = (header.sequence, header.created_us);
+                        spool.pending.insert(sequence, Pending { sequence, created_us, place });
                     }
-                    Entry::Acknowledged(sequence) => spool.pending.retain(|pending| pending.sequence != sequence),
+                    Entry::Acknowledged(sequence) => {
+                        spool.pending.remove(&sequence);
+                    }
                 }
             }
             spool.segments.insert(segment.first, segment);
@@ -251,7 +258,8 @@ impl Spool {
         let place = segment.append(&bytes, true)?;
         self.last_sequence = record.sequence;
         self.since_checkpoint += bytes.len() as u64;
-        self.pending.push_back(Pending { sequence: record.sequence, created_us: record.created_us, place });
+        let pending = Pending { sequence: record.sequence, created_us: record.created_us, place };
+        self.pending.insert(record.sequence, pending);
         Ok(())
     }
 
@@ -278,7 +286,7 @@ impl Spool {
 
     /// The records that wait, oldest first.
     pub fn pending(&self) -> impl DoubleEndedIterator<Item = Pending> + '_ {
-        self.pending.iter().copied()
+        self.pending.values().copied()
     }
 
     /// How many records wait.
@@ -296,7 +304,7 @@ impl Spool {
     /// The bytes of records that wait.
     #[must_use]
     pub fn pending_bytes(&self) -> u64 {
-        self.pending.iter().map(|pending| u64::from(pending.place.len)).sum()
+        self.pending.values().map(|pending| u64::from(pending.place.len)).sum()
     }
 
     /// The bound on [`Self::bytes`].
@@ -322,11 +330,16 @@ impl Spool {
     /// # Errors
     /// When the note cannot be written.
     pub fn acknowledge(&mut self, sequence: u64) -> Result<(), SpoolError> {
-        self.pending.retain(|pending| pending.sequence != sequence);
+        self.forget(sequence)?;
+        self.tidy()
+    }
+
+    fn forget(&mut self, sequence: u64) -> Result<(), SpoolError> {
+        self.pending.remove(&sequence);
         if let Some(segment) = self.segments.values_mut().next_back() {
             segment.append(&segment::frame_acknowledgement(sequence), false)?;
         }
-        self.tidy()
+        Ok(())
     }
 
     /// Drops records that are older than the bound.
@@ -334,7 +347,7 @@ impl Spool {
     /// # Errors
     /// When they cannot be read for counting.
     pub fn expire(&mut self, now_us: i64) -> Result<(), SpoolError> {
-        while let Some(oldest) = self.pending.front().copied() {
+        while let Some(oldest) = self.pending.values().next().copied() {
             if now_us.saturating_sub(oldest.created_us) <= self.bounds.max_age_us {
                 break;
             }
@@ -343,8 +356,9 @@ impl Spool {
         self.tidy()
     }
 
-    /// Counts rows that were lost, to be told with the next record.
+    /// Counts rows that were lost, and the losses that they were to tell of, for the next record.
     pub fn lose(&mut self, record: &Record, reason: &str) {
+        self.lost.add_wire(&record.discarded);
         for (set, rows) in &record.rows_by_set {
             self.lost.add(set, reason, *rows);
         }
@@ -366,12 +380,11 @@ impl Spool {
     fn make_room(&mut self, more: u64) -> Result<(), SpoolError> {
         while self.bytes() + more > self.bounds.max_bytes && self.segments.len() > 1 {
             let Some(oldest) = self.segments.keys().next().copied() else { break };
-            let waiting: Vec<Pending> =
-                self.pending.iter().filter(|pending| pending.place.segment == oldest).copied().collect();
-            let last = self.segments.keys().nth(1).copied().unwrap_or(u64::MAX);
-            if self.covered + 1 < last {
+            let next = self.segments.keys().nth(1).copied().unwrap_or(u64::MAX);
+            if self.covered + 1 < next {
                 break;
             }
+            let waiting: Vec<Pending> = self.pending.range(oldest..next).map(|(_, pending)| *pending).collect();
             for pending in waiting {
                 self.drop_record(pending, "spool_full")?;
             }
@@ -390,8 +403,8 @@ impl Spool {
         if let Some(record) = self.read(pending)? {
             self.lose(&record, reason);
         }
-        self.pending.retain(|other| other.sequence != pending.sequence);
-        Ok(())
+        // Noted on disk too, so that it is neither sent nor counted again.
+        self.forget(pending.sequence)
     }
 
     /// Removes segments of which nothing waits and which a checkpoint covers.
@@ -399,7 +412,7 @@ impl Spool {
         let firsts: Vec<u64> = self.segments.keys().copied().collect();
         for (nth, first) in firsts.iter().enumerate() {
             let last = firsts.get(nth + 1).map_or(self.last_sequence, |next| next - 1);
-            let waits = self.pending.iter().any(|pending| pending.place.segment == *first);
+            let waits = self.pending.range(*first..=last.max(*first)).next().is_some();
             if waits || last > self.covered {
                 continue;
             }
@@ -409,6 +422,36 @@ impl Spool {
         }
         Ok(())
     }
+}
+
+/// Removes all segments and counts the records in them that nobody has.
+fn remove_all(dir: &Path) -> Result<Lost, SpoolError> {
+    let (mut waiting, mut lost) = (BTreeMap::new(), Lost::default());
+    for path in segment::list(dir)? {
+        if let Some((segment, entries)) = Segment::read(&path)? {
+            for entry in entries {
+                match entry {
+                    Entry::Record { place, header } => {
+                        // Without the batch: a spool may be larger than the memory.
+                        let record = segment.record(place)?;
+                        let counts = record.map(|record| (record.rows_by_set, record.discarded));
+                        waiting.insert(header.sequence, counts);
+                    }
+                    Entry::Acknowledged(sequence) => {
+                        waiting.remove(&sequence);
+                    }
+                }
+            }
+        }
+    }
+    for (rows_by_set, discarded) in waiting.into_values().flatten() {
+        lost.add_wire(&discarded);
+        rows_by_set.iter().for_each(|(set, rows)| lost.add(set, "torn", *rows));
+    }
+    for path in segment::list(dir)? {
+        fs::remove_file(&path).map_err(|source| io("remove", &path, source))?;
+    }
+    Ok(lost)
 }
 
 fn read_epoch(dir: &Path) -> Option<Uuid> {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 use catalog::Catalog;
+use prost::Message as _;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use wire::Batch;
@@ -68,6 +69,11 @@ impl Registration {
     /// When the file cannot be written.
     pub fn save(&self, state_dir: &Path) -> Result<()> {
         make_private_dir(state_dir)?;
+        let mut kept = self.clone();
+        if kept.store_id.is_none() {
+            // Registered anew: whether it is another store shows with the first answer.
+            kept.store_id = Self::load(state_dir).ok().flatten().and_then(|before| before.store_id);
+        }
         let (path, temporary) = (state_dir.join(REGISTRATION_FILE), state_dir.join("registration.json.new"));
         let mut file = fs::OpenOptions::new()
             .create(true)
@@ -76,7 +82,7 @@ impl Registration {
             .mode(0o600)
             .open(&temporary)
             .with_context(|| format!("create {}", temporary.display()))?;
-        file.write_all(serde_json::to_string_pretty(self)?.as_bytes())
+        file.write_all(serde_json::to_string_pretty(&kept)?.as_bytes())
             .and_then(|()| file.sync_all())
             .with_context(|| format!("write {}", temporary.display()))?;
         fs::rename(&temporary, &path).with_context(|| format!("rename {}", temporary.display()))
@@ -163,6 +169,7 @@ impl Held {
             batch: wire::compress(&prost::Message::encode_to_vec(&batch)).context("compress a batch")?,
             advances,
             rows_by_set,
+            discarded: batch.discarded.clone(),
         };
         drop(batch);
         let outcome = self.append(&record, created_us);
@@ -173,15 +180,18 @@ impl Held {
         for (place, baseline) in next {
             self.baselines.insert(place, Arc::new(baseline));
         }
-        if self.spool.checkpoint_due() {
-            self.checkpoint()?;
+        // The cycle is on disk: without a newer checkpoint only the start takes longer.
+        if self.spool.checkpoint_due()
+            && let Err(error) = self.checkpoint()
+        {
+            tracing::warn!(error = format!("{error:#}"), "the checkpoint is put off");
         }
         Ok(())
     }
 
     fn append(&mut self, record: &Record, now_us: i64) -> Result<()> {
         self.spool.expire(now_us)?;
-        if self.spool.must_checkpoint(record.batch.len() as u64 * 2) {
+        if self.spool.must_checkpoint(record.encoded_len() as u64) {
             self.checkpoint()?;
         }
         Ok(self.spool.append(record)?)

@@ -87,10 +87,11 @@ impl Parts {
         directory: &Directory,
         stop: &watch::Receiver<bool>,
     ) -> Result<()> {
+        collector_process::stop_leftover(directory).await?;
         let (password, _) = directory.secret("password")?;
         let (secret, secret_file) = directory.secret("registration-secret")?;
         let watched = match &arguments.monitor {
-            Some(dsn) => Watched { name: "monitored".to_owned(), dsn: dsn.clone(), libpq_environment: true },
+            Some(dsn) => Watched { name: name_of(dsn)?, dsn: dsn.clone(), libpq_environment: true },
             None => self.start_primary(directory).await?,
         };
         if *stop.borrow() {
@@ -110,7 +111,7 @@ impl Parts {
             output::progress(&said);
         }
         output::progress("starting the collector, a reading every 5 s …");
-        self.collector = Some(CollectorProcess::start(directory, config, watched).await?);
+        self.collector = Some(CollectorProcess::start(directory, config, watched)?);
         output::progress("ready: the first figures are there within a minute");
         output::data(&format!("{url}/"));
         output::data(&format!("user {ADMINISTRATOR}"));
@@ -123,7 +124,6 @@ impl Parts {
         let primary = self.primary.insert(Primary::start(directory).await?);
         let address = primary.address();
         primary.prepare().await?;
-        output::progress("making the demo's databases (at the first start about 100,000 orders) …");
         workload::seed(&address).await?;
         self.workload = Some(Workload::start(&address));
         output::progress(&format!(
@@ -151,6 +151,13 @@ impl Parts {
         };
         server.and(primary)
     }
+}
+
+/// The name of an instance that is not the demo's own: each has its figures for itself.
+fn name_of(dsn: &str) -> Result<String> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let dsn = config::Dsn::parse(dsn, &config::Environment::new(&variable)).context("understand --monitor")?;
+    Ok(format!("{}:{}", dsn.host, dsn.port))
 }
 
 /// Starts the server in this process: on the port that is asked for, else on the first free one.

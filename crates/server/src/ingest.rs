@@ -30,7 +30,7 @@ use uuid::Uuid;
 
 pub use answer::{PushAnswer, PushError, Rejected, Said};
 pub use body::{Compression, Encoding, MAX_COMPRESSED, MAX_DECODED};
-pub use budget::Budget;
+pub use budget::{Budget, Room};
 
 use crate::store::{CustomSets, DefinitionError, Failure, Store, StoreError};
 use incoming::Incoming;
@@ -57,10 +57,12 @@ pub struct Ingest {
 }
 
 /// A push as it arrives.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Push {
     /// The collector that the token belongs to.
     pub collector_id: Uuid,
+    /// From [`Ingest::admit`], asked for before the body was read.
+    pub room: Room,
     /// From `Content-Type`.
     pub encoding: Encoding,
     /// From `Content-Encoding`.
@@ -96,17 +98,25 @@ impl Ingest {
         self.queue.close();
     }
 
+    /// Room for a body of so many bytes.
+    ///
+    /// # Errors
+    /// 413 when no body may be so long, 503 when too much is in flight.
+    pub fn admit(&self, collector_id: Uuid, body_bytes: u64) -> Result<Room, PushError> {
+        if body_bytes > MAX_COMPRESSED as u64 {
+            return Err(body::too_long(MAX_COMPRESSED));
+        }
+        self.budget.admit(collector_id, body_bytes).ok_or_else(busy)
+    }
+
     /// Takes a batch in and answers after its rows are committed.
     ///
     /// # Errors
     /// When nothing of it was stored, or when that is not known.
     pub async fn push(&self, push: Push) -> Result<PushAnswer, PushError> {
         let began = Instant::now();
-        let collector_id = push.collector_id;
-        let busy = || PushError::Busy { retry_after: RETRY_AFTER_SECONDS };
-        let room = self.budget.admit(collector_id, push.body.len() as u64).ok_or_else(busy)?;
-        let now = push.now;
-        let (incoming, decoded_bytes) = self.read(push).await?;
+        let Push { collector_id, room, encoding, compression, body, now } = push;
+        let (incoming, decoded_bytes) = self.read(encoding, compression, body, now).await?;
         if incoming.collector_id != collector_id {
             return Err(PushError::WrongCollector);
         }
@@ -182,8 +192,13 @@ impl Ingest {
     }
 
     /// The common form of a body, and its length after decompression.
-    async fn read(&self, push: Push) -> Result<(Incoming, u64), PushError> {
-        let Push { encoding, compression, body, now, .. } = push;
+    async fn read(
+        &self,
+        encoding: Encoding,
+        compression: Compression,
+        body: Bytes,
+        now: Timestamp,
+    ) -> Result<(Incoming, u64), PushError> {
         match encoding {
             Encoding::Json => {
                 let store = Arc::clone(&self.store);
@@ -220,6 +235,10 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
         tracing::error!(%error, "a batch could not be read");
         PushError::Malformed { reason: "the batch could not be read".to_owned() }
     })
+}
+
+fn busy() -> PushError {
+    PushError::Busy { retry_after: RETRY_AFTER_SECONDS }
 }
 
 fn unavailable(error: StoreError) -> PushError {

@@ -9,5 +9,5 @@ pub(crate) mod coverage;
 pub(crate) mod fleet;
 mod health;
 pub(crate) mod http;
-pub mod model;
+pub(crate) mod model;
 pub(crate) mod store;

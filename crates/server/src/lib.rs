@@ -9,15 +9,17 @@
 
 pub mod accounts;
 pub mod collectors;
-pub mod databases;
+mod databases;
 pub mod health;
 pub mod http;
 pub mod ingest;
-pub mod instances;
+mod instances;
 pub mod metrics;
 pub mod migrations;
-pub mod pg_settings;
-pub mod replication;
+mod pg_settings;
+mod queries;
+mod range;
+mod replication;
 pub mod settings;
 pub mod store;
 

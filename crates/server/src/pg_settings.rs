@@ -2,5 +2,5 @@
 //! in `settings`.
 
 pub(crate) mod http;
-pub mod model;
+pub(crate) mod model;
 pub(crate) mod store;

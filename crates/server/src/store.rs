@@ -17,6 +17,8 @@ mod pool;
 mod retention;
 mod schema;
 mod tables;
+mod tls;
+mod views;
 
 use std::sync::Arc;
 

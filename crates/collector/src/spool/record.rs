@@ -24,6 +24,9 @@ pub struct Record {
     /// How many rows of each set the batch has, for counting when it is lost.
     #[prost(btree_map = "string, uint64", tag = "5")]
     pub rows_by_set: BTreeMap<String, u64>,
+    /// The losses that the batch tells of: when it is lost itself, the next one tells them.
+    #[prost(message, repeated, tag = "6")]
+    pub discarded: Vec<wire::Discarded>,
 }
 
 /// Rows that were lost, by set and reason.
@@ -36,6 +39,13 @@ impl Lost {
     /// Counts rows.
     pub fn add(&mut self, set: &str, reason: &str, rows: u64) {
         *self.rows.entry((set.to_owned(), reason.to_owned())).or_default() += rows;
+    }
+
+    /// Counts what a batch was to tell.
+    pub fn add_wire(&mut self, discarded: &[wire::Discarded]) {
+        for lost in discarded {
+            self.add(&lost.set, &lost.reason, lost.rows);
+        }
     }
 
     /// Counts what another one counted.

@@ -1,6 +1,6 @@
 //! One file of the spool: framed entries, each with its length and checksum.
 //!
-//! `kind (1) · length (4, little-endian) · CRC-32 of the content (4) · content`
+//! `kind (1) · length (4, little-endian) · CRC-32 of kind, length and content (4) · content`
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -169,7 +169,8 @@ fn frame(kind: u8, content: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER_BYTES + content.len());
     bytes.push(kind);
     bytes.extend(u32::try_from(content.len()).unwrap_or(u32::MAX).to_le_bytes());
-    bytes.extend(crc32fast::hash(content).to_le_bytes());
+    let checksum = checksum(&bytes, content);
+    bytes.extend(checksum.to_le_bytes());
     bytes.extend(content);
     bytes
 }
@@ -178,10 +179,18 @@ fn next_entry(bytes: &[u8]) -> Option<(u8, &[u8])> {
     let header = bytes.get(..HEADER_BYTES)?;
     let kind = header[0];
     let len = u32::from_le_bytes(header[1..5].try_into().ok()?);
-    let checksum = u32::from_le_bytes(header[5..9].try_into().ok()?);
+    let expected = u32::from_le_bytes(header[5..9].try_into().ok()?);
     if len > MAX_ENTRY_BYTES {
         return None;
     }
     let content = bytes.get(HEADER_BYTES..HEADER_BYTES + len as usize)?;
-    (crc32fast::hash(content) == checksum).then_some((kind, content))
+    (checksum(&header[..5], content) == expected).then_some((kind, content))
+}
+
+/// Of the header too: a tail of zeros would else be an empty record.
+fn checksum(kind_and_length: &[u8], content: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(kind_and_length);
+    hasher.update(content);
+    hasher.finalize()
 }

@@ -1,4 +1,8 @@
-//! The collector against real servers of every major that is installed.
+//! The collector against real servers of every major that is installed, and its parts against models.
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 mod catalogue;
+mod increments;
+mod limits;
+mod spool;
+mod statements;

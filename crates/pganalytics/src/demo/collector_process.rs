@@ -55,14 +55,13 @@ pub(super) struct Watched {
 /// Writes its configuration; gives back the file.
 pub(super) fn configure(directory: &Directory, watched: &Watched, server: &str, secret: &Path) -> Result<PathBuf> {
     let text = |path: &Path| toml::Value::String(path.to_string_lossy().into_owned());
-    let file = toml::toml! {
+    let mut file = toml::toml! {
         [collector]
         name = "demo"
         [backend]
         [postgres]
         databases = ["*"]
     };
-    let mut file = file;
     let mut set = |table: &str, key: &str, value: toml::Value| {
         if let Some(toml::Value::Table(table)) = file.get_mut(table) {
             table.insert(key.to_owned(), value);
@@ -101,8 +100,7 @@ pub(super) struct CollectorProcess {
 
 impl CollectorProcess {
     /// Starts it, and again whenever it ends.
-    pub(super) async fn start(directory: &Directory, config: PathBuf, watched: Watched) -> Result<Self> {
-        stop_leftover(directory).await?;
+    pub(super) fn start(directory: &Directory, config: PathBuf, watched: Watched) -> Result<Self> {
         let (stop, stopped) = oneshot::channel();
         let place = Place { config, log: directory.place(LOG), process_id: directory.place(PROCESS_ID), watched };
         let first = place.spawn()?;
@@ -222,6 +220,8 @@ pub(super) async fn stop_leftover(directory: &Directory) -> Result<()> {
 fn command(words: &[&str], config: &Path, watched: &Watched) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe().context("find this program's own file")?);
     command.arg("collector").args(words).arg("--config").arg(config).stdin(Stdio::null()).env_clear();
+    // Its log is a file: no colours.
+    command.env("NO_COLOR", "1");
     for (name, value) in std::env::vars_os() {
         let word = name.to_string_lossy();
         let libpq = watched.libpq_environment && word.starts_with("PG") && !word.starts_with("PGA");

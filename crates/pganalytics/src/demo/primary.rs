@@ -16,13 +16,18 @@ const PLACE: &str = "primary";
 const MONITOR: &str = "pganalytics";
 
 /// What a watched instance should have on, and little memory, so that the report spills and the disk stays small.
-const SETTINGS: [(&str, &str); 16] = [
+const SETTINGS: [(&str, &str); 20] = [
     ("shared_preload_libraries", "pg_stat_statements"),
     ("pg_stat_statements.track", "all"),
     ("track_io_timing", "on"),
     ("track_functions", "all"),
     ("log_lock_waits", "on"),
     ("log_checkpoints", "off"),
+    // A file for each hour of the day, overwritten a day later: the log does not grow for ever.
+    ("logging_collector", "on"),
+    ("log_filename", "postgresql-%H.log"),
+    ("log_rotation_age", "1h"),
+    ("log_truncate_on_rotation", "on"),
     // Errors of the workload belong to the play; its statements need not fill the log as well.
     ("log_min_error_statement", "panic"),
     ("deadlock_timeout", "1s"),

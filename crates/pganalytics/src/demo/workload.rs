@@ -20,12 +20,13 @@ use tokio::time::sleep;
 use tokio_postgres::{Client, Error, NoTls};
 
 use super::primary::Address;
+use crate::output;
 
 /// The databases, each with what makes and fills it.
 const DATABASES: [(&str, &str); 2] =
     [("shop", include_str!("workload/shop.sql")), ("crm", include_str!("workload/crm.sql"))];
 
-/// The roles that the parts sign in as, with limits under which nothing piles up.
+/// The roles that the parts sign in as.
 const ROLES: [&str; 4] = ["web", "worker", "report", "crm_app"];
 
 /// No statement of the workload runs longer.
@@ -102,10 +103,9 @@ struct Stage {
     sale: Notify,
 }
 
-/// Makes roles and databases where they are missing; gives back whether anything was made.
-pub(super) async fn seed(address: &Address) -> Result<bool> {
+/// Makes roles and databases where they are missing.
+pub(super) async fn seed(address: &Address) -> Result<()> {
     let admin = address.connect("postgres", "postgres", "demo").await.context("connect to the demo primary")?;
-    let mut made = false;
     for role in ROLES {
         if admin.query_opt("select 1 from pg_roles where rolname = $1", &[&role]).await?.is_none() {
             admin.execute(&format!("create role {role} login"), &[]).await.context("make a role")?;
@@ -125,12 +125,12 @@ pub(super) async fn seed(address: &Address) -> Result<bool> {
         if inside.query_opt(tables, &[]).await?.is_some() {
             continue;
         }
+        output::progress(&format!("filling database {database} …"));
         // Several statements at once are one transaction: all of it or nothing.
         inside.simple_query(script).await.with_context(|| format!("fill database {database}"))?;
         inside.simple_query("vacuum analyze").await.with_context(|| format!("analyze database {database}"))?;
-        made = true;
     }
-    Ok(made)
+    Ok(())
 }
 
 /// The workload while it runs.
@@ -160,12 +160,13 @@ impl Workload {
 async fn play(session: &'static Session, number: u64, address: Address, stage: Arc<Stage>) {
     let mut random = SmallRng::seed_from_u64(number);
     let mut patience = RECONNECT.0;
+    let mut turns = 0;
     loop {
         match address.connect(session.database, session.role, session.application).await {
             Ok(mut client) => {
                 patience = RECONNECT.0;
                 while !client.is_closed() {
-                    let pause = match turn(session.part, &mut client, &mut random, &stage).await {
+                    let pause = match turn(session.part, turns, &mut client, &mut random, &stage).await {
                         Ok(pause) => pause,
                         Err(error) => {
                             // Deadlocks and timeouts are part of the play.
@@ -173,6 +174,7 @@ async fn play(session: &'static Session, number: u64, address: Address, stage: A
                             REST_AFTER_ERROR
                         }
                     };
+                    turns += 1;
                     sleep(pause).await;
                 }
             }
@@ -185,8 +187,14 @@ async fn play(session: &'static Session, number: u64, address: Address, stage: A
     }
 }
 
-/// One turn; gives back the pause until the next.
-async fn turn(part: Part, client: &mut Client, random: &mut SmallRng, stage: &Stage) -> Result<Duration, Error> {
+/// One turn, numbered from 0; gives back the pause until the next.
+async fn turn(
+    part: Part,
+    number: u64,
+    client: &mut Client,
+    random: &mut SmallRng,
+    stage: &Stage,
+) -> Result<Duration, Error> {
     match part {
         Part::Visitor => shop::visit(client, random).await,
         Part::Checkout => shop::check_out(client, random).await,
@@ -195,7 +203,7 @@ async fn turn(part: Part, client: &mut Client, random: &mut SmallRng, stage: &St
         Part::StockCount => shop::count_stock(client, stage).await,
         Part::StockBuyer => shop::buy_best_seller(client, random, stage).await,
         Part::Spreadsheet => shop::leave_open(client).await,
-        Part::Upkeep => shop::keep_up(client, random).await,
+        Part::Upkeep => shop::keep_up(client, number).await,
         Part::Register => crm::work(client, random).await,
         Part::Mapper => crm::map_objects(client, random).await,
     }

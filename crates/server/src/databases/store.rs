@@ -5,9 +5,12 @@ use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use deadpool_postgres::Transaction;
+use jiff::Timestamp;
 use tokio_postgres::Error;
 
-use super::model::{DatabaseFlag, Steps};
+use crate::queries::model::FlaggedInterval;
+use crate::queries::store::message;
+use crate::range::{Grid, Range};
 
 /// The set that all figures come from.
 pub(crate) const SET: &str = "pg_stat_database";
@@ -80,9 +83,9 @@ pub(crate) struct Sums {
 }
 
 /// Sums over the range, by database.
-pub(crate) async fn sums(transaction: &Transaction<'_>, id: i32, steps: &Steps) -> Result<Vec<Sums>, Error> {
+pub(crate) async fn sums(transaction: &Transaction<'_>, id: i32, range: Range) -> Result<Vec<Sums>, Error> {
     let statement = transaction.prepare_cached(&SUMS).await?;
-    let rows = transaction.query(&statement, &[&id, &steps.start, &steps.end]).await?;
+    let rows = transaction.query(&statement, &[&id, &range.start, &range.end]).await?;
     let sums = rows.iter().map(|row| {
         let counters = COUNTERS.iter().enumerate().map(|(place, counter)| {
             let sum: Option<f64> = row.get(place + 2);
@@ -93,17 +96,25 @@ pub(crate) async fn sums(transaction: &Transaction<'_>, id: i32, steps: &Steps) 
     Ok(sums.collect())
 }
 
-/// An increment belongs to the step in which its interval ends.
-const SERIES: &str = "select d.datid, s.nth,
-        (sum(d.xact_commit + d.xact_rollback::numeric) * 1e6
-            / nullif(sum(d.interval_us) filter (where d.xact_commit is not null and d.xact_rollback is not null), 0)
-        )::float8,
-        (sum(d.active_time) / nullif(sum(d.interval_us) filter (where d.active_time is not null), 0))::float8
-    from metrics.pg_stat_database d
-    cross join lateral (
-        select ceil(extract(epoch from d.time - $2) * 1000 / $4::int8)::int8 - 1 as nth) s
-    where d.instance_id = $1 and d.time > $2 and d.time <= $3 and d.interval_us > 0 and d.datid is not null
-    group by d.datid, s.nth";
+/// An increment is spread over the steps that its interval covers; `$4` is where the steps begin, `$5` how long
+/// each is in microseconds and `$6` how many there are.
+const SERIES: &str = "select c.datid, c.step,
+        sum(c.transactions * c.covered / c.length) * 1e6
+            / nullif(sum(c.covered) filter (where c.transactions is not null), 0),
+        sum(c.active_time * c.covered / c.length) / nullif(sum(c.covered) filter (where c.active_time is not null), 0)
+    from (
+        select d.datid, b.step, d.interval_us::float8 as length, d.active_time::float8 as active_time,
+            d.xact_commit::float8 + d.xact_rollback::float8 as transactions,
+            least(e.until, (b.step + 1) * $5::float8)
+                - greatest(e.until - d.interval_us, b.step * $5::float8) as covered
+        from metrics.pg_stat_database d
+        cross join lateral (select (extract(epoch from d.time - $4::timestamptz) * 1e6)::float8 as until) e
+        cross join lateral generate_series(
+            greatest(floor((e.until - d.interval_us) / $5::float8), 0)::int8,
+            least(ceil(e.until / $5::float8) - 1, $6::int8 - 1)::int8) as b (step)
+        where d.instance_id = $1 and d.time > $2 and d.time <= $3 and d.interval_us > 0 and d.datid is not null) c
+    where c.covered > 0
+    group by c.datid, c.step";
 
 /// Per step transactions per second and active sessions.
 pub(crate) type Rates = (Vec<Option<f64>>, Vec<Option<f64>>);
@@ -112,11 +123,14 @@ pub(crate) type Rates = (Vec<Option<f64>>, Vec<Option<f64>>);
 pub(crate) async fn series(
     transaction: &Transaction<'_>,
     id: i32,
-    steps: &Steps,
+    range: Range,
+    grid: Grid,
 ) -> Result<HashMap<i64, Rates>, Error> {
     let statement = transaction.prepare_cached(SERIES).await?;
-    let rows = transaction.query(&statement, &[&id, &steps.start, &steps.end, &steps.grid.step_ms]).await?;
-    let empty = vec![None; steps.grid.points];
+    let step_us = grid.step_ms as f64 * 1000.0;
+    let rows =
+        transaction.query(&statement, &[&id, &range.start, &range.end, &grid.start, &step_us, &grid.points]).await?;
+    let empty = grid.empty();
     let mut all: HashMap<i64, Rates> = HashMap::new();
     for row in rows {
         let (tps, active) = all.entry(row.get(0)).or_insert_with(|| (empty.clone(), empty.clone()));
@@ -128,32 +142,18 @@ pub(crate) async fn series(
     Ok(all)
 }
 
-const FLAGS: &str = "select f.start, f.\"end\", f.reason, nullif(f.entries_total, 0) from metrics.flags f
-    where f.instance_id = $1 and f.set_name = $4 and f.\"end\" > $2 and f.start < $3
+const FLAGS: &str = "select f.start, f.\"end\", f.reason, f.entries, f.entries_total from metrics.flags f
+    where f.instance_id = $1 and f.set_name = $4 and f.\"end\" > $2 and f.start <= $3
     order by f.start, f.\"end\", f.reason";
 
 /// What is known to be missing from the range.
-pub(crate) async fn flags(transaction: &Transaction<'_>, id: i32, steps: &Steps) -> Result<Vec<DatabaseFlag>, Error> {
+pub(crate) async fn flags(transaction: &Transaction<'_>, id: i32, range: Range) -> Result<Vec<FlaggedInterval>, Error> {
     let statement = transaction.prepare_cached(FLAGS).await?;
-    let rows = transaction.query(&statement, &[&id, &steps.start, &steps.end, &SET]).await?;
+    let rows = transaction.query(&statement, &[&id, &range.start, &range.end, &SET]).await?;
     let flags = rows.iter().map(|row| {
-        let reason: String = row.get(2);
-        let message = message(&reason);
-        DatabaseFlag { start: row.get(0), end: row.get(1), reason, message, entries_total: row.get(3) }
+        let (start, end, reason): (Timestamp, Timestamp, String) = (row.get(0), row.get(1), row.get(2));
+        let message = message(&reason, start, end);
+        FlaggedInterval { start, end, reason, message, entries: row.get(3), entries_total: row.get(4) }
     });
     Ok(flags.collect())
-}
-
-fn message(reason: &str) -> &'static str {
-    match reason {
-        "reset" => "Statistics were reset: what was counted before the reset within this interval is missing.",
-        "entry_reset" => "Counters of some databases were reset: what they counted before is missing.",
-        "restart" => "PostgreSQL was restarted within this interval.",
-        "crash_restart" => "PostgreSQL crashed and lost its statistics: this interval is missing.",
-        "replaced" => "Another PostgreSQL answers under this name: nothing can be compared with before.",
-        "gap" => "Nothing was read before this moment: the interval is missing.",
-        "evicted" => "Some entries were evicted before they were read.",
-        "late" => "Readings were skipped: the intervals are longer here.",
-        _ => "Something is missing from this interval.",
-    }
 }

@@ -12,6 +12,7 @@ use crate::ingest::http as ingest;
 use crate::instances::http as instances;
 use crate::metrics::http as metrics;
 use crate::pg_settings::http as pg_settings;
+use crate::queries::http as queries;
 use crate::replication::http as replication;
 
 const USER: PathParameter = PathParameter::uuid("id", "The user.");
@@ -27,6 +28,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     rows.extend(collector_rows());
     rows.extend(metric_rows());
     rows.extend(instance_rows());
+    rows.extend(query_rows());
     rows
 }
 
@@ -211,7 +213,7 @@ fn metric_rows() -> Vec<Endpoint> {
 }
 
 fn instance_rows() -> Vec<Endpoint> {
-    use crate::databases::model::{Databases, Range};
+    use crate::databases::model::{Databases, DatabasesQuery};
     use crate::http::{Page, Paging};
     use crate::instances::model::{Coverage, Instance, InstanceDetail};
     use crate::pg_settings::model::Settings;
@@ -236,7 +238,7 @@ fn instance_rows() -> Vec<Endpoint> {
             .tag("instances")
             .summary("What each database did over a time range, and its rates over time.")
             .path_parameter(INSTANCE)
-            .query::<Range>()
+            .query::<DatabasesQuery>()
             .answers::<Databases>(),
         Endpoint::get("/instances/{id}/replication", Who::Viewer, replication::get)
             .tag("instances")
@@ -250,5 +252,33 @@ fn instance_rows() -> Vec<Endpoint> {
             .path_parameter(INSTANCE)
             .query::<Moment>()
             .answers::<Settings>(),
+    ]
+}
+
+const QUERYID: PathParameter = PathParameter::text("queryid", "The statement's queryid, signed.");
+
+fn query_rows() -> [Endpoint; 3] {
+    use crate::queries::model::{Ranking, RankingQuery, Statement, StatementQuery, Timeline};
+    [
+        Endpoint::get("/instances/{id}/queries", Who::Viewer, queries::list)
+            .tag("queries")
+            .summary("The statements of a range, the costliest first; with `others` they make everything.")
+            .path_parameter(INSTANCE)
+            .query::<RankingQuery>()
+            .answers::<Ranking>(),
+        Endpoint::get("/instances/{id}/queries/{queryid}", Who::Viewer, queries::get)
+            .tag("queries")
+            .summary("One statement over a range, summed and split by database, role and level.")
+            .path_parameter(INSTANCE)
+            .path_parameter(QUERYID)
+            .query::<StatementQuery>()
+            .answers::<Statement>(),
+        Endpoint::get("/instances/{id}/queries/{queryid}/timeline", Who::Viewer, queries::timeline)
+            .tag("queries")
+            .summary("One statement's figures per step of a range.")
+            .path_parameter(INSTANCE)
+            .path_parameter(QUERYID)
+            .query::<StatementQuery>()
+            .answers::<Timeline>(),
     ]
 }

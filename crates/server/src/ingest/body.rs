@@ -30,6 +30,10 @@ pub enum Compression {
     Zstd,
 }
 
+pub(super) fn too_long(limit: usize) -> PushError {
+    PushError::TooLarge { reason: format!("the body is longer than {limit} bytes") }
+}
+
 impl Encoding {
     /// Reads `Content-Type`.
     ///
@@ -72,7 +76,6 @@ impl Compression {
     /// # Errors
     /// 400 when it is corrupt or cut off, 413 when it is or becomes too long.
     pub fn decode(self, body: &[u8]) -> Result<Vec<u8>, PushError> {
-        let too_long = |limit: usize| PushError::TooLarge { reason: format!("the body is longer than {limit} bytes") };
         if body.len() > MAX_COMPRESSED {
             return Err(too_long(MAX_COMPRESSED));
         }

@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{FromRequest, Request, State};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use bytes::Bytes;
 use catalog::Definition;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Compression, Encoding, Push, PushAnswer, PushError};
+use super::{Compression, Encoding, MAX_COMPRESSED, Push, PushAnswer, PushError};
 use crate::app::App;
 use crate::collectors;
 use crate::http::{ApiError, Caller, Detail, JsonBody};
@@ -51,27 +50,35 @@ pub(crate) struct RefusedDefinition {
 pub(crate) async fn push(
     State(app): State<Arc<App>>,
     caller: Caller,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Result<(StatusCode, Json<PushAnswer>), ApiError> {
     let collector_id = caller.collector()?;
-    let ingest = app.ingest()?;
-    let header = |name| headers.get(&name).map(|value| value.to_str().unwrap_or("?"));
-    let answer = match body {
-        Err(rejection) => return Err(ApiError::from_status(rejection.status())),
-        Ok(body) => {
-            let push = Push {
-                collector_id,
-                encoding: Encoding::from_header(header(CONTENT_TYPE))?,
-                compression: Compression::from_header(header(CONTENT_ENCODING))?,
-                body,
-                now: app.clock.now(),
-            };
-            ingest.push(push).await
-        }
-    };
+    let answer = take_in(&app, collector_id, request).await?;
     note(&app, collector_id, &answer).await;
     Ok((StatusCode::ACCEPTED, Json(answer?)))
+}
+
+/// Room is asked for before the body is read: what waits at the door takes none.
+async fn take_in(
+    app: &Arc<App>,
+    collector_id: Uuid,
+    request: Request,
+) -> Result<Result<PushAnswer, PushError>, ApiError> {
+    let ingest = app.ingest()?;
+    let headers = request.headers();
+    let encoding = Encoding::from_header(header(headers, &CONTENT_TYPE))?;
+    let compression = Compression::from_header(header(headers, &CONTENT_ENCODING))?;
+    let length = header(headers, &CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    let body_bytes = length.unwrap_or(MAX_COMPRESSED as u64);
+    let room = ingest.admit(collector_id, body_bytes)?;
+    let body =
+        Bytes::from_request(request, app).await.map_err(|rejection| ApiError::from_status(rejection.status()))?;
+    Ok(ingest.push(Push { collector_id, room, encoding, compression, body, now: app.clock.now() }).await)
+}
+
+/// A header's text; one that is no text is none of those that are known.
+fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).map(|value| value.to_str().unwrap_or("?"))
 }
 
 /// Shows at the collector how its delivery went. The batch's own answer does not depend on it.

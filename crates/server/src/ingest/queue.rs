@@ -64,7 +64,7 @@ impl Queue {
         {
             let mut waiting = self.lock();
             if waiting.closed {
-                return Err(StoreError::Timeout);
+                return Err(StoreError::Closed);
             }
             let collector = batch.collector_id;
             let jobs = waiting.by_collector.entry(collector).or_default();
@@ -75,7 +75,7 @@ impl Queue {
             }
         }
         self.changed.notify_one();
-        answered.await.unwrap_or(Err(StoreError::Timeout))
+        answered.await.unwrap_or(Err(StoreError::Closed))
     }
 
     /// Takes no more batches; the writers end when they have written what waits.

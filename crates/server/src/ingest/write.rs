@@ -58,7 +58,7 @@ pub(super) async fn write_group(store: &Store, group: &[Arc<Prepared>]) -> Vec<R
         }
         Err(error) => {
             let mut results: Vec<Result<Outcome, StoreError>> =
-                group.iter().skip(1).map(|_| Err(StoreError::Timeout)).collect();
+                group.iter().skip(1).map(|_| Err(StoreError::Shared)).collect();
             results.push(Err(error));
             results
         }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use catalog::Catalog;
 
-use super::model::{ColumnCoverage, NotReadable, Reason, SetAndColumns, SetCoverage, Unmeasured};
+use super::model::{ColumnCoverage, NotReadable, SetAndColumns, SetCoverage};
 use super::store::{LatestReading, SetState};
+use crate::queries::model::{Reason, Unmeasured};
 
 /// Reasons that someone can remove: what a version or a role does not have is not missing.
 const MENDABLE: [&str; 3] = ["privilege", "extension", "failed"];

@@ -7,16 +7,18 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::coverage::{not_readable, note_missing, why_missing};
 use super::health::{Signs, judge};
-use super::model::{Grid, Instance, Reason, Trend, Unmeasured};
+use super::model::{Instance, Trend};
 use super::store::{self, Activity, Behind, LatestReading, SetState, StoredInstance};
 use crate::http::ApiError;
+use crate::queries::model::{Reason, Unmeasured};
+use crate::range::{Grid, Range};
 
 /// Rates are means over this long.
 const RATE_WINDOW: SignedDuration = SignedDuration::from_mins(5);
 
-/// The trend's length, and its steps: longer ones only for an instance that is read less often.
+/// The trend's length and its steps, about; longer steps only for an instance that is read less often.
 const TREND: SignedDuration = SignedDuration::from_hours(1);
-const TREND_STEP_SECONDS: i64 = 60;
+const TREND_POINTS: i64 = 60;
 
 /// All that is read of one instance.
 struct Read {
@@ -45,9 +47,7 @@ pub(crate) async fn describe(
     let ids: Vec<i32> = all.iter().map(|one| one.id).collect();
     let mut latest = store::latest(transaction, &ids, now).await?;
     let mut states = store::states(transaction, &ids).await?;
-    // The trend's first step begins up to a step before the hour.
-    let since = now - TREND - TREND;
-    let mut activity = store::activity(transaction, &ids, since, now).await?;
+    let mut activity = store::activity(transaction, &ids, now - TREND, now).await?;
     let connections = store::connections(transaction, &ids).await?;
     let mut behind = store::behind(transaction, &ids).await?;
     let described = all.into_iter().map(|stored| {
@@ -119,21 +119,23 @@ impl Read {
     }
 
     fn trend(&self, now: Timestamp) -> Trend {
-        let interval_us = self.latest.get("pg_stat_database").and_then(|reading| reading.interval_us).unwrap_or(0);
-        let seconds = (interval_us + 500_000) / 1_000_000;
-        let step = (seconds + TREND_STEP_SECONDS - 1) / TREND_STEP_SECONDS * TREND_STEP_SECONDS;
-        let step = step.clamp(TREND_STEP_SECONDS, TREND.as_secs());
-        let points = TREND.as_secs() / step;
-        let end = (now.as_second() + step - 1).div_euclid(step) * step;
-        let start_us = (end - points * step) * 1_000_000;
-        let values = (0..points).map(|nth| {
-            let (from, to) = (start_us + nth * step * 1_000_000, start_us + (nth + 1) * step * 1_000_000);
-            let within = |one: &&Activity| from < one.time.as_microsecond() && one.time.as_microsecond() <= to;
-            mean(self.activity.iter().filter(within).map(|one| (one.active_us, one.interval_us)))
-        });
-        let values: Vec<Option<f64>> = values.collect();
-        let start = Timestamp::from_microsecond(start_us).unwrap_or(now);
-        Trend { grid: Grid { start, step_ms: step * 1000, points: values.len() }, values }
+        let interval_us = self.latest.get("pg_stat_database").and_then(|reading| reading.interval_us);
+        // Whole minutes, so that the steps of an hour are 60 and not 61.
+        let end = Timestamp::from_second((now.as_second() + 59).div_euclid(60) * 60).unwrap_or(now);
+        let range = Range { start: end - TREND, end };
+        let grid = Grid::over(range, TREND_POINTS, interval_us.map(SignedDuration::from_micros));
+        let mut sums: Vec<Option<(f64, f64)>> = vec![None; grid.empty().len()];
+        for one in &self.activity {
+            let Some(active_us) = one.active_us else { continue };
+            for (step, share) in grid.shares(one.time, one.interval_us) {
+                if let Some(sum) = sums.get_mut(step) {
+                    let (active, measured) = sum.unwrap_or((0.0, 0.0));
+                    *sum = Some((active + active_us * share, measured + one.interval_us as f64 * share));
+                }
+            }
+        }
+        let values = sums.into_iter().map(|sum| sum.map(|(active, measured)| active / measured)).collect();
+        Trend { grid, values }
     }
 
     fn unmeasured(&self, load: Option<f64>, tps: Option<f64>) -> Unmeasured {

@@ -178,7 +178,7 @@ fn from_file(name: &str, lookup: &impl Fn(&str) -> Option<String>) -> Result<Opt
 fn check(setting: &Setting, text: &str) -> Result<(), String> {
     let fits = match setting.kind {
         Kind::Text => !text.trim().is_empty(),
-        Kind::PostgresUrl => text.parse::<tokio_postgres::Config>().is_ok(),
+        Kind::PostgresUrl => config::dsn::Dsn::check(text).is_ok(),
         Kind::Path => !text.contains('\0'),
         Kind::Number { least, most, .. } => text.parse::<u64>().is_ok_and(|number| (least..=most).contains(&number)),
         Kind::Flag => text == "true" || text == "false",

@@ -9,7 +9,7 @@ use std::sync::{Arc, RwLock};
 use catalog::{Definition, DefinitionHash, Kind, MAX_NAME, RESERVED_COLUMNS, Scope, SetKind, Type, Unit};
 use deadpool_postgres::{GenericClient, Transaction};
 
-use super::{Store, StoreError, schema, tables};
+use super::{Store, StoreError, schema, tables, views};
 
 /// The most columns that a set may have; PostgreSQL's own limit is 1600.
 const MAX_COLUMNS: usize = 500;
@@ -213,7 +213,9 @@ impl Store {
         join(&mut whole, &definition).map_err(invalid)?;
         if let Some(joined) = whole.get(&definition.name) {
             check(joined).map_err(invalid)?;
-            tables::create_or_widen(&transaction, joined).await?;
+            if tables::create_or_widen(&transaction, joined).await? {
+                views::create(&transaction, joined, &whole).await?;
+            }
         }
         insert(&transaction, &definition).await?;
         transaction.commit().await.map_err(StoreError::from)?;
@@ -275,7 +277,7 @@ pub(super) fn check(definition: &Definition) -> Result<(), String> {
     let name = definition.name.as_str();
     let digits =
         name.rsplit_once('_').is_some_and(|(_, end)| end.len() == 8 && end.bytes().all(|b| b.is_ascii_digit()));
-    if FIXED_TABLES.contains(&name) || digits || name.ends_with("_named") {
+    if FIXED_TABLES.contains(&name) || digits || name.ends_with(views::SUFFIX) {
         return Err(format!("the name {name} is taken"));
     }
     if definition.columns.is_empty() || definition.columns.len() > MAX_COLUMNS {

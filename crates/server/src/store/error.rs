@@ -25,6 +25,15 @@ pub enum StoreError {
     /// Writing took longer than allowed.
     #[error("the store did not answer in time")]
     Timeout,
+    /// The transaction of several batches failed; the error stands with one of them.
+    #[error("the transaction that was shared with other batches failed")]
+    Shared,
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Closed,
+    /// An instance was removed while a batch of it came in.
+    #[error("instance of a batch is gone")]
+    Gone,
 }
 
 /// What a failure means for the batch that caused it.

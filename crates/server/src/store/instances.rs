@@ -59,6 +59,6 @@ impl Store {
         }
         let ids = self.instances.ids();
         let found = names.iter().map(|name| ids.get(&(collector_id, (*name).to_owned())).copied());
-        found.collect::<Option<Vec<i32>>>().ok_or(StoreError::Timeout)
+        found.collect::<Option<Vec<i32>>>().ok_or(StoreError::Gone)
     }
 }

@@ -1,14 +1,12 @@
 //! Connections to PostgreSQL, pooled and bounded.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use ::config::dsn::{Dsn, Environment, Host, SslMode};
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
-use tokio_postgres::config::{Host, SslMode};
-use tokio_postgres::{Config, NoTls};
-use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_postgres::{Config, NoTls, config};
 
-use super::StoreError;
+use super::{StoreError, tls};
 
 /// How long a request waits for a free connection.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -33,16 +31,10 @@ pub struct PoolSettings {
 /// # Errors
 /// When the address is wrong or the store cannot be reached.
 pub async fn open(settings: &PoolSettings) -> Result<Pool, StoreError> {
-    let mut config: Config = settings.url.parse().map_err(|error: tokio_postgres::Error| {
-        // The source may quote the address, and the address may hold a password.
-        let _ = error;
-        StoreError::Address("not a PostgreSQL connection string".to_owned())
-    })?;
-    config.application_name("pganalytics server");
-    config.connect_timeout(CONNECT_TIMEOUT);
-    let options = config.get_options().map(|set| format!("{set} ")).unwrap_or_default();
-    config.options(format!("{options}-c timezone=UTC -c idle_in_transaction_session_timeout=120000"));
-    let pool = build(config, settings.max_connections)?;
+    let lookup = |name: &str| std::env::var(name).ok();
+    let dsn = Dsn::parse(&settings.url, &Environment::new(&lookup))
+        .map_err(|error| StoreError::Address(error.to_string()))?;
+    let pool = build(&dsn, settings.max_connections)?;
     let allowed: i64 = {
         let client = pool.get().await?;
         let row = client
@@ -64,13 +56,13 @@ pub async fn open(settings: &PoolSettings) -> Result<Pool, StoreError> {
     Ok(pool)
 }
 
-fn build(config: Config, max_size: usize) -> Result<Pool, StoreError> {
+fn build(dsn: &Dsn, max_size: usize) -> Result<Pool, StoreError> {
+    let config = startup(dsn);
     let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    let local = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
-    let manager = if local || config.get_ssl_mode() == SslMode::Disable {
+    let manager = if matches!(dsn.host, Host::Unix(_)) || dsn.sslmode == SslMode::Disable {
         Manager::from_config(config, NoTls, manager_config)
     } else {
-        Manager::from_config(config, tls()?, manager_config)
+        Manager::from_config(config, tls::connector(dsn)?, manager_config)
     };
     Pool::builder(manager)
         .max_size(max_size.max(2))
@@ -80,17 +72,29 @@ fn build(config: Config, max_size: usize) -> Result<Pool, StoreError> {
         .map_err(|error| StoreError::Address(error.to_string()))
 }
 
-fn tls() -> Result<MakeRustlsConnect, StoreError> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut roots = rustls::RootCertStore::empty();
-    for certificate in rustls_native_certs::load_native_certs().certs {
-        // One broken certificate of the system does not matter; none at all shows at the handshake.
-        let _ = roots.add(certificate);
+fn startup(dsn: &Dsn) -> Config {
+    let mut config = Config::new();
+    match &dsn.host {
+        Host::Tcp(name) => config.host(name),
+        Host::Unix(directory) => config.host_path(directory),
+    };
+    if let Some(address) = dsn.hostaddr {
+        config.hostaddr(address);
     }
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| StoreError::Address(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(MakeRustlsConnect::new(config))
+    config.port(dsn.port).user(&dsn.user).dbname(&dsn.dbname).application_name("pganalytics server");
+    if let Some(password) = &dsn.password {
+        config.password(password.expose());
+    }
+    config.ssl_mode(match dsn.sslmode {
+        SslMode::Disable => config::SslMode::Disable,
+        SslMode::Allow | SslMode::Prefer => config::SslMode::Prefer,
+        SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => config::SslMode::Require,
+    });
+    config.keepalives(dsn.keepalives.enabled);
+    config.connect_timeout(CONNECT_TIMEOUT);
+    let given = dsn.options.as_deref().unwrap_or_default();
+    config.options(format!(
+        "{given} -c timezone=UTC -c client_min_messages=warning -c idle_in_transaction_session_timeout=120000"
+    ));
+    config
 }

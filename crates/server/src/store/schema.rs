@@ -7,7 +7,7 @@ use deadpool_postgres::{Object, Transaction};
 use uuid::Uuid;
 
 use super::definitions::{self, Definitions};
-use super::{StoreError, tables};
+use super::{StoreError, tables, views};
 
 /// The advisory lock under which schema `metrics` is changed; a number of our own choosing.
 pub(super) const SCHEMA_LOCK: i64 = 0x7067_616e_0001;
@@ -40,10 +40,17 @@ pub(super) async fn prepare(
         definitions::join(&mut whole, definition)
             .map_err(|reason| StoreError::Definition { set: definition.name.clone(), reason })?;
     }
+    let mut changed = Vec::new();
     for definition in whole.values() {
         definitions::check(definition)
             .map_err(|reason| StoreError::Definition { set: definition.name.clone(), reason })?;
-        tables::create_or_widen(transaction, definition).await?;
+        if tables::create_or_widen(transaction, definition).await? {
+            changed.push(definition);
+        }
+    }
+    // After all tables: views name each other's sets.
+    for definition in changed {
+        views::create(transaction, definition, &whole).await?;
     }
     for definition in &all {
         definitions::insert(transaction, definition).await?;

@@ -35,10 +35,13 @@ pub(super) fn copy_statement(definition: &Definition) -> String {
     format!("copy metrics.\"{}\" ({}) from stdin (format binary)", definition.name, names.join(", "))
 }
 
-/// Makes the set's table, or adds the columns that it lacks.
-pub(super) async fn create_or_widen(transaction: &Transaction<'_>, definition: &Definition) -> Result<(), StoreError> {
+/// Makes the set's table, or adds the columns that it lacks; answers whether it did either.
+pub(super) async fn create_or_widen(
+    transaction: &Transaction<'_>,
+    definition: &Definition,
+) -> Result<bool, StoreError> {
     if definition.kind() == SetKind::Texts {
-        return Ok(());
+        return Ok(false);
     }
     let rows = transaction
         .query(
@@ -55,7 +58,7 @@ pub(super) async fn create_or_widen(transaction: &Transaction<'_>, definition: &
         tracing::info!(set = definition.name, columns = definition.columns.len(), "the set's table is made or widened");
         transaction.simple_query(&sql).await?;
     }
-    Ok(())
+    Ok(!sql.is_empty())
 }
 
 fn create(definition: &Definition) -> String {

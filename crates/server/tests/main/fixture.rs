@@ -137,9 +137,9 @@ impl Fixture {
         compression: Compression,
         body: Vec<u8>,
     ) -> Result<PushAnswer, PushError> {
-        let now = Timestamp::now();
-        let push = Push { collector_id: self.collector, encoding, compression, body: Bytes::from(body), now };
-        self.ingest.push(push).await
+        let (collector_id, body, now) = (self.collector, Bytes::from(body), Timestamp::now());
+        let room = self.ingest.admit(collector_id, body.len() as u64)?;
+        self.ingest.push(Push { collector_id, room, encoding, compression, body, now }).await
     }
 
     pub(crate) async fn count(&self, sql: &str) -> i64 {

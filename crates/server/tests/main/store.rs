@@ -80,3 +80,42 @@ fn passable_folder() -> tempfile::TempDir {
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     folder
 }
+
+#[tokio::test]
+async fn every_set_has_a_view_with_names() {
+    let database = testkit::store().await.unwrap();
+    let pool = open(&PoolSettings { url: database.dsn.clone(), max_connections: 4 }).await.unwrap();
+    let catalog = std::sync::Arc::new(catalog::Catalog::embedded().unwrap());
+    let store = Store::prepare(pool, catalog).await.unwrap();
+    let client = database.connect().await.unwrap();
+    for known in store.definitions().sets().iter().filter(|known| known.kind != catalog::SetKind::Texts) {
+        let view = format!("metrics.{}_named", known.definition.name);
+        client.query(&format!("select instance, time from {view}"), &[]).await.unwrap();
+    }
+    client
+        .simple_query(
+            "insert into metrics.instances (collector_id, name, version_num) values (gen_random_uuid(), 'one', 150001);
+             insert into metrics.pg_database (instance_id, time, removed, datid, datname)
+             values (1, now() - interval '1 day', false, 5, 'old'), (1, now(), false, 5, 'shop');
+             insert into metrics.pg_roles (instance_id, time, removed, roleid, rolname) values (1, now(), false, 10, 'ada');
+             insert into metrics.texts (instance_id, major, dbid, queryid, query, captured_at)
+             values (1, 14, 5, -1, 'older', now()), (1, 15, 5, -1, 'select $1', now());
+             insert into metrics.pg_stat_statements (instance_id, time, userid, dbid, queryid, toplevel, calls)
+             values (1, now(), 10, 5, -1, true, 3)",
+        )
+        .await
+        .unwrap();
+    let sql = "select instance, database, role, query, calls from metrics.pg_stat_statements_named";
+    let row = client.query_one(sql, &[]).await.unwrap();
+    let words: Vec<String> = (0..4).map(|place| row.get(place)).collect();
+    assert_eq!((words, row.get::<_, i64>(4)), (["one", "shop", "ada", "select $1"].map(str::to_owned).to_vec(), 3));
+}
+
+#[tokio::test]
+async fn an_address_that_cannot_be_is_refused_without_its_password() {
+    for url in ["postgresql://me:hunter2@host:port/x", "host=/tmp password=hunter2 sslmode=sometimes", "hunter2"] {
+        let error = open(&PoolSettings { url: url.to_owned(), max_connections: 4 }).await.expect_err("refused");
+        let words = format!("{error} {error:?}");
+        assert!(!words.contains("hunter2"), "{words}");
+    }
+}

@@ -28,10 +28,9 @@ const COUNTING: Duration = Duration::from_millis(2500);
 const LEFT_OPEN: Duration = Duration::from_secs(40);
 const KEPT_AWAY: Duration = Duration::from_secs(20);
 
-/// One in so many turns of upkeep (one every two seconds) exports, and one in so many vacuums: about a minute and
-/// about eight.
-const EXPORT_ONE_IN: u32 = 30;
-const VACUUM_ONE_IN: u32 = 240;
+/// One in so many turns of upkeep (one every two seconds) exports, and one in so many vacuums: a minute and eight.
+const EXPORT_EVERY: u64 = 30;
+const VACUUM_EVERY: u64 = 240;
 
 /// The report of the month: joins and sorts far beyond its work_mem.
 const MONTHLY_REPORT: &str = "\
@@ -163,7 +162,7 @@ pub(super) async fn count_stock(client: &mut Client, stage: &Stage) -> Result<Du
         .execute("update stock set quantity = 1000000, counted_at = now() where product_id = $1", &[&BEST_SELLER])
         .await?;
     transaction.commit().await?;
-    Ok(Duration::from_secs(9))
+    Ok(Duration::from_secs(15))
 }
 
 /// Everybody wants the best seller while it is being counted; one of three is impatient.
@@ -194,7 +193,7 @@ pub(super) async fn leave_open(client: &mut Client) -> Result<Duration, Error> {
 }
 
 /// What the worker does: fulfil, archive, refresh, export, vacuum.
-pub(super) async fn keep_up(client: &mut Client, random: &mut SmallRng) -> Result<Duration, Error> {
+pub(super) async fn keep_up(client: &mut Client, turn: u64) -> Result<Duration, Error> {
     client
         .query(
             "select o.id, o.placed_at from orders o where o.status = 'open' order by o.placed_at limit 50 \
@@ -209,7 +208,7 @@ pub(super) async fn keep_up(client: &mut Client, random: &mut SmallRng) -> Resul
             &[&ORDERS_KEPT],
         )
         .await?;
-    if random.random_ratio(1, EXPORT_ONE_IN) {
+    if turn.is_multiple_of(EXPORT_EVERY) {
         client.execute("drop table if exists order_export", &[]).await?;
         client
             .execute(
@@ -221,7 +220,7 @@ pub(super) async fn keep_up(client: &mut Client, random: &mut SmallRng) -> Resul
         client.execute("create index order_export_customer_id_idx on order_export (customer_id)", &[]).await?;
         client.execute("alter table order_export add column exported_at timestamptz default now()", &[]).await?;
     }
-    if random.random_ratio(1, VACUUM_ONE_IN) {
+    if turn.is_multiple_of(VACUUM_EVERY) {
         client.execute("vacuum sessions", &[]).await?;
     }
     Ok(Duration::from_secs(2))

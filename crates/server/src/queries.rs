@@ -1,0 +1,14 @@
+//! What statements cost: the ranking over a range, and one statement over time.
+//!
+//! ```text
+//! metrics.pg_stat_statements ─► sums per (database, user, queryid, toplevel) ─► ranking + others = everything
+//! ```
+//! Figures are sums of increments. Names and texts are joined in memory, so that what is read of the large table is
+//! one pass over the range.
+
+pub(crate) mod figures;
+pub(crate) mod http;
+pub(crate) mod model;
+mod names;
+mod ranking;
+pub(crate) mod store;

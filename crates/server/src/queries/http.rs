@@ -1,0 +1,286 @@
+//! `GET /instances/{id}/queries`, `…/queries/{queryid}` and `…/timeline`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+
+use super::figures::{COUNTERS, Figures, Shape, Sums};
+use super::model::{RankedStatement, Ranking, RankingQuery, Statement, StatementQuery, TextState, Timeline};
+use super::names::{Names, Texts};
+use super::ranking::{self, Filter};
+use super::store::{self, Key, Readings, Worked};
+use crate::app::App;
+use crate::http::{ApiError, Detail, PathValues, QueryValues, VisibleInstance};
+use crate::range::{Grid, Range};
+
+/// Statements in a ranking unless asked otherwise, and at most.
+const LIMIT: usize = 100;
+const LIMIT_MOST: usize = 1000;
+/// The steps of a trend, about.
+const TREND_POINTS: i64 = 60;
+/// The steps of a timeline, about.
+const TIMELINE_POINTS: i64 = 240;
+/// The order unless asked otherwise.
+const ORDER: &str = "total_exec_time_ms";
+
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    instance: VisibleInstance,
+    QueryValues(query): QueryValues<RankingQuery>,
+) -> Result<Json<Ranking>, ApiError> {
+    let now = app.clock.now();
+    let range = Range::asked(query.start, query.end, now)?;
+    let limit = query.limit.unwrap_or(LIMIT);
+    if !(1..=LIMIT_MOST).contains(&limit) {
+        return Err(ApiError::invalid(vec![Detail::new("limit", format!("expected 1 to {LIMIT_MOST}"))]));
+    }
+    let order = query.order.as_deref().unwrap_or(ORDER);
+    if Figures::order_value(order).is_none() {
+        let names = Figures::order_names().join(", ");
+        return Err(ApiError::invalid(vec![Detail::new("order", format!("expected one of {names}"))]));
+    }
+    let client = app.metrics.get().await?;
+    let conditions = store::conditions(&client, instance.id).await?;
+    let all = store::sums(&client, instance.id, range, None).await?;
+    let databases = Names::databases(&client, instance.id, range.end).await?;
+    let roles = Names::roles(&client, instance.id, range.end).await?;
+    let readings = Readings::of(&client, instance.id, range).await?;
+    let cut = store::cut(&client, instance.id, range).await?;
+    let search = query.search.as_deref().filter(|search| !search.is_empty());
+    let mut texts = Texts::default();
+    if search.is_some() {
+        let queryids: Vec<i64> = all.iter().map(|worked| worked.key.queryid).collect();
+        texts = Texts::of(&client, instance.id, &queryids, conditions.texts_readable).await?;
+    }
+    let filter =
+        Filter { database: query.database.as_deref(), user: query.user.as_deref(), toplevel: query.toplevel, search };
+    let totals = ranking::totals(&all);
+    let total_us = conditions.shares_measurable.then(|| ranking::total_us(&all));
+    let matching: Vec<Worked> =
+        all.into_iter().filter(|worked| filter.matches(worked.key, &databases, &roles, &texts)).collect();
+    let offset = query.offset.unwrap_or(0);
+    let page = offset..offset.saturating_add(limit);
+    let ranked = ranking::rank(matching, total_us, order, query.direction.unwrap_or_default(), page, &cut);
+    let keys: Vec<Key> = ranked.listed.iter().map(|(key, _)| *key).collect();
+    if search.is_none() {
+        let queryids: Vec<i64> = keys.iter().map(|key| key.queryid).collect();
+        texts = Texts::of(&client, instance.id, &queryids, conditions.texts_readable).await?;
+    }
+    let grid = Grid::over(range, TREND_POINTS, readings.usual());
+    let mut trends = if query.trend.unwrap_or(true) && !keys.is_empty() {
+        store::trends(&client, instance.id, range, grid, &readings, &keys).await?
+    } else {
+        std::collections::HashMap::new()
+    };
+    let data: Vec<RankedStatement> = ranked
+        .listed
+        .into_iter()
+        .map(|(key, figures)| {
+            let trend = trends.remove(&key);
+            let complete = !cut.contains(&(key.dbid, key.queryid));
+            row(key, figures, complete, trend, &Labels { databases: &databases, roles: &roles, texts: &texts })
+        })
+        .collect();
+    Ok(Json(Ranking {
+        count: data.len(),
+        total: ranked.total,
+        data,
+        grid,
+        others: ranked.others,
+        totals,
+        flagged_intervals: store::flags(&client, instance.id, range).await?,
+        unmeasured: conditions.unmeasured,
+        track: conditions.track,
+        shares_measurable: conditions.shares_measurable,
+        generated_at: now,
+    }))
+}
+
+/// What turns keys into words.
+struct Labels<'a> {
+    databases: &'a Names,
+    roles: &'a Names,
+    texts: &'a Texts,
+}
+
+fn row(
+    key: Key,
+    figures: Figures,
+    complete: bool,
+    trend: Option<Vec<Option<f64>>>,
+    labels: &Labels<'_>,
+) -> RankedStatement {
+    let (query, query_state) = labels.texts.get(key.dbid, key.queryid);
+    RankedStatement {
+        queryid: key.queryid.to_string(),
+        query: query.map(str::to_owned),
+        query_state,
+        database: labels.databases.of(key.dbid),
+        user: labels.roles.of(key.userid),
+        toplevel: key.toplevel,
+        complete,
+        figures,
+        trend,
+    }
+}
+
+fn queryid_of(text: &str) -> Result<i64, ApiError> {
+    text.parse().map_err(|_| ApiError::not_found("There is no such statement: a queryid is a signed 64-bit number."))
+}
+
+pub(crate) async fn get(
+    State(app): State<Arc<App>>,
+    instance: VisibleInstance,
+    PathValues((_, queryid)): PathValues<(String, String)>,
+    QueryValues(query): QueryValues<StatementQuery>,
+) -> Result<Json<Statement>, ApiError> {
+    let queryid = queryid_of(&queryid)?;
+    let range = Range::asked(query.start, query.end, app.clock.now())?;
+    let client = app.metrics.get().await?;
+    let conditions = store::conditions(&client, instance.id).await?;
+    // All statements, for the share; one pass over the range as in the ranking.
+    let all = store::sums(&client, instance.id, range, None).await?;
+    let total_us = conditions.shares_measurable.then(|| ranking::total_us(&all));
+    let databases = Names::databases(&client, instance.id, range.end).await?;
+    let roles = Names::roles(&client, instance.id, range.end).await?;
+    let texts = Texts::of(&client, instance.id, &[queryid], conditions.texts_readable).await?;
+    let cut = store::cut(&client, instance.id, range).await?;
+    let filter = filter_of(&query);
+    let mut own: Vec<Worked> = all
+        .into_iter()
+        .filter(|worked| worked.key.queryid == queryid && !worked.key.is_cut())
+        .filter(|worked| filter.matches(worked.key, &databases, &roles, &texts))
+        .collect();
+    own.sort_by(|a, b| {
+        let time = |worked: &Worked| worked.sums.of("total_exec_time_ms").unwrap_or(0.0);
+        time(b).total_cmp(&time(a)).then_with(|| a.key.cmp(&b.key))
+    });
+    let previous = match range.before() {
+        Some(before) if !Readings::of(&client, instance.id, before).await?.intervals.is_empty() => {
+            let earlier = store::sums(&client, instance.id, before, Some(queryid)).await?;
+            let earlier = earlier.iter().filter(|worked| filter.matches(worked.key, &databases, &roles, &texts));
+            Some(Figures::new(&sum(earlier), None))
+        }
+        _ => None,
+    };
+    let labels = Labels { databases: &databases, roles: &roles, texts: &texts };
+    let is_complete = |key: Key| !cut.contains(&(key.dbid, key.queryid));
+    let split: Vec<RankedStatement> = own
+        .iter()
+        .map(|worked| {
+            let figures = Figures::new(&worked.sums, total_us.filter(|_| worked.key.toplevel));
+            row(worked.key, figures, is_complete(worked.key), None, &labels)
+        })
+        .collect();
+    let toplevel_us: f64 =
+        own.iter().filter(|worked| worked.key.toplevel).filter_map(|worked| worked.sums.of("total_exec_time_ms")).sum();
+    let share_of_total = total_us.filter(|total| *total > 0.0).map(|total| toplevel_us / total);
+    let mut figures = Figures::new(&sum(own.iter()), None);
+    figures.share_of_total = share_of_total;
+    let distinct = |of: &dyn Fn(&RankedStatement) -> &String| {
+        let mut names: Vec<String> = split.iter().map(|row| of(row).clone()).collect();
+        names.sort();
+        names.dedup();
+        names
+    };
+    let (query_text, query_state) = match split.iter().find(|row| row.query.is_some()).or_else(|| split.first()) {
+        Some(row) => (row.query.clone(), row.query_state),
+        None => any_text(&client, instance.id, queryid).await?,
+    };
+    Ok(Json(Statement {
+        queryid: queryid.to_string(),
+        query: query_text,
+        query_state,
+        databases: distinct(&|row| &row.database),
+        users: distinct(&|row| &row.user),
+        complete: own.iter().all(|worked| is_complete(worked.key)),
+        figures,
+        previous,
+        split,
+        flagged_intervals: store::flags(&client, instance.id, range).await?,
+        unmeasured: conditions.unmeasured,
+        share_of_total,
+    }))
+}
+
+/// The text of a statement that did nothing in the range; 404 where it was never seen.
+async fn any_text(
+    client: &deadpool_postgres::Client,
+    instance: i32,
+    queryid: i64,
+) -> Result<(Option<String>, TextState), ApiError> {
+    let sql = "select query from metrics.texts where instance_id = $1 and queryid = $2
+               order by captured_at desc limit 1";
+    let statement = client.prepare_cached(sql).await?;
+    match client.query_opt(&statement, &[&instance, &queryid]).await? {
+        Some(row) => Ok((Some(row.get(0)), TextState::Ok)),
+        None => Err(ApiError::not_found("No such statement was seen on this instance.")),
+    }
+}
+
+pub(crate) async fn timeline(
+    State(app): State<Arc<App>>,
+    instance: VisibleInstance,
+    PathValues((_, queryid)): PathValues<(String, String)>,
+    QueryValues(query): QueryValues<StatementQuery>,
+) -> Result<Json<Timeline>, ApiError> {
+    let queryid = queryid_of(&queryid)?;
+    let range = Range::asked(query.start, query.end, app.clock.now())?;
+    let client = app.metrics.get().await?;
+    let conditions = store::conditions(&client, instance.id).await?;
+    let readings = Readings::of(&client, instance.id, range).await?;
+    let grid = match query.step {
+        Some(step) => Grid::asked(range, step)?,
+        None => Grid::over(range, TIMELINE_POINTS, readings.usual()),
+    };
+    let databases = Names::databases(&client, instance.id, range.end).await?;
+    let roles = Names::roles(&client, instance.id, range.end).await?;
+    let filter = filter_of(&query);
+    let zeros = readings.zeros(grid);
+    let mut series: Vec<Vec<Option<f64>>> = vec![zeros; COUNTERS.len()];
+    let mut measured = vec![false; COUNTERS.len()];
+    for (end, interval_us, worked) in store::by_reading(&client, instance.id, range, queryid).await? {
+        if worked.key.is_cut() || !filter.matches(worked.key, &databases, &roles, &Texts::default()) {
+            continue;
+        }
+        for (step, share) in grid.shares(end, interval_us) {
+            for (place, counter) in COUNTERS.iter().enumerate() {
+                let Some(sum) = worked.sums.values().get(place).copied().flatten() else { continue };
+                measured[place] = true;
+                let scale = if counter.shape == Shape::Time { 1000.0 } else { 1.0 };
+                if let Some(value) = series[place].get_mut(step) {
+                    *value = Some(value.unwrap_or(0.0) + sum * share / scale);
+                }
+            }
+        }
+    }
+    let mut named: BTreeMap<String, Vec<Option<f64>>> = BTreeMap::new();
+    for ((counter, values), measured) in COUNTERS.iter().zip(series).zip(measured) {
+        // A counter that is not measured here has no zeros either.
+        if measured || !conditions.unmeasured.contains_key(counter.name) {
+            named.insert(counter.name.to_owned(), values);
+        }
+    }
+    if let (Some(time), Some(calls)) = (named.get(ORDER), named.get("calls")) {
+        let mean = time.iter().zip(calls).map(|(time, calls)| Some((*time)? / (*calls).filter(|calls| *calls > 0.0)?));
+        named.insert("mean_exec_time_ms".to_owned(), mean.collect());
+    }
+    Ok(Json(Timeline {
+        grid,
+        series: named,
+        flagged_intervals: store::flags(&client, instance.id, range).await?,
+        unmeasured: conditions.unmeasured,
+    }))
+}
+
+fn filter_of(query: &StatementQuery) -> Filter<'_> {
+    Filter { database: query.database.as_deref(), user: query.user.as_deref(), toplevel: query.toplevel, search: None }
+}
+
+fn sum<'a>(rows: impl Iterator<Item = &'a Worked>) -> Sums {
+    let mut sums = Sums::default();
+    rows.for_each(|worked| sums.add(&worked.sums));
+    sums
+}

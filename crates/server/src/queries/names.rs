@@ -1,0 +1,92 @@
+//! Names of databases and roles, and texts of statements.
+
+use std::collections::HashMap;
+
+use deadpool_postgres::Client;
+use jiff::Timestamp;
+
+use super::model::TextState;
+
+/// The text that redaction leaves where nothing else is left.
+const MASK: &str = "'***'";
+
+/// Names by oid, as they were at the end of a range; of what is gone, its last name.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    names: HashMap<i64, String>,
+}
+
+impl Names {
+    pub(crate) async fn databases(
+        client: &Client,
+        instance: i32,
+        at: Timestamp,
+    ) -> Result<Self, tokio_postgres::Error> {
+        let sql = "select distinct on (datid) datid, datname from metrics.pg_database
+                   where instance_id = $1 and datname is not null
+                   order by datid, time > $2, case when time > $2 then time end, time desc";
+        Self::read(client, sql, instance, at).await
+    }
+
+    pub(crate) async fn roles(client: &Client, instance: i32, at: Timestamp) -> Result<Self, tokio_postgres::Error> {
+        let sql = "select distinct on (roleid) roleid, rolname from metrics.pg_roles
+                   where instance_id = $1 and rolname is not null
+                   order by roleid, time > $2, case when time > $2 then time end, time desc";
+        Self::read(client, sql, instance, at).await
+    }
+
+    async fn read(client: &Client, sql: &str, instance: i32, at: Timestamp) -> Result<Self, tokio_postgres::Error> {
+        let statement = client.prepare_cached(sql).await?;
+        let rows = client.query(&statement, &[&instance, &at]).await?;
+        Ok(Self { names: rows.iter().map(|row| (row.get(0), row.get(1))).collect() })
+    }
+
+    /// The name of an oid, or the oid.
+    pub(crate) fn of(&self, oid: i64) -> String {
+        self.names.get(&oid).cloned().unwrap_or_else(|| oid.to_string())
+    }
+
+    /// Whether an oid is the one that is meant by a name or number.
+    pub(crate) fn is(&self, oid: i64, wanted: &str) -> bool {
+        self.names.get(&oid).is_some_and(|name| name == wanted) || oid.to_string() == wanted
+    }
+}
+
+/// Texts by database and queryid.
+#[derive(Debug, Default)]
+pub(crate) struct Texts {
+    texts: HashMap<(i64, i64), String>,
+    readable: bool,
+}
+
+impl Texts {
+    /// The texts of statements; of several majors the instance's own.
+    pub(crate) async fn of(
+        client: &Client,
+        instance: i32,
+        queryids: &[i64],
+        readable: bool,
+    ) -> Result<Self, tokio_postgres::Error> {
+        let statement = client
+            .prepare_cached(
+                "select distinct on (t.dbid, t.queryid) t.dbid, t.queryid, t.query
+                 from metrics.texts t join metrics.instances i on i.id = t.instance_id
+                 where t.instance_id = $1 and t.queryid = any ($2)
+                 order by t.dbid, t.queryid, t.major = i.version_num / 10000 desc, t.captured_at desc",
+            )
+            .await?;
+        let rows = client.query(&statement, &[&instance, &queryids]).await?;
+        Ok(Self { texts: rows.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect(), readable })
+    }
+
+    /// The text of a statement; one text serves all databases where it ran with the same queryid.
+    pub(crate) fn get(&self, dbid: i64, queryid: i64) -> (Option<&str>, TextState) {
+        let own = self.texts.get(&(dbid, queryid));
+        match own {
+            Some(text) if text.trim() == MASK => (None, TextState::Hidden),
+            Some(text) => (Some(text), TextState::Ok),
+            None if self.readable => (None, TextState::NotCaptured),
+            None => (None, TextState::NotReadable),
+        }
+    }
+}

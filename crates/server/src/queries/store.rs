@@ -1,0 +1,298 @@
+//! Reads statements' work from schema `metrics`.
+
+use std::collections::{HashMap, HashSet};
+
+use deadpool_postgres::Client;
+use jiff::{SignedDuration, Timestamp};
+
+use super::figures::{COUNTERS, Sums};
+use super::model::{FlaggedInterval, Reason, Unmeasured};
+use crate::range::{Grid, Range};
+
+/// The set of the figures.
+const SET: &str = "pg_stat_statements";
+/// The set of the texts.
+const TEXT_SET: &str = "pg_stat_statements_text";
+
+/// What a row of the store is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Key {
+    pub(crate) userid: i64,
+    pub(crate) dbid: i64,
+    pub(crate) queryid: i64,
+    pub(crate) toplevel: bool,
+}
+
+impl Key {
+    /// Whether this is the sum of what the collector's row limit cut.
+    pub(crate) const fn is_cut(self) -> bool {
+        self.userid == 0 && self.queryid == 0
+    }
+}
+
+/// A statement's work in a range.
+#[derive(Clone, Debug)]
+pub(crate) struct Worked {
+    pub(crate) key: Key,
+    pub(crate) sums: Sums,
+}
+
+/// The work of all statements in a range.
+pub(crate) async fn sums(
+    client: &Client,
+    instance: i32,
+    range: Range,
+    queryid: Option<i64>,
+) -> Result<Vec<Worked>, tokio_postgres::Error> {
+    let sql = format!(
+        "select s.userid, s.dbid, s.queryid, coalesce(s.toplevel, true), {}
+         from metrics.pg_stat_statements s
+         where s.instance_id = $1 and s.time > $2 and s.time <= $3 and ($4::int8 is null or s.queryid = $4)
+         group by 1, 2, 3, 4",
+        Sums::select("s")
+    );
+    let statement = client.prepare_cached(&sql).await?;
+    let rows = client.query(&statement, &[&instance, &range.start, &range.end, &queryid]).await?;
+    rows.iter()
+        .map(|row| {
+            let key = Key {
+                userid: row.try_get(0)?,
+                dbid: row.try_get(1)?,
+                queryid: row.try_get(2)?,
+                toplevel: row.try_get(3)?,
+            };
+            Ok(Worked { key, sums: Sums::read(row, 4)? })
+        })
+        .collect()
+}
+
+/// When statements were read in a range.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Readings {
+    /// End and length in microseconds of each reading's interval.
+    pub(crate) intervals: Vec<(Timestamp, i64)>,
+}
+
+impl Readings {
+    pub(crate) async fn of(client: &Client, instance: i32, range: Range) -> Result<Self, tokio_postgres::Error> {
+        let statement = client
+            .prepare_cached(
+                "select time, interval_us from metrics.readings
+                 where instance_id = $1 and set_name = $2 and time > $3 and time <= $4
+                   and error is null and interval_us is not null
+                 order by time",
+            )
+            .await?;
+        let rows = client.query(&statement, &[&instance, &SET, &range.start, &range.end]).await?;
+        Ok(Self { intervals: rows.iter().map(|row| (row.get(0), row.get(1))).collect() })
+    }
+
+    /// The usual interval: the median.
+    pub(crate) fn usual(&self) -> Option<SignedDuration> {
+        let mut lengths: Vec<i64> = self.intervals.iter().map(|(_, length)| *length).collect();
+        lengths.sort_unstable();
+        lengths.get(lengths.len() / 2).map(|length| SignedDuration::from_micros(*length))
+    }
+
+    /// A series that is zero wherever something was read and null elsewhere.
+    pub(crate) fn zeros(&self, grid: Grid) -> Vec<Option<f64>> {
+        let mut series = grid.empty();
+        for (end, length) in &self.intervals {
+            for (step, _) in grid.shares(*end, *length) {
+                if let Some(value) = series.get_mut(step) {
+                    *value = Some(0.0);
+                }
+            }
+        }
+        series
+    }
+}
+
+/// The execution time per step of some statements, in milliseconds.
+pub(crate) async fn trends(
+    client: &Client,
+    instance: i32,
+    range: Range,
+    grid: Grid,
+    readings: &Readings,
+    keys: &[Key],
+) -> Result<HashMap<Key, Vec<Option<f64>>>, tokio_postgres::Error> {
+    let statement = client
+        .prepare_cached(
+            "select s.userid, s.dbid, s.queryid, coalesce(s.toplevel, true), b.step,
+                    sum(s.total_exec_time
+                        * (least(e.until, (b.step + 1) * $5::float8) - greatest(e.since, b.step * $5::float8))
+                        / greatest(s.interval_us, 1))::float8 / 1000
+             from metrics.pg_stat_statements s
+             cross join lateral (
+                 select extract(epoch from s.time - $4)::float8 * 1000000 as until,
+                        extract(epoch from s.time - $4)::float8 * 1000000 - greatest(s.interval_us, 1) as since) e
+             cross join lateral generate_series(
+                 greatest(floor(e.since / $5::float8), 0)::int4,
+                 (ceil(e.until / $5::float8) - 1)::int4) as b (step)
+             where s.instance_id = $1 and s.time > $2 and s.time <= $3 and s.queryid = any ($6)
+             group by 1, 2, 3, 4, 5",
+        )
+        .await?;
+    #[expect(clippy::cast_precision_loss, reason = "a step is far below 2^52 microseconds")]
+    let step_us = (grid.step_ms * 1000) as f64;
+    let mut queryids: Vec<i64> = keys.iter().map(|key| key.queryid).collect();
+    queryids.sort_unstable();
+    queryids.dedup();
+    let rows =
+        client.query(&statement, &[&instance, &range.start, &range.end, &grid.start, &step_us, &queryids]).await?;
+    let zeros = readings.zeros(grid);
+    let mut trends: HashMap<Key, Vec<Option<f64>>> = keys.iter().map(|key| (*key, zeros.clone())).collect();
+    for row in &rows {
+        let key = Key { userid: row.get(0), dbid: row.get(1), queryid: row.get(2), toplevel: row.get(3) };
+        let (step, time): (i32, Option<f64>) = (row.get(4), row.get(5));
+        let value = trends.get_mut(&key).and_then(|trend| trend.get_mut(usize::try_from(step).ok()?));
+        if let (Some(value), Some(time)) = (value, time) {
+            *value = Some(value.unwrap_or(0.0) + time);
+        }
+    }
+    Ok(trends)
+}
+
+/// One statement's sums per reading.
+pub(crate) async fn by_reading(
+    client: &Client,
+    instance: i32,
+    range: Range,
+    queryid: i64,
+) -> Result<Vec<(Timestamp, i64, Worked)>, tokio_postgres::Error> {
+    let counters: Vec<String> = COUNTERS.iter().map(|counter| format!("sum(s.{})::float8", counter.column)).collect();
+    let sql = format!(
+        "select s.time, coalesce(s.interval_us, 0), s.userid, s.dbid, s.queryid, coalesce(s.toplevel, true), {},
+                sum(s.exec_time_sumsq), null::int8, null::int8, null::int8
+         from metrics.pg_stat_statements s
+         where s.instance_id = $1 and s.time > $2 and s.time <= $3 and s.queryid = $4
+         group by 1, 2, 3, 4, 5, 6",
+        counters.join(", ")
+    );
+    let statement = client.prepare_cached(&sql).await?;
+    let rows = client.query(&statement, &[&instance, &range.start, &range.end, &queryid]).await?;
+    rows.iter()
+        .map(|row| {
+            let key = Key {
+                userid: row.try_get(2)?,
+                dbid: row.try_get(3)?,
+                queryid: row.try_get(4)?,
+                toplevel: row.try_get(5)?,
+            };
+            Ok((row.try_get(0)?, row.try_get(1)?, Worked { key, sums: Sums::read(row, 6)? }))
+        })
+        .collect()
+}
+
+/// The (database, queryid) of statements that were counted in "others" at some time of the range.
+pub(crate) async fn cut(
+    client: &Client,
+    instance: i32,
+    range: Range,
+) -> Result<HashSet<(i64, i64)>, tokio_postgres::Error> {
+    let statement = client
+        .prepare_cached(
+            "select distinct c.per, i.id from metrics.cuts c cross join lateral unnest(c.ids) as i (id)
+             where c.instance_id = $1 and c.set_name = $2 and c.time > $3 and c.time <= $4",
+        )
+        .await?;
+    let rows = client.query(&statement, &[&instance, &SET, &range.start, &range.end]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// The flagged intervals that touch a range.
+pub(crate) async fn flags(
+    client: &Client,
+    instance: i32,
+    range: Range,
+) -> Result<Vec<FlaggedInterval>, tokio_postgres::Error> {
+    let statement = client
+        .prepare_cached(
+            "select distinct f.start, f.\"end\", f.reason, f.entries, f.entries_total from metrics.flags f
+             where f.instance_id = $1 and f.set_name = $2 and f.\"end\" > $3 and f.start <= $4
+             order by 1, 2, 3",
+        )
+        .await?;
+    let rows = client.query(&statement, &[&instance, &SET, &range.start, &range.end]).await?;
+    Ok(rows
+        .iter()
+        .map(|row| {
+            let (start, end, reason): (Timestamp, Timestamp, String) = (row.get(0), row.get(1), row.get(2));
+            let message = message(&reason, start, end);
+            FlaggedInterval { start, end, reason, message, entries: row.get(3), entries_total: row.get(4) }
+        })
+        .collect())
+}
+
+pub(crate) fn message(reason: &str, start: Timestamp, end: Timestamp) -> String {
+    let minute = |at: Timestamp| at.strftime("%H:%M").to_string();
+    let (from, to) = (minute(start), minute(end));
+    let bound = "figures are a lower bound";
+    match reason {
+        "reset" => format!("Statistics were reset at {to}. Work from {from} to {to} may be missing; {bound}."),
+        "evicted" => format!("Entries were evicted between {from} and {to}; {bound}."),
+        "entry_reset" => format!("Single entries were reset between {from} and {to}; {bound}."),
+        "restart" => format!("The instance was restarted between {from} and {to}; {bound}."),
+        "crash_restart" => {
+            format!("The instance crashed and recovered between {from} and {to}, which zeroes statistics; {bound}.")
+        }
+        "replaced" => format!("Another instance answers since {to}; work from {from} to {to} is not known."),
+        "gap" => format!("Nothing was read before {to}."),
+        _ => format!("Something is missing between {from} and {to}; {bound}."),
+    }
+}
+
+/// What an instance is like for these figures.
+#[derive(Debug, Default)]
+pub(crate) struct Conditions {
+    /// `pg_stat_statements.track`.
+    pub(crate) track: Option<String>,
+    /// Whether nested statements can be told from those that clients sent, or there are none.
+    pub(crate) shares_measurable: bool,
+    /// Figures that are not measured.
+    pub(crate) unmeasured: Unmeasured,
+    /// Whether texts can be read.
+    pub(crate) texts_readable: bool,
+}
+
+/// The conditions as of the last reading.
+pub(crate) async fn conditions(client: &Client, instance: i32) -> Result<Conditions, tokio_postgres::Error> {
+    let statement =
+        client.prepare_cached("select track, statements_version from metrics.instances where id = $1").await?;
+    let row = client.query_one(&statement, &[&instance]).await?;
+    let (track, version): (Option<String>, Option<String>) = (row.get(0), row.get(1));
+    let statement = client
+        .prepare_cached(
+            "select set_name, column_name, code, message, nullif(fix, '') from metrics.set_states
+             where instance_id = $1 and set_name in ($2, $3) and state <> 'works'",
+        )
+        .await?;
+    let mut conditions = Conditions { texts_readable: true, ..Conditions::default() };
+    for row in client.query(&statement, &[&instance, &SET, &TEXT_SET]).await? {
+        let (set, column): (String, String) = (row.get(0), row.get(1));
+        let reason = Reason { code: row.get(2), message: row.get(3), fix: row.get(4) };
+        if set == TEXT_SET {
+            conditions.texts_readable &= reason.code != "privilege";
+        } else if column.is_empty() {
+            for counter in COUNTERS {
+                conditions.unmeasured.entry(counter.name.to_owned()).or_insert_with(|| reason.clone());
+            }
+        } else {
+            let name = COUNTERS.iter().find(|counter| counter.column == column).map(|counter| counter.name);
+            let name = name.or(match column.as_str() {
+                "exec_time_sumsq" => Some("stddev_exec_time_ms"),
+                "minmax_stats_since" => Some("since"),
+                _ => None,
+            });
+            conditions.unmeasured.extend(name.map(|name| (name.to_owned(), reason)));
+        }
+    }
+    let tells_levels = version
+        .as_deref()
+        .and_then(|version| version.parse::<catalog::Version>().ok())
+        .is_none_or(|version| (version.major, version.minor) >= (1, 9));
+    conditions.shares_measurable = tells_levels || track.as_deref() != Some("all");
+    conditions.track = track;
+    Ok(conditions)
+}
