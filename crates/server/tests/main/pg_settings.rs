@@ -16,7 +16,7 @@ async fn settings_are_as_they_were_at_the_moment() {
         ("pg_settings", "11:00:00", json!([work_mem("8192", false)])),
         // Sent anew with another property: the value is as old as before.
         ("pg_settings", "11:30:00", json!([work_mem("8192", true), {"name": "a.plugin", "removed": true}])),
-        ("pg_settings", "13:00:00", json!([work_mem("1", false)])),
+        ("pg_settings", "12:04:00", json!([work_mem("1", false)])),
     ];
     monitored.push("main", &readings).await;
     let path = format!("/instances/{}/settings", monitored.id("main").await);
