@@ -14,14 +14,14 @@ use crate::http::Paging;
 /// How far back the usual interval of a set is looked for.
 const INTERVAL_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 
-/// A snapshot to read from; a statement in it is given up after ten seconds.
+/// A snapshot to read from; a statement in it is given up after ten seconds, and compiling it is never worth it.
 ///
 /// # Errors
 /// When the store does not answer.
 pub(crate) async fn snapshot(client: &mut Client) -> Result<Transaction<'_>, Error> {
     let isolation = tokio_postgres::IsolationLevel::RepeatableRead;
     let transaction = client.build_transaction().isolation_level(isolation).read_only(true).start().await?;
-    transaction.batch_execute("set local statement_timeout = '10s'").await?;
+    transaction.simple_query("set local statement_timeout = '10s'; set local jit = off").await?;
     Ok(transaction)
 }
 

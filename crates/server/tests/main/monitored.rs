@@ -44,7 +44,7 @@ impl Monitored {
 
     /// What a collector says beside readings.
     pub(crate) async fn execute(&self, sql: &str) {
-        self.server.app.metrics.get().await.unwrap().batch_execute(sql).await.unwrap();
+        self.server.app.metrics.get().await.unwrap().simple_query(sql).await.unwrap();
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
