@@ -9,13 +9,17 @@
 
 pub mod accounts;
 pub mod collectors;
+mod databases;
 pub mod health;
 pub mod http;
 pub mod ingest;
+mod instances;
 pub mod metrics;
 pub mod migrations;
+mod pg_settings;
 mod queries;
 mod range;
+mod replication;
 pub mod settings;
 pub mod store;
 

@@ -11,6 +11,8 @@ mod batch;
 mod collectors;
 #[path = "main/conventions.rs"]
 mod conventions;
+#[path = "main/databases.rs"]
+mod databases;
 #[path = "main/fixture.rs"]
 mod fixture;
 #[path = "main/health.rs"]
@@ -21,16 +23,24 @@ mod ingest;
 mod ingest_faults;
 #[path = "main/ingest_json.rs"]
 mod ingest_json;
+#[path = "main/instances.rs"]
+mod instances;
 #[path = "main/limits.rs"]
 mod limits;
 #[path = "main/metrics.rs"]
 mod metrics;
 #[path = "main/migrations.rs"]
 mod migrations;
+#[path = "main/monitored.rs"]
+mod monitored;
 #[path = "main/openapi.rs"]
 mod openapi;
 #[path = "main/pages.rs"]
 mod pages;
+#[path = "main/pg_settings.rs"]
+mod pg_settings;
+#[path = "main/replication.rs"]
+mod replication;
 #[path = "main/serve.rs"]
 mod serve;
 #[path = "main/store.rs"]

@@ -6,13 +6,18 @@ use super::{batch, openapi};
 use crate::accounts::http as accounts;
 use crate::accounts::users::http as users;
 use crate::collectors::http as collectors;
+use crate::databases::http as databases;
 use crate::health::http as health;
 use crate::ingest::http as ingest;
+use crate::instances::http as instances;
 use crate::metrics::http as metrics;
+use crate::pg_settings::http as pg_settings;
 use crate::queries::http as queries;
+use crate::replication::http as replication;
 
 const USER: PathParameter = PathParameter::uuid("id", "The user.");
 const COLLECTOR: PathParameter = PathParameter::uuid("id", "The collector.");
+const INSTANCE: PathParameter = PathParameter::int4("id", "The instance.");
 
 /// All rows, in the order of the reference.
 #[must_use]
@@ -22,6 +27,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     rows.extend(account_rows());
     rows.extend(collector_rows());
     rows.extend(metric_rows());
+    rows.extend(instance_rows());
     rows.extend(query_rows());
     rows
 }
@@ -206,7 +212,49 @@ fn metric_rows() -> Vec<Endpoint> {
     ]
 }
 
-const INSTANCE: PathParameter = PathParameter::int4("id", "The instance.");
+fn instance_rows() -> Vec<Endpoint> {
+    use crate::databases::model::{Databases, DatabasesQuery};
+    use crate::http::{Page, Paging};
+    use crate::instances::model::{Coverage, Instance, InstanceDetail};
+    use crate::pg_settings::model::Settings;
+    use crate::replication::model::{Moment, Replication};
+    vec![
+        Endpoint::get("/instances", Who::Viewer, instances::list)
+            .tag("instances")
+            .summary("Monitored PostgreSQL instances by name: what each is, how it is and why.")
+            .query::<Paging>()
+            .answers::<Page<Instance>>(),
+        Endpoint::get("/instances/{id}", Who::Viewer, instances::get)
+            .tag("instances")
+            .summary("One instance, its databases, and how its sets can be read.")
+            .path_parameter(INSTANCE)
+            .answers::<InstanceDetail>(),
+        Endpoint::get("/instances/{id}/coverage", Who::Viewer, instances::get_coverage)
+            .tag("instances")
+            .summary("Per set and column: works, degraded or missing, the reason, and the SQL that mends it.")
+            .path_parameter(INSTANCE)
+            .answers::<Coverage>(),
+        Endpoint::get("/instances/{id}/databases", Who::Viewer, databases::list)
+            .tag("instances")
+            .summary("What each database did over a time range, and its rates over time.")
+            .path_parameter(INSTANCE)
+            .query::<DatabasesQuery>()
+            .answers::<Databases>(),
+        Endpoint::get("/instances/{id}/replication", Who::Viewer, replication::get)
+            .tag("instances")
+            .summary("Who streams from the instance and how far each is behind, now or at a moment.")
+            .path_parameter(INSTANCE)
+            .query::<Moment>()
+            .answers::<Replication>(),
+        Endpoint::get("/instances/{id}/settings", Who::Viewer, pg_settings::list)
+            .tag("instances")
+            .summary("The settings of the instance, now or at a moment, and when each last changed.")
+            .path_parameter(INSTANCE)
+            .query::<Moment>()
+            .answers::<Settings>(),
+    ]
+}
+
 const QUERYID: PathParameter = PathParameter::text("queryid", "The statement's queryid, signed.");
 
 fn query_rows() -> [Endpoint; 3] {

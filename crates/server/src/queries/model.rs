@@ -29,6 +29,7 @@ pub(crate) struct RankingQuery {
     #[param(default = "total_exec_time_ms")]
     pub(crate) order: Option<String>,
     /// Largest or least first; what was not measured is last either way.
+    #[param(inline)]
     pub(crate) direction: Option<Direction>,
     /// Of one database, by name or oid.
     pub(crate) database: Option<String>,

@@ -225,7 +225,7 @@ pub(crate) async fn flags(
         .collect())
 }
 
-fn message(reason: &str, start: Timestamp, end: Timestamp) -> String {
+pub(crate) fn message(reason: &str, start: Timestamp, end: Timestamp) -> String {
     let minute = |at: Timestamp| at.strftime("%H:%M").to_string();
     let (from, to) = (minute(start), minute(end));
     let bound = "figures are a lower bound";

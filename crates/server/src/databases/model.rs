@@ -1,0 +1,64 @@
+//! A database's figures over a time range.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::queries::model::{FlaggedInterval, Reason, Unmeasured};
+use crate::range::Grid;
+
+/// Which time.
+#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DatabasesQuery {
+    /// What ended after this moment; else the last hour.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub(crate) start: Option<Timestamp>,
+    /// What ended up to this moment; else until now.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub(crate) end: Option<Timestamp>,
+    /// The length of a step in seconds; else chosen, never shorter than the interval of readings.
+    #[param(minimum = 1)]
+    pub(crate) step: Option<i64>,
+}
+
+/// The databases of an instance over a time range.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Databases {
+    /// The steps of all series.
+    pub(crate) grid: Grid,
+    /// By name; the shared objects are the database 0.
+    pub(crate) data: Vec<Database>,
+    /// Why columns are null.
+    #[schema(value_type = BTreeMap<String, Reason>)]
+    pub(crate) unmeasured: Unmeasured,
+    /// Parts of the range in which something is known to be missing.
+    pub(crate) flagged_intervals: Vec<FlaggedInterval>,
+}
+
+/// What a database did: increments are sums over the range, null where not measured.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Database {
+    /// Its oid; 0 stands for the shared objects.
+    pub(crate) datid: i64,
+    /// Its name; its oid where the name is not known.
+    pub(crate) name: String,
+    /// Connected backends at the newest reading; null when it was not in that reading.
+    pub(crate) numbackends: Option<i32>,
+    /// The counters of `pg_stat_database`; times in milliseconds, as `active_time_ms`.
+    #[serde(flatten)]
+    pub(crate) counters: BTreeMap<&'static str, Option<f64>>,
+    /// Values on the grid; null is a step without a reading.
+    pub(crate) series: DatabaseSeries,
+}
+
+/// Values on the grid; null is a step without a reading.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct DatabaseSeries {
+    /// Transactions per second.
+    pub(crate) tps: Vec<Option<f64>>,
+    /// Mean number of sessions that execute a statement.
+    pub(crate) active: Vec<Option<f64>>,
+}

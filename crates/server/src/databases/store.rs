@@ -1,0 +1,159 @@
+//! Sums and series of `pg_stat_database`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use deadpool_postgres::Transaction;
+use jiff::Timestamp;
+use tokio_postgres::Error;
+
+use crate::queries::model::FlaggedInterval;
+use crate::queries::store::message;
+use crate::range::{Grid, Range};
+
+/// The set that all figures come from.
+pub(crate) const SET: &str = "pg_stat_database";
+
+/// A counter: its column, its name in the answer, and what divides its unit into the answer's.
+pub(crate) struct Counter {
+    pub(crate) column: &'static str,
+    pub(crate) name: &'static str,
+    divisor: f64,
+}
+
+const fn count(column: &'static str) -> Counter {
+    Counter { column, name: column, divisor: 1.0 }
+}
+
+const fn time(column: &'static str, name: &'static str) -> Counter {
+    Counter { column, name, divisor: 1000.0 }
+}
+
+/// Every counter of the set.
+pub(crate) const COUNTERS: [Counter; 25] = [
+    count("xact_commit"),
+    count("xact_rollback"),
+    count("blks_read"),
+    count("blks_hit"),
+    count("tup_returned"),
+    count("tup_fetched"),
+    count("tup_inserted"),
+    count("tup_updated"),
+    count("tup_deleted"),
+    count("conflicts"),
+    count("temp_files"),
+    count("temp_bytes"),
+    count("deadlocks"),
+    count("checksum_failures"),
+    time("blk_read_time", "blk_read_time_ms"),
+    time("blk_write_time", "blk_write_time_ms"),
+    time("session_time", "session_time_ms"),
+    time("active_time", "active_time_ms"),
+    time("idle_in_transaction_time", "idle_in_transaction_time_ms"),
+    count("sessions"),
+    count("sessions_abandoned"),
+    count("sessions_fatal"),
+    count("sessions_killed"),
+    count("parallel_workers_to_launch"),
+    count("parallel_workers_launched"),
+];
+
+static SUMS: LazyLock<String> = LazyLock::new(|| {
+    let sums = COUNTERS.iter().fold(String::new(), |mut list, counter| {
+        let _ = write!(list, ", sum(d.{})::float8", counter.column);
+        list
+    });
+    format!(
+        "select d.datid, max(d.numbackends) filter (where d.time = newest.time){sums}
+         from metrics.pg_stat_database d
+         cross join (
+             select max(n.time) as time from metrics.pg_stat_database n
+             where n.instance_id = $1 and n.time > $2 and n.time <= $3) newest
+         where d.instance_id = $1 and d.time > $2 and d.time <= $3 and d.datid is not null
+         group by d.datid"
+    )
+});
+
+/// A database's figures over the range.
+pub(crate) struct Sums {
+    pub(crate) datid: i64,
+    pub(crate) numbackends: Option<i32>,
+    pub(crate) counters: BTreeMap<&'static str, Option<f64>>,
+}
+
+/// Sums over the range, by database.
+pub(crate) async fn sums(transaction: &Transaction<'_>, id: i32, range: Range) -> Result<Vec<Sums>, Error> {
+    let statement = transaction.prepare_cached(&SUMS).await?;
+    let rows = transaction.query(&statement, &[&id, &range.start, &range.end]).await?;
+    let sums = rows.iter().map(|row| {
+        let counters = COUNTERS.iter().enumerate().map(|(place, counter)| {
+            let sum: Option<f64> = row.get(place + 2);
+            (counter.name, sum.map(|sum| sum / counter.divisor))
+        });
+        Sums { datid: row.get(0), numbackends: row.get(1), counters: counters.collect() }
+    });
+    Ok(sums.collect())
+}
+
+/// An increment is spread over the steps that its interval covers; `$4` is where the steps begin, `$5` how long
+/// each is in microseconds and `$6` how many there are.
+const SERIES: &str = "select c.datid, c.step,
+        sum(c.transactions * c.covered / c.length) * 1e6
+            / nullif(sum(c.covered) filter (where c.transactions is not null), 0),
+        sum(c.active_time * c.covered / c.length) / nullif(sum(c.covered) filter (where c.active_time is not null), 0)
+    from (
+        select d.datid, b.step, d.interval_us::float8 as length, d.active_time::float8 as active_time,
+            d.xact_commit::float8 + d.xact_rollback::float8 as transactions,
+            least(e.until, (b.step + 1) * $5::float8)
+                - greatest(e.until - d.interval_us, b.step * $5::float8) as covered
+        from metrics.pg_stat_database d
+        cross join lateral (select (extract(epoch from d.time - $4::timestamptz) * 1e6)::float8 as until) e
+        cross join lateral generate_series(
+            greatest(floor((e.until - d.interval_us) / $5::float8), 0)::int8,
+            least(ceil(e.until / $5::float8) - 1, $6::int8 - 1)::int8) as b (step)
+        where d.instance_id = $1 and d.time > $2 and d.time <= $3 and d.interval_us > 0 and d.datid is not null) c
+    where c.covered > 0
+    group by c.datid, c.step";
+
+/// Per step transactions per second and active sessions.
+pub(crate) type Rates = (Vec<Option<f64>>, Vec<Option<f64>>);
+
+/// Rates on the grid, by database.
+pub(crate) async fn series(
+    transaction: &Transaction<'_>,
+    id: i32,
+    range: Range,
+    grid: Grid,
+) -> Result<HashMap<i64, Rates>, Error> {
+    let statement = transaction.prepare_cached(SERIES).await?;
+    let step_us = grid.step_ms as f64 * 1000.0;
+    let rows =
+        transaction.query(&statement, &[&id, &range.start, &range.end, &grid.start, &step_us, &grid.points]).await?;
+    let empty = grid.empty();
+    let mut all: HashMap<i64, Rates> = HashMap::new();
+    for row in rows {
+        let (tps, active) = all.entry(row.get(0)).or_insert_with(|| (empty.clone(), empty.clone()));
+        let Ok(nth) = usize::try_from(row.get::<_, i64>(1)) else { continue };
+        if let (Some(tps), Some(active)) = (tps.get_mut(nth), active.get_mut(nth)) {
+            (*tps, *active) = (row.get(2), row.get(3));
+        }
+    }
+    Ok(all)
+}
+
+const FLAGS: &str = "select f.start, f.\"end\", f.reason, f.entries, f.entries_total from metrics.flags f
+    where f.instance_id = $1 and f.set_name = $4 and f.\"end\" > $2 and f.start <= $3
+    order by f.start, f.\"end\", f.reason";
+
+/// What is known to be missing from the range.
+pub(crate) async fn flags(transaction: &Transaction<'_>, id: i32, range: Range) -> Result<Vec<FlaggedInterval>, Error> {
+    let statement = transaction.prepare_cached(FLAGS).await?;
+    let rows = transaction.query(&statement, &[&id, &range.start, &range.end, &SET]).await?;
+    let flags = rows.iter().map(|row| {
+        let (start, end, reason): (Timestamp, Timestamp, String) = (row.get(0), row.get(1), row.get(2));
+        let message = message(&reason, start, end);
+        FlaggedInterval { start, end, reason, message, entries: row.get(3), entries_total: row.get(4) }
+    });
+    Ok(flags.collect())
+}

@@ -1,0 +1,119 @@
+//! What can be read of an instance, from what the collector said and from what arrived.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use catalog::Catalog;
+
+use super::model::{ColumnCoverage, NotReadable, SetAndColumns, SetCoverage};
+use super::store::{LatestReading, SetState};
+use crate::queries::model::{Reason, Unmeasured};
+
+/// Reasons that someone can remove: what a version or a role does not have is not missing.
+const MENDABLE: [&str; 3] = ["privilege", "extension", "failed"];
+
+/// Every set that something is known of, by name.
+pub(crate) fn sets(
+    catalog: &Catalog,
+    states: &[SetState],
+    latest: &BTreeMap<String, LatestReading>,
+) -> Vec<SetCoverage> {
+    let whole: BTreeMap<&str, &SetState> =
+        states.iter().filter(|state| state.column.is_empty()).map(|state| (state.set.as_str(), state)).collect();
+    let names: BTreeSet<&str> = whole.keys().copied().chain(latest.keys().map(String::as_str)).collect();
+    names
+        .into_iter()
+        .map(|name| {
+            let reading = latest.get(name);
+            let failed = reading.and_then(failure);
+            let said = whole.get(name);
+            let works = said.is_none_or(|state| state.state == "works");
+            let (state, code, message) = match failed {
+                Some(error) if works => ("error", Some("failed".to_owned()), Some(error.to_owned())),
+                _ => (
+                    said.map_or("works", |state| state.state.as_str()),
+                    said.map(|state| state.code.clone()),
+                    said.map(|state| state.message.clone()),
+                ),
+            };
+            SetCoverage {
+                set: name.to_owned(),
+                state: state.to_owned(),
+                code: code.filter(|code| !code.is_empty()),
+                message: message.filter(|message| !message.is_empty()),
+                fix: said.and_then(|state| state.fix.clone()),
+                last_reading: reading.and_then(|reading| reading.time),
+                interval_seconds: interval_seconds(catalog, name, reading),
+            }
+        })
+        .collect()
+}
+
+/// Why the newest reading failed, if it did.
+fn failure(reading: &LatestReading) -> Option<&str> {
+    let at = reading.error_at?;
+    reading.error.as_deref().filter(|_| reading.started.is_none_or(|success| at > success))
+}
+
+fn interval_seconds(catalog: &Catalog, set: &str, reading: Option<&LatestReading>) -> Option<i64> {
+    let measured = reading.and_then(|reading| reading.interval_us).map(|us| ((us + 500_000) / 1_000_000).max(1));
+    measured.or_else(|| catalog.get(set).map(|set| i64::from(set.interval_seconds)))
+}
+
+/// Every set with the columns that are not whole.
+pub(crate) fn with_columns(sets: Vec<SetCoverage>, states: &[SetState]) -> Vec<SetAndColumns> {
+    sets.into_iter()
+        .map(|whole| {
+            let columns = states
+                .iter()
+                .filter(|state| state.set == whole.set && !state.column.is_empty() && state.state != "works")
+                .map(|state| ColumnCoverage {
+                    column: state.column.clone(),
+                    state: state.state.clone(),
+                    code: state.code.clone(),
+                    message: state.message.clone(),
+                    fix: state.fix.clone(),
+                    since: state.since,
+                })
+                .collect();
+            SetAndColumns { whole, columns }
+        })
+        .collect()
+}
+
+/// What should be readable and is not. Columns of a set that is concerned as a whole are not named again.
+pub(crate) fn not_readable(states: &[SetState]) -> Vec<NotReadable> {
+    let concerned = |state: &&SetState| state.state != "works" && MENDABLE.contains(&state.code.as_str());
+    let sets: BTreeSet<&str> = states
+        .iter()
+        .filter(concerned)
+        .filter(|state| state.column.is_empty())
+        .map(|state| state.set.as_str())
+        .collect();
+    states
+        .iter()
+        .filter(concerned)
+        .filter(|state| state.column.is_empty() || !sets.contains(state.set.as_str()))
+        .map(|state| NotReadable {
+            set: state.set.clone(),
+            column: Some(state.column.clone()).filter(|column| !column.is_empty()),
+            code: state.code.clone(),
+            message: state.message.clone(),
+            fix: state.fix.clone(),
+        })
+        .collect()
+}
+
+/// Why a column of a set, or the set as a whole (an empty name), has no values.
+pub(crate) fn why_missing<'a>(states: &'a [SetState], set: &str, column: &str) -> Option<&'a SetState> {
+    let is_missing = |state: &&SetState| state.set == set && matches!(state.state.as_str(), "missing" | "error");
+    let of = |name: &str| states.iter().filter(is_missing).find(|state| state.column == name);
+    of("").or_else(|| of(column))
+}
+
+/// Notes under `key` why a column of a set has no values, if that is known.
+pub(crate) fn note_missing(unmeasured: &mut Unmeasured, key: &str, states: &[SetState], set: &str, column: &str) {
+    if let Some(state) = why_missing(states, set, column) {
+        let reason = Reason { code: state.code.clone(), message: state.message.clone(), fix: state.fix.clone() };
+        unmeasured.insert(key.to_owned(), reason);
+    }
+}

@@ -1,0 +1,212 @@
+//! An instance as the pages see it: what it is, how it is, and what cannot be read of it.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::queries::model::{Reason, Unmeasured};
+use crate::range::Grid;
+
+/// How an instance is. Later is worse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum HealthState {
+    /// Nothing is known to be wrong.
+    Healthy,
+    /// Something needs attention.
+    Warning,
+    /// Something is wrong now.
+    Critical,
+    /// Nothing arrives, so nobody knows.
+    NoData,
+}
+
+/// A monitored PostgreSQL. What is not known is null.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Instance {
+    /// Its number, the same for ever.
+    pub(crate) id: i32,
+    /// Its name in the collector's configuration.
+    pub(crate) name: String,
+    /// The system identifier, which a primary and its standbys share.
+    pub(crate) cluster: Option<String>,
+    /// `primary` or `standby`.
+    pub(crate) role: Option<String>,
+    /// As in `17.4`.
+    pub(crate) version: Option<String>,
+    /// As in `170004`.
+    pub(crate) version_num: Option<i32>,
+    /// The host or socket directory that the collector connects to.
+    pub(crate) host: Option<String>,
+    /// The port that the collector connects to.
+    pub(crate) port: Option<i32>,
+    /// The timeline.
+    pub(crate) timeline: Option<i64>,
+    /// When the postmaster started.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub(crate) started_at: Option<Timestamp>,
+    /// When something was heard of it last.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub(crate) last_seen: Option<Timestamp>,
+    /// Since the newest reading.
+    pub(crate) data_age_ms: Option<f64>,
+    /// How it is.
+    pub(crate) state: HealthState,
+    /// Why, as sentences; the worst first.
+    pub(crate) reasons: Vec<String>,
+    /// Mean number of sessions that execute a statement, over the last 5 minutes.
+    pub(crate) load: Option<f64>,
+    /// The same over the last hour.
+    pub(crate) load_trend: Trend,
+    /// Transactions per second, over the last 5 minutes.
+    pub(crate) tps: Option<f64>,
+    /// Backends connected to a database, at the newest reading.
+    pub(crate) connections: Option<i64>,
+    /// `max_connections`.
+    pub(crate) connections_limit: Option<i32>,
+    /// The worst replay lag of those that stream from here; null also when they are idle.
+    pub(crate) replay_lag_ms: Option<f64>,
+    /// The most bytes that one of those has not replayed.
+    pub(crate) replay_lag_bytes: Option<i64>,
+    /// What the collector should be able to read and cannot.
+    pub(crate) not_readable: Vec<NotReadable>,
+    /// Why figures above are null.
+    #[schema(value_type = BTreeMap<String, Reason>)]
+    pub(crate) unmeasured: Unmeasured,
+    /// Who reads it; null when nobody knows this collector.
+    pub(crate) collector: Option<ReadingCollector>,
+}
+
+/// One value per step; null is a step without a reading.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Trend {
+    /// The steps.
+    pub(crate) grid: Grid,
+    /// Their values.
+    pub(crate) values: Vec<Option<f64>>,
+}
+
+/// What the collector should be able to read and cannot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct NotReadable {
+    /// The set.
+    pub(crate) set: String,
+    /// The column; absent where it is the whole set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) column: Option<String>,
+    /// The kind of reason.
+    pub(crate) code: String,
+    /// The reason, as a sentence.
+    pub(crate) message: String,
+    /// What mends it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) fix: Option<String>,
+}
+
+/// The collector that reads an instance.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct ReadingCollector {
+    /// Its id.
+    pub(crate) id: Uuid,
+    /// Its name.
+    pub(crate) name: String,
+    /// The machine it runs on.
+    pub(crate) hostname: String,
+    /// Its version.
+    pub(crate) version: Option<String>,
+    /// `registered`, `active`, `offline`, `error`, or `deleted`.
+    pub(crate) status: &'static str,
+    /// When it was heard from last.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub(crate) last_seen: Option<Timestamp>,
+    /// When it registered.
+    #[schema(value_type = String, format = DateTime)]
+    pub(crate) registered_at: Timestamp,
+}
+
+/// A database's name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct DatabaseName {
+    /// Its oid.
+    pub(crate) datid: i64,
+    /// Its name.
+    pub(crate) name: String,
+}
+
+/// How a set can be read.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct SetCoverage {
+    /// The set.
+    pub(crate) set: String,
+    /// `works`, `degraded`, `missing` or `error`.
+    pub(crate) state: String,
+    /// The kind of reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) code: Option<String>,
+    /// The reason, as a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) message: Option<String>,
+    /// What mends it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) fix: Option<String>,
+    /// The time of its newest reading.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub(crate) last_reading: Option<Timestamp>,
+    /// Seconds between its last readings; before there are two, as the catalogue says.
+    pub(crate) interval_seconds: Option<i64>,
+}
+
+/// An instance, its databases, and how its sets can be read.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct InstanceDetail {
+    /// The instance.
+    #[serde(flatten)]
+    pub(crate) instance: Instance,
+    /// Its databases, by name.
+    pub(crate) databases: Vec<DatabaseName>,
+    /// Its sets, by name.
+    pub(crate) sets: Vec<SetCoverage>,
+}
+
+/// How each set and column can be read.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Coverage {
+    /// By set.
+    pub(crate) data: Vec<SetAndColumns>,
+    /// How many sets there are.
+    pub(crate) count: usize,
+    /// When the collector looked; null when it has not yet.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub(crate) checked_at: Option<Timestamp>,
+}
+
+/// How a set can be read, and which of its columns cannot.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct SetAndColumns {
+    /// The set.
+    #[serde(flatten)]
+    pub(crate) whole: SetCoverage,
+    /// The columns that are not whole; all others work.
+    pub(crate) columns: Vec<ColumnCoverage>,
+}
+
+/// How a column can be read.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct ColumnCoverage {
+    /// The column.
+    pub(crate) column: String,
+    /// `degraded`, `missing` or `error`.
+    pub(crate) state: String,
+    /// The kind of reason.
+    pub(crate) code: String,
+    /// The reason, as a sentence.
+    pub(crate) message: String,
+    /// What mends it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) fix: Option<String>,
+    /// Since when it is so.
+    #[schema(value_type = String, format = DateTime)]
+    pub(crate) since: Timestamp,
+}

@@ -1,0 +1,300 @@
+//! What is stored of instances, in schema `metrics`; of their collectors, in schema `pganalytics`.
+
+use std::collections::{BTreeMap, HashMap};
+
+use deadpool_postgres::{Client, Transaction};
+use jiff::{SignedDuration, Timestamp};
+use tokio_postgres::{Error, Row};
+use uuid::Uuid;
+
+use super::model::{DatabaseName, ReadingCollector};
+use crate::collectors::model::Status;
+use crate::http::Paging;
+
+/// How far back the usual interval of a set is looked for.
+const INTERVAL_WITHIN: SignedDuration = SignedDuration::from_hours(24);
+
+/// A snapshot to read from; a statement in it is given up after ten seconds, and compiling it is never worth it.
+///
+/// # Errors
+/// When the store does not answer.
+pub(crate) async fn snapshot(client: &mut Client) -> Result<Transaction<'_>, Error> {
+    let isolation = tokio_postgres::IsolationLevel::RepeatableRead;
+    let transaction = client.build_transaction().isolation_level(isolation).read_only(true).start().await?;
+    transaction.simple_query("set local statement_timeout = '10s'; set local jit = off").await?;
+    Ok(transaction)
+}
+
+/// An instance as it is stored.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredInstance {
+    pub(crate) id: i32,
+    pub(crate) collector_id: Uuid,
+    pub(crate) name: String,
+    pub(crate) system_identifier: Option<String>,
+    pub(crate) role: Option<String>,
+    pub(crate) version_num: Option<i32>,
+    pub(crate) version: Option<String>,
+    pub(crate) host: Option<String>,
+    pub(crate) port: Option<i32>,
+    pub(crate) timeline: Option<i64>,
+    pub(crate) postmaster_start: Option<Timestamp>,
+    pub(crate) max_connections: Option<i32>,
+    pub(crate) attributes_at: Option<Timestamp>,
+    pub(crate) states_at: Option<Timestamp>,
+    pub(crate) error: Option<String>,
+    pub(crate) error_at: Option<Timestamp>,
+}
+
+const INSTANCE: &str = "id, collector_id, name, nullif(system_identifier, ''), nullif(role, ''), version_num,
+    nullif(version, ''), nullif(host, ''), port, timeline, postmaster_start, max_connections, attributes_at,
+    states_at, error, error_at";
+
+fn stored(row: &Row) -> StoredInstance {
+    StoredInstance {
+        id: row.get(0),
+        collector_id: row.get(1),
+        name: row.get(2),
+        system_identifier: row.get(3),
+        role: row.get(4),
+        version_num: row.get(5),
+        version: row.get(6),
+        host: row.get(7),
+        port: row.get(8),
+        timeline: row.get(9),
+        postmaster_start: row.get(10),
+        max_connections: row.get(11),
+        attributes_at: row.get(12),
+        states_at: row.get(13),
+        error: row.get(14),
+        error_at: row.get(15),
+    }
+}
+
+/// One page of instances by name, and how many there are.
+pub(crate) async fn page(transaction: &Transaction<'_>, paging: Paging) -> Result<(Vec<StoredInstance>, i64), Error> {
+    let select = format!("select {INSTANCE} from metrics.instances order by name, id limit $1 offset $2");
+    let statement = transaction.prepare_cached(&select).await?;
+    let rows = transaction.query(&statement, &[&paging.limit(), &paging.offset()]).await?;
+    let count = transaction.prepare_cached("select count(*) from metrics.instances").await?;
+    let total = transaction.query_one(&count, &[]).await?.get(0);
+    Ok((rows.iter().map(stored).collect(), total))
+}
+
+/// One instance.
+pub(crate) async fn one(transaction: &Transaction<'_>, id: i32) -> Result<Option<StoredInstance>, Error> {
+    let select = format!("select {INSTANCE} from metrics.instances where id = $1");
+    let statement = transaction.prepare_cached(&select).await?;
+    Ok(transaction.query_opt(&statement, &[&id]).await?.as_ref().map(stored))
+}
+
+/// The newest readings of a set.
+#[derive(Clone, Debug)]
+pub(crate) struct LatestReading {
+    /// The time of the newest one that succeeded.
+    pub(crate) time: Option<Timestamp>,
+    /// When it began.
+    pub(crate) started: Option<Timestamp>,
+    /// The newest failure.
+    pub(crate) error: Option<String>,
+    /// When that was.
+    pub(crate) error_at: Option<Timestamp>,
+    /// The usual time between two.
+    pub(crate) interval_us: Option<i64>,
+}
+
+/// The shortest of the last five: one after a pause is longer than what is configured.
+const LATEST: &str = "select l.instance_id, l.set_name, l.last_reading_time, l.last_reading_started, l.error,
+        l.error_at, (
+            select min(last.interval_us) from (
+                select r.interval_us from metrics.readings r
+                where r.instance_id = l.instance_id and r.set_name = l.set_name and r.interval_us > 0
+                    and r.time > $2
+                order by r.time desc limit 5) last)
+    from metrics.latest l where l.instance_id = any($1)";
+
+/// The newest readings, by instance and set.
+pub(crate) async fn latest(
+    transaction: &Transaction<'_>,
+    ids: &[i32],
+    now: Timestamp,
+) -> Result<HashMap<i32, BTreeMap<String, LatestReading>>, Error> {
+    let statement = transaction.prepare_cached(LATEST).await?;
+    let since = now - INTERVAL_WITHIN;
+    let mut all: HashMap<i32, BTreeMap<String, LatestReading>> = HashMap::new();
+    for row in transaction.query(&statement, &[&ids, &since]).await? {
+        let reading = LatestReading {
+            time: row.get(2),
+            started: row.get(3),
+            error: row.get(4),
+            error_at: row.get(5),
+            interval_us: row.get(6),
+        };
+        all.entry(row.get(0)).or_default().insert(row.get(1), reading);
+    }
+    Ok(all)
+}
+
+/// How a set or one of its columns can be read.
+#[derive(Clone, Debug)]
+pub(crate) struct SetState {
+    pub(crate) set: String,
+    /// Empty for the whole set.
+    pub(crate) column: String,
+    pub(crate) state: String,
+    pub(crate) code: String,
+    pub(crate) message: String,
+    pub(crate) fix: Option<String>,
+    pub(crate) since: Timestamp,
+}
+
+const STATES: &str = "select instance_id, set_name, column_name, state, code, message, nullif(fix, ''), since
+    from metrics.set_states where instance_id = any($1) order by set_name, column_name";
+
+/// What can be read and what cannot, by instance; a set before its columns.
+pub(crate) async fn states(transaction: &Transaction<'_>, ids: &[i32]) -> Result<HashMap<i32, Vec<SetState>>, Error> {
+    let statement = transaction.prepare_cached(STATES).await?;
+    let mut all: HashMap<i32, Vec<SetState>> = HashMap::new();
+    for row in transaction.query(&statement, &[&ids]).await? {
+        all.entry(row.get(0)).or_default().push(SetState {
+            set: row.get(1),
+            column: row.get(2),
+            state: row.get(3),
+            code: row.get(4),
+            message: row.get(5),
+            fix: row.get(6),
+            since: row.get(7),
+        });
+    }
+    Ok(all)
+}
+
+/// What an instance did in one interval, all its databases together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Activity {
+    /// The interval's end.
+    pub(crate) time: Timestamp,
+    pub(crate) interval_us: i64,
+    /// Time that sessions spent executing statements; `None` where it is not measured.
+    pub(crate) active_us: Option<f64>,
+    pub(crate) transactions: Option<f64>,
+}
+
+const ACTIVITY: &str = "select d.instance_id, d.time, max(d.interval_us), sum(d.active_time)::float8,
+        (sum(d.xact_commit) + sum(d.xact_rollback))::float8
+    from metrics.pg_stat_database d
+    where d.instance_id = any($1) and d.time > $2 and d.time <= $3 and d.interval_us > 0
+    group by d.instance_id, d.time";
+
+/// What instances did after `start` and up to `end`.
+pub(crate) async fn activity(
+    transaction: &Transaction<'_>,
+    ids: &[i32],
+    start: Timestamp,
+    end: Timestamp,
+) -> Result<HashMap<i32, Vec<Activity>>, Error> {
+    let statement = transaction.prepare_cached(ACTIVITY).await?;
+    let mut all: HashMap<i32, Vec<Activity>> = HashMap::new();
+    for row in transaction.query(&statement, &[&ids, &start, &end]).await? {
+        all.entry(row.get(0)).or_default().push(Activity {
+            time: row.get(1),
+            interval_us: row.get(2),
+            active_us: row.get(3),
+            transactions: row.get(4),
+        });
+    }
+    Ok(all)
+}
+
+const CONNECTIONS: &str = "select l.instance_id, sum(d.numbackends)
+    from metrics.latest l
+    join metrics.pg_stat_database d on d.instance_id = l.instance_id and d.time = l.last_reading_time
+    where l.set_name = 'pg_stat_database' and l.instance_id = any($1)
+    group by l.instance_id";
+
+/// Connected backends at the newest reading, by instance.
+pub(crate) async fn connections(transaction: &Transaction<'_>, ids: &[i32]) -> Result<HashMap<i32, i64>, Error> {
+    let statement = transaction.prepare_cached(CONNECTIONS).await?;
+    let rows = transaction.query(&statement, &[&ids]).await?;
+    Ok(rows.iter().filter_map(|row| Some((row.get(0), row.get::<_, Option<i64>>(1)?))).collect())
+}
+
+/// How far one that streams from an instance is behind.
+#[derive(Clone, Debug)]
+pub(crate) struct Behind {
+    pub(crate) standby: Option<String>,
+    pub(crate) replay_lag_us: Option<i64>,
+    pub(crate) replay_bytes: Option<i64>,
+}
+
+const BEHIND: &str = "select l.instance_id, r.application_name, r.replay_lag,
+        r.current_lsn, r.replay_lsn
+    from metrics.latest l
+    join metrics.pg_stat_replication r on r.instance_id = l.instance_id and r.time = l.last_reading_time
+    where l.set_name = 'pg_stat_replication' and l.instance_id = any($1)
+    order by r.replay_lag desc nulls last, r.application_name, r.pid";
+
+/// Those that stream from instances at the newest reading, by instance; the longest lag first.
+pub(crate) async fn behind(transaction: &Transaction<'_>, ids: &[i32]) -> Result<HashMap<i32, Vec<Behind>>, Error> {
+    let statement = transaction.prepare_cached(BEHIND).await?;
+    let mut all: HashMap<i32, Vec<Behind>> = HashMap::new();
+    for row in transaction.query(&statement, &[&ids]).await? {
+        let (current, replayed): (Option<i64>, Option<i64>) = (row.get(3), row.get(4));
+        all.entry(row.get(0)).or_default().push(Behind {
+            standby: row.get(1),
+            replay_lag_us: row.get(2),
+            replay_bytes: current.zip(replayed).map(|(current, there)| current.saturating_sub(there).max(0)),
+        });
+    }
+    Ok(all)
+}
+
+const DATABASES: &str = "select n.datid, n.datname from (
+        select distinct on (d.datid) d.datid, d.datname, d.removed from metrics.pg_database d
+        where d.instance_id = $1 order by d.datid, d.time desc) n
+    where n.datname is not null and ($2 or not n.removed) order by n.datname";
+
+/// The databases of an instance by name, as last read; on request also those that are gone.
+pub(crate) async fn databases(
+    transaction: &Transaction<'_>,
+    id: i32,
+    also_gone: bool,
+) -> Result<Vec<DatabaseName>, Error> {
+    let statement = transaction.prepare_cached(DATABASES).await?;
+    let rows = transaction.query(&statement, &[&id, &also_gone]).await?;
+    Ok(rows.iter().map(|row| DatabaseName { datid: row.get(0), name: row.get(1) }).collect())
+}
+
+const COLLECTORS: &str = "select id, name, hostname, version, registered_at, last_seen, last_error is not null,
+        revoked_at is not null
+    from pganalytics.collectors where id = any($1)";
+
+/// Collectors by their id, also those that were deleted. `client` is of the store of schema `pganalytics`.
+pub(crate) async fn collectors(
+    client: &Client,
+    ids: &[Uuid],
+    now: Timestamp,
+) -> Result<HashMap<Uuid, ReadingCollector>, Error> {
+    let statement = client.prepare_cached(COLLECTORS).await?;
+    let rows = client.query(&statement, &[&ids]).await?;
+    let collector = |row: &Row| {
+        let (last_seen, failed, deleted): (Option<Timestamp>, bool, bool) = (row.get(5), row.get(6), row.get(7));
+        let status = match Status::of(last_seen, failed, now) {
+            _ if deleted => "deleted",
+            Status::Registered => "registered",
+            Status::Active => "active",
+            Status::Offline => "offline",
+            Status::Error => "error",
+        };
+        ReadingCollector {
+            id: row.get(0),
+            name: row.get(1),
+            hostname: row.get(2),
+            version: row.get(3),
+            status,
+            last_seen,
+            registered_at: row.get(4),
+        }
+    };
+    Ok(rows.iter().map(|row| (row.get(0), collector(row))).collect())
+}

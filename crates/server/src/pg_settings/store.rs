@@ -1,0 +1,36 @@
+//! The newest row of each setting at one moment.
+
+use deadpool_postgres::Transaction;
+use jiff::Timestamp;
+use tokio_postgres::{Error, Row};
+
+use super::model::Setting;
+
+/// Rows come on change, and again when a collector sends all of them anew: only another value is a change.
+const SETTINGS: &str = "select s.name, s.setting, s.unit, s.boot_val, s.source, s.category, s.short_desc,
+        s.pending_restart, s.changed_at
+    from (
+        select v.*, max(v.time) filter (where v.setting <> v.before) over (partition by v.name) as changed_at
+        from (
+            select h.*, lag(h.setting) over (partition by h.name order by h.time) as before,
+                row_number() over (partition by h.name order by h.time desc) as newest
+            from metrics.pg_settings h where h.instance_id = $1 and h.time <= $2) v) s
+    where s.newest = 1 and not s.removed
+    order by s.name";
+
+/// Settings as they were last read at or before `at`.
+pub(crate) async fn at(transaction: &Transaction<'_>, id: i32, at: Timestamp) -> Result<Vec<Setting>, Error> {
+    let statement = transaction.prepare_cached(SETTINGS).await?;
+    let setting = |row: &Row| Setting {
+        name: row.get(0),
+        setting: row.get(1),
+        unit: row.get(2),
+        boot_val: row.get(3),
+        source: row.get(4),
+        category: row.get(5),
+        short_desc: row.get(6),
+        pending_restart: row.get(7),
+        changed_at: row.get(8),
+    };
+    Ok(transaction.query(&statement, &[&id, &at]).await?.iter().map(setting).collect())
+}

@@ -1,0 +1,244 @@
+//! GET /instances, /instances/{id} and /instances/{id}/coverage, against what was computed by hand.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use server::accounts::Role;
+
+use crate::monitored::Monitored;
+
+/// What a collector says of the instance `main`, as of 12:00.
+const SAID: &str = "update metrics.instances set system_identifier = '7300000000000000001', role = 'primary',
+        version_num = 170004, version = '17.4 (Debian 17.4-1)', host = 'db-1', port = 5432, timeline = 3,
+        postmaster_start = '2026-02-01T00:00:00Z', max_connections = 100, attributes_at = '2026-03-01T12:00:00Z'
+    where name = 'main'";
+
+/// Two databases: together so much time active, so many transactions, so many backends.
+fn activity(active_us: i64, commits: i64, backends: i64) -> Value {
+    json!([
+        {"datid": 5, "numbackends": backends - 1, "xact_commit": commits, "xact_rollback": 0, "active_time": active_us},
+        {"datid": 16384, "numbackends": 1, "xact_commit": 0, "xact_rollback": 60, "active_time": 0},
+    ])
+}
+
+async fn main_instance() -> Monitored {
+    let monitored = Monitored::new().await;
+    let readings = [
+        ("pg_stat_database", "11:30:10", activity(120_000_000, 0, 7)),
+        ("pg_stat_database", "11:54:59", activity(600_000_000, 60_000, 7)),
+        ("pg_stat_database", "11:58:59", activity(30_000_000, 540, 7)),
+        ("pg_stat_database", "11:59:59", activity(90_000_000, 1_140, 9)),
+        (
+            "pg_database",
+            "11:30:00",
+            json!([
+                {"datid": 5, "datname": "postgres"}, {"datid": 16384, "datname": "shop"}, {"datid": 9, "datname": "old"},
+            ]),
+        ),
+        (
+            "pg_database",
+            "11:40:00",
+            json!([
+                {"datid": 16384, "datname": "store"}, {"datid": 9, "datname": "old", "removed": true},
+            ]),
+        ),
+    ];
+    monitored.push("main", &readings).await;
+    monitored.execute(SAID).await;
+    monitored
+}
+
+#[tokio::test]
+async fn the_fleet_says_what_each_instance_does() {
+    let monitored = main_instance().await;
+    let fleet = monitored.get("/instances").await.expect(200);
+    assert_eq!((&fleet["count"], &fleet["total"], &fleet["total_pages"]), (&json!(1), &json!(1), &json!(1)));
+    let one = &fleet["data"][0];
+    assert_eq!((&one["name"], &one["cluster"]), (&json!("main"), &json!("7300000000000000001")));
+    assert_eq!(
+        (&one["role"], &one["version"], &one["version_num"]),
+        (&json!("primary"), &json!("17.4"), &json!(170_004))
+    );
+    assert_eq!((&one["timeline"], &one["started_at"]), (&json!(3), &json!("2026-02-01T00:00:00Z")));
+    assert_eq!((&one["state"], &one["reasons"]), (&json!("healthy"), &json!([])));
+    // Two intervals of 60 s ended within 5 minutes: (30 + 90) s active, 540 + 1140 commits and 2 × 60 rollbacks.
+    assert_eq!((&one["load"], &one["tps"]), (&json!(1.0), &json!(15.0)));
+    assert_eq!((&one["connections"], &one["connections_limit"]), (&json!(9), &json!(100)));
+    assert_eq!((&one["last_seen"], &one["data_age_ms"]), (&json!("2026-03-01T12:00:00Z"), &json!(1000.0)));
+    assert_eq!((&one["replay_lag_ms"], &one["replay_lag_bytes"]), (&json!(null), &json!(null)));
+    assert_eq!((&one["not_readable"], &one["unmeasured"]), (&json!([]), &json!({})));
+    assert_eq!(one["load_trend"]["grid"], json!({"start": "2026-03-01T11:00:00Z", "step_ms": 60_000, "points": 60}));
+    let values = one["load_trend"]["values"].as_array().unwrap();
+    let thousandths = |value: &Value| Some((value.as_f64()? * 1000.0).round() as i64);
+    let measured: Vec<(usize, i64)> =
+        values.iter().enumerate().filter_map(|(nth, value)| Some((nth, thousandths(value)?))).collect();
+    // Each interval is spread over the steps that it covers: 59 s of 0.5 and 1 s of 1.5 are 0.517.
+    let expected = vec![(29, 2_000), (30, 2_000), (53, 10_000), (54, 10_000), (57, 500), (58, 517), (59, 1_500)];
+    assert_eq!((values.len(), measured), (60, expected));
+    let collector = &one["collector"];
+    assert_eq!((&collector["id"], &collector["name"]), (&json!(monitored.collector), &json!("measured")));
+    assert_eq!((&collector["status"], &collector["registered_at"]), (&json!("active"), &json!("2026-03-01T12:00:00Z")));
+}
+
+#[tokio::test]
+async fn an_instance_outlives_its_collector() {
+    let monitored = main_instance().await;
+    let admin = monitored.server.signed_in(Role::Admin).await;
+    let path = format!("/collectors/{}", monitored.collector);
+    monitored.server.call("DELETE", &path).bearer(&admin).send().await.expect(204);
+    let one = monitored.get("/instances").await.expect(200)["data"][0].clone();
+    assert_eq!((&one["name"], &one["collector"]["status"]), (&json!("main"), &json!("deleted")));
+}
+
+#[tokio::test]
+async fn an_instance_has_databases_and_sets() {
+    let monitored = main_instance().await;
+    let id = monitored.id("main").await;
+    let states = format!(
+        "insert into metrics.set_states values
+            ({id}, 'pg_stat_database', '', 'works', '', '', '', '2026-03-01', '2026-03-01'),
+            ({id}, 'pg_stat_database', 'blk_read_time', 'missing', 'setting', 'track_io_timing is off.',
+                'alter system set track_io_timing = on; select pg_reload_conf();', '2026-02-01', '2026-03-01'),
+            ({id}, 'pg_stat_statements', '', 'missing', 'extension', 'Not loaded.', 'create extension x;',
+                '2026-03-01', '2026-03-01'),
+            ({id}, 'pg_stat_replication', '', 'degraded', 'privilege', 'Only a part.', 'grant pg_monitor to p;',
+                '2026-03-01', '2026-03-01'),
+            ({id}, 'pg_stat_replication', 'replay_lag', 'missing', 'privilege', 'Hidden.', 'grant pg_monitor to p;',
+                '2026-03-01', '2026-03-01');
+         update metrics.instances set states_at = '2026-03-01T11:00:00Z'"
+    );
+    monitored.execute(&states).await;
+    let one = monitored.get(&format!("/instances/{id}")).await.expect(200);
+    assert_eq!(one["id"], id);
+    assert_eq!(one["databases"], json!([{"datid": 5, "name": "postgres"}, {"datid": 16384, "name": "store"}]));
+    assert_eq!(
+        one["sets"],
+        json!([
+            {"set": "pg_database", "state": "works", "last_reading": "2026-03-01T11:40:00Z", "interval_seconds": 60},
+            {"set": "pg_stat_database", "state": "works", "last_reading": "2026-03-01T11:59:59Z", "interval_seconds": 60},
+            {"set": "pg_stat_replication", "state": "degraded", "code": "privilege", "message": "Only a part.",
+                "fix": "grant pg_monitor to p;", "interval_seconds": 10},
+            {"set": "pg_stat_statements", "state": "missing", "code": "extension", "message": "Not loaded.",
+                "fix": "create extension x;", "interval_seconds": 60},
+        ])
+    );
+    let not_readable: Vec<(&str, bool)> = one["not_readable"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["set"].as_str().unwrap(), row.get("column").is_some()))
+        .collect();
+    assert_eq!(not_readable, [("pg_stat_replication", false), ("pg_stat_statements", false)]);
+    assert_eq!(one["state"], "warning");
+    assert_eq!(one["reasons"], json!(["Statement figures are not readable: Not loaded."]));
+    assert_eq!(
+        one["unmeasured"],
+        json!({"replay_lag_ms": {"code": "privilege", "message": "Hidden.", "fix": "grant pg_monitor to p;"}})
+    );
+
+    let coverage = monitored.get(&format!("/instances/{id}/coverage")).await.expect(200);
+    assert_eq!((&coverage["count"], &coverage["checked_at"]), (&json!(4), &json!("2026-03-01T11:00:00Z")));
+    let database = &coverage["data"][1];
+    assert_eq!((&database["set"], &database["state"]), (&json!("pg_stat_database"), &json!("works")));
+    assert_eq!(
+        database["columns"],
+        json!([{"column": "blk_read_time", "state": "missing", "code": "setting", "message": "track_io_timing is off.",
+            "fix": "alter system set track_io_timing = on; select pg_reload_conf();", "since": "2026-02-01T00:00:00Z"}])
+    );
+    assert_eq!(coverage["data"][2]["columns"][0]["column"], "replay_lag");
+}
+
+#[tokio::test]
+async fn a_failed_reading_is_an_error_until_one_succeeds() {
+    let monitored = main_instance().await;
+    let id = monitored.id("main").await;
+    let set = async || {
+        let one = monitored.get(&format!("/instances/{id}")).await.expect(200);
+        let sets = one["sets"].as_array().unwrap().clone();
+        sets.into_iter().find(|set| set["set"] == "pg_stat_database").unwrap()
+    };
+    let failed = "update metrics.latest set error = 'too slow', error_at = '2026-03-01T12:00:00Z'";
+    monitored.execute(failed).await;
+    let broken = set().await;
+    assert_eq!((&broken["state"], &broken["message"]), (&json!("error"), &json!("too slow")));
+    monitored.push("main", &[("pg_stat_database", "12:00:01", activity(0, 0, 1))]).await;
+    assert_eq!(set().await["state"], "works");
+}
+
+#[tokio::test]
+async fn the_state_follows_from_what_arrives() {
+    let monitored = main_instance().await;
+    let state = async || {
+        let one = monitored.get("/instances").await.expect(200)["data"][0].clone();
+        (one["state"].as_str().unwrap().to_owned(), one["reasons"].clone())
+    };
+    monitored.execute("update metrics.instances set max_connections = 11").await;
+    assert_eq!(state().await, ("warning".to_owned(), json!(["9 of 11 connections are in use."])));
+    monitored.execute("update metrics.instances set max_connections = 9").await;
+    assert_eq!(state().await, ("critical".to_owned(), json!(["9 of 9 connections are in use."])));
+    monitored.execute("update metrics.instances set max_connections = 100").await;
+
+    let lagging = json!([
+        {"pid": 1, "application_name": "near", "current_lsn": "0/500", "replay_lsn": "0/480", "replay_lag": 1_000},
+        {"pid": 2, "application_name": "far", "current_lsn": "0/500", "replay_lsn": "0/100", "replay_lag": 48_200_000},
+    ]);
+    monitored.push("main", &[("pg_stat_replication", "11:59:59", lagging)]).await;
+    assert_eq!(state().await, ("warning".to_owned(), json!(["Standby far replays 48 s behind."])));
+    let one = monitored.get("/instances").await.expect(200)["data"][0].clone();
+    assert_eq!((&one["replay_lag_ms"], &one["replay_lag_bytes"]), (&json!(48_200.0), &json!(0x400)));
+    // A newer reading without rows: nobody streams any more.
+    monitored.push("main", &[("pg_stat_replication", "12:00:00", json!([]))]).await;
+    assert_eq!(state().await, ("healthy".to_owned(), json!([])));
+
+    let refused = "update metrics.instances set error = 'connection refused', error_at = '2026-03-01T12:00:01Z'";
+    monitored.execute(refused).await;
+    let reason = "PostgreSQL cannot be reached: connection refused.";
+    assert_eq!(state().await, ("critical".to_owned(), json!([reason])));
+    monitored.execute("update metrics.instances set error = null, error_at = null").await;
+
+    monitored.server.pass(Duration::from_secs(179));
+    assert_eq!(state().await.0, "healthy");
+    monitored.server.pass(Duration::from_secs(1));
+    let silent = "The collector is silent since 2026-03-01 12:00:00 UTC.";
+    assert_eq!(state().await, ("no_data".to_owned(), json!([silent])));
+}
+
+#[tokio::test]
+async fn what_cannot_be_measured_is_null_with_a_reason() {
+    let monitored = Monitored::new().await;
+    let old = json!([{"datid": 5, "numbackends": 2, "xact_commit": 60, "xact_rollback": 0}]);
+    monitored.push("old", &[("pg_stat_database", "11:59:59", old)]).await;
+    monitored
+        .execute("update metrics.instances set version_num = 130010, attributes_at = '2026-03-01T12:00:00Z'")
+        .await;
+    let one = monitored.get("/instances").await.expect(200)["data"][0].clone();
+    assert_eq!((&one["load"], &one["tps"], &one["connections"]), (&json!(null), &json!(1.0), &json!(2)));
+    assert_eq!(one["unmeasured"], json!({"load": {"code": "version", "message": "Needs PostgreSQL 14."}}));
+    assert!(one["load_trend"]["values"].as_array().unwrap().iter().all(Value::is_null));
+    assert_eq!((&one["role"], &one["connections_limit"]), (&json!(null), &json!(null)));
+    monitored.server.pass(Duration::from_secs(300));
+    let later = monitored.get("/instances").await.expect(200)["data"][0].clone();
+    assert_eq!((&later["tps"], &later["unmeasured"]["tps"]["code"]), (&json!(null), &json!("not_enough_data")));
+}
+
+#[tokio::test]
+async fn instances_come_in_pages_by_name() {
+    let monitored = Monitored::new().await;
+    for name in ["c", "a", "b"] {
+        monitored.push(name, &[("pg_stat_database", "11:59:59", json!([]))]).await;
+    }
+    let page = monitored.get("/instances?page=2&page_size=2").await.expect(200);
+    assert_eq!((&page["data"][0]["name"], &page["count"], &page["total"]), (&json!("c"), &json!(1), &json!(3)));
+    monitored.get("/instances?page=0").await.refused(400, "invalid_request");
+    monitored.get("/instances?surprise=1").await.refused(400, "invalid_request");
+}
+
+#[tokio::test]
+async fn nobody_learns_of_an_instance_that_is_not_there() {
+    let monitored = main_instance().await;
+    for what in ["", "/coverage", "/databases", "/replication", "/settings"] {
+        for id in ["999", "0", "x", "99999999999"] {
+            monitored.get(&format!("/instances/{id}{what}")).await.refused(404, "not_found");
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! A monitored instance of a test's own, fed through the real push.
+
+use serde_json::{Value, json};
+use server::accounts::Role;
+use uuid::Uuid;
+
+use crate::support::{Answer, Server};
+
+/// A server with a collector and a viewer.
+pub(crate) struct Monitored {
+    pub(crate) server: Server,
+    pub(crate) collector: Uuid,
+    token: String,
+    viewer: String,
+}
+
+impl Monitored {
+    pub(crate) async fn new() -> Self {
+        let server = Server::measuring(&[]).await;
+        let (collector, token) = server.collector("measured").await;
+        let viewer = server.signed_in(Role::Viewer).await;
+        Self { server, collector, token, viewer }
+    }
+
+    /// Pushes readings as (set, time of 2026-03-01, rows) of an instance; intervals are 60 s long.
+    pub(crate) async fn push(&self, instance: &str, readings: &[(&str, &str, Value)]) {
+        let metrics: Vec<Value> = readings
+            .iter()
+            .map(|(set, time, rows)| {
+                let timestamp = format!("2026-03-01T{time}Z");
+                json!({"type": set, "timestamp": timestamp, "interval_ms": 60_000, "instance": instance, "rows": rows})
+            })
+            .collect();
+        let body = json!({"collector_id": self.collector, "metrics": metrics});
+        let answer = self.server.post("/metrics/push").bearer(&self.token).json(body).send().await.expect(202);
+        assert_eq!(answer["rejected"], json!([]), "{answer}");
+    }
+
+    /// The number of an instance.
+    pub(crate) async fn id(&self, instance: &str) -> i32 {
+        let client = self.server.app.metrics.get().await.unwrap();
+        client.query_one("select id from metrics.instances where name = $1", &[&instance]).await.unwrap().get(0)
+    }
+
+    /// What a collector says beside readings.
+    pub(crate) async fn execute(&self, sql: &str) {
+        self.server.app.metrics.get().await.unwrap().simple_query(sql).await.unwrap();
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.server.get(path).bearer(&self.viewer).send().await
+    }
+}
