@@ -15,6 +15,8 @@ pub(crate) fn run(root: &Path) -> Result<ExitCode> {
         ("catalog.md", catalog::reference(&catalog)),
         ("collector.md", config::reference_markdown()),
         ("server.md", server::settings::reference_markdown()),
+        ("api.md", server::http::reference_markdown()),
+        ("openapi.json", server::http::openapi_json()),
     ];
     let folder = root.join("docs/reference");
     std::fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;

@@ -205,6 +205,9 @@ impl Sums {
     }
 }
 
+/// Takes the value to order by from figures, from their sums, and from the sums' place of the counter meant.
+pub(crate) type OrderValue = fn(&Figures, &Sums, usize) -> Option<f64>;
+
 /// What a statement did in the range.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub(crate) struct Figures {
@@ -259,7 +262,7 @@ impl Figures {
     }
 
     /// A figure by its name, as rankings are ordered by it; `None` where there is no such figure.
-    pub(crate) fn order_value(name: &str) -> Option<fn(&Self, &Sums, usize) -> Option<f64>> {
+    pub(crate) fn order_value(name: &str) -> Option<OrderValue> {
         Some(match name {
             "mean_exec_time_ms" => |figures, _, _| figures.mean_exec_time_ms,
             "stddev_exec_time_ms" => |figures, _, _| figures.stddev_exec_time_ms,
