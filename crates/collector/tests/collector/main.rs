@@ -4,5 +4,7 @@
 mod catalogue;
 mod increments;
 mod limits;
+mod rig;
 mod spool;
 mod statements;
+mod watch;
