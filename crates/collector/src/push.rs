@@ -118,7 +118,7 @@ impl Pusher {
                 () = tokio::time::sleep(pause) => {}
                 _ = stop.changed() => {}
             }
-            if failures == 0 {
+            if failures == 0 && !*stop.borrow() {
                 // A round begins when its time has come and there is something to send.
                 tokio::select! {
                     () = self.wake.notified() => {}

@@ -467,7 +467,7 @@ impl Watch {
             self.discovery.forget_raw();
             shape(format!("cannot be read from {}: {error}", raw.database))
         })?;
-        session.client.batch_execute("set client_encoding to 'SQL_ASCII'").await?;
+        session.client.execute_typed("set client_encoding to 'SQL_ASCII'", &[]).await?;
         self.texts.retry();
         self.texts.read(&session.client, plan, place, &identity.incarnation, figures, known).await
     }
