@@ -22,6 +22,9 @@ const STORED: &str = r#"{"duplicate":false,"store_id":"a","rejected":[]}"#;
 /// Longer than any of these deliveries takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Status, headers and body.
+type Said = (u16, &'static str, &'static str);
+
 #[derive(Clone, Debug)]
 struct Asked {
     path: String,
@@ -33,12 +36,12 @@ struct Asked {
 /// Answers pushes from a list, then with "stored"; keeps what it was asked.
 #[derive(Clone, Default)]
 struct Server {
-    answers: Arc<Mutex<VecDeque<(u16, &'static str, &'static str)>>>,
+    answers: Arc<Mutex<VecDeque<Said>>>,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Server {
-    async fn start(self, answers: &[(u16, &'static str, &'static str)]) -> (Self, String) {
+    async fn start(self, answers: &[Said]) -> (Self, String) {
         self.answers.lock().unwrap().extend(answers.iter().copied());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

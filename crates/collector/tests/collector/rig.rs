@@ -21,12 +21,12 @@ pub(crate) struct Rig {
 
 pub(crate) fn instance(pg: &Pg, role: &str) -> config::Instance {
     let dsn = pg.dsn("postgres").replace("user=postgres", &format!("user={role}"));
-    let text = format!("[postgres]\nname = \"one\"\ndsn = \"{dsn}\"\n");
-    let text = text.replace("name = \"one\"\n", "");
+    let text = format!("[postgres]\ndsn = \"{dsn}\"\n");
     let config = config::Config::load(None, Some(text), &|_| None, &config::Names::default()).unwrap();
     config.instances.into_iter().next().unwrap()
 }
 
+#[expect(clippy::disallowed_methods, reason = "tests say several statements at once")]
 pub(crate) async fn run(client: &Client, sql: &str) {
     client.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
 }

@@ -117,7 +117,7 @@ async fn no_lock_is_waited_for() {
     let mut waiting = Vec::new();
     for sql in ["alter table queued add column more int", "alter view queued_view rename to other"] {
         let client = pg.connect("postgres").await.unwrap();
-        waiting.push(tokio::spawn(async move { client.batch_execute(sql).await }));
+        waiting.push(tokio::spawn(async move { run(&client, sql).await }));
     }
     let waiters = "select count(*) from pg_locks where not granted";
     while admin.query_one(waiters, &[]).await.unwrap().get::<_, i64>(0) < 2 {
@@ -136,7 +136,7 @@ async fn no_lock_is_waited_for() {
     }
     run(&reader, "rollback").await;
     for task in waiting {
-        task.await.unwrap().unwrap();
+        task.await.unwrap();
     }
 }
 
