@@ -140,6 +140,10 @@ impl Connector {
             // A database that is gone says nothing about the instance.
             Ok(_) => *attempts = Attempts::default(),
             Err(ConnectError::Refused(error)) if is_about_database(error) => {}
+            // pg_hba.conf may let the role into its own database only.
+            Err(ConnectError::Refused(error))
+                if database != self.dsn.dbname
+                    && error.code() == Some(&tokio_postgres::error::SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => {}
             Err(error) => {
                 let pause = FIRST_BACK_OFF.saturating_mul(1 << attempts.failures.min(6)).min(LONGEST_BACK_OFF);
                 attempts.failures += 1;

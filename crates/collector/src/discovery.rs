@@ -19,6 +19,11 @@ const SEARCH_EVERY: Duration = Duration::from_secs(300);
 /// How many databases the first search looks into without pause.
 const FIRST_LOOK: usize = 5;
 
+/// The encoding of the database that all is read from.
+const UTF8: &str = "UTF8";
+/// The encoding of a database that shows texts as the bytes that they are.
+const RAW: &str = "SQL_ASCII";
+
 /// Where the search stands.
 #[derive(Debug, Default)]
 pub(crate) struct Discovery {
@@ -26,6 +31,8 @@ pub(crate) struct Discovery {
     candidates: Vec<String>,
     searched_at: Option<Instant>,
     looked_at: Option<Instant>,
+    raw: Option<Extension>,
+    raw_searched_at: Option<Instant>,
 }
 
 impl Discovery {
@@ -40,6 +47,38 @@ impl Discovery {
         *self = Self::default();
     }
 
+    /// Whether the extension in a database is still what was found there; what is there now is kept.
+    pub(crate) async fn confirm(&mut self, client: &Client, database: &str) -> Result<bool, ReadError> {
+        let there = extension(client, database, UTF8).await?;
+        let same = self.found == there;
+        if there.is_none() {
+            self.forget();
+        } else {
+            self.found = there;
+        }
+        Ok(same)
+    }
+
+    /// The extension in a SQL_ASCII database, for texts that are not UTF-8. `client` is any connection.
+    pub(crate) async fn raw(&mut self, connector: &Connector, client: &Client) -> Option<Extension> {
+        if self.raw.is_none() && self.raw_searched_at.is_none_or(|at| at.elapsed() >= SEARCH_EVERY) {
+            self.raw_searched_at = Some(Instant::now());
+            for database in raw_candidates(client).await.unwrap_or_default() {
+                let Ok(session) = connector.connect(&database).await else { continue };
+                if let Ok(Some(found)) = extension(&session.client, &database, RAW).await {
+                    self.raw = Some(found);
+                    break;
+                }
+            }
+        }
+        self.raw.clone()
+    }
+
+    /// Looks for the SQL_ASCII database again, after a while.
+    pub(crate) fn forget_raw(&mut self) {
+        self.raw = None;
+    }
+
     /// Looks further. `main` is the open connection, to the database `main_database`.
     pub(crate) async fn look(
         &mut self,
@@ -49,7 +88,7 @@ impl Discovery {
         selects: impl Fn(&str) -> bool,
     ) {
         if self.found.as_ref().is_none_or(|found| found.database == main_database) {
-            match extension(main, main_database).await {
+            match extension(main, main_database, UTF8).await {
                 Ok(found) => self.found = found,
                 Err(error) => tracing::debug!(%error, "cannot look for the extension"),
             }
@@ -75,7 +114,7 @@ impl Discovery {
             let Some(database) = self.candidates.pop() else { return };
             self.looked_at = Some(Instant::now());
             let looked = match connector.connect(&database).await {
-                Ok(session) => extension(&session.client, &database).await.map_err(|error| error.to_string()),
+                Ok(session) => extension(&session.client, &database, UTF8).await.map_err(|error| error.to_string()),
                 Err(error) => Err(error.to_string()),
             };
             match looked {
@@ -90,22 +129,39 @@ impl Discovery {
     }
 }
 
-/// The extension in one database, where its encoding lets all statements through.
-async fn extension(client: &Client, database: &str) -> Result<Option<Extension>, ReadError> {
+/// The extension in one database of an encoding.
+async fn extension(client: &Client, database: &str, encoding: &str) -> Result<Option<Extension>, ReadError> {
     let row = client
         .query_typed_opt(
             "select e.extversion::pg_catalog.text as version,
                     pg_catalog.quote_ident(n.nspname)::pg_catalog.text as schema
              from pg_catalog.pg_extension e
              join pg_catalog.pg_namespace n on n.oid = e.extnamespace
-             where e.extname = $1 and pg_catalog.current_setting('server_encoding') = 'UTF8'",
-            &[(&EXTENSION, tokio_postgres::types::Type::TEXT)],
+             where e.extname = $1 and pg_catalog.current_setting('server_encoding') = $2",
+            &[(&EXTENSION, tokio_postgres::types::Type::TEXT), (&encoding, tokio_postgres::types::Type::TEXT)],
         )
         .await?;
     let Some(row) = row else { return Ok(None) };
     let version: String = row.try_get("version")?;
     let Ok(version) = version.parse::<Version>() else { return Ok(None) };
     Ok(Some(Extension { database: database.to_owned(), version, schema: row.try_get("schema")? }))
+}
+
+/// The first few SQL_ASCII databases.
+async fn raw_candidates(client: &Client) -> Result<Vec<String>, ReadError> {
+    let rows = client
+        .query_typed(
+            "select d.datname::pg_catalog.text
+             from pg_catalog.pg_database d
+             where pg_catalog.pg_encoding_to_char(d.encoding) = $1
+               and d.datallowconn and not d.datistemplate and d.datconnlimit <> 0
+               and pg_catalog.has_database_privilege(d.oid, 'connect')
+             order by d.oid
+             limit 5",
+            &[(&RAW, tokio_postgres::types::Type::TEXT)],
+        )
+        .await?;
+    rows.iter().map(|row| row.try_get(0).map_err(ReadError::from)).collect()
 }
 
 /// The databases to look into, the configured one first, then the busiest.

@@ -35,7 +35,8 @@ pub struct Identity {
 pub const SETTINGS: [&str; 3] = ["pg_stat_statements.track", "pg_stat_statements.max", "shared_preload_libraries"];
 
 /// From PostgreSQL 12 on. The timeline of a primary is in the name of its WAL file, because the
-/// control file lags after a promotion; a standby's is the one that it receives.
+/// control file lags after a promotion; a standby's is the one that it receives. `current_setting`
+/// raises where the role may not see a setting, and `pg_settings`, which hides it, costs more.
 const SQL: &str = "\
 select pg_catalog.current_setting('server_version_num')::pg_catalog.int4 as version_num,
        pg_catalog.current_setting('server_version') as version,
@@ -51,10 +52,12 @@ select pg_catalog.current_setting('server_version_num')::pg_catalog.int4 as vers
        end as timeline,
        pg_catalog.current_setting('max_connections')::pg_catalog.int4 as max_connections,
        current_user::pg_catalog.text as role,
-       array(select pg_catalog.current_setting(n.name, true)
+       array(select case when r.may then pg_catalog.current_setting(n.name, true)
+                         else (select s.setting from pg_catalog.pg_settings s where s.name = n.name) end
              from pg_catalog.unnest($1::pg_catalog.text[]) with ordinality as n (name, place)
              order by n.place) as settings
-from (select pg_catalog.pg_is_in_recovery() as standby) r";
+from (select pg_catalog.pg_is_in_recovery() as standby,
+             pg_catalog.pg_has_role(current_user, 'pg_read_all_settings', 'usage') as may) r";
 
 impl Identity {
     /// Asks.

@@ -26,6 +26,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause, also while the token is not accepted.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// The longest pause that a server may ask for.
+const LONGEST_ASKED: Duration = Duration::from_secs(3600);
 /// How long before its end a token is refreshed, at the latest.
 const EARLY: SignedDuration = SignedDuration::from_secs(60);
 /// A token is also refreshed when less than this share of a year is left of it.
@@ -154,14 +156,19 @@ impl Pusher {
             return Ok(Step::Sent);
         };
         let body = self.body(&record, known)?;
-        match self.backend.push(&known.token, body).await {
+        let mut answer = self.backend.push(&known.token, body.clone()).await;
+        if matches!(answer, Answer::UnknownDefinition) {
+            let definitions: Vec<_> = self.catalog.sets().map(|set| &set.definition).collect();
+            self.backend.define(&known.token, &definitions).await?;
+            answer = self.backend.push(&known.token, body).await;
+        }
+        match answer {
             Answer::Accepted(accepted) => {
                 self.accepted(pending, &accepted, known)?;
                 Ok(Step::Sent)
             }
             Answer::UnknownDefinition => {
-                let definitions: Vec<_> = self.catalog.sets().map(|set| &set.definition).collect();
-                self.backend.define(&known.token, &definitions).await?;
+                tracing::warn!(batch.sequence = pending.sequence, "the server still does not know what is measured");
                 Ok(Step::Wait(Duration::ZERO))
             }
             Answer::Refused(reason) => {
@@ -185,7 +192,7 @@ impl Pusher {
             }
             Answer::Later { reason, after } => {
                 tracing::warn!(batch.sequence = pending.sequence, reason, "the server takes nothing now");
-                Ok(Step::Wait(after.unwrap_or_default()))
+                Ok(Step::Wait(after.unwrap_or_default().min(LONGEST_ASKED)))
             }
         }
     }
@@ -247,7 +254,7 @@ impl Pusher {
                 "the server did not store a part of a batch"
             );
         }
-        if known.store_id != accepted.store_id {
+        if accepted.store_id.is_some() && known.store_id != accepted.store_id {
             if known.store_id.is_some() {
                 tracing::info!("the server's store is another one: texts and infos are sent again");
                 self.store_changed.store(true, Ordering::Relaxed);

@@ -42,6 +42,30 @@ impl ReadError {
             if error.code() == Some(&tokio_postgres::error::SqlState::INSUFFICIENT_PRIVILEGE))
     }
 
+    /// Whether a text was not of the database's encoding, which fails the whole statement.
+    #[must_use]
+    pub fn is_encoding(&self) -> bool {
+        use tokio_postgres::error::SqlState;
+        matches!(self, Self::Postgres(error) if error.code().is_some_and(|code| {
+            [SqlState::CHARACTER_NOT_IN_REPERTOIRE, SqlState::UNTRANSLATABLE_CHARACTER].contains(code)
+        }))
+    }
+
+    /// Whether something that the statement names is not there: the extension was updated, moved or dropped.
+    #[must_use]
+    pub fn is_about_objects(&self) -> bool {
+        use tokio_postgres::error::SqlState;
+        matches!(self, Self::Postgres(error) if error.code().is_some_and(|code| {
+            [
+                SqlState::UNDEFINED_TABLE,
+                SqlState::UNDEFINED_COLUMN,
+                SqlState::UNDEFINED_FUNCTION,
+                SqlState::INVALID_SCHEMA_NAME,
+            ]
+            .contains(code)
+        }))
+    }
+
     /// Whether the connection is of no use any more.
     #[must_use]
     pub fn is_broken(&self) -> bool {

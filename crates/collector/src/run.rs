@@ -120,11 +120,14 @@ async fn observe(mut this: Observation) {
         let written = tokio::task::spawn_blocking(move || lock(&shared).commit(cycle)).await;
         match written {
             Ok(Ok(())) => this.wake.notify_one(),
-            Ok(Err(error)) => tracing::error!(
-                instance.name = this.watch.name(),
-                error = format!("{error:#}"),
-                "a cycle was not spooled; the next one covers its time"
-            ),
+            Ok(Err(error)) => {
+                this.watch.not_spooled();
+                tracing::error!(
+                    instance.name = this.watch.name(),
+                    error = format!("{error:#}"),
+                    "a cycle was not spooled; the next one covers its time"
+                );
+            }
             Err(error) => tracing::error!(%error, "spooling ended early"),
         }
     }

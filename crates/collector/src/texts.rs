@@ -9,7 +9,7 @@ use tokio_postgres::Client;
 use tokio_postgres::types::Type as PgType;
 use wire::{Frame, Reading, Values};
 
-use crate::baseline::{Advance, Baseline, Incarnation, Place, ReadingTime, Rows};
+use crate::baseline::{Advance, Baseline, Incarnation, Place, ReadingTime, Rows, key_of};
 use crate::clock::now_us;
 use crate::coverage::Plan;
 use crate::read::{self, ReadError};
@@ -24,11 +24,18 @@ const MAX_READING_BYTES: usize = 4 << 20;
 /// A reading may take this share of the time: the view reads all texts, whatever is asked for.
 const SHARE_OF_TIME: u32 = 200;
 
+/// How many texts of statements that are gone are remembered beyond the number of statements.
+const SPARE_KEYS: usize = 5000;
+
 /// How often texts may be read.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
     not_before: Option<Instant>,
     forget: bool,
+    /// Statements whose text is still to be read.
+    wanted: HashSet<(i64, i64)>,
+    /// Statements that went before their text was read.
+    not_captured: u64,
 }
 
 /// Texts that were read.
@@ -49,6 +56,26 @@ impl Pace {
         self.not_before = None;
     }
 
+    /// How many statements were evicted or reset before their text was read.
+    pub(crate) fn not_captured(&self) -> u64 {
+        self.not_captured
+    }
+
+    /// The last reading gave nothing and took little: the next may follow at once.
+    pub(crate) fn retry(&mut self) {
+        self.not_before = None;
+    }
+
+    /// Counts the statements that went before their text was read.
+    fn count_missed(&mut self, figures: &HashSet<(i64, i64)>, known: &HashSet<(i64, i64)>) {
+        let missed = self.wanted.iter().filter(|key| !figures.contains(key) && !known.contains(key)).count();
+        if missed > 0 {
+            self.not_captured += missed as u64;
+            tracing::info!(texts.not_captured = missed, "statements were gone before their text was read");
+        }
+        self.wanted = figures.difference(known).copied().collect();
+    }
+
     /// Reads the texts of statements that have none yet; `None` where nothing is missing.
     ///
     /// # Errors
@@ -65,17 +92,23 @@ impl Pace {
         let definition = &plan.set.definition;
         let known = known.filter(|_| !self.forget);
         let (Some((figures_definition, figures)), Some(sql)) = (figures, &plan.sql) else { return Ok(None) };
-        let wanted = wanted((figures_definition, &figures.frame), known.map(|known| (definition, &known.frame)));
-        if wanted.is_empty() || self.not_before.is_some_and(|at| Instant::now() < at) {
+        let present: HashSet<(i64, i64)> = keys(figures_definition, &figures.frame).collect();
+        let read_before: HashSet<(i64, i64)> =
+            known.map(|known| keys(definition, &known.frame).collect()).unwrap_or_default();
+        self.count_missed(&present, &read_before);
+        if self.wanted.is_empty() || self.not_before.is_some_and(|at| Instant::now() < at) {
             return Ok(None);
         }
+        let wanted: BTreeSet<i64> = self.wanted.iter().map(|(_, queryid)| *queryid).collect();
         let wanted: Vec<i64> = wanted.into_iter().collect();
         let (started, started_us) = (Instant::now(), now_us());
         let sql = format!("select t.* from ({sql}) t where t.queryid = any ($1)");
         let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), PgType); 1] = [(&wanted, PgType::INT8_ARRAY)];
-        let mut texts = read::rows(client, definition, &sql, &parameters, |_, bytes| bytes < MAX_READING_BYTES).await?;
+        let texts = read::rows(client, definition, &sql, &parameters, |_, bytes| bytes < MAX_READING_BYTES).await;
         let duration = started.elapsed();
+        // A reading that failed cost as much.
         self.not_before = Some(Instant::now() + duration * SHARE_OF_TIME);
+        let mut texts = texts?;
         self.forget = false;
         redact_texts(definition, &mut texts);
         let at = ReadingTime {
@@ -91,17 +124,26 @@ impl Pace {
         };
         let fresh = Baseline::new(definition, &texts, None, &at).map_err(shape)?;
         let mut all = fresh.frame.clone();
+        let mut gone = Frame { rows: 0, columns: all.columns.iter().map(|_| None).collect() };
         if let Some(known) = known {
-            for (key, row) in known.keys() {
-                if fresh.row(key).is_none() {
-                    all.push_row(&known.frame, row);
+            for ((meta, column), kept) in definition.columns.iter().zip(&mut gone.columns).zip(&all.columns) {
+                *column = kept.as_ref().map(|_| wire::FrameColumn::new(meta.column_type));
+            }
+            // Texts of statements that are long gone are forgotten: without end there would be no bound.
+            let forget = known.frame.rows > figures.frame.rows * 2 + SPARE_KEYS;
+            for (row, key) in keys(definition, &known.frame).enumerate() {
+                if fresh.row(&key_of(definition, &known.frame, row)).is_some() {
+                    continue;
                 }
+                let kept = if forget && !present.contains(&key) { &mut gone } else { &mut all };
+                kept.push_row(&known.frame, row);
             }
         }
         let next = Baseline::new(definition, &all, None, &at).map_err(shape)?;
         let mut advance = Advance::of(place, definition, &next);
         advance.whole = known.is_none();
         advance.changed = Some(Rows::encode(&fresh.frame));
+        advance.removed = Some(Rows::encode(&gone));
         let mut reading = Reading {
             set: place.set.clone(),
             definition: definition.hash().0.to_vec(),
@@ -113,13 +155,6 @@ impl Pace {
         reading.encode_rows(&texts);
         Ok(Some(Read { reading, advance, next }))
     }
-}
-
-/// The queryids of statements whose text is not known.
-fn wanted(figures: (&Definition, &Frame), known: Option<(&Definition, &Frame)>) -> BTreeSet<i64> {
-    let known: HashSet<(i64, i64)> =
-        known.map(|(definition, frame)| keys(definition, frame).collect()).unwrap_or_default();
-    keys(figures.0, figures.1).filter(|key| !known.contains(key)).map(|(_, queryid)| queryid).collect()
 }
 
 /// The (dbid, queryid) of each row.

@@ -32,6 +32,10 @@ const GRANTS_EVERY: Duration = Duration::from_secs(60);
 /// How often infos and states are sent whole.
 const REPEAT_EVERY: Duration = Duration::from_secs(24 * 3600);
 
+/// What makes texts of any encoding readable. The database stays empty.
+const RAW_FIX: &str = "create database pganalytics_texts encoding 'SQL_ASCII' locale 'C' template template0; \
+                       -- then, connected to it: create extension pg_stat_statements;";
+
 /// The baselines of all instances; a cycle sees those at its beginning.
 pub type Baselines = BTreeMap<Place, Arc<Baseline>>;
 
@@ -142,6 +146,12 @@ impl Watch {
         self.texts.forget();
     }
 
+    /// The last cycle did not get to disk: what it was to say once is said again.
+    pub fn not_spooled(&mut self) {
+        self.repeated.clear();
+        self.states = None;
+    }
+
     /// Reads the sets that are due.
     pub async fn cycle(&mut self, due: &[String], baselines: &Baselines) -> Cycle {
         let mut cycle = Cycle::default();
@@ -149,7 +159,8 @@ impl Watch {
         let identity = match self.identify().await {
             Ok(identity) => identity,
             Err(error) => {
-                let error = format!("{error:#}");
+                // The text of a PostgreSQL error has its cause in it.
+                let error = error.to_string();
                 tracing::warn!(instance.name = %self.config.name, error, "the instance cannot be read");
                 for set in due {
                     cycle.readings.push(failed(&self.catalog, set, error.clone(), now_us()));
@@ -237,7 +248,11 @@ impl Watch {
     }
 
     async fn refresh_grants(&mut self) {
-        let fresh = self.grants.as_ref().is_some_and(|(_, at)| at.elapsed() < GRANTS_EVERY);
+        // What is missing may be granted at any time; what is there is seldom taken away.
+        let fresh = self.grants.as_ref().is_some_and(|(grants, at)| {
+            let mut wanted = self.catalog.sets().filter_map(|set| set.member_of.as_ref());
+            at.elapsed() < GRANTS_EVERY && wanted.all(|role| grants.member_of.contains(role))
+        });
         if let Some((main, _)) = self.main.as_ref().filter(|_| !fresh) {
             match tokio::time::timeout(read::limit(), identity::grants(&main.client)).await {
                 Ok(Ok(grants)) => self.grants = Some((grants, Instant::now())),
@@ -283,9 +298,11 @@ impl Watch {
         let outcome = match self.connector.connect(database).await {
             Err(error) => Err(error.to_string()),
             // This connection may have met another incarnation than the open one.
-            Ok(session) => match Identity::read(&session.client, &self.settings).await {
+            Ok(session) => match self.meet(&session.client, database).await {
                 Err(error) => Err(error.to_string()),
-                Ok(identity) => {
+                // The extension was updated or moved: the statements were planned for another version.
+                Ok(None) => Ok(()),
+                Ok(Some(identity)) => {
                     self.read_sets(&session.client, &identity, elsewhere, plans, baselines, cycle).await;
                     Ok(())
                 }
@@ -300,6 +317,16 @@ impl Watch {
         }
     }
 
+    /// The identity over a second connection, where the extension is still as it was found.
+    async fn meet(&mut self, client: &Client, database: &str) -> Result<Option<Identity>, ReadError> {
+        let meeting = async {
+            let same = self.discovery.confirm(client, database).await?;
+            let identity = Identity::read(client, &self.settings).await?;
+            Ok(same.then_some(identity))
+        };
+        tokio::time::timeout(read::limit(), meeting).await.unwrap_or(Err(ReadError::Silent))
+    }
+
     async fn read_sets(
         &mut self,
         client: &Client,
@@ -309,7 +336,7 @@ impl Watch {
         baselines: &Baselines,
         cycle: &mut Cycle,
     ) {
-        for plan in due {
+        for (nth, plan) in due.iter().enumerate() {
             let guard = plan.set.guard.as_ref().and_then(|name| plans.iter().find(|plan| plan.set.name() == name));
             let started_us = now_us();
             let outcome = self.read_set(client, identity, plan, guard, baselines, cycle).await;
@@ -318,10 +345,16 @@ impl Watch {
                     self.failures.remove(plan.set.name());
                 }
                 Err(error) => {
-                    let broken = error.is_broken();
                     self.fail(plan.set, &error);
                     cycle.readings.push(failed(&self.catalog, plan.set.name(), error.to_string(), started_us));
-                    if broken || client.is_closed() {
+                    if plan.set.extension.is_some() && error.is_about_objects() {
+                        self.discovery.forget();
+                    }
+                    if error.is_broken() || client.is_closed() {
+                        for plan in &due[nth + 1..] {
+                            let reason = error.to_string();
+                            cycle.readings.push(failed(&self.catalog, plan.set.name(), reason, started_us));
+                        }
                         break;
                     }
                 }
@@ -331,12 +364,18 @@ impl Watch {
 
     fn fail(&mut self, set: &Set, error: &ReadError) {
         tracing::warn!(instance.name = %self.config.name, set.name = set.name(), %error, "a set was not read");
-        let (how, code) = if error.is_privilege() {
-            (State::Missing, StateCode::Privilege)
+        let (how, code, message, fix) = if error.is_privilege() {
+            (State::Missing, StateCode::Privilege, error.to_string(), "")
+        } else if error.is_encoding() {
+            let message = format!(
+                "Some statements are not UTF-8, and texts can then be read from a SQL_ASCII database with \
+                 pg_stat_statements only, of which there is none; figures are complete. {error}"
+            );
+            (State::Degraded, StateCode::Failed, message, RAW_FIX)
         } else {
-            (State::Error, StateCode::Failed)
+            (State::Error, StateCode::Failed, error.to_string(), "")
         };
-        let state = coverage::state(set, "", how, code, error.to_string(), String::new());
+        let state = coverage::state(set, "", how, code, message, fix.to_owned());
         self.failures.insert(set.name().to_owned(), state);
     }
 
@@ -355,11 +394,17 @@ impl Watch {
             let figures = Place { set: texts::STATEMENTS.to_owned(), ..place.clone() };
             let read = cycle.next.iter().find(|(place, _)| *place == figures).map(|(_, next)| next);
             let figures = read.or_else(|| baselines.get(&figures).map(AsRef::as_ref));
-            let figures = self.catalog.get(texts::STATEMENTS).map(|set| &set.definition).zip(figures);
+            let catalog = Arc::clone(&self.catalog);
+            let figures = catalog.get(texts::STATEMENTS).map(|set| &set.definition).zip(figures);
             let known = baselines.get(&place).map(AsRef::as_ref);
-            let Some(read) = self.texts.read(client, plan, &place, &identity.incarnation, figures, known).await? else {
-                return Ok(());
-            };
+            let life = &identity.incarnation;
+            let mut read = self.texts.read(client, plan, &place, life, figures, known).await;
+            if read.as_ref().is_err_and(ReadError::is_encoding)
+                && let Some(raw) = self.discovery.raw(&self.connector, client).await
+            {
+                read = self.read_raw_texts(&raw, identity, &place, figures, known).await;
+            }
+            let Some(read) = read? else { return Ok(()) };
             cycle.readings.push(read.reading);
             cycle.advances.push(read.advance);
             cycle.next.push((place, read.next));
@@ -400,6 +445,31 @@ impl Watch {
         }
         let guard = guards.map(|(definition, before, after)| Guard { definition, before, after });
         self.store(place, &set.definition, &taken.frame, guard, &at, &taken, Some(plan), baselines, cycle)
+    }
+
+    /// Reads texts as the bytes that they are, from a SQL_ASCII database.
+    async fn read_raw_texts(
+        &mut self,
+        raw: &Extension,
+        identity: &Identity,
+        place: &Place,
+        figures: Option<(&catalog::Definition, &Baseline)>,
+        known: Option<&Baseline>,
+    ) -> Result<Option<texts::Read>, ReadError> {
+        let catalog = Arc::clone(&self.catalog);
+        let known_here =
+            Known { identity, grants: self.grants.as_ref().map(|(grants, _)| grants), extension: Some(raw) };
+        let plans = coverage::plan(&catalog, known_here, |_, _| true);
+        let shape = |reason: String| ReadError::Shape { column: String::new(), reason };
+        let plan = plans.iter().find(|plan| plan.set.name() == place.set);
+        let plan = plan.ok_or_else(|| shape(format!("{} is not planned", place.set)))?;
+        let session = self.connector.connect(&raw.database).await.map_err(|error| {
+            self.discovery.forget_raw();
+            shape(format!("cannot be read from {}: {error}", raw.database))
+        })?;
+        session.client.execute_typed("set client_encoding to 'SQL_ASCII'", &[]).await?;
+        self.texts.retry();
+        self.texts.read(&session.client, plan, place, &identity.incarnation, figures, known).await
     }
 
     /// Forms increments and puts them into the cycle.
@@ -469,8 +539,16 @@ impl Watch {
         let mut states = Vec::new();
         for plan in plans {
             let failure = self.failures.get(plan.set.name()).filter(|_| plan.sql.is_some());
-            states.extend(failure.cloned());
-            states.extend(plan.states.iter().skip(usize::from(failure.is_some())).cloned());
+            let missed = self.texts.not_captured();
+            let missed =
+                (missed > 0 && plan.sql.is_some() && plan.set.definition.kind() == SetKind::Texts).then(|| {
+                    let message = format!("{missed} statements were gone before their text was read.");
+                    coverage::state(plan.set, "", State::Degraded, StateCode::Failed, message, String::new())
+                });
+            let instead = failure.cloned().or(missed);
+            let skip = usize::from(instead.is_some());
+            states.extend(instead);
+            states.extend(plan.states.iter().skip(skip).cloned());
         }
         let known = self.states.as_ref().is_some_and(|(sent, at)| *sent == states && at.elapsed() < REPEAT_EVERY);
         if !known {

@@ -2,7 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 mod catalogue;
+mod delivery;
 mod increments;
 mod limits;
+mod rig;
 mod spool;
 mod statements;
+mod watch;

@@ -5,10 +5,11 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use catalog::{Catalog, Definition, Kind};
 use collector::baseline::{Advance, Baseline, Incarnation, Place, ReadingTime};
+use collector::clock::now_us;
 use collector::increments::form;
 use collector::spool::{Bounds, Lost, Record, Spool, SpoolError};
 use collector::state::Held;
@@ -80,10 +81,6 @@ fn cycle(held: &Held, time_us: i64) -> Cycle {
         advances: vec![formed.advance],
         next: vec![(place(), formed.next)],
     }
-}
-
-fn now_us() -> i64 {
-    i64::try_from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_micros()).unwrap()
 }
 
 fn open(state_dir: &Path) -> Held {
@@ -160,6 +157,7 @@ fn add(batch: &[u8], sums: &mut BTreeMap<i64, i64>) {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the moment of death is by chance, no condition")]
 fn nothing_is_lost_or_doubled_by_kill_9() {
     let dir = tempfile::tempdir().unwrap();
     let delivered = dir.path().join("delivered");

@@ -19,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// How often a condition is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// The most rows that the API gives at once.
+const PAGE: usize = 1000;
+
 /// (user, database, queryid, toplevel).
 pub(crate) type Key = (String, String, String, bool);
 
@@ -153,6 +156,8 @@ impl World {
             .arg(self.path("collector.toml"))
             .env_clear()
             .env("REGISTRATION_SECRET", SECRET)
+            // Two users run a thousand statements each in one database: still below the limit.
+            .env("MAX_QUERIES_PER_DB", "5000")
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
@@ -250,20 +255,21 @@ impl World {
         let mut ledger = Ledger::new();
         for user in ["app_a", "app_b"] {
             for database in ["one", "two"] {
-                let path = format!(
-                    "/instances/{}/queries?start={start}&end={end}&user={user}&database={database}&limit=1000",
-                    self.instance
-                );
-                let answer = self.get(&path).await.unwrap_or_else(|| panic!("no answer to {path}"));
-                for row in answer["data"].as_array().unwrap() {
-                    let text = |name: &str| row[name].as_str().unwrap().to_owned();
-                    let key = (text("user"), text("database"), text("queryid"), row["toplevel"].as_bool().unwrap());
-                    let work = Work {
-                        calls: row["calls"].as_i64().unwrap(),
-                        rows: row["rows"].as_i64().unwrap(),
-                        time_us: row["total_exec_time_ms"].as_f64().unwrap() * 1000.0,
-                    };
-                    assert!(ledger.insert(key, work).is_none(), "a statement stands twice in {path}");
+                for offset in (0..).step_by(PAGE) {
+                    let path = format!(
+                        "/instances/{}/queries?start={start}&end={end}&user={user}&database={database}\
+                         &limit={PAGE}&offset={offset}&trend=false",
+                        self.instance
+                    );
+                    let answer = self.get(&path).await.unwrap_or_else(|| panic!("no answer to {path}"));
+                    let rows = answer["data"].as_array().unwrap();
+                    for row in rows {
+                        let (key, work) = entry(row);
+                        assert!(ledger.insert(key, work).is_none(), "a statement stands twice in {path}");
+                    }
+                    if rows.len() < PAGE {
+                        break;
+                    }
                 }
             }
         }
@@ -277,6 +283,18 @@ impl World {
         let flags = answer["flagged_intervals"].as_array().unwrap().iter();
         flags.map(|flag| flag["reason"].as_str().unwrap().to_owned()).collect()
     }
+}
+
+/// A row of a ranking.
+fn entry(row: &Value) -> (Key, Work) {
+    let text = |name: &str| row[name].as_str().unwrap().to_owned();
+    let key = (text("user"), text("database"), text("queryid"), row["toplevel"].as_bool().unwrap());
+    let work = Work {
+        calls: row["calls"].as_i64().unwrap(),
+        rows: row["rows"].as_i64().unwrap(),
+        time_us: row["total_exec_time_ms"].as_f64().unwrap() * 1000.0,
+    };
+    (key, work)
 }
 
 impl Drop for World {

@@ -1,0 +1,97 @@
+//! A watch over a real instance, with baselines that move after each cycle as the spool's do.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use catalog::Catalog;
+use collector::watch::{Baselines, Cycle, Watch};
+use testkit::Pg;
+use tokio_postgres::Client;
+use wire::{FlagReason, Frame, Reading};
+
+/// The role that tests give the collector.
+pub(crate) const ROLE: &str = "monitor";
+
+pub(crate) struct Rig {
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) watch: Watch,
+    pub(crate) baselines: Baselines,
+    sets: Vec<String>,
+}
+
+pub(crate) fn instance(pg: &Pg, role: &str) -> config::Instance {
+    let dsn = pg.dsn("postgres").replace("user=postgres", &format!("user={role}"));
+    let text = format!("[postgres]\ndsn = \"{dsn}\"\n");
+    let config = config::Config::load(None, Some(text), &|_| None, &config::Names::default()).unwrap();
+    config.instances.into_iter().next().unwrap()
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests say several statements at once")]
+pub(crate) async fn run(client: &Client, sql: &str) {
+    client.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+}
+
+pub(crate) async fn make_role(pg: &Pg) {
+    let admin = pg.connect("postgres").await.unwrap();
+    run(&admin, &format!("create role {ROLE} login in role pg_monitor")).await;
+}
+
+impl Rig {
+    pub(crate) fn new(pg: &Pg, role: &str) -> Self {
+        let catalog = Arc::new(Catalog::embedded().unwrap());
+        let watch = Watch::new(instance(pg, role), Arc::clone(&catalog), |_| None);
+        let sets = watch.schedule().into_iter().map(|(set, _)| set).collect();
+        Self { catalog, watch, baselines: Baselines::new(), sets }
+    }
+
+    /// Reads all sets and moves the baselines.
+    pub(crate) async fn cycle(&mut self) -> Cycle {
+        let cycle = self.watch.cycle(&self.sets, &self.baselines).await;
+        for (place, next) in &cycle.next {
+            self.baselines.insert(place.clone(), Arc::new(next.clone()));
+        }
+        cycle
+    }
+
+    /// Reads all sets; none may fail.
+    pub(crate) async fn whole_cycle(&mut self) -> Cycle {
+        let cycle = self.cycle().await;
+        assert_eq!(errors(&cycle), [] as [String; 0]);
+        cycle
+    }
+
+    pub(crate) fn rows(&self, reading: &Reading) -> Frame {
+        reading.decode_rows(&self.catalog.get(&reading.set).unwrap().definition).unwrap()
+    }
+
+    /// The increments of one column by the statement's or database's id.
+    pub(crate) fn sums(&self, cycle: &Cycle, set: &str, label: &str, column: &str) -> BTreeMap<i64, i64> {
+        let definition = &self.catalog.get(set).unwrap().definition;
+        let place = |name: &str| definition.column(name).unwrap().0;
+        let mut sums = BTreeMap::new();
+        for rows in cycle.readings.iter().filter(|reading| reading.set == set).map(|reading| self.rows(reading)) {
+            for row in 0..rows.rows {
+                let (Some(label), Some(column)) = (rows.column(place(label)), rows.column(place(column))) else {
+                    continue;
+                };
+                *sums.entry(label.int(row).unwrap()).or_default() += column.int(row).unwrap_or(0);
+            }
+        }
+        sums
+    }
+}
+
+pub(crate) fn errors(cycle: &Cycle) -> Vec<String> {
+    let readings =
+        cycle.readings.iter().filter_map(|reading| Some(format!("{}: {}", reading.set, reading.error.as_ref()?)));
+    cycle.instance.error.iter().cloned().chain(readings).collect()
+}
+
+pub(crate) fn reading<'a>(cycle: &'a Cycle, set: &str) -> Option<&'a Reading> {
+    cycle.readings.iter().find(|reading| reading.set == set)
+}
+
+pub(crate) fn reasons(cycle: &Cycle, set: &str) -> Vec<&'static str> {
+    let flags = reading(cycle, set).unwrap().flags.iter();
+    flags.map(|flag| FlagReason::try_from(flag.reason).unwrap().word()).collect()
+}

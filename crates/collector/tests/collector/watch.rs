@@ -1,0 +1,350 @@
+//! Cycles over real instances: locks, restarts, drops, rights, secrets and odd encodings.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use collector::spool::Bounds;
+use collector::state::Held;
+use prost::Message as _;
+use testkit::{Mode, Pg, PgOptions};
+use wire::State;
+
+use crate::rig::{ROLE, Rig, errors, make_role, reading, reasons, run};
+
+const STATEMENTS: &str = "pg_stat_statements";
+const SECRET: &str = "hunter2";
+
+/// Statements that say a secret, each in one of the ways that PostgreSQL keeps as it was written.
+const TELLING: [&str; 12] = [
+    "create role r1 password 'hunter2'",
+    "create user r2 with encrypted password 'hunter2' valid until 'infinity'",
+    "alter role r1 password 'hunter2'",
+    "alter user r2 PassWord E'hunter\\x32'",
+    "create role r3 /* hunter2 */ login password $tag$hunter2$tag$ -- hunter2\n",
+    "create server s1 foreign data wrapper w1 options (host 'h')",
+    "create user mapping for r1 server s1 options (user 'u', password 'hunter2')",
+    "alter user mapping for r1 server s1 options (set password 'hunter2')",
+    "create subscription sub1 connection 'host=h dbname=d password=hunter2' publication p with (connect = false)",
+    "alter subscription sub1 connection 'postgresql://u:hunter2@h/d'",
+    "do $do$ begin execute 'alter role r1 password ''hunter2'''; end $do$",
+    "alter system set primary_conninfo = 'host=h password=hunter2'",
+];
+
+#[tokio::test]
+async fn secrets_stay_in_the_instance() {
+    for major in testkit::majors() {
+        let pg = Pg::start(PgOptions::major(major)).await.unwrap();
+        make_role(&pg).await;
+        let admin = pg.connect("postgres").await.unwrap();
+        run(&admin, "create foreign data wrapper w1").await;
+        for sql in TELLING {
+            run(&admin, sql).await;
+        }
+        pg.reload().unwrap();
+        let shown = "select count(*) from pg_stat_statements where query like '%hunter%'";
+        let kept: i64 = admin.query_one(shown, &[]).await.unwrap().get(0);
+        assert!(kept > 5, "{major} keeps {kept} of them: this test would show nothing");
+        let dir = tempfile::tempdir().unwrap();
+        let mut rig = Rig::new(&pg, ROLE);
+        let bounds = Bounds { max_bytes: 1 << 30, max_age_us: i64::MAX };
+        let mut held = Held::open(dir.path(), bounds, Arc::clone(&rig.catalog), "test".into()).unwrap();
+        let cycle = rig.whole_cycle().await;
+        let texts = reading(&cycle, "pg_stat_statements_text").expect("texts were read");
+        assert!(texts.rows > 10, "{} texts", texts.rows);
+        for reading in &cycle.readings {
+            assert_clean(&reading.encode_to_vec(), &format!("{major}: {}", reading.set));
+        }
+        for advance in &cycle.advances {
+            assert_clean(&advance.encode_to_vec(), &format!("{major}: the baseline of {}", advance.set));
+        }
+        assert_clean(format!("{:?}", cycle.instance).as_bytes(), &format!("{major}: the instance"));
+        held.commit(cycle).unwrap();
+        held.checkpoint().unwrap();
+        drop(held);
+        for entry in std::fs::read_dir(dir.path().join("spool")).unwrap() {
+            let path = entry.unwrap().path();
+            assert_clean(&std::fs::read(&path).unwrap(), &format!("{major}: {}", path.display()));
+        }
+    }
+}
+
+fn assert_clean(bytes: &[u8], what: &str) {
+    let text = String::from_utf8_lossy(bytes);
+    let found = text.find(SECRET).or_else(|| text.find("hunter\\x32"));
+    assert!(
+        found.is_none(),
+        "{what} says {:?}",
+        found.map(|at| text.chars().skip(at.saturating_sub(80)).take(120).collect::<String>())
+    );
+}
+
+#[tokio::test]
+async fn no_lock_is_waited_for() {
+    let options = PgOptions::default().setting("log_lock_waits", "on").setting("deadlock_timeout", "10ms");
+    let pg = Pg::start(options).await.unwrap();
+    make_role(&pg).await;
+    let admin = pg.connect("postgres").await.unwrap();
+    let objects = "
+        create table plain (id int primary key, note text);
+        create table parted (id int) partition by range (id);
+        create table part partition of parted for values from (0) to (9);
+        create sequence numbers;
+        create view seen as select 1 as one;
+        create materialized view kept as select 1 as one;
+        create type pair as (a int, b int);
+        create foreign data wrapper w1;
+        create server s1 foreign data wrapper w1;
+        create foreign table far (id int) server s1;
+        create table queued (id int);
+        create view queued_view as select 1 as one;";
+    run(&admin, objects).await;
+    let holder = pg.connect("postgres").await.unwrap();
+    run(
+        &holder,
+        "begin;
+         lock table plain, parted, part, seen in access exclusive mode;
+         alter sequence numbers owned by plain.id;
+         refresh materialized view kept;
+         alter type pair add attribute c int;
+         alter foreign table far add column more int;
+         reindex index plain_pkey;
+         alter table plain alter column note set storage external, set (toast.autovacuum_enabled = off);",
+    )
+    .await;
+    // Others wait behind a reader.
+    let reader = pg.connect("postgres").await.unwrap();
+    run(&reader, "begin; select * from queued; select * from queued_view").await;
+    let mut waiting = Vec::new();
+    for sql in ["alter table queued add column more int", "alter view queued_view rename to other"] {
+        let client = pg.connect("postgres").await.unwrap();
+        waiting.push(tokio::spawn(async move { run(&client, sql).await }));
+    }
+    let waiters = "select count(*) from pg_locks where not granted";
+    while admin.query_one(waiters, &[]).await.unwrap().get::<_, i64>(0) < 2 {
+        tokio::task::yield_now().await;
+    }
+    let mut rig = Rig::new(&pg, ROLE);
+    for _ in 0..30 {
+        rig.whole_cycle().await;
+    }
+    let pids = format!("select array_agg(pid) from pg_stat_activity where usename = '{ROLE}'");
+    let pids: Vec<i32> = admin.query_one(&pids, &[]).await.unwrap().get(0);
+    let log = pg.log().unwrap();
+    assert_eq!(log.matches("still waiting").count(), 2, "the waiting clients only:\n{log}");
+    for pid in pids {
+        assert!(!log.contains(&format!("process {pid} still waiting")), "{log}");
+    }
+    run(&reader, "rollback").await;
+    for task in waiting {
+        task.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_locked_catalogue_stops_cycles_but_piles_nothing_up() {
+    let pg = Pg::start(PgOptions::default()).await.unwrap();
+    make_role(&pg).await;
+    let admin = pg.connect("postgres").await.unwrap();
+    // The extension is elsewhere: each cycle opens a second connection.
+    run(&admin, "drop extension pg_stat_statements").await;
+    run(&admin, "create database other").await;
+    run(&pg.connect("other").await.unwrap(), "create extension pg_stat_statements").await;
+    let mut rig = Rig::new(&pg, ROLE);
+    rig.whole_cycle().await;
+    let holder = pg.connect("postgres").await.unwrap();
+    let count = holder.prepare(BACKENDS).await.unwrap();
+    let mut failed = 0;
+    // The lock of `vacuum full pg_class` is held for as long as the test wants.
+    for table in ["pg_catalog.pg_authid", "pg_catalog.pg_class"] {
+        run(&holder, &format!("begin; lock table {table} in access exclusive mode")).await;
+        for _ in 0..5 {
+            failed += errors(&rig.cycle().await).len();
+            let backends: i64 = holder.query_one(&count, &[]).await.unwrap().get(0);
+            assert!(backends <= 3, "{backends} backends under a lock on {table}");
+        }
+        run(&holder, "rollback").await;
+        let recovered = async { while !errors(&rig.cycle().await).is_empty() {} };
+        tokio::time::timeout(Duration::from_secs(60), recovered).await.expect("it recovers by itself");
+    }
+    assert!(failed > 0, "the locks stopped nothing: this test shows nothing");
+}
+
+/// The collector's backends, with those that are not through with connecting.
+const BACKENDS: &str = "select count(*) from pg_catalog.pg_stat_get_activity(null)
+                        where backend_type = 'client backend' and pid <> pg_backend_pid()
+                          and (application_name like 'pganalytics%' or application_name = '')
+                          and pid <> all (select pid from pg_catalog.pg_stat_get_activity(null)
+                                          where query like 'create extension%' or query like 'create database%')";
+
+#[tokio::test]
+async fn a_watched_database_can_be_dropped_and_renamed() {
+    let pg = Pg::start(PgOptions::default()).await.unwrap();
+    make_role(&pg).await;
+    let admin = pg.connect("postgres").await.unwrap();
+    run(&admin, "drop extension pg_stat_statements").await;
+    for name in ["first", "second"] {
+        run(&admin, &format!("create database {name}")).await;
+        run(&pg.connect(name).await.unwrap(), "create extension pg_stat_statements").await;
+    }
+    let mut rig = Rig::new(&pg, ROLE);
+    rig.whole_cycle().await;
+    assert!(reading(&rig.whole_cycle().await, STATEMENTS).unwrap().interval_us.is_some());
+    for sql in ["alter database first rename to third", "drop database second"] {
+        run(&admin, sql).await;
+        // One cycle may find it gone.
+        rig.cycle().await;
+        let cycle = rig.whole_cycle().await;
+        assert!(reading(&cycle, STATEMENTS).unwrap().interval_us.is_some(), "after {sql}");
+    }
+    run(&admin, "drop database third").await;
+    rig.cycle().await;
+    let cycle = rig.cycle().await;
+    let state = cycle.instance.states.iter().find(|state| state.set == STATEMENTS);
+    let state = state.or(None);
+    assert!(reading(&cycle, STATEMENTS).is_none());
+    if let Some(state) = state {
+        assert_eq!((state.state, state.fix.as_str()), (State::Missing as i32, "create extension pg_stat_statements;"));
+    }
+}
+
+#[tokio::test]
+async fn an_extension_that_is_updated_is_read_on() {
+    let pg = Pg::start(PgOptions::default()).await.unwrap();
+    make_role(&pg).await;
+    let admin = pg.connect("postgres").await.unwrap();
+    run(&admin, "drop extension pg_stat_statements").await;
+    run(&admin, "create database other").await;
+    let other = pg.connect("other").await.unwrap();
+    run(&other, "create extension pg_stat_statements version '1.8'").await;
+    let mut rig = Rig::new(&pg, ROLE);
+    rig.whole_cycle().await;
+    let version =
+        |cycle: &collector::watch::Cycle| cycle.instance.attributes.clone().unwrap().statements_version.unwrap();
+    assert_eq!(version(&rig.whole_cycle().await), "1.8");
+    run(&other, "alter extension pg_stat_statements update to '1.10'").await;
+    rig.cycle().await;
+    let cycle = rig.whole_cycle().await;
+    assert_eq!(version(&cycle), "1.10");
+    // Nested statements are told apart from here on: the counters stand under other keys.
+    assert_eq!((reading(&cycle, STATEMENTS).unwrap().interval_us, reasons(&cycle, STATEMENTS)), (None, vec!["gap"]));
+    assert!(reading(&rig.whole_cycle().await, STATEMENTS).unwrap().interval_us.is_some());
+}
+
+#[tokio::test]
+async fn what_is_not_granted_is_said_and_works_after_the_grant() {
+    let pg = Pg::start(PgOptions::default()).await.unwrap();
+    let admin = pg.connect("postgres").await.unwrap();
+    run(&admin, &format!("create role {ROLE} login")).await;
+    run(&admin, "select 1 as before_the_grant").await;
+    let mut rig = Rig::new(&pg, ROLE);
+    let cycle = rig.cycle().await;
+    let state = cycle.instance.states.iter().find(|state| state.set == STATEMENTS).unwrap();
+    assert_eq!((state.state, state.fix.as_str()), (State::Missing as i32, "grant pg_monitor to monitor;"));
+    assert!(reading(&cycle, STATEMENTS).is_none());
+    run(&admin, "grant pg_monitor to monitor").await;
+    let cycle = rig.whole_cycle().await;
+    let state = cycle.instance.states.iter().find(|state| state.set == STATEMENTS).unwrap();
+    assert_eq!(state.state, State::Works as i32);
+    let first = reading(&cycle, STATEMENTS).unwrap();
+    assert_eq!((first.interval_us, first.rows), (None, 0), "a baseline, and no jump");
+}
+
+#[tokio::test]
+async fn restarts_are_flagged_and_count_nothing_twice() {
+    let pg = Pg::start(PgOptions::default()).await.unwrap();
+    make_role(&pg).await;
+    let admin = pg.connect("postgres").await.unwrap();
+    let queryid =
+        "select queryid from pg_stat_statements where query like '%as counted%' and query not like '%queryid%'";
+    for _ in 0..100 {
+        run(&admin, "select 1 as counted").await;
+    }
+    let queryid: i64 = admin.query_one(queryid, &[]).await.unwrap().get(0);
+    let mut rig = Rig::new(&pg, ROLE);
+    rig.whole_cycle().await;
+    for (how, reason, keeps) in
+        [("clean", "restart", true), ("immediate", "restart", true), ("crash", "crash_restart", false)]
+    {
+        let before = pg.connect("postgres").await.unwrap();
+        for _ in 0..3 {
+            run(&before, "select 1 as counted").await;
+        }
+        drop(before);
+        match how {
+            "clean" => pg.restart(Mode::Fast).await.unwrap(),
+            "immediate" => {
+                pg.stop_immediate().await.unwrap();
+                pg.start_again().await.unwrap();
+            }
+            _ => pg.crash_backend().await.unwrap(),
+        }
+        let after = pg.connect("postgres").await.unwrap();
+        for _ in 0..2 {
+            run(&after, "select 1 as counted").await;
+        }
+        // The open connection is gone; this or the next cycle opens another one.
+        let mut cycle = rig.cycle().await;
+        if !errors(&cycle).is_empty() {
+            cycle = rig.whole_cycle().await;
+        }
+        let calls = rig.sums(&cycle, STATEMENTS, "queryid", "calls").get(&queryid).copied();
+        assert_eq!(calls, Some(if keeps { 5 } else { 2 }), "{how}");
+        assert!(reasons(&cycle, STATEMENTS).contains(&reason), "{how}: {:?}", reasons(&cycle, STATEMENTS));
+        let commits = rig.sums(&cycle, "pg_stat_database", "datid", "xact_commit");
+        assert!(commits.values().all(|commits| (0..400).contains(commits)), "{how}: {commits:?}");
+        let cycle = rig.whole_cycle().await;
+        assert_eq!(reasons(&cycle, STATEMENTS), [] as [&str; 0], "{how}: only the one interval");
+    }
+}
+
+#[tokio::test]
+async fn a_promotion_flips_the_role_and_keeps_the_figures() {
+    let pair = testkit::replication_pair(PgOptions::default()).await.unwrap();
+    make_role(&pair.primary).await;
+    let primary = pair.primary.connect("postgres").await.unwrap();
+    let at: String = primary.query_one("select pg_current_wal_lsn()::text", &[]).await.unwrap().get(0);
+    let standby = pair.standby.connect("postgres").await.unwrap();
+    let there = format!("select pg_last_wal_replay_lsn() >= '{at}'");
+    while !standby.query_one(&there, &[]).await.unwrap().get::<_, bool>(0) {
+        tokio::task::yield_now().await;
+    }
+    let role = |cycle: &collector::watch::Cycle| cycle.instance.attributes.clone().unwrap().role;
+    let mut first = Rig::new(&pair.primary, ROLE);
+    assert_eq!(role(&first.whole_cycle().await), "primary");
+    let mut second = Rig::new(&pair.standby, ROLE);
+    assert_eq!(role(&second.whole_cycle().await), "standby");
+    pair.standby.promote().await.unwrap();
+    let cycle = second.whole_cycle().await;
+    assert_eq!(role(&cycle), "primary");
+    assert!(reading(&cycle, STATEMENTS).unwrap().interval_us.is_some());
+    assert_eq!(reasons(&cycle, STATEMENTS), [] as [&str; 0], "a promotion keeps the counters");
+}
+
+#[tokio::test]
+async fn texts_that_are_not_utf_8_cost_no_figure_and_are_read_elsewhere() {
+    let pg = Pg::start(PgOptions::default().setting("pg_stat_statements.track", "all")).await.unwrap();
+    make_role(&pg).await;
+    let admin = pg.connect("postgres").await.unwrap();
+    run(&admin, "create database odd encoding 'SQL_ASCII' locale 'C' template template0").await;
+    let odd = pg.connect("odd").await.unwrap();
+    let bytes = "set client_encoding to 'SQL_ASCII'; do $$ begin execute convert_from('\\x73656c65637420312061732022ff22'::bytea, 'SQL_ASCII'); end $$";
+    run(&odd, bytes).await;
+    drop(odd);
+    let broken = admin.query("select query from pg_stat_statements(true)", &[]).await;
+    assert_eq!(broken.unwrap_err().code().unwrap().code(), "22021", "else this test shows nothing");
+    let mut rig = Rig::new(&pg, ROLE);
+    let cycle = rig.cycle().await;
+    assert!(reading(&cycle, STATEMENTS).unwrap().error.is_none(), "figures never depend on text");
+    let state = cycle.instance.states.iter().find(|state| state.set == "pg_stat_statements_text").unwrap();
+    assert_eq!(state.state, State::Degraded as i32, "{state:?}");
+    assert!(state.fix.contains("SQL_ASCII"));
+    // With the extension in a SQL_ASCII database, found by a new watch at once.
+    run(&pg.connect("odd").await.unwrap(), "create extension pg_stat_statements").await;
+    let mut rig = Rig::new(&pg, ROLE);
+    let cycle = rig.whole_cycle().await;
+    let texts = reading(&cycle, "pg_stat_statements_text").unwrap();
+    let (texts, definition) = (rig.rows(texts), &rig.catalog.get("pg_stat_statements_text").unwrap().definition);
+    let queries = texts.column(definition.column("query").unwrap().0).unwrap();
+    let marked = (0..texts.rows).filter(|row| queries.text(*row).is_some_and(|text| text.contains('\u{fffd}')));
+    assert!(marked.count() >= 1, "the odd text is there, marked");
+}
