@@ -12,9 +12,10 @@ select
   case when r.flush_lsn < '7FFFFFFF/FFFFFFFF' then r.flush_lsn - '0/0'::pg_lsn end::bigint as flush_lsn,
   case when r.replay_lsn < '7FFFFFFF/FFFFFFFF' then r.replay_lsn - '0/0'::pg_lsn end::bigint as replay_lsn,
   -- pg_current_wal_lsn() raises in recovery; a standby sends what it has received or replayed.
-  (case when pg_is_in_recovery()
+  -- What was sent was there, even where the view is a moment ahead of the position.
+  (greatest(r.sent_lsn, case when pg_is_in_recovery()
     then greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
-    else pg_current_wal_lsn() end - '0/0'::pg_lsn)::bigint as current_lsn,
+    else pg_current_wal_lsn() end) - '0/0'::pg_lsn)::bigint as current_lsn,
   case when r.write_lag < interval '100000 years'
     then extract(epoch from r.write_lag) * 1000000 end::bigint as write_lag,
   case when r.flush_lag < interval '100000 years'

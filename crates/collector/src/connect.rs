@@ -2,7 +2,7 @@
 //!
 //! An attempt that the instance does not answer (a lock on `pg_authid` hangs new sessions) is not
 //! dropped, for its backend would live on unseen: it goes on in the background and keeps its place
-//! among the connections in use until it ends, or [`ABANDON_AFTER`] has passed.
+//! among the connections in use until it ends, or `ABANDON_AFTER` has passed.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -9,6 +9,8 @@ mod demo;
 mod exactness;
 #[path = "main/losses.rs"]
 mod losses;
+#[path = "main/secrets.rs"]
+mod secrets;
 #[path = "main/statements.rs"]
 mod statements;
 #[path = "main/twice.rs"]

@@ -226,6 +226,11 @@ impl World {
         testkit::connect(&dsn).await.unwrap()
     }
 
+    /// A connection to the store.
+    pub(crate) async fn store_connection(&self) -> Client {
+        self.store.connect().await.unwrap()
+    }
+
     /// What the instance itself has counted for the users.
     pub(crate) async fn truth(&self) -> Ledger {
         let admin = self.pg.connect("postgres").await.unwrap();
