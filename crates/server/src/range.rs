@@ -36,6 +36,9 @@ impl Range {
         if start >= end {
             return Err(ApiError::invalid(vec![Detail::new("start", "must be before end")]));
         }
+        if start < Timestamp::UNIX_EPOCH {
+            return Err(ApiError::invalid(vec![Detail::new("start", "must not be before 1970")]));
+        }
         if end.duration_since(start) > MAX_RANGE {
             return Err(ApiError::invalid(vec![Detail::new("start", "a range is at most six years long")]));
         }
@@ -154,6 +157,8 @@ mod tests {
     fn ranges_have_bounds() {
         assert!(Range::asked(Some(at(5)), Some(at(5)), at(9)).is_err());
         assert!(Range::asked(Some(at(0)), Some(at(400_000_000)), at(9)).is_err());
+        assert!(Range::asked(Some(at(-1)), Some(at(5)), at(9)).is_err());
+        assert!(Range::asked(Some(Timestamp::MIN), Some(at(5)), at(9)).is_err());
         let hour = Range::asked(None, None, at(7200)).unwrap();
         assert_eq!((hour.start, hour.end), (at(3600), at(7200)));
         assert_eq!(hour.before(), Some(Range { start: at(0), end: at(3600) }));

@@ -28,9 +28,9 @@ async fn every_endpoint_answers_each_caller_as_the_golden_table_says() {
     ])
     .await;
     let mut table = HEADER.to_owned();
-    let _ = writeln!(table, "{:<46}{}", "", CALLERS.map(|caller| format!("{caller:<10}")).concat().trim_end());
+    let _ = writeln!(table, "{:<60}{}", "", CALLERS.map(|caller| format!("{caller:<10}")).concat().trim_end());
     for endpoint in endpoints() {
-        let mut line = format!("{:<46}", format!("{} {}", endpoint.method.as_str(), endpoint.path));
+        let mut line = format!("{:<60}", format!("{} {}", endpoint.method.as_str(), endpoint.path));
         for caller in CALLERS {
             let mut call = server.call(endpoint.method.as_str(), &endpoint.example_path());
             if endpoint.method.as_str() != "GET" {
