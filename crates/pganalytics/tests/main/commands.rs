@@ -1,0 +1,100 @@
+//! What a person types: `collector check`, `once`, `--print-config`, `admin user`, and their exit codes.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use testkit::{Pg, PgOptions};
+
+fn pganalytics(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_pganalytics"))
+        .args(arguments)
+        .env_clear()
+        .env("PATH", std::env::var("PATH").unwrap_or_default())
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[tokio::test]
+async fn check_says_what_is_missing_and_the_grant_that_mends_it() {
+    let pg = Pg::start(PgOptions::default()).await.unwrap();
+    let admin = pg.connect("postgres").await.unwrap();
+    admin.execute("create role watcher login", &[]).await.unwrap();
+    let dsn = pg.dsn("postgres").replace("user=postgres", "user=watcher");
+    let environment = [("POSTGRES_DSN", dsn.as_str())];
+    let check = pganalytics(&["collector", "check"], &environment);
+    let table = text(&check.stdout);
+    assert_eq!(check.status.code(), Some(3), "{table}");
+    assert!(table.contains("grant pg_monitor to watcher;"), "{table}");
+    let json = pganalytics(&["collector", "check", "--json"], &environment);
+    let report: Value = serde_json::from_slice(&json.stdout).unwrap();
+    let states = report["instances"][0]["states"].as_array().unwrap().clone();
+    let statements = states.iter().find(|state| state["set"] == "pg_stat_statements" && state["column"].is_null());
+    assert_eq!(statements.unwrap()["state"], "missing");
+    admin.execute("grant pg_monitor to watcher", &[]).await.unwrap();
+    let table = text(&pganalytics(&["collector", "check"], &environment).stdout);
+    assert!(!table.contains("grant pg_monitor"), "{table}");
+    let unreachable = [("POSTGRES_DSN", "host=/nonexistent user=x dbname=y")];
+    let check = pganalytics(&["collector", "check"], &unreachable);
+    assert_eq!(check.status.code(), Some(3));
+    assert!(text(&check.stdout).contains("cannot be read"));
+}
+
+#[tokio::test]
+async fn once_prints_a_reading_as_json() {
+    let pg = Pg::start(PgOptions::default()).await.unwrap();
+    let admin = pg.connect("postgres").await.unwrap();
+    for _ in 0..7 {
+        admin.simple_query("select 7 - 7 * 7 as seven_times").await.unwrap();
+    }
+    let dsn = pg.dsn("postgres");
+    let once = pganalytics(&["collector", "once"], &[("POSTGRES_DSN", dsn.as_str())]);
+    assert_eq!(once.status.code(), Some(0), "{}", text(&once.stderr));
+    let reading: Value = serde_json::from_slice(&once.stdout).unwrap();
+    let sets = reading["instances"][0]["sets"].as_array().unwrap();
+    let rows = |set: &str| {
+        let found = sets.iter().find(|entry| entry["set"] == set).unwrap_or_else(|| panic!("{set} is not read"));
+        found["rows"].as_array().unwrap().clone()
+    };
+    assert!(rows("pg_stat_statements").iter().any(|row| row["calls"] == 7), "the seven calls are there");
+    assert!(rows("pg_stat_statements_text").iter().any(|row| row["query"].as_str().unwrap().contains("seven_times")));
+    assert!(rows("pg_database").iter().any(|row| row["datname"] == "postgres"));
+    assert!(rows("pg_settings").len() > 200);
+}
+
+#[test]
+fn a_wrong_configuration_is_refused_with_its_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("collector.toml");
+    std::fs::write(&path, "[collector]\nname = \"x\"\nintervall = 5\n[postgres]\ndsn = \"host=h user=u\"\n").unwrap();
+    let run = pganalytics(&["collector", "check", "--config", path.to_str().unwrap()], &[]);
+    assert_eq!(run.status.code(), Some(1));
+    let message = text(&run.stderr);
+    assert!(message.contains('3') && message.contains("intervall") && message.contains("interval"), "{message}");
+    std::fs::write(&path, "[postgres]\ndsn = \"host=h user=u password=hunter2\"\n").unwrap();
+    let run = pganalytics(&["collector", "run", "--print-config", "--config", path.to_str().unwrap()], &[]);
+    assert_eq!(run.status.code(), Some(0));
+    assert!(!text(&run.stdout).contains("hunter2"), "{}", text(&run.stdout));
+    assert_eq!(pganalytics(&["frobnicate"], &[]).status.code(), Some(2));
+}
+
+#[tokio::test]
+async fn users_are_made_and_reset_from_the_command_line() {
+    let store = testkit::store().await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let environment = [("DATABASE_URL", store.dsn.as_str()), ("DATA_DIR", directory.path().to_str().unwrap())];
+    let added = pganalytics(&["admin", "user", "add", "dba", "--role", "admin"], &environment);
+    assert_eq!(added.status.code(), Some(0), "{}", text(&added.stderr));
+    let first = text(&added.stdout);
+    assert!(first.contains("user dba") && first.contains("password "), "{first}");
+    let again = pganalytics(&["admin", "user", "add", "dba"], &environment);
+    assert_eq!(again.status.code(), Some(1));
+    let reset = pganalytics(&["admin", "user", "reset", "dba"], &environment);
+    assert_eq!(reset.status.code(), Some(0), "{}", text(&reset.stderr));
+    assert_ne!(text(&reset.stdout), first);
+    assert_eq!(pganalytics(&["admin", "user", "reset", "nobody"], &environment).status.code(), Some(1));
+}
