@@ -168,7 +168,9 @@ fn encode_ints(values: &[i64]) -> (u32, Vec<u8>) {
         }
         (DELTA, data)
     } else {
-        (FIXED, values.iter().flat_map(|v| v.to_le_bytes()).collect())
+        let mut data = Vec::with_capacity(fixed);
+        values.iter().for_each(|value| data.extend_from_slice(&value.to_le_bytes()));
+        (FIXED, data)
     }
 }
 
@@ -180,10 +182,10 @@ fn encode_floats(values: &[f64]) -> (u32, Vec<u8>) {
     #[expect(clippy::cast_possible_truncation, reason = "taken only where nothing is lost")]
     let short = |v: &f64| *v as f32;
     if filled.clone().all(|v| f64::from(short(v)).to_bits() == v.to_bits()) {
-        filled.for_each(|v| data.extend(short(v).to_le_bytes()));
+        filled.for_each(|v| data.extend_from_slice(&short(v).to_le_bytes()));
         (SHORT_FLOAT, data)
     } else {
-        filled.for_each(|v| data.extend(v.to_le_bytes()));
+        filled.for_each(|v| data.extend_from_slice(&v.to_le_bytes()));
         (FLOAT, data)
     }
 }
@@ -207,7 +209,7 @@ fn encode_texts(values: &[Box<str>]) -> (u32, Vec<u8>, Vec<String>) {
     } else {
         for value in values {
             put_varint(&mut data, value.len() as u64);
-            data.extend(value.as_bytes());
+            data.extend_from_slice(value.as_bytes());
         }
         (TEXTS, data, Vec::new())
     }
