@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::queries::model::{FlaggedInterval, Reason, Unmeasured};
+use crate::flags::FlaggedInterval;
+use crate::queries::model::{Reason, Unmeasured};
 use crate::range::Grid;
 
 /// Which time.
