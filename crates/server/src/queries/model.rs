@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::figures::Figures;
+use crate::flags::FlaggedInterval;
 use crate::range::Grid;
 
 /// What a ranking is to show.
@@ -118,45 +119,24 @@ pub(crate) struct RankedStatement {
 /// Everything that the ranking does not list.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Others {
-    /// How many statements at least; those that collectors summed are counted by queryid.
+    /// How many statements; those that collectors only summed are counted by queryid.
     pub(crate) statements: usize,
     /// What they did.
     #[serde(flatten)]
     pub(crate) figures: Figures,
 }
 
-/// What all statements did together, those that are not listed included.
+/// What all statements did together, those that are not listed included; null where nothing was read.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Totals {
-    /// How many statements, each per database, user and level.
+    /// How many statements, each per database, user and level, and those that collectors only summed, by queryid.
     pub(crate) statements: usize,
     /// Executions.
-    pub(crate) calls: i64,
-    /// Execution time in milliseconds, of top-level and nested statements.
-    pub(crate) total_exec_time_ms: f64,
+    pub(crate) calls: Option<i64>,
+    /// Execution time in milliseconds of top-level statements, which hold that of nested ones: what shares are of.
+    pub(crate) total_exec_time_ms: Option<f64>,
     /// Rows.
-    pub(crate) rows: i64,
-}
-
-/// A part of time in which something is known to be missing; figures are a lower bound there.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub(crate) struct FlaggedInterval {
-    /// From when.
-    #[schema(value_type = String, format = DateTime)]
-    pub(crate) start: Timestamp,
-    /// To when.
-    #[schema(value_type = String, format = DateTime)]
-    pub(crate) end: Timestamp,
-    /// Why: `reset`, `evicted`, `entry_reset`, `restart`, `crash_restart`, `replaced` or `gap`.
-    pub(crate) reason: String,
-    /// The same as a sentence.
-    pub(crate) message: String,
-    /// The entries concerned, at most 100.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<Object>>)]
-    pub(crate) entries: Option<serde_json::Value>,
-    /// How many entries are concerned; 0 where that is not known.
-    pub(crate) entries_total: i32,
+    pub(crate) rows: Option<i64>,
 }
 
 /// Why something was not measured.
