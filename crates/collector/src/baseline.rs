@@ -99,6 +99,31 @@ impl Baseline {
         self.rows.get(key).copied()
     }
 
+    /// Where each of its rows stands in `other`.
+    pub(crate) fn rows_in(&self, definition: &Definition, other: &Self) -> Vec<Option<usize>> {
+        let labels = definition.columns.iter().enumerate().filter(|(_, meta)| meta.kind == Kind::Label);
+        let labels: Vec<_> = labels.map(|(place, _)| (self.frame.column(place), other.frame.column(place))).collect();
+        let same_key = |row: usize, there: usize| {
+            there < other.frame.rows
+                && labels.iter().all(|(here, other)| match (here, other) {
+                    (Some(here), Some(other)) => here.same(row, other, there),
+                    (here, other) => {
+                        here.is_none_or(|here| here.is_null(row)) && other.is_none_or(|other| other.is_null(there))
+                    }
+                })
+        };
+        // Two readings are mostly in the same order: the row after the last one is tried first.
+        let mut guess = 0;
+        (0..self.frame.rows)
+            .map(|row| {
+                let there =
+                    if same_key(row, guess) { Some(guess) } else { other.row(&key_of(definition, &self.frame, row)) };
+                guess = there.map_or(guess, |there| there + 1);
+                there
+            })
+            .collect()
+    }
+
     /// All keys, in no order.
     pub fn keys(&self) -> impl Iterator<Item = (&Key, usize)> {
         self.rows.iter().map(|(key, row)| (key, *row))
@@ -310,11 +335,12 @@ const fn is_remembered(set: SetKind, kind: Kind) -> bool {
 }
 
 fn keep_cumulative(definition: &Definition, reading: &Frame) -> Frame {
+    let kind = definition.kind();
     let columns = definition
         .columns
         .iter()
         .zip(&reading.columns)
-        .map(|(meta, column)| column.clone().filter(|_| is_remembered(definition.kind(), meta.kind)))
+        .map(|(meta, column)| column.as_ref().filter(|_| is_remembered(kind, meta.kind)).cloned())
         .collect();
     Frame { rows: reading.rows, columns }
 }

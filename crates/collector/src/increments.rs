@@ -10,9 +10,9 @@
 //! - Another instance under the same name gives a new baseline and no figures.
 
 use catalog::{Definition, Kind, SetKind};
-use wire::{Flag, FlagReason, Frame, FrameColumn, Values};
+use wire::{Bitmap, Flag, FlagReason, Frame, FrameColumn, Values};
 
-use crate::baseline::{Advance, Baseline, DuplicateKey, Incarnation, Place, ReadingTime, Rows, key_of};
+use crate::baseline::{Advance, Baseline, DuplicateKey, Incarnation, Place, ReadingTime, Rows};
 
 /// The most keys that one flag names.
 const MAX_FLAG_ENTRIES: usize = 100;
@@ -119,14 +119,14 @@ pub fn form(
     let rows = changes.increments(reading);
     let mut flags = Vec::new();
     if has_counters {
-        flags = interval_flags(definition, previous_baseline, &next, guard, at, how.unwrap_or(Continuity::Same));
+        flags = interval_flags(&changes, guard, at, how.unwrap_or(Continuity::Same));
         let explained = flags.iter().any(|flag| flag.reason != FlagReason::Evicted as i32);
         if !explained {
             changes.flag_entries(guard.is_some(), &mut flags, at);
         }
     }
     let mut advance = Advance::of(place, definition, &next);
-    advance.changed = Some(Rows::encode(&changes.changed));
+    advance.changed = Some(Rows::encode(&changes.changed()));
     advance.removed = Some(Rows::encode(&changes.removed()));
     let wall_us = u64::try_from(at.time_us.saturating_sub(previous_baseline.time_us)).unwrap_or(0);
     Ok(Formed {
@@ -157,15 +157,8 @@ pub fn form_info(
         let rows = reading.clone();
         return Ok(Formed { rows, removed: Vec::new(), interval_us: None, flags: Vec::new(), advance, next });
     };
-    let mut changes = Changes::new(definition, previous, &next);
-    let mut rows = Frame::new(definition);
-    for row in 0..reading.rows {
-        let key = key_of(definition, reading, row);
-        let old = previous.row(&key);
-        if changes.note(row, old) || repeat {
-            rows.push_row(reading, row);
-        }
-    }
+    let changes = Changes::new(definition, previous, &next);
+    let mut rows = if repeat { reading.clone() } else { reading.select(&changes.changed) };
     let gone = changes.removed();
     let mut removed = Vec::new();
     for row in 0..gone.rows {
@@ -173,18 +166,22 @@ pub fn form_info(
         rows.push_row(&gone, row);
     }
     let mut advance = Advance::of(place, definition, &next);
-    advance.changed = Some(Rows::encode(&changes.changed));
+    advance.changed = Some(Rows::encode(&changes.changed()));
     advance.removed = Some(Rows::encode(&gone));
     Ok(Formed { rows, removed, interval_us: None, flags: Vec::new(), advance, next })
 }
 
-/// The comparison of two baselines, row by row.
+/// The comparison of two baselines. Column by column: there are many, and most do not move.
 struct Changes<'a> {
     definition: &'a Definition,
     previous: &'a Baseline,
     next: &'a Baseline,
+    /// Where each row of `next` stood in `previous`.
+    old: Vec<Option<usize>>,
+    /// The rows of `previous` that `next` does not have.
+    gone: Vec<usize>,
     /// The rows of `next` that are new or different.
-    changed: Frame,
+    changed: Vec<usize>,
     /// The keys of rows that started from zero again.
     restarted: Vec<String>,
     restarted_total: u32,
@@ -192,104 +189,69 @@ struct Changes<'a> {
 
 impl<'a> Changes<'a> {
     fn new(definition: &'a Definition, previous: &'a Baseline, next: &'a Baseline) -> Self {
-        let changed = Frame {
-            rows: 0,
-            columns: definition
-                .columns
-                .iter()
-                .zip(&next.frame.columns)
-                .map(|(meta, column)| column.as_ref().map(|_| FrameColumn::new(meta.column_type)))
-                .collect(),
-        };
-        Self { definition, previous, next, changed, restarted: Vec::new(), restarted_total: 0 }
+        let mut is_gone = vec![true; previous.frame.rows];
+        let old = next.rows_in(definition, previous);
+        old.iter().flatten().for_each(|row| is_gone[*row] = false);
+        let gone = is_gone.iter().enumerate().filter(|(_, gone)| **gone).map(|(row, _)| row).collect();
+        let mut differs: Vec<bool> = old.iter().map(Option::is_none).collect();
+        for (now, before) in next.frame.columns.iter().zip(&previous.frame.columns) {
+            mark_differences(now.as_ref(), before.as_ref(), &old, &mut differs);
+        }
+        let changed = differs.iter().enumerate().filter(|(_, differs)| **differs).map(|(row, _)| row).collect();
+        Self { definition, previous, next, old, gone, changed, restarted: Vec::new(), restarted_total: 0 }
     }
 
-    /// Notes a row of `next` for the advance when it is new or different, and says whether it was.
-    fn note(&mut self, row: usize, old: Option<usize>) -> bool {
-        let same = old.is_some_and(|old| {
-            self.next.frame.columns.iter().zip(&self.previous.frame.columns).all(|pair| match pair {
-                (Some(now), Some(before)) => now.same(row, before, old),
-                (None, None) => true,
-                // A column that appeared or went: both baselines are of one definition, so it is all NULL there.
-                (Some(column), None) => column.is_null(row),
-                (None, Some(column)) => column.is_null(old),
-            })
-        });
-        if !same {
-            self.changed.push_row(&self.next.frame, row);
-        }
-        !same
+    fn changed(&self) -> Frame {
+        self.next.frame.select(&self.changed)
     }
 
     fn increments(&mut self, reading: &Frame) -> Frame {
-        let mut rows = Frame {
-            rows: 0,
-            columns: self
-                .definition
-                .columns
-                .iter()
-                .zip(&reading.columns)
-                .map(|(meta, column)| column.as_ref().map(|_| FrameColumn::new(meta.column_type)))
-                .collect(),
-        };
-        for row in 0..reading.rows {
-            let old = self.previous.row(&key_of(self.definition, reading, row));
-            self.note(row, old);
-            let from = old.filter(|old| !self.starts_anew(row, *old));
-            if old.is_some() && from.is_none() {
-                self.restarted_total += 1;
-                if self.restarted.len() < MAX_FLAG_ENTRIES {
-                    self.restarted.push(labels_json(self.definition, reading, row));
-                }
+        let anew = self.starts_anew();
+        for (row, _) in anew.iter().enumerate().filter(|(_, anew)| **anew) {
+            self.restarted_total += 1;
+            if self.restarted.len() < MAX_FLAG_ENTRIES {
+                self.restarted.push(labels_json(self.definition, reading, row));
             }
-            for (place, meta) in self.definition.columns.iter().enumerate() {
-                let (Some(target), Some(source)) = (rows.columns[place].as_mut(), reading.column(place)) else {
-                    continue;
-                };
-                if meta.kind == Kind::Counter {
-                    let base = from.map_or(Base::Zero, |from| Base::Row(self.previous.frame.column(place), from));
-                    push_increment(target, source, row, base);
-                } else {
-                    target.push_from(source, row);
-                }
-            }
-            rows.rows += 1;
         }
-        rows
+        let from: Vec<Option<usize>> = self.old.iter().zip(&anew).map(|(old, anew)| old.filter(|_| !anew)).collect();
+        let columns = self.definition.columns.iter().zip(&reading.columns).enumerate();
+        let columns = columns.map(|(place, (meta, column))| {
+            let source = column.as_ref()?;
+            let counts = meta.kind == Kind::Counter;
+            Some(if counts { increments(source, self.previous.frame.column(place), &from) } else { source.clone() })
+        });
+        Frame { rows: reading.rows, columns: columns.collect() }
     }
 
-    /// Whether the row's counters began at zero since the previous reading.
-    fn starts_anew(&self, row: usize, old: usize) -> bool {
-        self.definition.columns.iter().enumerate().any(|(place, meta)| {
+    /// The rows whose counters began at zero since the previous reading.
+    fn starts_anew(&self) -> Vec<bool> {
+        let mut anew = vec![false; self.old.len()];
+        for (place, meta) in self.definition.columns.iter().enumerate() {
             let (Some(now), Some(before)) = (self.next.frame.column(place), self.previous.frame.column(place)) else {
-                return false;
+                continue;
             };
-            match meta.kind {
-                // NULL is a version that did not tell, not another life.
-                Kind::Since => !now.is_null(row) && !before.is_null(old) && !now.same(row, before, old),
+            // NULL is a version that did not tell, not another life.
+            let known = |row: usize, old: usize| !now.is_null(row) && !before.is_null(old);
+            let pairs = self.old.iter().enumerate().filter_map(|(row, old)| Some((row, (*old)?)));
+            match (meta.kind, &now.values, &before.values) {
+                (Kind::Since, _, _) => {
+                    pairs.for_each(|(row, old)| anew[row] |= known(row, old) && !now.same(row, before, old));
+                }
                 // A sum of squares is computed from rounded figures and may fall by a rounding.
-                Kind::Counter => matches!((now.int(row), before.int(old)), (Some(now), Some(before)) if now < before),
-                _ => false,
+                (Kind::Counter, Values::Int(values), Values::Int(were)) => {
+                    pairs.for_each(|(row, old)| anew[row] |= values[row] < were[old] && known(row, old));
+                }
+                _ => {}
             }
-        })
+        }
+        anew
     }
 
     fn removed(&self) -> Frame {
-        let mut removed = Frame {
-            rows: 0,
-            columns: self
-                .definition
-                .columns
-                .iter()
-                .map(|meta| (meta.kind == Kind::Label).then(|| FrameColumn::new(meta.column_type)))
-                .collect(),
-        };
-        for (key, row) in self.previous.keys() {
-            if self.next.row(key).is_none() {
-                removed.push_row(&self.previous.frame, row);
-            }
-        }
-        removed
+        let columns = self.definition.columns.iter().zip(&self.previous.frame.columns);
+        let labels = columns.map(|(meta, column)| column.as_ref().filter(|_| meta.kind == Kind::Label));
+        let columns = labels.map(|column| column.map(|column| column.select(&self.gone))).collect();
+        Frame { rows: self.gone.len(), columns }
     }
 
     /// Flags the entries that started anew or are gone, where nothing explains all of them. With a
@@ -300,18 +262,10 @@ impl<'a> Changes<'a> {
         let (mut entries, mut total) = (self.restarted.clone(), self.restarted_total);
         let mut gone = 0_u32;
         if can_be_evicted {
-            let mut labels = Vec::new();
-            for (key, row) in self.previous.keys() {
-                if self.next.row(key).is_none() {
-                    gone += 1;
-                    labels.push(row);
-                }
-            }
-            // The previous frame's order, so that equal readings give equal flags.
-            labels.sort_unstable();
+            gone = u32::try_from(self.gone.len()).unwrap_or(u32::MAX);
             let room = MAX_FLAG_ENTRIES.saturating_sub(entries.len());
-            entries
-                .extend(labels.iter().take(room).map(|row| labels_json(self.definition, &self.previous.frame, *row)));
+            let labels = |row: &usize| labels_json(self.definition, &self.previous.frame, *row);
+            entries.extend(self.gone.iter().take(room).map(labels));
             total += gone;
         }
         if total == 0 {
@@ -340,6 +294,44 @@ enum Base<'a> {
     Zero,
     /// This row of the previous baseline, which may not have had the column.
     Row(Option<&'a FrameColumn>, usize),
+}
+
+/// Marks the rows in which two columns of one definition differ; a missing one is all NULL.
+fn mark_differences(
+    now: Option<&FrameColumn>,
+    before: Option<&FrameColumn>,
+    old: &[Option<usize>],
+    differs: &mut [bool],
+) {
+    let pairs = old.iter().zip(differs).enumerate().filter_map(|(row, (old, differs))| Some((row, (*old)?, differs)));
+    match (now, before) {
+        (Some(now), Some(before)) => match (&now.values, &before.values) {
+            (Values::Int(a), Values::Int(b)) if !now.nulls.any() && !before.nulls.any() => {
+                pairs.for_each(|(row, old, differs)| *differs |= a[row] != b[old]);
+            }
+            _ => pairs.for_each(|(row, old, differs)| *differs |= !now.same(row, before, old)),
+        },
+        (Some(now), None) => pairs.for_each(|(row, _, differs)| *differs |= !now.is_null(row)),
+        (None, Some(before)) => pairs.for_each(|(_, old, differs)| *differs |= !before.is_null(old)),
+        (None, None) => {}
+    }
+}
+
+/// The increments of one counter; `from` says where each row stood before.
+fn increments(source: &FrameColumn, before: Option<&FrameColumn>, from: &[Option<usize>]) -> FrameColumn {
+    if let (Values::Int(values), Some(FrameColumn { nulls, values: Values::Int(were) })) = (&source.values, before)
+        && !source.nulls.any()
+        && !nulls.any()
+    {
+        let pairs = values.iter().zip(from);
+        let values = pairs.map(|(now, from)| now.saturating_sub(from.map_or(0, |row| were[row])).max(0)).collect();
+        return FrameColumn { nulls: Bitmap::zeros(from.len()), values: Values::Int(values) };
+    }
+    let mut target = FrameColumn { nulls: Bitmap::default(), values: source.values.none() };
+    for (row, from) in from.iter().enumerate() {
+        push_increment(&mut target, source, row, from.map_or(Base::Zero, |from| Base::Row(before, from)));
+    }
+    target
 }
 
 /// Appends the increment of one counter. What was not known before has no known increment.
@@ -372,14 +364,8 @@ fn push_increment(target: &mut FrameColumn, source: &FrameColumn, row: usize, ba
     }
 }
 
-fn interval_flags(
-    definition: &Definition,
-    previous: &Baseline,
-    next: &Baseline,
-    guard: Option<Guard<'_>>,
-    at: &ReadingTime,
-    how: Continuity,
-) -> Vec<Flag> {
+fn interval_flags(changes: &Changes<'_>, guard: Option<Guard<'_>>, at: &ReadingTime, how: Continuity) -> Vec<Flag> {
+    let previous = changes.previous;
     let (start_us, end_us) = (previous.time_us, at.time_us);
     let mut flags = Vec::new();
     match how {
@@ -409,9 +395,9 @@ fn interval_flags(
             flags.push(flag(FlagReason::Reset, start_us, end_us));
         }
     }
-    let resets = definition.columns.iter().enumerate().filter(|(_, meta)| meta.kind == Kind::Reset);
+    let resets = changes.definition.columns.iter().enumerate().filter(|(_, meta)| meta.kind == Kind::Reset);
     for (place, _) in resets {
-        let Some(entries) = moved(definition, previous, next, place) else { continue };
+        let Some(entries) = moved(changes, place) else { continue };
         let mut reset = flag(FlagReason::Reset, start_us, end_us);
         reset.entries_total = u32::try_from(entries.len()).unwrap_or(u32::MAX);
         reset.entries = entries.into_iter().take(MAX_FLAG_ENTRIES).collect();
@@ -421,15 +407,13 @@ fn interval_flags(
 }
 
 /// The labels of the rows whose moment at `place` moved; `None` where none did.
-fn moved(definition: &Definition, previous: &Baseline, next: &Baseline, place: usize) -> Option<Vec<String>> {
-    let (now, before) = (next.frame.column(place)?, previous.frame.column(place)?);
+fn moved(changes: &Changes<'_>, place: usize) -> Option<Vec<String>> {
+    let (next, previous) = (&changes.next.frame, &changes.previous.frame);
+    let (now, before) = (next.column(place)?, previous.column(place)?);
     let mut entries = Vec::new();
-    for (key, row) in next.keys() {
-        if let Some(old) = previous.row(key)
-            && !now.same(row, before, old)
-            && !now.is_null(row)
-        {
-            entries.push(labels_json(definition, &next.frame, row));
+    for (row, old) in changes.old.iter().enumerate() {
+        if old.is_some_and(|old| !now.same(row, before, old)) && !now.is_null(row) {
+            entries.push(labels_json(changes.definition, next, row));
         }
     }
     entries.sort();

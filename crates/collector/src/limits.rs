@@ -9,26 +9,20 @@ use wire::{Cut, Frame, FrameColumn, Values};
 /// Leaves out rows of which no counter moved.
 #[must_use]
 pub fn moved_only(set: &Set, rows: Frame) -> Frame {
-    let mut kept = empty_like(set, &rows);
-    let counters: Vec<&FrameColumn> = set
-        .definition
-        .columns
-        .iter()
-        .zip(&rows.columns)
-        .filter(|(meta, _)| meta.kind == Kind::Counter)
-        .filter_map(|(_, column)| column.as_ref())
-        .collect();
-    for row in 0..rows.rows {
-        let moved = counters.iter().any(|column| match &column.values {
-            Values::Int(values) => values[row] != 0,
-            Values::Float(values) => values[row] != 0.0,
-            Values::Bool(_) | Values::Text(_) => false,
-        });
-        if moved {
-            kept.push_row(&rows, row);
+    let mut moved = vec![false; rows.rows];
+    for (meta, column) in set.definition.columns.iter().zip(&rows.columns) {
+        let Some(column) = column.as_ref().filter(|_| meta.kind == Kind::Counter) else { continue };
+        match &column.values {
+            Values::Int(values) => moved.iter_mut().zip(values).for_each(|(moved, value)| *moved |= *value != 0),
+            Values::Float(values) => moved.iter_mut().zip(values).for_each(|(moved, value)| *moved |= *value != 0.0),
+            Values::Bool(_) | Values::Text(_) => {}
         }
     }
-    kept
+    if moved.iter().all(|moved| *moved) {
+        return rows;
+    }
+    let kept: Vec<usize> = moved.iter().enumerate().filter(|(_, moved)| **moved).map(|(row, _)| row).collect();
+    rows.select(&kept)
 }
 
 /// Keeps the `most` largest rows for each value of the limit's label and sums the others.

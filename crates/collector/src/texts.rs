@@ -1,7 +1,7 @@
 //! Statement texts: read apart from the figures, each once, without secrets.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use catalog::{Definition, Kind};
@@ -33,7 +33,7 @@ pub(crate) struct Pace {
     not_before: Option<Instant>,
     forget: bool,
     /// Statements whose text is still to be read.
-    wanted: HashSet<(i64, i64)>,
+    wanted: Vec<(i64, i64)>,
     /// Statements that went before their text was read.
     not_captured: u64,
 }
@@ -66,14 +66,15 @@ impl Pace {
         self.not_before = None;
     }
 
-    /// Counts the statements that went before their text was read.
-    fn count_missed(&mut self, figures: &HashSet<(i64, i64)>, known: &HashSet<(i64, i64)>) {
-        let missed = self.wanted.iter().filter(|key| !figures.contains(key) && !known.contains(key)).count();
+    /// Counts the statements that went before their text was read. Both lists are sorted.
+    fn count_missed(&mut self, figures: &[(i64, i64)], known: &[(i64, i64)]) {
+        let is_in = |list: &[(i64, i64)], key: &(i64, i64)| list.binary_search(key).is_ok();
+        let missed = self.wanted.iter().filter(|key| !is_in(figures, key) && !is_in(known, key)).count();
         if missed > 0 {
             self.not_captured += missed as u64;
             tracing::info!(texts.not_captured = missed, "statements were gone before their text was read");
         }
-        self.wanted = figures.difference(known).copied().collect();
+        self.wanted = figures.iter().filter(|key| !is_in(known, key)).copied().collect();
     }
 
     /// Reads the texts of statements that have none yet; `None` where nothing is missing.
@@ -92,9 +93,8 @@ impl Pace {
         let definition = &plan.set.definition;
         let known = known.filter(|_| !self.forget);
         let (Some((figures_definition, figures)), Some(sql)) = (figures, &plan.sql) else { return Ok(None) };
-        let present: HashSet<(i64, i64)> = keys(figures_definition, &figures.frame).collect();
-        let read_before: HashSet<(i64, i64)> =
-            known.map(|known| keys(definition, &known.frame).collect()).unwrap_or_default();
+        let present = sorted(keys(figures_definition, &figures.frame));
+        let read_before = known.map(|known| sorted(keys(definition, &known.frame))).unwrap_or_default();
         self.count_missed(&present, &read_before);
         if self.wanted.is_empty() || self.not_before.is_some_and(|at| Instant::now() < at) {
             return Ok(None);
@@ -135,7 +135,7 @@ impl Pace {
                 if fresh.row(&key_of(definition, &known.frame, row)).is_some() {
                     continue;
                 }
-                let kept = if forget && !present.contains(&key) { &mut gone } else { &mut all };
+                let kept = if forget && present.binary_search(&key).is_err() { &mut gone } else { &mut all };
                 kept.push_row(&known.frame, row);
             }
         }
@@ -162,6 +162,14 @@ fn keys<'a>(definition: &Definition, frame: &'a Frame) -> impl Iterator<Item = (
     let column = |name: &str| definition.column(name).and_then(|(place, _)| frame.column(place));
     let (dbid, queryid) = (column("dbid"), column("queryid"));
     (0..frame.rows).filter_map(move |row| Some((dbid?.int(row)?, queryid?.int(row)?)))
+}
+
+/// Each of the keys once.
+fn sorted(keys: impl Iterator<Item = (i64, i64)>) -> Vec<(i64, i64)> {
+    let mut keys: Vec<_> = keys.collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
 }
 
 /// Replaces secrets in statement texts and cuts what is too long.

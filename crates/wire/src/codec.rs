@@ -12,6 +12,7 @@
 //! | 7 dictionary | texts | varint indexes into the dictionary |
 //! | 8 texts | texts | varint length and UTF-8 bytes each |
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use catalog::{Definition, Type};
@@ -109,47 +110,62 @@ fn encode_column(place: u32, column: &FrameColumn) -> Option<EncodedColumn> {
     if column.is_empty() || column.all_null() {
         return None;
     }
-    let present = |row: &usize| !column.is_null(*row);
-    let rows = 0..column.len();
+    let nulls = &column.nulls;
     let (encoding, data, dictionary) = match &column.values {
         Values::Int(values) => {
-            let values: Vec<i64> = rows.filter(present).map(|row| values[row]).collect();
-            let (encoding, data) = encode_ints(&values);
+            let (encoding, data) = encode_ints(&present(values, nulls));
             (encoding, data, Vec::new())
         }
         Values::Float(values) => {
-            let values: Vec<f64> = rows.filter(present).map(|row| values[row]).collect();
-            let (encoding, data) = encode_floats(&values);
+            let (encoding, data) = encode_floats(&present(values, nulls));
             (encoding, data, Vec::new())
         }
         Values::Bool(values) => {
             let mut bits = Bitmap::default();
-            rows.filter(present).for_each(|row| bits.push(values[row]));
+            present(values, nulls).iter().for_each(|value| bits.push(*value));
             (BITS, bits.to_bytes(), Vec::new())
         }
-        Values::Text(values) => encode_texts(&rows.filter(present).map(|row| &*values[row]).collect::<Vec<_>>()),
+        Values::Text(values) => encode_texts(&present(values, nulls)),
     };
-    let nulls = if column.nulls.any() { column.nulls.to_bytes() } else { Vec::new() };
+    let nulls = if nulls.any() { nulls.to_bytes() } else { Vec::new() };
     Some(EncodedColumn { place, encoding, nulls, data, dictionary })
 }
 
+/// The values of the rows that are not NULL.
+fn present<'a, T: Clone>(values: &'a [T], nulls: &Bitmap) -> Cow<'a, [T]> {
+    if !nulls.any() {
+        return Cow::Borrowed(values);
+    }
+    values.iter().enumerate().filter(|(row, _)| !nulls.get(*row)).map(|(_, value)| value.clone()).collect()
+}
+
 fn encode_ints(values: &[i64]) -> (u32, Vec<u8>) {
-    let sparse: usize = values.iter().filter(|v| **v != 0).map(|v| varint_len(zigzag(*v))).sum::<usize>();
-    let sparse = sparse + values.len().div_ceil(8);
-    let deltas =
-        || values.iter().scan(0_i64, |before, value| Some(value.wrapping_sub(std::mem::replace(before, *value))));
-    let delta: usize = deltas().map(|d| varint_len(zigzag(d))).sum();
+    let bitmap = values.len().div_ceil(8);
+    // Most counters of most statements never move.
+    if values.iter().all(|value| *value == 0) {
+        return (SPARSE, vec![0; bitmap]);
+    }
+    let (mut sparse, mut delta, mut before) = (bitmap, 0, 0_i64);
+    for value in values {
+        sparse += if *value == 0 { 0 } else { varint_len(zigzag(*value)) };
+        delta += varint_len(zigzag(value.wrapping_sub(before)));
+        before = *value;
+    }
     let fixed = values.len() * 8;
     if sparse <= delta && sparse <= fixed {
         let mut data = Vec::with_capacity(sparse);
-        let mut bits = Bitmap::default();
-        values.iter().for_each(|v| bits.push(*v != 0));
-        data.extend(bits.to_bytes());
+        data.extend(values.chunks(8).map(|eight| {
+            eight.iter().enumerate().fold(0_u8, |byte, (bit, value)| byte | u8::from(*value != 0) << bit)
+        }));
         values.iter().filter(|v| **v != 0).for_each(|v| put_varint(&mut data, zigzag(*v)));
         (SPARSE, data)
     } else if delta <= fixed {
         let mut data = Vec::with_capacity(delta);
-        deltas().for_each(|d| put_varint(&mut data, zigzag(d)));
+        before = 0;
+        for value in values {
+            put_varint(&mut data, zigzag(value.wrapping_sub(before)));
+            before = *value;
+        }
         (DELTA, data)
     } else {
         (FIXED, values.iter().flat_map(|v| v.to_le_bytes()).collect())
@@ -172,14 +188,14 @@ fn encode_floats(values: &[f64]) -> (u32, Vec<u8>) {
     }
 }
 
-fn encode_texts(values: &[&str]) -> (u32, Vec<u8>, Vec<String>) {
+fn encode_texts(values: &[Box<str>]) -> (u32, Vec<u8>, Vec<String>) {
     let mut places: HashMap<&str, u64> = HashMap::new();
     let mut dictionary = Vec::new();
     let mut indexes = Vec::with_capacity(values.len());
     for value in values {
         let next = places.len() as u64;
         let place = *places.entry(value).or_insert_with(|| {
-            dictionary.push((*value).to_owned());
+            dictionary.push(value.to_string());
             next
         });
         indexes.push(place);
@@ -209,7 +225,7 @@ fn decode_column(
         Some(Bitmap::from_bytes(&encoded.nulls, rows).ok_or("its NULL bitmap has the wrong length")?)
     };
     let is_null = |row: usize| nulls.as_ref().is_some_and(|bits| bits.get(row));
-    let present = (0..rows).filter(|row| !is_null(*row)).count();
+    let present = nulls.as_ref().map_or(rows, |_| (0..rows).filter(|row| !is_null(*row)).count());
     let mut column = FrameColumn::new(column_type);
     let mut input = Input { bytes: &encoded.data };
     let mut ints: std::vec::IntoIter<i64> = Vec::new().into_iter();

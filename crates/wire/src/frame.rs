@@ -10,6 +10,12 @@ pub struct Bitmap {
 }
 
 impl Bitmap {
+    /// So many rows, none of them set.
+    #[must_use]
+    pub fn zeros(len: usize) -> Self {
+        Self { words: vec![0; len.div_ceil(64)], len }
+    }
+
     /// Appends a bit.
     pub fn push(&mut self, bit: bool) {
         if self.len.is_multiple_of(64) {
@@ -96,6 +102,19 @@ pub enum Values {
     Float(Vec<f64>),
     /// Texts.
     Text(Vec<Box<str>>),
+}
+
+impl Values {
+    /// No values of the same kind.
+    #[must_use]
+    pub fn none(&self) -> Self {
+        match self {
+            Self::Bool(_) => Self::Bool(Vec::new()),
+            Self::Int(_) => Self::Int(Vec::new()),
+            Self::Float(_) => Self::Float(Vec::new()),
+            Self::Text(_) => Self::Text(Vec::new()),
+        }
+    }
 }
 
 /// One column: values and which of them are NULL.
@@ -211,6 +230,22 @@ impl FrameColumn {
         }
     }
 
+    /// Some of its rows, in the order that is asked for.
+    #[must_use]
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let mut nulls = Bitmap::zeros(rows.len());
+        if self.nulls.any() {
+            rows.iter().enumerate().for_each(|(to, row)| nulls.set(to, self.is_null(*row)));
+        }
+        let values = match &self.values {
+            Values::Bool(values) => Values::Bool(rows.iter().map(|row| values[*row]).collect()),
+            Values::Int(values) => Values::Int(rows.iter().map(|row| values[*row]).collect()),
+            Values::Float(values) => Values::Float(rows.iter().map(|row| values[*row]).collect()),
+            Values::Text(values) => Values::Text(rows.iter().map(|row| values[*row].clone()).collect()),
+        };
+        Self { nulls, values }
+    }
+
     /// The integer of a row.
     #[must_use]
     pub fn int(&self, row: usize) -> Option<i64> {
@@ -284,6 +319,13 @@ impl Frame {
     #[must_use]
     pub fn column(&self, place: usize) -> Option<&FrameColumn> {
         self.columns.get(place).and_then(Option::as_ref)
+    }
+
+    /// Some of its rows, in the order that is asked for.
+    #[must_use]
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let columns = self.columns.iter().map(|column| column.as_ref().map(|column| column.select(rows))).collect();
+        Self { rows: rows.len(), columns }
     }
 
     /// Appends a row of another frame of the same definition.
