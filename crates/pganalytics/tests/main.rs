@@ -3,6 +3,8 @@
 
 #[path = "main/arrows.rs"]
 mod arrows;
+#[path = "main/browser.rs"]
+mod browser;
 #[path = "main/demo.rs"]
 mod demo;
 #[path = "main/exactness.rs"]

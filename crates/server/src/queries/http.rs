@@ -88,6 +88,7 @@ pub(crate) async fn list(
         total: ranked.total,
         data,
         grid,
+        covered_ms: readings.covered(grid),
         others: ranked.others,
         totals,
         flagged_intervals: store::flags(&client, instance.id, range).await?,
@@ -269,6 +270,7 @@ pub(crate) async fn timeline(
     }
     Ok(Json(Timeline {
         grid,
+        covered_ms: readings.covered(grid),
         series: named,
         flagged_intervals: store::flags(&client, instance.id, range).await?,
         unmeasured: conditions.unmeasured,
