@@ -104,7 +104,7 @@ export function rankingColumns(context: ColumnContext): Column<Line>[] {
         line.others === true ? <Others statements={line.statements} /> : <QueryLink instanceId={context.instanceId} row={line} />,
     },
     {
-      id: 'share', title: 'Share', help: 'Share of the time of all top-level statements, others included', width: 108,
+      id: 'share', title: 'Share', help: 'Share of the time of all top-level statements, others included', width: 116,
       numeric: true, unitSlot: 2, unit: 'ratio',
       value: (line) => line.share_of_total,
       cell: (line) => <Share line={line} ranking={context.ranking} />,
