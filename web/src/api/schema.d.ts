@@ -1680,6 +1680,8 @@ export interface components {
         Ranking: {
             /** @description How many statements are listed. */
             count: number;
+            /** @description How many milliseconds of each step were read; null where nothing was. Rates divide by this, not by the step. */
+            covered_ms: (number | null)[];
             /** @description The statements. */
             data: components["schemas"]["RankedStatement"][];
             /** @description What is known to be missing. */
@@ -2089,6 +2091,8 @@ export interface components {
         TextState: "ok" | "not_captured" | "hidden" | "not_readable";
         /** @description One statement's figures per step. Increments are spread over the steps that their interval covers. */
         Timeline: {
+            /** @description How many milliseconds of each step were read; null where nothing was. Rates divide by this, not by the step. */
+            covered_ms: (number | null)[];
             /** @description What is known to be missing. */
             flagged_intervals: components["schemas"]["FlaggedInterval"][];
             /** @description The steps. */

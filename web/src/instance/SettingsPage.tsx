@@ -2,6 +2,7 @@ import { useParams } from '@tanstack/react-router';
 import { queryString } from '../api/client';
 import type { InstanceDetail, Setting, Settings } from '../api/model';
 import { between, useReads } from '../api/useReads';
+import { bytes, text } from '../format/number';
 import { Missing } from '../format/Num';
 import { ReadProblem } from '../notices/ReadProblem';
 import { Button } from '../shell/Button';
@@ -19,17 +20,34 @@ interface Reads {
 
 const PENDING_FIRST: Sort = { id: 'pending', descending: true };
 
-const isChanged = (setting: Setting) => setting.source !== 'default' && setting.source !== 'override';
+/** Set by somebody, and to something else; what each session sets for itself has no source here. */
+const isChanged = (setting: Setting) =>
+  setting.setting != null &&
+  setting.source != null &&
+  setting.source !== 'default' &&
+  setting.source !== 'override' &&
+  setting.setting !== setting.boot_val;
+
+const KIB: Partial<Record<string, number>> = { B: 1 / 1024, kB: 1, '8kB': 8, '16kB': 16, MB: 1024 };
+
+/** `128 MiB` for 16384 blocks of 8 kB, `30 s`; what stands for "none" stays as it is. */
+function inUnit(value: string, unit: string | null | undefined): string {
+  if (unit == null) return value;
+  const size = KIB[unit];
+  const number = Number(value);
+  if (size === undefined || !(number > 0)) return number > 0 || size === undefined ? `${value} ${unit}` : value;
+  return text(bytes(number * size * 1024));
+}
 
 function columns(zone: Zone): Column<Setting>[] {
   const withUnit = (value: string | null | undefined, unit: string | null | undefined) =>
-    value == null ? null : `${value}${unit == null ? '' : ` × ${unit}`}`;
+    value == null ? null : <span data-hint={unit == null ? value : `${value} × ${unit}`}>{value === '' ? "''" : inUnit(value, unit)}</span>;
   return [
     { id: 'name', title: 'Name', width: 240, grow: true, value: (row) => row.name, cell: (row) => <code data-hint={row.short_desc ?? undefined}>{row.name}</code> },
-    { id: 'value', title: 'Value', width: 200, value: (row) => row.setting, cell: (row) => withUnit(row.setting, row.unit) ?? <Missing reason="Not readable." /> },
+    { id: 'value', title: 'Value', width: 200, value: (row) => row.setting, cell: (row) => withUnit(row.setting, row.unit) ?? <Missing reason="Each session has its own, or it is not readable." /> },
     { id: 'default', title: 'Default', width: 200, value: (row) => row.boot_val, cell: (row) => withUnit(row.boot_val, row.unit) ?? <Missing reason="It has no default." /> },
-    { id: 'source', title: 'Source', width: 160, value: (row) => row.source, cell: (row) => row.source ?? <Missing reason="Not readable." /> },
-    { id: 'pending', title: 'Pending restart', width: 128, numeric: true, value: (row) => row.pending_restart, cell: (row) => row.pending_restart == null ? <Missing reason="Not readable." /> : row.pending_restart ? 'yes' : 'no' },
+    { id: 'source', title: 'Source', width: 160, value: (row) => row.source, cell: (row) => row.source ?? <Missing reason="Each session has its own, or it is not readable." /> },
+    { id: 'pending', title: 'Pending restart', width: 140, numeric: true, value: (row) => row.pending_restart, cell: (row) => row.pending_restart == null ? <Missing reason="Not readable." /> : row.pending_restart ? 'yes' : 'no' },
     { id: 'changed', title: 'Changed', width: 136, value: (row) => row.changed_at, cell: (row) => typeof row.changed_at === 'string' ? exactMoment(Date.parse(row.changed_at), zone) : <Missing reason="Not since it is watched." /> },
   ];
 }

@@ -100,6 +100,7 @@ pub(crate) async fn list(
         total: ranked.total,
         data,
         grid,
+        covered_ms: readings.covered(grid),
         others: ranked.others,
         totals,
         flagged_intervals: flags::read(&client, instance.id, store::SET, range).await?,
@@ -292,6 +293,7 @@ pub(crate) async fn timeline(
     }
     Ok(Json(Timeline {
         grid,
+        covered_ms: readings.covered(grid),
         series: named,
         flagged_intervals: flags::read(&client, instance.id, store::SET, range).await?,
         unmeasured: conditions.unmeasured,

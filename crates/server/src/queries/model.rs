@@ -161,6 +161,8 @@ pub(crate) struct Ranking {
     pub(crate) data: Vec<RankedStatement>,
     /// The steps of all trends.
     pub(crate) grid: Grid,
+    /// How many milliseconds of each step were read; null where nothing was. Rates divide by this, not by the step.
+    pub(crate) covered_ms: Vec<Option<f64>>,
     /// How many statements are listed.
     pub(crate) count: usize,
     /// How many match the filters.
@@ -218,6 +220,8 @@ pub(crate) struct Statement {
 pub(crate) struct Timeline {
     /// The steps.
     pub(crate) grid: Grid,
+    /// How many milliseconds of each step were read; null where nothing was. Rates divide by this, not by the step.
+    pub(crate) covered_ms: Vec<Option<f64>>,
     /// By figure: the sum per step, null where nothing was read; `mean_exec_time_ms` is derived.
     #[schema(value_type = BTreeMap<String, Vec<Option<f64>>>)]
     pub(crate) series: BTreeMap<String, Vec<Option<f64>>>,

@@ -111,6 +111,22 @@ impl Readings {
         }
         series
     }
+
+    /// How much of each step the readings cover, in milliseconds; null where nothing was read. A step at an end of
+    /// what was read, or beside a gap, is covered in part, and its sums are of that part.
+    pub(crate) fn covered(&self, grid: Grid) -> Vec<Option<f64>> {
+        let mut covered = grid.empty();
+        for (end, length) in &self.intervals {
+            #[expect(clippy::cast_precision_loss, reason = "an interval is far below 2^52 microseconds")]
+            let length_ms = *length as f64 / 1000.0;
+            for (step, share) in grid.shares(*end, *length) {
+                if let Some(value) = covered.get_mut(step) {
+                    *value = Some(value.unwrap_or(0.0) + share * length_ms);
+                }
+            }
+        }
+        covered
+    }
 }
 
 /// The execution time per step of some statements, in milliseconds.
@@ -291,5 +307,21 @@ impl Conditions {
             let few = || Reason { code: "not_enough_data".to_owned(), message: message.to_owned(), fix: None };
             self.unmeasured.entry(counter.name.to_owned()).or_insert_with(few);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn a_step_is_covered_as_far_as_it_was_read() {
+        let grid = Grid::asked(Range { start: at(0), end: at(240) }, 60).unwrap();
+        let readings = Readings { intervals: vec![(at(90), 50_000_000), (at(130), 40_000_000)] };
+        assert_eq!(readings.covered(grid), [Some(20_000.0), Some(60_000.0), Some(10_000.0), None]);
     }
 }
