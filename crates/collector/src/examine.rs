@@ -6,7 +6,7 @@ use std::time::Duration;
 use catalog::{Catalog, Definition, Type};
 use config::Config;
 use serde_json::{Map, Value, json};
-use wire::{Frame, Reading, SetState, State, StateCode, Values};
+use wire::{Frame, FrameColumn, Reading, SetState, State, StateCode, Values};
 
 use crate::baseline::{Baseline, ReadingTime};
 use crate::watch::{Baselines, Cycle, Watch};
@@ -70,7 +70,11 @@ fn zeroed(catalog: &Catalog, cycle: &Cycle) -> Baselines {
             instance_time_us: next.instance_time_us,
             since_previous_us: None,
         };
-        let empty = Baseline::new(&set.definition, &Frame::new(&set.definition), None, &at);
+        // The columns that this version has, and no row.
+        let columns = set.definition.columns.iter().zip(&next.frame.columns);
+        let columns = columns.map(|(meta, column)| column.as_ref().map(|_| FrameColumn::new(meta.column_type)));
+        let empty = Frame { rows: 0, columns: columns.collect() };
+        let empty = Baseline::new(&set.definition, &empty, next.guard.clone(), &at);
         baselines.extend(empty.ok().map(|empty| (place.clone(), Arc::new(empty))));
     }
     baselines

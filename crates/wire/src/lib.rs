@@ -4,7 +4,7 @@
 //! Frame (rows in columns) ─► codec ─► Reading ─► Batch ─► protobuf ─► zstd
 //!                         ◄─       ◄─         ◄─       ◄─          ◄─
 //! ```
-//! The layout is frozen by golden bytes in `tests/golden.rs`; field numbers are never reused.
+//! The layout is frozen by golden bytes in `tests/wire/golden.rs`; field numbers are never reused.
 
 mod batch;
 mod codec;

@@ -3,7 +3,7 @@
  * The access token lives here, in memory only; the refresh token is an HttpOnly cookie.
  */
 import { ApiError } from './error';
-import type { SignedIn, User } from './model';
+import type { BatchAnswers, SignedIn, User } from './model';
 
 const BASE = '/api/v1';
 const REFRESH_LOCK = 'pganalytics-refresh';
@@ -65,7 +65,12 @@ export async function signOut(): Promise<void> {
 
 /** Takes a new access token with the cookie; tabs take turns, so that none uses an old cookie. */
 export function refresh(): Promise<User> {
-  refreshing ??= takeTurn(async () => keep((await answer('/auth/refresh', post({}))) as SignedIn)).finally(() => {
+  refreshing ??= takeTurn(async () => {
+    const signedIn = (await answer('/auth/refresh', post({}))) as SignedIn | null;
+    // 204: there is no cookie, so nobody is signed in here.
+    if (signedIn === null) throw new ApiError(401, 'Nobody is signed in.', null);
+    return keep(signedIn);
+  }).finally(() => {
     refreshing = null;
   });
   return refreshing;
@@ -108,7 +113,7 @@ export async function batch(paths: string[], signal?: AbortSignal): Promise<Batc
   const body = (await authorized('/batch', (token) => ({
     ...post({ requests: paths.map((path) => ({ path })) }, token),
     ...(signal === undefined ? {} : { signal }),
-  }))) as { responses: { status: number; body: unknown }[] };
+  }))) as BatchAnswers;
   return paths.map((_, index) => {
     const one = body.responses[index];
     if (one === undefined) return { ok: false, error: new ApiError(502, 'The batch came back short.', null) };

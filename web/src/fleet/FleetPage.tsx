@@ -1,6 +1,6 @@
 import { useNavigate } from '@tanstack/react-router';
 import { useReads } from '../api/useReads';
-import type { Instance, Page } from '../api/model';
+import type { Instance, Instances } from '../api/model';
 import { CapabilityNotice } from '../notices/Notice';
 import { ReadProblem } from '../notices/ReadProblem';
 import { PageFrame } from '../shell/PageFrame';
@@ -15,7 +15,7 @@ const REFRESH_S = 10;
 const WORST_FIRST: Sort = { id: 'state', descending: true };
 
 interface Reads {
-  instances: Page<Instance>;
+  instances: Instances;
 }
 
 /** `4 instances, 1 critical` */

@@ -9,7 +9,7 @@ import styles from './FleetPage.module.css';
 
 /** Why an instance has no value of a column. */
 function why(instance: Instance, column: string): string {
-  const known = instance.unmeasured?.[column];
+  const known = instance.unmeasured[column];
   if (known !== undefined) return known.message;
   if (instance.state === 'no_data') return instance.reasons[0] ?? 'The collector is silent.';
   return NOT_YET[column] ?? 'Not enough data yet.';
@@ -89,12 +89,7 @@ export const FLEET_COLUMNS: Column<Instance>[] = [
     title: 'Trend',
     help: 'Load, from zero to its own highest',
     width: 100,
-    cell: (row) =>
-      row.load_trend == null ? (
-        <Missing reason={why(row, 'load')} />
-      ) : (
-        <Sparkline values={row.load_trend.values} />
-      ),
+    cell: (row) => (row.load === null ? <Missing reason={why(row, 'load')} /> : <Sparkline values={row.load_trend.values} />),
   },
   {
     id: 'tps',

@@ -61,7 +61,7 @@ function columns(seconds: number, unmeasured: Unmeasured): Column<DatabaseRow>[]
       return <Num figure={figure(one)} hint={`${exact(one)} ${unit ?? ''}\npg_stat_database.${source}`} />;
     },
   }));
-  const trend: Column<DatabaseRow> = { id: 'trend', title: 'Trend', help: 'TPS', width: 100, cell: (row) => <Sparkline values={row.series?.['tps']} /> };
+  const trend: Column<DatabaseRow> = { id: 'trend', title: 'Trend', help: 'TPS', width: 100, cell: (row) => <Sparkline values={row.series.tps} /> };
   return [
     { id: 'name', title: 'Database', width: 130, grow: true, value: (row) => row.name, cell: (row) => <span data-hint={`oid ${row.datid}`}>{row.name}</span> },
     ...measured.slice(0, 2),

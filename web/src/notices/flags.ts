@@ -1,9 +1,9 @@
 /** Flagged intervals in the exact words the reader gets, once per reason. */
-import type { FlaggedInterval, FlagReason } from '../api/model';
+import type { FlaggedInterval } from '../api/model';
 import { clock, day, minute, type Zone } from '../time/zone';
 
 export interface FlagSentence {
-  reason: FlagReason;
+  reason: string;
   text: string;
   /** Every interval behind the sentence. */
   details: string[];
@@ -37,12 +37,13 @@ export function flagSentence(flag: FlaggedInterval, zone: Zone, now: number): st
       return `Statistics of single statements were reset between ${start} and ${end}; their figures are a lower bound.`;
     case 'replaced':
       return `The instance was replaced between ${start} and ${end}; figures are a lower bound.`;
-    case 'late':
-      return `Readings between ${start} and ${end} came late; figures may still grow.`;
+    default:
+      // A reason that is younger than these pages; its times are in UTC.
+      return flag.message;
   }
 }
 
-const MANY: Record<FlagReason, string> = {
+const MANY: Partial<Record<string, string>> = {
   reset: 'Statistics were reset',
   evicted: 'Entries were evicted',
   gap: 'The collector was not running',
@@ -50,12 +51,11 @@ const MANY: Record<FlagReason, string> = {
   crash_restart: 'The instance crashed and restarted',
   entry_reset: 'Statistics of single statements were reset',
   replaced: 'The instance was replaced',
-  late: 'Readings came late',
 };
 
 /** One sentence per reason; many intervals of one reason are counted, and listed behind it. */
 export function flagSentences(flags: FlaggedInterval[], zone: Zone, now: number): FlagSentence[] {
-  const groups = new Map<FlagReason, FlaggedInterval[]>();
+  const groups = new Map<string, FlaggedInterval[]>();
   for (const flag of flags) groups.set(flag.reason, [...(groups.get(flag.reason) ?? []), flag]);
   return [...groups].map(([reason, group]) => {
     const sorted = group.toSorted((a, b) => Date.parse(a.start) - Date.parse(b.start));
@@ -64,7 +64,7 @@ export function flagSentences(flags: FlaggedInterval[], zone: Zone, now: number)
     if (first === undefined || last === undefined || sorted.length === 1) {
       return { reason, text: details[0] ?? '', details: [] };
     }
-    const text = `${MANY[reason]} in ${sorted.length} intervals between ${times(first, zone, now)[0]} and ${times(last, zone, now)[1]}; figures are a lower bound.`;
+    const text = `${MANY[reason] ?? 'Something is missing'} in ${sorted.length} intervals between ${times(first, zone, now)[0]} and ${times(last, zone, now)[1]}; figures are a lower bound.`;
     return { reason, text, details };
   });
 }

@@ -1,10 +1,12 @@
 import { expect, test } from 'vitest';
-import type { FlaggedInterval, FlagReason } from '../api/model';
+import type { FlaggedInterval } from '../api/model';
 import { flagSentence, flagSentences } from './flags';
 
 const NOW = Date.parse('2026-11-21T11:00:00Z');
-const flag = (reason: FlagReason, start: string, end: string): FlaggedInterval => ({
+const flag = (reason: string, start: string, end: string): FlaggedInterval => ({
   reason,
+  message: `${reason} as the server says it`,
+  entries_total: 0,
   start: `2026-11-21T${start}Z`,
   end: `2026-11-21T${end}Z`,
 });
@@ -23,6 +25,7 @@ test.each([
     flag('evicted', '10:31:05', '10:31:10'),
     'Entries were evicted between 10:31:05 and 10:31:10; figures are a lower bound.',
   ],
+  [flag('younger', '10:31:00', '10:40:00'), 'younger as the server says it'],
 ])('%o', (given, sentence) => {
   expect(flagSentence(given, 'utc', NOW)).toBe(sentence);
 });

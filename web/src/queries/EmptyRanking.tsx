@@ -29,7 +29,7 @@ export function EmptyRanking({ ranking, instance, range }: Props) {
   if (filtered) {
     return (
       <>
-        None of {text(count(ranking.totals.statements ?? ranking.count))} statements matches.{' '}
+        None of {text(count(ranking.totals.statements))} statements matches.{' '}
         <Button onClick={() => change({ q: undefined, db: undefined, user: undefined })}>Clear filters</Button>
       </>
     );

@@ -25,7 +25,7 @@ export function Filters({ instance, columns, shown, rows }: Props) {
   const url = useUrl();
   const change = useChangeUrl();
   const databases = instance?.databases.map((one) => one.name) ?? [];
-  const users = [...new Set(rows.flatMap((row) => (row.others === true ? [] : (row.user ?? []))))].sort();
+  const users = [...new Set(rows.flatMap((row) => (row.others === true ? [] : row.user)))].sort();
 
   return (
     <div className={styles.filters}>

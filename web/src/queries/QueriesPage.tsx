@@ -70,7 +70,7 @@ export function QueriesPage() {
   const rows: Line[] = useMemo(() => ranking?.data ?? [], [ranking]);
   const reasons = new Map(
     shown.flatMap((column) => {
-      const reason = ranking?.unmeasured?.[ORDER[column.id] ?? ''];
+      const reason = ranking?.unmeasured[ORDER[column.id] ?? ''];
       return reason === undefined ? [] : [[reason.message, reason]];
     }),
   );

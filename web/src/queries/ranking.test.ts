@@ -6,6 +6,7 @@ function row(share: number | null, toplevel = true): RankingRow {
   return {
     queryid: '-9007199254740993',
     query: 'select 1',
+    query_state: 'ok',
     database: 'shop',
     user: 'app',
     toplevel,
@@ -21,8 +22,11 @@ function row(share: number | null, toplevel = true): RankingRow {
 function ranking(rows: RankingRow[], statements: number): Ranking {
   return {
     data: rows,
-    grid: null,
+    grid: { start: '2026-11-21T10:00:00Z', step_ms: 60_000, points: 60 },
+    generated_at: '2026-11-21T11:00:00Z',
+    unmeasured: {},
     count: rows.length,
+    total: rows.length,
     others: null,
     flagged_intervals: [],
     totals: { calls: 1, total_exec_time_ms: 1, rows: 1, statements },
@@ -55,5 +59,5 @@ test('no call is no ratio', () => {
 test('what stands where the text would be', () => {
   expect(textOf({ query: 'select\n  1', query_state: 'ok' })).toEqual({ text: 'select 1', missing: false });
   expect(textOf({ query: null, query_state: 'hidden' }).text).toBe('Text hidden: it may hold a password.');
-  expect(textOf({ query: null, query_state: null }).text).toBe('Text not captured.');
+  expect(textOf({ query: null, query_state: 'not_captured' }).text).toBe('Text not captured.');
 });

@@ -12,7 +12,7 @@ export interface OthersLine extends StatementFigures {
 
 export const BLOCK_BYTES = 8192;
 
-export function asOthers(others: OthersRow | null): OthersLine | null {
+export function asOthers(others: OthersRow | null | undefined): OthersLine | null {
   return others == null ? null : { ...others, others: true };
 }
 
@@ -48,7 +48,7 @@ export function rowsPerCall(figures: StatementFigures): number | null {
 
 /** `Top 3 of 1,412 take 71 %`: the fewest statements that take most of the time, five at most. */
 export function heading(ranking: Ranking): string {
-  const statements = ranking.totals.statements ?? ranking.count;
+  const statements = ranking.totals.statements;
   const shares = ranking.data
     .flatMap((row) => (row.toplevel ? (row.share_of_total ?? []) : []))
     .toSorted((a, b) => b - a);

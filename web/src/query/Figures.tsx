@@ -17,7 +17,7 @@ interface Props {
 /** What the statement did in the range, each figure beside the equal period before. */
 export function Figures({ statement, length, outdated }: Props) {
   const { figures, previous } = statement;
-  const reason = (column: string, otherwise: string) => statement.unmeasured?.[column]?.message ?? otherwise;
+  const reason = (column: string, otherwise: string) => statement.unmeasured[column]?.message ?? otherwise;
   const earlier = previous == null ? 'none' : (previous.calls ?? 0) > 0 ? 'ran' : 'idle';
   return (
     <section aria-label="Figures" data-outdated={outdated} className={styles.figures}>

@@ -116,7 +116,7 @@ export function QueryPage() {
           <SplitTable
             instanceId={instanceId}
             rows={statement.split}
-            unmeasured={statement.unmeasured ?? {}}
+            unmeasured={statement.unmeasured}
             range={page.range}
             zone={zone}
             outdated={page.outdated}

@@ -47,7 +47,7 @@ export function SplitTable({ instanceId, rows, unmeasured, range, zone, outdated
       onSort={(sort) => change({ sort: writeSort(sort, BY_TIME) }, true)}
       onOpen={(line) => {
         if (line.others === true) return;
-        change({ db: line.database ?? undefined, user: line.user ?? undefined });
+        change({ db: line.database, user: line.user });
       }}
       outdated={outdated}
     />

@@ -13,7 +13,7 @@ const LINE_HEIGHT = 18;
 export function SqlText({ statement }: { statement: Statement }) {
   const [format, setFormat] = useState<{ run: (sql: string) => string } | null>(null);
   const [all, setAll] = useState(false);
-  const sql = statement.query;
+  const sql = statement.query ?? null;
   useEffect(() => {
     let wanted = true;
     loadFormatter()

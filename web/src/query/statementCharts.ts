@@ -31,7 +31,7 @@ const BLOCKS = [
 
 export function statementCharts(timeline: Timeline, figures: StatementFigures | null): ChartSpec[] {
   const { grid, series } = timeline;
-  const unmeasured = timeline.unmeasured ?? {};
+  const unmeasured = timeline.unmeasured;
   const of = (name: string, factor = 1): Series => perSecond(series[name], grid, factor);
   const missing = (...names: string[]) => first(unmeasured, names);
   const one = (id: string, values: Series, mean?: number | null): ChartSeries[] => [

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use jiff::SignedDuration;
 
+use super::counters::COUNTERS;
 use super::model::{Database, DatabaseSeries, Databases, DatabasesQuery};
 use super::store;
 use crate::app::App;
@@ -48,7 +49,7 @@ pub(crate) async fn list(
     let names: HashMap<i64, String> = named.into_iter().map(|one| (one.datid, one.name)).collect();
     let states = instances::states(&transaction, &[visible.id]).await?.remove(&visible.id).unwrap_or_default();
     let mut unmeasured = Unmeasured::new();
-    for counter in &store::COUNTERS {
+    for counter in COUNTERS {
         note_missing(&mut unmeasured, counter.name, &states, store::SET, counter.column);
     }
     note_missing(&mut unmeasured, "numbackends", &states, store::SET, "numbackends");

@@ -1,11 +1,10 @@
 //! A database's figures over a time range.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::counters::Counters;
 use crate::flags::FlaggedInterval;
 use crate::queries::model::{Reason, Unmeasured};
 use crate::range::Grid;
@@ -48,9 +47,8 @@ pub(crate) struct Database {
     pub(crate) name: String,
     /// Connected backends at the newest reading; null when it was not in that reading.
     pub(crate) numbackends: Option<i32>,
-    /// The counters of `pg_stat_database`; times in milliseconds, as `active_time_ms`.
     #[serde(flatten)]
-    pub(crate) counters: BTreeMap<&'static str, Option<f64>>,
+    pub(crate) counters: Counters,
     /// Values on the grid; null is a step without a reading.
     pub(crate) series: DatabaseSeries,
 }

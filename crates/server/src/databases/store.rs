@@ -1,60 +1,17 @@
 //! Sums and series of `pg_stat_database`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use deadpool_postgres::Transaction;
 use tokio_postgres::Error;
 
+use super::counters::{COUNTERS, Counters};
 use crate::range::{Grid, Range};
 
 /// The set that all figures come from.
 pub(crate) const SET: &str = "pg_stat_database";
-
-/// A counter: its column, its name in the answer, and what divides its unit into the answer's.
-pub(crate) struct Counter {
-    pub(crate) column: &'static str,
-    pub(crate) name: &'static str,
-    divisor: f64,
-}
-
-const fn count(column: &'static str) -> Counter {
-    Counter { column, name: column, divisor: 1.0 }
-}
-
-const fn time(column: &'static str, name: &'static str) -> Counter {
-    Counter { column, name, divisor: 1000.0 }
-}
-
-/// Every counter of the set.
-pub(crate) const COUNTERS: [Counter; 25] = [
-    count("xact_commit"),
-    count("xact_rollback"),
-    count("blks_read"),
-    count("blks_hit"),
-    count("tup_returned"),
-    count("tup_fetched"),
-    count("tup_inserted"),
-    count("tup_updated"),
-    count("tup_deleted"),
-    count("conflicts"),
-    count("temp_files"),
-    count("temp_bytes"),
-    count("deadlocks"),
-    count("checksum_failures"),
-    time("blk_read_time", "blk_read_time_ms"),
-    time("blk_write_time", "blk_write_time_ms"),
-    time("session_time", "session_time_ms"),
-    time("active_time", "active_time_ms"),
-    time("idle_in_transaction_time", "idle_in_transaction_time_ms"),
-    count("sessions"),
-    count("sessions_abandoned"),
-    count("sessions_fatal"),
-    count("sessions_killed"),
-    count("parallel_workers_to_launch"),
-    count("parallel_workers_launched"),
-];
 
 static SUMS: LazyLock<String> = LazyLock::new(|| {
     let sums = COUNTERS.iter().fold(String::new(), |mut list, counter| {
@@ -76,7 +33,7 @@ static SUMS: LazyLock<String> = LazyLock::new(|| {
 pub(crate) struct Sums {
     pub(crate) datid: i64,
     pub(crate) numbackends: Option<i32>,
-    pub(crate) counters: BTreeMap<&'static str, Option<f64>>,
+    pub(crate) counters: Counters,
 }
 
 /// Sums over the range, by database.
@@ -84,11 +41,8 @@ pub(crate) async fn sums(transaction: &Transaction<'_>, id: i32, range: Range) -
     let statement = transaction.prepare_cached(&SUMS).await?;
     let rows = transaction.query(&statement, &[&id, &range.start, &range.end]).await?;
     let sums = rows.iter().map(|row| {
-        let counters = COUNTERS.iter().enumerate().map(|(place, counter)| {
-            let sum: Option<f64> = row.get(place + 2);
-            (counter.name, sum.map(|sum| sum / counter.divisor))
-        });
-        Sums { datid: row.get(0), numbackends: row.get(1), counters: counters.collect() }
+        let counters = Counters::of((0..COUNTERS.len()).map(|place| row.get(place + 2)));
+        Sums { datid: row.get(0), numbackends: row.get(1), counters }
     });
     Ok(sums.collect())
 }

@@ -57,7 +57,6 @@ pub(super) struct BatchAnswer {
     /// Its own HTTP status.
     status: u16,
     /// What the path answers when it is called alone.
-    #[schema(value_type = Object)]
     body: serde_json::Value,
 }
 

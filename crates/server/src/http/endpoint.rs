@@ -374,8 +374,14 @@ impl Endpoint {
 
     /// It answers 204, without a body.
     #[must_use]
-    pub fn answers_nothing(mut self) -> Self {
-        self.answers.push(Answer { status: 204, help: "Done.", shape: None });
+    pub fn answers_nothing(self) -> Self {
+        self.answers_nothing_when("Done.")
+    }
+
+    /// It may answer 204, without a body.
+    #[must_use]
+    pub fn answers_nothing_when(mut self, help: &'static str) -> Self {
+        self.answers.push(Answer { status: 204, help, shape: None });
         self
     }
 }

@@ -14,7 +14,7 @@ use rust_embed::{EmbeddedFile, RustEmbed};
 use super::error::ApiError;
 
 #[derive(RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/../../web/dist"]
+#[folder = "../../web/dist"]
 #[allow_missing = true]
 struct Dist;
 
@@ -89,6 +89,12 @@ mod tests {
         assert_eq!(file("assets/index-4f2a.js", &none).headers()[CACHE_CONTROL], FOREVER);
         assert_eq!(file("index.html", &none).headers()[CACHE_CONTROL], "no-cache");
         assert_eq!(file("index.html", &none).headers()[CONTENT_TYPE], "text/javascript; charset=utf-8");
+    }
+
+    #[test]
+    fn what_is_built_is_served() {
+        let built = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../web/dist/index.html"));
+        assert_eq!(Dist::get("index.html").is_some(), built.exists());
     }
 
     #[test]

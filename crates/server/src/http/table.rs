@@ -80,7 +80,8 @@ fn account_rows() -> Vec<Endpoint> {
             .tag("auth")
             .summary("Trades a refresh token (body or cookie) for the next; an old one again ends the session.")
             .takes::<RefreshToken>()
-            .answers::<Session>(),
+            .answers::<Session>()
+            .answers_nothing_when("Nobody is signed in: there is a token neither in the body nor in the cookie."),
         Endpoint::post("/auth/logout", Who::Holder, accounts::logout)
             .tag("auth")
             .summary("Ends the session at once: its access tokens are refused from here on.")

@@ -135,9 +135,10 @@ async fn a_refresh_token_ends_after_its_time() {
 }
 
 #[tokio::test]
-async fn a_refresh_without_a_token_or_with_an_unknown_one_is_401() {
+async fn a_refresh_without_a_token_is_204_and_with_an_unknown_one_401() {
     let server = Server::start().await;
-    server.post("/auth/refresh").send().await.refused(401, "unauthorized");
+    let nobody = server.post("/auth/refresh").send().await;
+    assert_eq!((nobody.status.as_u16(), nobody.text.as_str()), (204, ""));
     refresh(&server, &json!("pgr_nobodys")).await.refused(401, "unauthorized");
 }
 
