@@ -77,8 +77,10 @@ impl Baseline {
     ) -> Result<Self, DuplicateKey> {
         let frame = keep_cumulative(definition, reading);
         let mut rows = HashMap::with_capacity(frame.rows);
+        let (labels, mut key) = (labels(definition, &frame), Vec::new());
         for row in 0..frame.rows {
-            match rows.entry(key_of(definition, &frame, row)) {
+            write_key(&labels, row, &mut key);
+            match rows.entry(Key::from(key.as_slice())) {
                 Entry::Vacant(place) => place.insert(row),
                 Entry::Occupied(_) => return Err(DuplicateKey { set: definition.name.clone() }),
             };
@@ -101,25 +103,28 @@ impl Baseline {
 
     /// Where each of its rows stands in `other`.
     pub(crate) fn rows_in(&self, definition: &Definition, other: &Self) -> Vec<Option<usize>> {
-        let labels = definition.columns.iter().enumerate().filter(|(_, meta)| meta.kind == Kind::Label);
-        let labels: Vec<_> = labels.map(|(place, _)| (self.frame.column(place), other.frame.column(place))).collect();
-        let same_key = |row: usize, there: usize| {
-            there < other.frame.rows
-                && labels.iter().all(|(here, other)| match (here, other) {
-                    (Some(here), Some(other)) => here.same(row, other, there),
-                    (here, other) => {
-                        here.is_none_or(|here| here.is_null(row)) && other.is_none_or(|other| other.is_null(there))
+        let (here, there) = (labels(definition, &self.frame), labels(definition, &other.frame));
+        let same_key = |row: usize, old: usize| {
+            old < other.frame.rows
+                && here.iter().zip(&there).all(|(here, there)| match (here, there) {
+                    (Some(here), Some(there)) => here.same(row, there, old),
+                    (here, there) => {
+                        here.is_none_or(|here| here.is_null(row)) && there.is_none_or(|there| there.is_null(old))
                     }
                 })
         };
         // Two readings are mostly in the same order: the row after the last one is tried first.
-        let mut guess = 0;
+        let (mut guess, mut key) = (0, Vec::new());
         (0..self.frame.rows)
             .map(|row| {
-                let there =
-                    if same_key(row, guess) { Some(guess) } else { other.row(&key_of(definition, &self.frame, row)) };
-                guess = there.map_or(guess, |there| there + 1);
-                there
+                let old = if same_key(row, guess) {
+                    Some(guess)
+                } else {
+                    write_key(&here, row, &mut key);
+                    other.row(&key)
+                };
+                guess = old.map_or(guess, |old| old + 1);
+                old
             })
             .collect()
     }
@@ -345,15 +350,24 @@ fn keep_cumulative(definition: &Definition, reading: &Frame) -> Frame {
     Frame { rows: reading.rows, columns }
 }
 
+/// The columns that make the key; one that was not read is all NULL.
+fn labels<'a>(definition: &Definition, frame: &'a Frame) -> Vec<Option<&'a FrameColumn>> {
+    let columns = definition.columns.iter().zip(&frame.columns);
+    columns.filter(|(meta, _)| meta.kind == Kind::Label).map(|(_, column)| column.as_ref()).collect()
+}
+
 /// The key of a row.
 #[must_use]
 pub fn key_of(definition: &Definition, frame: &Frame, row: usize) -> Key {
-    let mut key = Vec::with_capacity(32);
-    for (place, meta) in definition.columns.iter().enumerate() {
-        if meta.kind != Kind::Label {
-            continue;
-        }
-        let Some(column) = frame.column(place).filter(|column| !column.is_null(row)) else {
+    let mut key = Vec::new();
+    write_key(&labels(definition, frame), row, &mut key);
+    key.into_boxed_slice()
+}
+
+fn write_key(labels: &[Option<&FrameColumn>], row: usize, key: &mut Vec<u8>) {
+    key.clear();
+    for column in labels {
+        let Some(column) = column.filter(|column| !column.is_null(row)) else {
             key.push(0);
             continue;
         };
@@ -368,5 +382,4 @@ pub fn key_of(definition: &Definition, frame: &Frame, row: usize) -> Key {
             }
         }
     }
-    key.into_boxed_slice()
 }

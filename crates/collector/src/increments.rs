@@ -9,6 +9,8 @@
 //! - After a restart counters that were kept go on, and those that were zeroed have fallen.
 //! - Another instance under the same name gives a new baseline and no figures.
 
+use std::borrow::Cow;
+
 use catalog::{Definition, Kind, SetKind};
 use wire::{Bitmap, Flag, FlagReason, Frame, FrameColumn, Values};
 
@@ -201,8 +203,11 @@ impl<'a> Changes<'a> {
         Self { definition, previous, next, old, gone, changed, restarted: Vec::new(), restarted_total: 0 }
     }
 
-    fn changed(&self) -> Frame {
-        self.next.frame.select(&self.changed)
+    fn changed(&self) -> Cow<'a, Frame> {
+        if self.changed.len() == self.next.frame.rows {
+            return Cow::Borrowed(&self.next.frame);
+        }
+        Cow::Owned(self.next.frame.select(&self.changed))
     }
 
     fn increments(&mut self, reading: &Frame) -> Frame {
