@@ -2,7 +2,6 @@ import { useParams } from '@tanstack/react-router';
 import { queryString } from '../api/client';
 import type { InstanceDetail, Setting, Settings } from '../api/model';
 import { between, useReads } from '../api/useReads';
-import { bytes, text } from '../format/number';
 import { Missing } from '../format/Num';
 import { ReadProblem } from '../notices/ReadProblem';
 import { Button } from '../shell/Button';
@@ -11,6 +10,7 @@ import { DataTable } from '../tables/DataTable';
 import { useChangeUrl, useTime, useUrl } from '../time/useTime';
 import { exactMoment, type Zone } from '../time/zone';
 import { InstanceFrame, shortestInterval } from './InstanceFrame';
+import { inUnit, isChanged } from './setting';
 import styles from './SettingsPage.module.css';
 
 interface Reads {
@@ -19,25 +19,6 @@ interface Reads {
 }
 
 const PENDING_FIRST: Sort = { id: 'pending', descending: true };
-
-/** Set by somebody, and to something else; what each session sets for itself has no source here. */
-const isChanged = (setting: Setting) =>
-  setting.setting != null &&
-  setting.source != null &&
-  setting.source !== 'default' &&
-  setting.source !== 'override' &&
-  setting.setting !== setting.boot_val;
-
-const KIB: Partial<Record<string, number>> = { B: 1 / 1024, kB: 1, '8kB': 8, '16kB': 16, MB: 1024 };
-
-/** `128 MiB` for 16384 blocks of 8 kB, `30 s`; what stands for "none" stays as it is. */
-function inUnit(value: string, unit: string | null | undefined): string {
-  if (unit == null) return value;
-  const size = KIB[unit];
-  const number = Number(value);
-  if (size === undefined || !(number > 0)) return number > 0 || size === undefined ? `${value} ${unit}` : value;
-  return text(bytes(number * size * 1024));
-}
 
 function columns(zone: Zone): Column<Setting>[] {
   const withUnit = (value: string | null | undefined, unit: string | null | undefined) =>
