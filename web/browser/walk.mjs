@@ -108,7 +108,9 @@ async function settled(page) {
 }
 
 async function signIn(page) {
-  await page.goto(`${BASE}/sign-in`);
+  // Nobody is signed in yet: the way to the sign-in leaves nothing in the console either.
+  await page.goto(`${BASE}/`);
+  await page.waitForURL(/\/sign-in/);
   await page.locator('[name=username]').waitFor();
   await inspect(page, 'sign-in');
   await page.locator('[name=username]').fill(USERNAME);
@@ -127,6 +129,21 @@ async function openQueries(page) {
   await rows(page, 'Queries').first().waitFor();
   say(`queries: ${await page.locator('h1').innerText()}`);
   await inspect(page, 'queries');
+}
+
+/** The instance's other tabs: each shows its table, or says in a sentence why there is none. */
+async function openTabs(page) {
+  for (const tab of ['Databases', 'Replication', 'Settings']) {
+    await page.getByRole('navigation', { name: 'Instance' }).getByRole('link', { name: tab, exact: true }).click();
+    await page.waitForURL(new RegExp(`/${tab.toLowerCase()}`));
+    await settled(page);
+    await page.locator('[role=grid]').first().waitFor();
+    say(`${tab.toLowerCase()}: ${await page.locator('h1').innerText()}`);
+    await inspect(page, tab.toLowerCase());
+  }
+  await page.getByRole('navigation', { name: 'Instance' }).getByRole('link', { name: 'Queries', exact: true }).click();
+  await page.waitForURL(/\/queries/);
+  await rows(page, 'Queries').first().waitFor();
 }
 
 async function sortByCalls(page) {
@@ -228,6 +245,11 @@ async function themes(page) {
   say('light and dark, and nothing but the theme is stored');
 }
 
+async function lookAt(page) {
+  say(`at ${page.url()}: ${(await page.locator('body').innerText()).slice(0, 600)}`);
+  if (SHOTS !== undefined) await page.screenshot({ path: join(SHOTS, 'failure.png'), fullPage: true });
+}
+
 const browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS });
 let failed = null;
 try {
@@ -237,6 +259,7 @@ try {
   try {
     await signIn(page);
     await openQueries(page);
+    await openTabs(page);
     await sortByCalls(page);
     await openQuery(page);
     await pickRange(page);
@@ -246,8 +269,8 @@ try {
     await themes(page);
   } catch (error) {
     failed = error;
-    if (SHOTS !== undefined) await page.screenshot({ path: join(SHOTS, 'failure.png'), fullPage: true });
-    say(`at ${page.url()}: ${(await page.locator('body').innerText()).slice(0, 600)}`);
+    // What went wrong is told even by a page that can no longer be looked at.
+    await lookAt(page).catch((cause) => say(`and the page cannot be looked at: ${cause}`));
   }
 } finally {
   await browser.close();

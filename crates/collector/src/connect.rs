@@ -7,12 +7,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::dsn::{Dsn, Host, SslMode};
+use config::dsn::Dsn;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 use tokio_postgres::{Client, NoTls};
-
-use crate::tls;
 
 /// The most backends that a collector ever has on one instance.
 pub const MAX_BACKENDS: usize = 3;
@@ -183,7 +181,7 @@ impl Connector {
 
 /// Connects, and leaves a task behind that drives the connection and holds its place.
 async fn open(dsn: &Dsn, config: &tokio_postgres::Config, place: OwnedSemaphorePermit) -> Result<Client, ConnectError> {
-    if matches!(dsn.host, Host::Unix(_)) || dsn.sslmode == SslMode::Disable {
+    if !connection::may_use_tls(dsn) {
         let (client, connection) = config.connect(NoTls).await.map_err(refused)?;
         tokio::spawn(async move {
             let ended = connection.await;
@@ -191,7 +189,7 @@ async fn open(dsn: &Dsn, config: &tokio_postgres::Config, place: OwnedSemaphoreP
         });
         return Ok(client);
     }
-    let connector = tls::connector(dsn).map_err(ConnectError::Tls)?;
+    let connector = connection::connector(dsn).map_err(ConnectError::Tls)?;
     let (client, connection) = config.connect(connector).await.map_err(refused)?;
     tokio::spawn(async move {
         let ended = connection.await;
@@ -230,44 +228,8 @@ fn is_about_database(error: &tokio_postgres::Error) -> bool {
 
 /// Everything that bounds the session travels in the startup packet: it holds from the first moment.
 fn startup(dsn: &Dsn, application_name: &str) -> tokio_postgres::Config {
-    let mut config = tokio_postgres::Config::new();
-    match &dsn.host {
-        Host::Tcp(name) => config.host(name),
-        Host::Unix(directory) => config.host_path(directory),
-    };
-    if let Some(address) = dsn.hostaddr {
-        config.hostaddr(address);
-    }
-    config.port(dsn.port).user(&dsn.user).dbname(&dsn.dbname).application_name(application_name);
-    if let Some(password) = &dsn.password {
-        config.password(password.expose());
-    }
-    config.ssl_mode(match dsn.sslmode {
-        SslMode::Disable => tokio_postgres::config::SslMode::Disable,
-        SslMode::Allow | SslMode::Prefer => tokio_postgres::config::SslMode::Prefer,
-        SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => tokio_postgres::config::SslMode::Require,
-    });
-    if dsn.sslnegotiation == config::dsn::SslNegotiation::Direct {
-        config.ssl_negotiation(tokio_postgres::config::SslNegotiation::Direct);
-    }
-    config.channel_binding(match dsn.channel_binding {
-        config::dsn::ChannelBinding::Disable => tokio_postgres::config::ChannelBinding::Disable,
-        config::dsn::ChannelBinding::Prefer => tokio_postgres::config::ChannelBinding::Prefer,
-        config::dsn::ChannelBinding::Require => tokio_postgres::config::ChannelBinding::Require,
-    });
-    config.keepalives(dsn.keepalives.enabled);
-    if let Some(idle) = dsn.keepalives.idle {
-        config.keepalives_idle(idle);
-    }
-    if let Some(interval) = dsn.keepalives.interval {
-        config.keepalives_interval(interval);
-    }
-    if let Some(count) = dsn.keepalives.count {
-        config.keepalives_retries(count);
-    }
-    if let Some(limit) = dsn.tcp_user_timeout {
-        config.tcp_user_timeout(limit);
-    }
+    let mut config = connection::parameters(dsn);
+    config.application_name(application_name);
     let given = dsn.options.as_deref().unwrap_or_default();
     config.options(format!(
         "{given} -c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={STATEMENT_TIMEOUT_MS} \

@@ -19,5 +19,4 @@ pub mod schedule;
 pub mod spool;
 pub mod state;
 mod texts;
-mod tls;
 pub mod watch;

@@ -3,6 +3,8 @@
 
 #[path = "main/arrows.rs"]
 mod arrows;
+#[path = "main/browser.rs"]
+mod browser;
 #[path = "main/commands.rs"]
 mod commands;
 #[path = "main/demo.rs"]

@@ -25,6 +25,7 @@ pub mod store;
 
 mod app;
 mod clock;
+mod flags;
 pub mod running;
 mod serve;
 

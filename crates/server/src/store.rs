@@ -17,7 +17,6 @@ mod pool;
 mod retention;
 mod schema;
 mod tables;
-mod tls;
 mod views;
 
 use std::sync::Arc;

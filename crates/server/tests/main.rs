@@ -39,6 +39,8 @@ mod openapi;
 mod pages;
 #[path = "main/pg_settings.rs"]
 mod pg_settings;
+#[path = "main/queries.rs"]
+mod queries;
 #[path = "main/replication.rs"]
 mod replication;
 #[path = "main/serve.rs"]
@@ -49,3 +51,5 @@ mod store;
 mod support;
 #[path = "main/users.rs"]
 mod users;
+#[path = "main/watched.rs"]
+mod watched;

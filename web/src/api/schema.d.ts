@@ -1328,7 +1328,7 @@ export interface components {
              * @description How many entries are concerned; 0 where that is not known.
              */
             entries_total: number;
-            /** @description The same as a sentence. */
+            /** @description The same as a sentence; its times are UTC. */
             message: string;
             /** @description Why: `reset`, `evicted`, `entry_reset`, `restart`, `crash_restart`, `replaced` or `gap`. */
             reason: string;
@@ -1612,7 +1612,7 @@ export interface components {
         };
         /** @description Everything that the ranking does not list. */
         Others: components["schemas"]["Figures"] & {
-            /** @description How many statements at least; those that collectors summed are counted by queryid. */
+            /** @description How many statements; those that collectors only summed are counted by queryid. */
             statements: number;
         };
         /** @description A batch is stored, or was before. */
@@ -1680,6 +1680,8 @@ export interface components {
         Ranking: {
             /** @description How many statements are listed. */
             count: number;
+            /** @description How many milliseconds of each step were read; null where nothing was. Rates divide by this, not by the step. */
+            covered_ms: (number | null)[];
             /** @description The statements. */
             data: components["schemas"]["RankedStatement"][];
             /** @description What is known to be missing. */
@@ -2089,6 +2091,8 @@ export interface components {
         TextState: "ok" | "not_captured" | "hidden" | "not_readable";
         /** @description One statement's figures per step. Increments are spread over the steps that their interval covers. */
         Timeline: {
+            /** @description How many milliseconds of each step were read; null where nothing was. Rates divide by this, not by the step. */
+            covered_ms: (number | null)[];
             /** @description What is known to be missing. */
             flagged_intervals: components["schemas"]["FlaggedInterval"][];
             /** @description The steps. */
@@ -2109,25 +2113,25 @@ export interface components {
             /** @description Its version. */
             version?: string | null;
         };
-        /** @description What all statements did together, those that are not listed included. */
+        /** @description What all statements did together, those that are not listed included; null where nothing was read. */
         Totals: {
             /**
              * Format: int64
              * @description Executions.
              */
-            calls: number;
+            calls?: number | null;
             /**
              * Format: int64
              * @description Rows.
              */
-            rows: number;
-            /** @description How many statements, each per database, user and level. */
+            rows?: number | null;
+            /** @description How many statements, each per database, user and level, and those that collectors only summed, by queryid. */
             statements: number;
             /**
              * Format: double
-             * @description Execution time in milliseconds, of top-level and nested statements.
+             * @description Execution time in milliseconds of top-level statements, which hold that of nested ones: what shares are of.
              */
-            total_exec_time_ms: number;
+            total_exec_time_ms?: number | null;
         };
         /** @description One value per step; null is a step without a reading. */
         Trend: {

@@ -5,9 +5,14 @@ const GRID = { start: '2026-11-21T10:00:00Z', step_ms: 60_000, points: 3 };
 const TEN = Date.parse(GRID.start) / 1000;
 
 test('sums become rates, gaps stay gaps', () => {
-  expect(perSecond([60, null, 0], GRID)).toEqual([1, null, 0]);
-  expect(perSecond([60], GRID, 8192)).toEqual([8192]);
-  expect(perSecond(undefined, GRID)).toEqual([]);
+  const covered = [60_000, null, 60_000];
+  expect(perSecond([60, null, 0], covered)).toEqual([1, null, 0]);
+  expect(perSecond([60], covered, 8192)).toEqual([8192]);
+  expect(perSecond(undefined, covered)).toEqual([]);
+});
+
+test('an unfinished step is a rate of its read part', () => {
+  expect(perSecond([60, 20, 5], [60_000, 20_000, null])).toEqual([1, 1, null]);
 });
 
 test('a step is drawn at its end and found anywhere inside', () => {

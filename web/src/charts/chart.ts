@@ -45,10 +45,15 @@ export function summary(values: Series): Summary {
   return { last, mean: counted === 0 ? null : sum / counted, max };
 }
 
-/** Sums of a step become a rate per second; a gap stays a gap. */
-export function perSecond(values: Series | undefined, grid: Grid, factor = 1): Series {
-  const seconds = grid.step_ms / 1000;
-  return (values ?? []).map((value) => (value === null ? null : (value * factor) / seconds));
+/**
+ * Sums of a step become a rate per second of what was read of it: the newest step is always unfinished, and over its
+ * whole length it would look like a fall. A gap stays a gap.
+ */
+export function perSecond(values: Series | null | undefined, coveredMs: Series, factor = 1): Series {
+  return (values ?? []).map((value, index) => {
+    const covered = coveredMs[index];
+    return value === null || covered == null || covered <= 0 ? null : (value * factor * 1000) / covered;
+  });
 }
 
 /** The end of each step in epoch seconds: where uPlot wants a stepped increment. */

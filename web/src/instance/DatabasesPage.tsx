@@ -44,7 +44,7 @@ const MEASURES: Measure[] = [
   { id: 'inserted', title: 'Inserted', help: 'Rows per second', source: 'tup_inserted', unit: '1/s', unitSlot: 5, value: (row, seconds) => per(row.tup_inserted, seconds), figure: (value) => rate(value) },
   { id: 'updated', title: 'Updated', help: 'Rows per second', source: 'tup_updated', unit: '1/s', unitSlot: 5, value: (row, seconds) => per(row.tup_updated, seconds), figure: (value) => rate(value) },
   { id: 'deleted', title: 'Deleted', help: 'Rows per second', source: 'tup_deleted', unit: '1/s', unitSlot: 5, value: (row, seconds) => per(row.tup_deleted, seconds), figure: (value) => rate(value) },
-  { id: 'temp', title: 'Temp written', help: 'Temporary files', source: 'temp_bytes', unit: 'bytes', unitSlot: 4, value: (row) => row.temp_bytes, figure: bytes },
+  { id: 'temp', title: 'Temp', help: 'Written to temporary files', source: 'temp_bytes', unit: 'bytes', unitSlot: 4, value: (row) => row.temp_bytes, figure: bytes },
   { id: 'deadlocks', title: 'Deadlocks', help: 'In the range', source: 'deadlocks', value: (row) => row.deadlocks, figure: count },
 ];
 

@@ -32,7 +32,7 @@ function lag(id: string, title: string, source: string, value: (row: Standby) =>
 
 function behind(id: string, title: string, lsn: string, value: (row: Standby) => number | null | undefined): Column<Standby> {
   return {
-    id, title, width: 116, numeric: true, unit: 'bytes', value,
+    id, title, width: 126, numeric: true, unit: 'bytes', value,
     help: `Bytes between the current LSN and ${lsn}`,
     cell: (row) => {
       const size = value(row);

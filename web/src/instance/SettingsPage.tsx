@@ -10,6 +10,7 @@ import { DataTable } from '../tables/DataTable';
 import { useChangeUrl, useTime, useUrl } from '../time/useTime';
 import { exactMoment, type Zone } from '../time/zone';
 import { InstanceFrame, shortestInterval } from './InstanceFrame';
+import { inUnit, isChanged } from './setting';
 import styles from './SettingsPage.module.css';
 
 interface Reads {
@@ -19,17 +20,15 @@ interface Reads {
 
 const PENDING_FIRST: Sort = { id: 'pending', descending: true };
 
-const isChanged = (setting: Setting) => setting.source !== 'default' && setting.source !== 'override';
-
 function columns(zone: Zone): Column<Setting>[] {
   const withUnit = (value: string | null | undefined, unit: string | null | undefined) =>
-    value == null ? null : `${value}${unit == null ? '' : ` × ${unit}`}`;
+    value == null ? null : <span data-hint={unit == null ? value : `${value} × ${unit}`}>{value === '' ? "''" : inUnit(value, unit)}</span>;
   return [
     { id: 'name', title: 'Name', width: 240, grow: true, value: (row) => row.name, cell: (row) => <code data-hint={row.short_desc ?? undefined}>{row.name}</code> },
-    { id: 'value', title: 'Value', width: 200, value: (row) => row.setting, cell: (row) => withUnit(row.setting, row.unit) ?? <Missing reason="Not readable." /> },
+    { id: 'value', title: 'Value', width: 200, value: (row) => row.setting, cell: (row) => withUnit(row.setting, row.unit) ?? <Missing reason="Each session has its own, or it is not readable." /> },
     { id: 'default', title: 'Default', width: 200, value: (row) => row.boot_val, cell: (row) => withUnit(row.boot_val, row.unit) ?? <Missing reason="It has no default." /> },
-    { id: 'source', title: 'Source', width: 160, value: (row) => row.source, cell: (row) => row.source ?? <Missing reason="Not readable." /> },
-    { id: 'pending', title: 'Pending restart', width: 128, numeric: true, value: (row) => row.pending_restart, cell: (row) => row.pending_restart == null ? <Missing reason="Not readable." /> : row.pending_restart ? 'yes' : 'no' },
+    { id: 'source', title: 'Source', width: 160, value: (row) => row.source, cell: (row) => row.source ?? <Missing reason="Each session has its own, or it is not readable." /> },
+    { id: 'pending', title: 'Pending restart', width: 140, numeric: true, value: (row) => row.pending_restart, cell: (row) => row.pending_restart == null ? <Missing reason="Not readable." /> : row.pending_restart ? 'yes' : 'no' },
     { id: 'changed', title: 'Changed', width: 136, value: (row) => row.changed_at, cell: (row) => typeof row.changed_at === 'string' ? exactMoment(Date.parse(row.changed_at), zone) : <Missing reason="Not since it is watched." /> },
   ];
 }

@@ -28,6 +28,8 @@ export function flagSentence(flag: FlaggedInterval, zone: Zone, now: number): st
     case 'evicted':
       return `Entries were evicted between ${start} and ${end}; figures are a lower bound.`;
     case 'gap':
+      // Without a length it is where this collector began, and nobody knows what was before.
+      if (flag.start === flag.end) return `Nothing was read before ${end}.`;
       return `No data ${start}–${end}: the collector was not running.`;
     case 'restart':
       return `The instance was restarted between ${start} and ${end}; figures are a lower bound.`;

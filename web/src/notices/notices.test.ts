@@ -25,6 +25,7 @@ test.each([
     flag('evicted', '10:31:05', '10:31:10'),
     'Entries were evicted between 10:31:05 and 10:31:10; figures are a lower bound.',
   ],
+  [flag('gap', '10:31:00', '10:31:00'), 'Nothing was read before 10:31:00.'],
   [flag('younger', '10:31:00', '10:40:00'), 'younger as the server says it'],
 ])('%o', (given, sentence) => {
   expect(flagSentence(given, 'utc', NOW)).toBe(sentence);

@@ -1,4 +1,5 @@
 import type { Ranking, StatementFigures, Unmeasured } from '../api/model';
+import { perSecond } from '../charts/chart';
 import { Sparkline } from '../charts/Sparkline';
 import { average, bytes, count, duration, exact, percent, rate, text, type Figure } from '../format/number';
 import { Missing, Num } from '../format/Num';
@@ -39,7 +40,7 @@ function measures(seconds: number): Measure[] {
   const blocks = (value: number | null | undefined) =>
     value == null ? null : value * BLOCK_BYTES;
   return [
-    { id: 'time', title: 'Time', help: 'Time executing, all calls together', width: 112, unitSlot: 4, unit: 'ms', source: 'total_exec_time', value: (f) => f.total_exec_time_ms, figure: duration },
+    { id: 'time', title: 'Time', help: 'Time executing, all calls together', width: 104, unitSlot: 4, unit: 'ms', source: 'total_exec_time', value: (f) => f.total_exec_time_ms, figure: duration },
     { id: 'calls', title: 'Calls', help: 'Executions', width: 72, unitSlot: 2, source: 'calls', value: (f) => f.calls, figure: count },
     { id: 'calls_s', title: 'Calls/s', help: 'Executions per second', width: 88, unitSlot: 6, unit: '1/s', source: 'calls', value: (f) => (f.calls == null ? null : f.calls / seconds), figure: (value) => rate(value) },
     { id: 'mean', title: 'Mean', help: 'Time per call', width: 82, unitSlot: 4, unit: 'ms', source: 'mean_exec_time', value: (f) => f.mean_exec_time_ms, figure: duration },
@@ -50,7 +51,7 @@ function measures(seconds: number): Measure[] {
     { id: 'hit', title: 'Hit %', help: 'Shared blocks found in shared_buffers, of those wanted', width: 66, unitSlot: 2, unit: 'ratio', source: 'shared_blks_hit', value: (f) => f.cache_hit_ratio, figure: percent },
     { id: 'read', title: 'Read', help: 'Shared blocks read from outside shared_buffers, in bytes', width: 80, unitSlot: 4, unit: 'bytes', source: 'shared_blks_read', value: (f) => blocks(f.shared_blks_read), figure: bytes },
     { id: 'dirtied', title: 'Dirtied', help: 'Shared blocks dirtied, in bytes', width: 88, unitSlot: 4, unit: 'bytes', source: 'shared_blks_dirtied', value: (f) => blocks(f.shared_blks_dirtied), figure: bytes },
-    { id: 'temp', title: 'Temp written', help: 'Temporary blocks written, in bytes', width: 104, unitSlot: 4, unit: 'bytes', source: 'temp_blks_written', value: (f) => blocks(f.temp_blks_written), figure: bytes },
+    { id: 'temp', title: 'Temp', help: 'Temporary blocks written, in bytes', width: 80, unitSlot: 4, unit: 'bytes', source: 'temp_blks_written', value: (f) => blocks(f.temp_blks_written), figure: bytes },
     { id: 'wal', title: 'WAL', help: 'Write-ahead log generated', width: 76, unitSlot: 4, unit: 'bytes', source: 'wal_bytes', value: (f) => f.wal_bytes, figure: bytes },
     { id: 'plan', title: 'Plan', help: 'Time planning', width: 92, unitSlot: 4, unit: 'ms', source: 'total_plan_time', value: (f) => f.total_plan_time_ms, figure: duration },
     { id: 'io_read', title: 'I/O read', help: 'Time reading shared blocks', width: 92, unitSlot: 4, unit: 'ms', source: 'shared_blk_read_time', value: (f) => f.blk_read_time_ms, figure: duration },
@@ -103,15 +104,15 @@ export function rankingColumns(context: ColumnContext): Column<Line>[] {
         line.others === true ? <Others statements={line.statements} /> : <QueryLink instanceId={context.instanceId} row={line} />,
     },
     {
-      id: 'share', title: 'Share', help: 'Share of the time of all top-level statements, others included', width: 120,
+      id: 'share', title: 'Share', help: 'Share of the time of all top-level statements, others included', width: 116,
       numeric: true, unitSlot: 2, unit: 'ratio',
       value: (line) => line.share_of_total,
       cell: (line) => <Share line={line} ranking={context.ranking} />,
     },
     ...at('time'),
     {
-      id: 'trend', title: 'Trend', help: 'Time per step, from zero to its own highest; gaps are gaps', width: 92,
-      cell: (line) => (line.others === true ? null : <Sparkline values={line.trend} />),
+      id: 'trend', title: 'Trend', help: 'Time per second, from zero to its own highest; gaps are gaps', width: 92,
+      cell: (line) => (line.others === true ? null : <Sparkline values={perSecond(line.trend, context.ranking?.covered_ms ?? [])} />),
     },
     ...rest,
     { id: 'database', title: 'Database', width: 78, value: (line) => (line.others === true ? null : line.database), cell: (line) => line.others === true ? null : <Filter value={line.database} pick={(value) => context.filter('db', value)} /> },

@@ -25,6 +25,7 @@ function ranking(rows: RankingRow[], statements: number): Ranking {
     grid: { start: '2026-11-21T10:00:00Z', step_ms: 60_000, points: 60 },
     generated_at: '2026-11-21T11:00:00Z',
     unmeasured: {},
+    covered_ms: [],
     count: rows.length,
     total: rows.length,
     others: null,
@@ -37,7 +38,7 @@ function ranking(rows: RankingRow[], statements: number): Ranking {
 describe('heading', () => {
   test('the fewest statements that take most', () => {
     expect(heading(ranking([row(0.41), row(0.2), row(0.1), row(0.01)], 1412))).toBe('Top 3 of 1,412 take 71\u00a0%');
-    expect(heading(ranking([row(0.9), row(0.1)], 2))).toBe('The top one of 2 takes 90\u00a0%');
+    expect(heading(ranking([row(0.9), row(0.1)], 2))).toBe('The top statement of 2 takes 90\u00a0%');
   });
 
   test('nested statements are not counted twice, and no share is no boast', () => {

@@ -65,7 +65,7 @@ export function heading(ranking: Ranking): string {
     if (sum >= 0.7 || (top >= 3 && share < 0.03)) break;
   }
   const taken = text(percent(Math.min(1, sum)));
-  if (top === 1) return `The top one of ${text(count(statements))} takes ${taken}`;
+  if (top === 1) return `The top statement of ${text(count(statements))} takes ${taken}`;
   return `Top ${top} of ${text(count(statements))} take ${taken}`;
 }
 

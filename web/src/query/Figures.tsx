@@ -28,7 +28,7 @@ export function Figures({ statement, length, outdated }: Props) {
         <Stat title="Rows/call" value={rowsPerCall(figures)} previous={previous == null ? null : rowsPerCall(previous)} earlier={earlier} format={average} unit="rows per call" source="rows / calls" reason={reason('rows', 'No call finished in this range.')} />
         <Stat title="Share" value={statement.share_of_total} previous={previous?.share_of_total} earlier={earlier} format={percent} unit="(1 is all top-level statements)" source="pg_stat_statements.total_exec_time" reason="Shares use top-level statements only." />
       </dl>
-      <p>compared with the {length} before</p>
+      <p>{earlier === 'none' ? `nothing was read in the ${length} before` : `compared with the ${length} before`}</p>
     </section>
   );
 }

@@ -17,7 +17,7 @@ interface Props {
   alarming?: number;
 }
 
-const WITHOUT = { none: 'no earlier data', idle: 'new', ran: '' } as const;
+const WITHOUT = { none: '', idle: 'new', ran: '' } as const;
 
 /** One figure with its change to the equal period before. */
 export function Stat(props: Props) {

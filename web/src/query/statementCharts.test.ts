@@ -4,6 +4,7 @@ import { statementCharts } from './statementCharts';
 
 const TIMELINE: Timeline = {
   grid: { start: '2026-11-21T10:00:00Z', step_ms: 10_000, points: 2 },
+  covered_ms: [10_000, null],
   series: {
     calls: [20, null],
     total_exec_time_ms: [5000, null],

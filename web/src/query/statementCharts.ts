@@ -1,16 +1,22 @@
 /** The eight charts of one statement, from its timeline. Pure. */
 import type { Series, StatementFigures, Timeline, Unmeasured } from '../api/model';
 import { perSecond, type ChartSeries, type ChartSpec } from '../charts/chart';
-import { average, byteRate, duration, rate, text, type Figure } from '../format/number';
+import { average, byteRate, duration, rate, type Figure } from '../format/number';
 import { BLOCK_BYTES } from '../queries/ranking';
 
-/** Mean number of sessions busy with the statement: seconds of work per second. */
+/** Mean number of sessions busy with the statement: seconds of work per second, most often far below one. */
 function active(value: number): Figure {
-  return average(value);
+  return value === 0 || value >= 0.1 ? average(value) : { value: significant(value), unit: '' };
+}
+
+/** Two digits, never as a power of ten. */
+function significant(value: number): string {
+  return value < 0.00001 ? '< 0.00001' : value.toFixed(Math.min(6, 1 - Math.floor(Math.log10(value))));
 }
 
 function timePerSecond(ms: number): Figure {
-  return { value: text(duration(ms)), unit: '/s' };
+  const figure = ms === 0 ? { value: '0', unit: 'ms' } : duration(ms);
+  return { value: figure.value, unit: `${figure.unit}/s` };
 }
 
 function first(unmeasured: Unmeasured, names: string[]): ChartSpec['missing'] {
@@ -30,9 +36,9 @@ const BLOCKS = [
 ];
 
 export function statementCharts(timeline: Timeline, figures: StatementFigures | null): ChartSpec[] {
-  const { grid, series } = timeline;
+  const { series } = timeline;
   const unmeasured = timeline.unmeasured;
-  const of = (name: string, factor = 1): Series => perSecond(series[name], grid, factor);
+  const of = (name: string, factor = 1): Series => perSecond(series[name], timeline.covered_ms, factor);
   const missing = (...names: string[]) => first(unmeasured, names);
   const one = (id: string, values: Series, mean?: number | null): ChartSeries[] => [
     { id, name: id, color: 1, values, ...(mean === undefined ? {} : { mean }) },

@@ -1,5 +1,5 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { Navigate, Outlet, useLocation } from '@tanstack/react-router';
+import { Outlet, useRouter } from '@tanstack/react-router';
 import { useEffect } from 'react';
 import { forgetReads } from '../api/useReads';
 import { resume, useSession } from '../session/session';
@@ -13,16 +13,18 @@ import { TopBar } from './TopBar';
 export function Frame() {
   const session = useSession();
   const queries = useQueryClient();
-  const here = useLocation({ select: (location) => location.href });
+  const router = useRouter();
   useEffect(() => {
     if (session.state === 'unknown') void resume();
     if (session.state === 'out') {
       queries.clear();
       forgetReads();
+      // Once, from where the reader is: a way that followed the location would chase its own redirect.
+      const here = router.state.location.href;
+      void router.navigate({ to: '/sign-in', search: here === '/' ? {} : { next: here }, replace: true });
     }
-  }, [session.state, queries]);
+  }, [session.state, queries, router]);
 
-  if (session.state === 'out') return <Navigate to="/sign-in" search={here === '/' ? {} : { next: here }} replace />;
   if (session.state === 'unreachable') {
     return (
       <main className={styles.alone}>
@@ -33,7 +35,7 @@ export function Frame() {
       </main>
     );
   }
-  if (session.state === 'unknown') return <main className={styles.alone} aria-busy="true" />;
+  if (session.state === 'unknown' || session.state === 'out') return <main className={styles.alone} aria-busy="true" />;
   return (
     <>
       <TopBar />

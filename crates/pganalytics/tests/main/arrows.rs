@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// What each crate may build on, tests aside.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("catalog", &[]),
     ("wire", &["catalog"]),
     ("config", &[]),
     ("cluster", &[]),
-    ("collector", &["catalog", "config", "wire"]),
-    ("server", &["catalog", "cluster", "config", "wire"]),
+    ("connection", &["config"]),
+    ("collector", &["catalog", "config", "connection", "wire"]),
+    ("server", &["catalog", "cluster", "config", "connection", "wire"]),
     ("testkit", &["cluster"]),
     ("pganalytics", &["catalog", "cluster", "collector", "config", "server", "wire"]),
 ];

@@ -41,14 +41,14 @@ const WORK: [(&str, &str); 12] = [
 ];
 
 /// A demo's process and its directory.
-struct Demo {
+pub(crate) struct Demo {
     home: TempDir,
     child: Option<Child>,
 }
 
 impl Demo {
     /// A place that the account that runs PostgreSQL can enter.
-    fn prepare() -> Self {
+    pub(crate) fn prepare() -> Self {
         let open = fs::Permissions::from_mode(0o755);
         let home = tempfile::Builder::new().prefix("pga-demo-").permissions(open).tempdir().unwrap();
         Self { home, child: None }
@@ -65,7 +65,7 @@ impl Demo {
     }
 
     /// Starts it and waits for what it says: the address and the sign-in.
-    async fn start(&mut self, more: &[&str]) -> Said {
+    pub(crate) async fn start(&mut self, more: &[&str]) -> Said {
         let out = File::create(self.home.path().join("out")).unwrap();
         let progress = File::create(self.home.path().join("progress")).unwrap();
         let child = self.command(more).stdout(Stdio::from(out)).stderr(Stdio::from(progress)).spawn().unwrap();
@@ -84,7 +84,7 @@ impl Demo {
         .await
     }
 
-    fn progress(&self) -> String {
+    pub(crate) fn progress(&self) -> String {
         fs::read_to_string(self.home.path().join("progress")).unwrap_or_default()
     }
 
@@ -101,7 +101,7 @@ impl Demo {
     }
 
     /// What a Ctrl-C does; nothing may be left.
-    async fn interrupt(&mut self) {
+    pub(crate) async fn interrupt(&mut self) {
         self.signal(Signal::SIGINT);
         assert!(self.ended().await.success(), "{}", self.progress());
         assert_eq!(processes_in(&self.data_dir()), Vec::<String>::new());
@@ -137,9 +137,9 @@ impl Drop for Demo {
 }
 
 /// What a start prints.
-struct Said {
-    address: String,
-    password: String,
+pub(crate) struct Said {
+    pub(crate) address: String,
+    pub(crate) password: String,
 }
 
 impl Said {

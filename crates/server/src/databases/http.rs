@@ -11,6 +11,7 @@ use super::counters::COUNTERS;
 use super::model::{Database, DatabaseSeries, Databases, DatabasesQuery};
 use super::store;
 use crate::app::App;
+use crate::flags;
 use crate::http::{ApiError, QueryValues, VisibleInstance};
 use crate::instances::coverage::note_missing;
 use crate::instances::store as instances;
@@ -43,7 +44,7 @@ pub(crate) async fn list(
     };
     let sums = store::sums(&transaction, visible.id, range).await?;
     let mut series = store::series(&transaction, visible.id, range, grid).await?;
-    let flagged_intervals = store::flags(&transaction, visible.id, range).await?;
+    let flagged_intervals = flags::read(&transaction, visible.id, store::SET, range).await?;
     let named = instances::databases(&transaction, visible.id, true).await?;
     let names: HashMap<i64, String> = named.into_iter().map(|one| (one.datid, one.name)).collect();
     let states = instances::states(&transaction, &[visible.id]).await?.remove(&visible.id).unwrap_or_default();

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::counters::Counters;
-use crate::queries::model::{FlaggedInterval, Reason, Unmeasured};
+use crate::flags::FlaggedInterval;
+use crate::queries::model::{Reason, Unmeasured};
 use crate::range::Grid;
 
 /// Which time.

@@ -5,12 +5,9 @@ use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use deadpool_postgres::Transaction;
-use jiff::Timestamp;
 use tokio_postgres::Error;
 
 use super::counters::{COUNTERS, Counters};
-use crate::queries::model::FlaggedInterval;
-use crate::queries::store::message;
 use crate::range::{Grid, Range};
 
 /// The set that all figures come from.
@@ -94,20 +91,4 @@ pub(crate) async fn series(
         }
     }
     Ok(all)
-}
-
-const FLAGS: &str = "select f.start, f.\"end\", f.reason, f.entries, f.entries_total from metrics.flags f
-    where f.instance_id = $1 and f.set_name = $4 and f.\"end\" > $2 and f.start <= $3
-    order by f.start, f.\"end\", f.reason";
-
-/// What is known to be missing from the range.
-pub(crate) async fn flags(transaction: &Transaction<'_>, id: i32, range: Range) -> Result<Vec<FlaggedInterval>, Error> {
-    let statement = transaction.prepare_cached(FLAGS).await?;
-    let rows = transaction.query(&statement, &[&id, &range.start, &range.end, &SET]).await?;
-    let flags = rows.iter().map(|row| {
-        let (start, end, reason): (Timestamp, Timestamp, String) = (row.get(0), row.get(1), row.get(2));
-        let message = message(&reason, start, end);
-        FlaggedInterval { start, end, reason, message, entries: row.get(3), entries_total: row.get(4) }
-    });
-    Ok(flags.collect())
 }

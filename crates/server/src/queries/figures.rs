@@ -193,6 +193,17 @@ impl Sums {
         self.since_us = [self.since_us, other.since_us].into_iter().flatten().min();
     }
 
+    /// Of what did nothing while it was read: zero, but where that is not measured.
+    pub(crate) fn idle(is_measured: impl Fn(&str) -> bool) -> Self {
+        let values = COUNTERS.iter().map(|counter| is_measured(counter.name).then_some(0.0)).collect();
+        Self { values, ..Self::default() }
+    }
+
+    /// Whether nothing was added up.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
     /// A counter's sum in the store's unit.
     pub(crate) fn of(&self, name: &str) -> Option<f64> {
         let place = COUNTERS.iter().position(|counter| counter.name == name)?;

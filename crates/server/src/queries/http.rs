@@ -1,18 +1,20 @@
 //! `GET /instances/{id}/queries`, `…/queries/{queryid}` and `…/timeline`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 
 use super::figures::{COUNTERS, Figures, Shape, Sums};
-use super::model::{RankedStatement, Ranking, RankingQuery, Statement, StatementQuery, TextState, Timeline};
+use super::model::{RankedStatement, Ranking, RankingQuery, Statement, StatementQuery, Timeline};
 use super::names::{Names, Texts};
 use super::ranking::{self, Filter};
-use super::store::{self, Key, Readings, Worked};
+use super::store::{self, Conditions, Key, Readings, Worked};
 use crate::app::App;
+use crate::flags;
 use crate::http::{ApiError, Detail, PathValues, QueryValues, VisibleInstance};
+use crate::instances::store as instances;
 use crate::range::{Grid, Range};
 
 /// Statements in a ranking unless asked otherwise, and at most.
@@ -41,8 +43,10 @@ pub(crate) async fn list(
         let names = Figures::order_names().join(", ");
         return Err(ApiError::invalid(vec![Detail::new("order", format!("expected one of {names}"))]));
     }
-    let client = app.metrics.get().await?;
-    let conditions = store::conditions(&client, instance.id).await?;
+    app.store()?;
+    let mut client = app.metrics.get().await?;
+    let client = instances::snapshot(&mut client).await?;
+    let mut conditions = store::conditions(&client, instance.id).await?;
     let all = store::sums(&client, instance.id, range, None).await?;
     let databases = Names::databases(&client, instance.id, range.end).await?;
     let roles = Names::roles(&client, instance.id, range.end).await?;
@@ -56,13 +60,21 @@ pub(crate) async fn list(
     }
     let filter =
         Filter { database: query.database.as_deref(), user: query.user.as_deref(), toplevel: query.toplevel, search };
-    let totals = ranking::totals(&all);
+    let seen: HashSet<(i64, i64)> = all.iter().map(|worked| (worked.key.dbid, worked.key.queryid)).collect();
+    let only_cut: Vec<(i64, i64)> = cut.difference(&seen).copied().collect();
+    let mut whole = ranking::sum(&all);
+    conditions.judge(&whole, &readings);
+    if whole.is_empty() && !readings.intervals.is_empty() {
+        whole = Sums::idle(|name| !conditions.unmeasured.contains_key(name));
+    }
+    let totals = ranking::totals(&all, only_cut.len(), &whole);
     let total_us = conditions.shares_measurable.then(|| ranking::total_us(&all));
     let matching: Vec<Worked> =
         all.into_iter().filter(|worked| filter.matches(worked.key, &databases, &roles, &texts)).collect();
     let offset = query.offset.unwrap_or(0);
     let page = offset..offset.saturating_add(limit);
-    let ranked = ranking::rank(matching, total_us, order, query.direction.unwrap_or_default(), page, &cut);
+    let only_cut = only_cut.iter().filter(|(dbid, _)| filter.database.is_none_or(|wanted| databases.is(*dbid, wanted)));
+    let ranked = ranking::rank(matching, total_us, order, query.direction.unwrap_or_default(), page, only_cut.count());
     let keys: Vec<Key> = ranked.listed.iter().map(|(key, _)| *key).collect();
     if search.is_none() {
         let queryids: Vec<i64> = keys.iter().map(|key| key.queryid).collect();
@@ -72,7 +84,7 @@ pub(crate) async fn list(
     let mut trends = if query.trend.unwrap_or(true) && !keys.is_empty() {
         store::trends(&client, instance.id, range, grid, &readings, &keys).await?
     } else {
-        std::collections::HashMap::new()
+        HashMap::new()
     };
     let data: Vec<RankedStatement> = ranked
         .listed
@@ -88,9 +100,10 @@ pub(crate) async fn list(
         total: ranked.total,
         data,
         grid,
+        covered_ms: readings.covered(grid),
         others: ranked.others,
         totals,
-        flagged_intervals: store::flags(&client, instance.id, range).await?,
+        flagged_intervals: flags::read(&client, instance.id, store::SET, range).await?,
         unmeasured: conditions.unmeasured,
         track: conditions.track,
         shares_measurable: conditions.shares_measurable,
@@ -138,8 +151,10 @@ pub(crate) async fn get(
 ) -> Result<Json<Statement>, ApiError> {
     let queryid = queryid_of(&queryid)?;
     let range = Range::asked(query.start, query.end, app.clock.now())?;
-    let client = app.metrics.get().await?;
-    let conditions = store::conditions(&client, instance.id).await?;
+    app.store()?;
+    let mut client = app.metrics.get().await?;
+    let client = instances::snapshot(&mut client).await?;
+    let mut conditions = store::conditions(&client, instance.id).await?;
     // All statements, for the share; one pass over the range as in the ranking.
     let all = store::sums(&client, instance.id, range, None).await?;
     let total_us = conditions.shares_measurable.then(|| ranking::total_us(&all));
@@ -158,13 +173,17 @@ pub(crate) async fn get(
         time(b).total_cmp(&time(a)).then_with(|| a.key.cmp(&b.key))
     });
     let previous = match range.before() {
-        Some(before) if !Readings::of(&client, instance.id, before).await?.intervals.is_empty() => {
+        Some(before) => {
+            let readings = Readings::of(&client, instance.id, before).await?;
             let earlier = store::sums(&client, instance.id, before, Some(queryid)).await?;
             let earlier = earlier.iter().filter(|worked| filter.matches(worked.key, &databases, &roles, &texts));
-            Some(Figures::new(&sum(earlier), None))
+            done(ranking::sum(earlier), &readings, &conditions).map(|sums| Figures::new(&sums, None))
         }
-        _ => None,
+        None => None,
     };
+    let readings = Readings::of(&client, instance.id, range).await?;
+    let sums = ranking::sum(&own);
+    conditions.judge(&sums, &readings);
     let labels = Labels { databases: &databases, roles: &roles, texts: &texts };
     let is_complete = |key: Key| !cut.contains(&(key.dbid, key.queryid));
     let split: Vec<RankedStatement> = own
@@ -177,8 +196,11 @@ pub(crate) async fn get(
     let toplevel_us: f64 =
         own.iter().filter(|worked| worked.key.toplevel).filter_map(|worked| worked.sums.of("total_exec_time_ms")).sum();
     let share_of_total = total_us.filter(|total| *total > 0.0).map(|total| toplevel_us / total);
-    let mut figures = Figures::new(&sum(own.iter()), None);
+    let mut figures = Figures::new(&done(sums, &readings, &conditions).unwrap_or_default(), None);
     figures.share_of_total = share_of_total;
+    let is_cut =
+        |(dbid, id): &(i64, i64)| *id == queryid && filter.database.is_none_or(|wanted| databases.is(*dbid, wanted));
+    let was_cut = cut.iter().any(is_cut);
     let distinct = |of: &dyn Fn(&RankedStatement) -> &String| {
         let mut names: Vec<String> = split.iter().map(|row| of(row).clone()).collect();
         names.sort();
@@ -187,7 +209,11 @@ pub(crate) async fn get(
     };
     let (query_text, query_state) = match split.iter().find(|row| row.query.is_some()).or_else(|| split.first()) {
         Some(row) => (row.query.clone(), row.query_state),
-        None => any_text(&client, instance.id, queryid).await?,
+        None => match texts.any() {
+            Some((text, state)) => (text.map(str::to_owned), state),
+            None if was_cut => (None, texts.get(0, queryid).1),
+            None => return Err(ApiError::not_found("No such statement was seen on this instance.")),
+        },
     };
     Ok(Json(Statement {
         queryid: queryid.to_string(),
@@ -195,29 +221,23 @@ pub(crate) async fn get(
         query_state,
         databases: distinct(&|row| &row.database),
         users: distinct(&|row| &row.user),
-        complete: own.iter().all(|worked| is_complete(worked.key)),
+        complete: !was_cut,
         figures,
         previous,
         split,
-        flagged_intervals: store::flags(&client, instance.id, range).await?,
+        flagged_intervals: flags::read(&client, instance.id, store::SET, range).await?,
         unmeasured: conditions.unmeasured,
         share_of_total,
     }))
 }
 
-/// The text of a statement that did nothing in the range; 404 where it was never seen.
-async fn any_text(
-    client: &deadpool_postgres::Client,
-    instance: i32,
-    queryid: i64,
-) -> Result<(Option<String>, TextState), ApiError> {
-    let sql = "select query from metrics.texts where instance_id = $1 and queryid = $2
-               order by captured_at desc limit 1";
-    let statement = client.prepare_cached(sql).await?;
-    match client.query_opt(&statement, &[&instance, &queryid]).await? {
-        Some(row) => Ok((Some(row.get(0)), TextState::Ok)),
-        None => Err(ApiError::not_found("No such statement was seen on this instance.")),
+/// What was done, or zeros where nothing was while it was read; `None` where nothing was read.
+fn done(sums: Sums, readings: &Readings, conditions: &Conditions) -> Option<Sums> {
+    if !sums.is_empty() {
+        return Some(sums);
     }
+    let is_measured = |name: &str| !conditions.unmeasured.contains_key(name);
+    (!readings.intervals.is_empty()).then(|| Sums::idle(is_measured))
 }
 
 pub(crate) async fn timeline(
@@ -228,8 +248,10 @@ pub(crate) async fn timeline(
 ) -> Result<Json<Timeline>, ApiError> {
     let queryid = queryid_of(&queryid)?;
     let range = Range::asked(query.start, query.end, app.clock.now())?;
-    let client = app.metrics.get().await?;
-    let conditions = store::conditions(&client, instance.id).await?;
+    app.store()?;
+    let mut client = app.metrics.get().await?;
+    let client = instances::snapshot(&mut client).await?;
+    let mut conditions = store::conditions(&client, instance.id).await?;
     let readings = Readings::of(&client, instance.id, range).await?;
     let grid = match query.step {
         Some(step) => Grid::asked(range, step)?,
@@ -241,7 +263,9 @@ pub(crate) async fn timeline(
     let zeros = readings.zeros(grid);
     let mut series: Vec<Vec<Option<f64>>> = vec![zeros; COUNTERS.len()];
     let mut measured = vec![false; COUNTERS.len()];
-    for (end, interval_us, worked) in store::by_reading(&client, instance.id, range, queryid).await? {
+    let rows = store::by_reading(&client, instance.id, range, queryid).await?;
+    conditions.judge(&ranking::sum(rows.iter().map(|(_, _, worked)| worked)), &readings);
+    for (end, interval_us, worked) in rows {
         if worked.key.is_cut() || !filter.matches(worked.key, &databases, &roles, &Texts::default()) {
             continue;
         }
@@ -269,18 +293,13 @@ pub(crate) async fn timeline(
     }
     Ok(Json(Timeline {
         grid,
+        covered_ms: readings.covered(grid),
         series: named,
-        flagged_intervals: store::flags(&client, instance.id, range).await?,
+        flagged_intervals: flags::read(&client, instance.id, store::SET, range).await?,
         unmeasured: conditions.unmeasured,
     }))
 }
 
 fn filter_of(query: &StatementQuery) -> Filter<'_> {
     Filter { database: query.database.as_deref(), user: query.user.as_deref(), toplevel: query.toplevel, search: None }
-}
-
-fn sum<'a>(rows: impl Iterator<Item = &'a Worked>) -> Sums {
-    let mut sums = Sums::default();
-    rows.for_each(|worked| sums.add(&worked.sums));
-    sums
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::figures::Figures;
+use crate::flags::FlaggedInterval;
 use crate::range::Grid;
 
 /// What a ranking is to show.
@@ -118,45 +119,24 @@ pub(crate) struct RankedStatement {
 /// Everything that the ranking does not list.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Others {
-    /// How many statements at least; those that collectors summed are counted by queryid.
+    /// How many statements; those that collectors only summed are counted by queryid.
     pub(crate) statements: usize,
     /// What they did.
     #[serde(flatten)]
     pub(crate) figures: Figures,
 }
 
-/// What all statements did together, those that are not listed included.
+/// What all statements did together, those that are not listed included; null where nothing was read.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Totals {
-    /// How many statements, each per database, user and level.
+    /// How many statements, each per database, user and level, and those that collectors only summed, by queryid.
     pub(crate) statements: usize,
     /// Executions.
-    pub(crate) calls: i64,
-    /// Execution time in milliseconds, of top-level and nested statements.
-    pub(crate) total_exec_time_ms: f64,
+    pub(crate) calls: Option<i64>,
+    /// Execution time in milliseconds of top-level statements, which hold that of nested ones: what shares are of.
+    pub(crate) total_exec_time_ms: Option<f64>,
     /// Rows.
-    pub(crate) rows: i64,
-}
-
-/// A part of time in which something is known to be missing; figures are a lower bound there.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub(crate) struct FlaggedInterval {
-    /// From when.
-    #[schema(value_type = String, format = DateTime)]
-    pub(crate) start: Timestamp,
-    /// To when.
-    #[schema(value_type = String, format = DateTime)]
-    pub(crate) end: Timestamp,
-    /// Why: `reset`, `evicted`, `entry_reset`, `restart`, `crash_restart`, `replaced` or `gap`.
-    pub(crate) reason: String,
-    /// The same as a sentence.
-    pub(crate) message: String,
-    /// The entries concerned, at most 100.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<Object>>)]
-    pub(crate) entries: Option<serde_json::Value>,
-    /// How many entries are concerned; 0 where that is not known.
-    pub(crate) entries_total: i32,
+    pub(crate) rows: Option<i64>,
 }
 
 /// Why something was not measured.
@@ -181,6 +161,8 @@ pub(crate) struct Ranking {
     pub(crate) data: Vec<RankedStatement>,
     /// The steps of all trends.
     pub(crate) grid: Grid,
+    /// How many milliseconds of each step were read; null where nothing was. Rates divide by this, not by the step.
+    pub(crate) covered_ms: Vec<Option<f64>>,
     /// How many statements are listed.
     pub(crate) count: usize,
     /// How many match the filters.
@@ -238,6 +220,8 @@ pub(crate) struct Statement {
 pub(crate) struct Timeline {
     /// The steps.
     pub(crate) grid: Grid,
+    /// How many milliseconds of each step were read; null where nothing was. Rates divide by this, not by the step.
+    pub(crate) covered_ms: Vec<Option<f64>>,
     /// By figure: the sum per step, null where nothing was read; `mean_exec_time_ms` is derived.
     #[schema(value_type = BTreeMap<String, Vec<Option<f64>>>)]
     pub(crate) series: BTreeMap<String, Vec<Option<f64>>>,

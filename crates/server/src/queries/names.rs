@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use deadpool_postgres::Client;
+use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 
 use super::model::TextState;
@@ -18,26 +18,35 @@ pub(crate) struct Names {
 
 impl Names {
     pub(crate) async fn databases(
-        client: &Client,
+        transaction: &Transaction<'_>,
         instance: i32,
         at: Timestamp,
     ) -> Result<Self, tokio_postgres::Error> {
         let sql = "select distinct on (datid) datid, datname from metrics.pg_database
                    where instance_id = $1 and datname is not null
                    order by datid, time > $2, case when time > $2 then time end, time desc";
-        Self::read(client, sql, instance, at).await
+        Self::read(transaction, sql, instance, at).await
     }
 
-    pub(crate) async fn roles(client: &Client, instance: i32, at: Timestamp) -> Result<Self, tokio_postgres::Error> {
+    pub(crate) async fn roles(
+        transaction: &Transaction<'_>,
+        instance: i32,
+        at: Timestamp,
+    ) -> Result<Self, tokio_postgres::Error> {
         let sql = "select distinct on (roleid) roleid, rolname from metrics.pg_roles
                    where instance_id = $1 and rolname is not null
                    order by roleid, time > $2, case when time > $2 then time end, time desc";
-        Self::read(client, sql, instance, at).await
+        Self::read(transaction, sql, instance, at).await
     }
 
-    async fn read(client: &Client, sql: &str, instance: i32, at: Timestamp) -> Result<Self, tokio_postgres::Error> {
-        let statement = client.prepare_cached(sql).await?;
-        let rows = client.query(&statement, &[&instance, &at]).await?;
+    async fn read(
+        transaction: &Transaction<'_>,
+        sql: &str,
+        instance: i32,
+        at: Timestamp,
+    ) -> Result<Self, tokio_postgres::Error> {
+        let statement = transaction.prepare_cached(sql).await?;
+        let rows = transaction.query(&statement, &[&instance, &at]).await?;
         Ok(Self { names: rows.iter().map(|row| (row.get(0), row.get(1))).collect() })
     }
 
@@ -62,12 +71,12 @@ pub(crate) struct Texts {
 impl Texts {
     /// The texts of statements; of several majors the instance's own.
     pub(crate) async fn of(
-        client: &Client,
+        transaction: &Transaction<'_>,
         instance: i32,
         queryids: &[i64],
         readable: bool,
     ) -> Result<Self, tokio_postgres::Error> {
-        let statement = client
+        let statement = transaction
             .prepare_cached(
                 "select distinct on (t.dbid, t.queryid) t.dbid, t.queryid, t.query
                  from metrics.texts t join metrics.instances i on i.id = t.instance_id
@@ -75,8 +84,14 @@ impl Texts {
                  order by t.dbid, t.queryid, t.major = i.version_num / 10000 desc, t.captured_at desc",
             )
             .await?;
-        let rows = client.query(&statement, &[&instance, &queryids]).await?;
+        let rows = transaction.query(&statement, &[&instance, &queryids]).await?;
         Ok(Self { texts: rows.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect(), readable })
+    }
+
+    /// The text of a statement that did nothing: of any database that has one; `None` where it was never seen.
+    pub(crate) fn any(&self) -> Option<(Option<&str>, TextState)> {
+        let (dbid, queryid) = self.texts.keys().min()?;
+        Some(self.get(*dbid, *queryid))
     }
 
     /// The text of a statement; one text serves all databases where it ran with the same queryid.

@@ -1,7 +1,6 @@
 //! Puts a ranking together. Pure: what was read in, what is answered out.
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
 
 use super::figures::{COUNTERS, Figures, Sums};
 use super::model::{Direction, Others, Totals};
@@ -49,15 +48,21 @@ pub(crate) fn total_us(all: &[Worked]) -> f64 {
     all.iter().filter(|worked| worked.key.toplevel).filter_map(|worked| worked.sums.of("total_exec_time_ms")).sum()
 }
 
-/// All work, filters aside.
-pub(crate) fn totals(all: &[Worked]) -> Totals {
-    let sum = |name: &str| -> f64 { all.iter().filter_map(|worked| worked.sums.of(name)).sum() };
+/// All work of the range, added up.
+pub(crate) fn sum<'a>(rows: impl IntoIterator<Item = &'a Worked>) -> Sums {
+    let mut sums = Sums::default();
+    rows.into_iter().for_each(|worked| sums.add(&worked.sums));
+    sums
+}
+
+/// All work, filters aside. `only_cut` statements have no row of their own, and `whole` is what all did.
+pub(crate) fn totals(all: &[Worked], only_cut: usize, whole: &Sums) -> Totals {
     #[expect(clippy::cast_possible_truncation, reason = "counts were whole before they were summed")]
-    let count = |name: &str| sum(name).round() as i64;
+    let count = |name: &str| whole.of(name).map(|sum| sum.round() as i64);
     Totals {
-        statements: all.iter().filter(|worked| !worked.key.is_cut()).count(),
+        statements: all.iter().filter(|worked| !worked.key.is_cut()).count() + only_cut,
         calls: count("calls"),
-        total_exec_time_ms: sum("total_exec_time_ms") / 1000.0,
+        total_exec_time_ms: whole.of("total_exec_time_ms").map(|_| total_us(all) / 1000.0),
         rows: count("rows"),
     }
 }
@@ -67,14 +72,15 @@ fn figures(worked: &Worked, total_us: Option<f64>) -> Figures {
     Figures::new(&worked.sums, total_us.filter(|_| worked.key.toplevel))
 }
 
-/// Ranks matching work by a figure whose name was checked; `cut` are the statements that the collector's limit summed.
+/// Ranks matching work by a figure whose name was checked; `only_cut` statements are nowhere but in the sums of the
+/// collector's limit.
 pub(crate) fn rank(
     matching: Vec<Worked>,
     total_us: Option<f64>,
     order: &str,
     direction: Direction,
     page: std::ops::Range<usize>,
-    cut: &HashSet<(i64, i64)>,
+    only_cut: usize,
 ) -> Ranked {
     let place = COUNTERS.iter().position(|counter| counter.name == order).unwrap_or(0);
     let value = Figures::order_value(order);
@@ -93,10 +99,8 @@ pub(crate) fn rank(
     let mut others_toplevel_us = 0.0;
     let mut unlisted = 0;
     let mut listed = Vec::new();
-    let mut listed_ids = HashSet::new();
     for (nth, (worked, shown, _)) in rows.into_iter().enumerate() {
         if page.contains(&nth) {
-            listed_ids.insert((worked.key.dbid, worked.key.queryid));
             listed.push((worked.key, shown));
         } else {
             unlisted += 1;
@@ -108,11 +112,11 @@ pub(crate) fn rank(
         others.add(&worked.sums);
         others_toplevel_us += toplevel_us(worked);
     }
-    let cut_only = if summed.is_empty() { 0 } else { cut.iter().filter(|id| !listed_ids.contains(*id)).count() };
+    let statements = if summed.is_empty() { unlisted } else { unlisted + only_cut };
     let others = (unlisted > 0 || !summed.is_empty()).then(|| {
         let mut figures = Figures::new(&others, None);
         figures.share_of_total = total_us.filter(|total| *total > 0.0).map(|total| others_toplevel_us / total);
-        Others { statements: unlisted.max(cut_only), figures }
+        Others { statements, figures }
     });
     Ranked { listed, total, others }
 }

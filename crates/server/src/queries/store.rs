@@ -2,15 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use deadpool_postgres::Client;
+use deadpool_postgres::Transaction;
 use jiff::{SignedDuration, Timestamp};
 
 use super::figures::{COUNTERS, Sums};
-use super::model::{FlaggedInterval, Reason, Unmeasured};
+use super::model::{Reason, Unmeasured};
 use crate::range::{Grid, Range};
 
 /// The set of the figures.
-const SET: &str = "pg_stat_statements";
+pub(super) const SET: &str = "pg_stat_statements";
 /// The set of the texts.
 const TEXT_SET: &str = "pg_stat_statements_text";
 
@@ -39,20 +39,21 @@ pub(crate) struct Worked {
 
 /// The work of all statements in a range.
 pub(crate) async fn sums(
-    client: &Client,
+    transaction: &Transaction<'_>,
     instance: i32,
     range: Range,
     queryid: Option<i64>,
 ) -> Result<Vec<Worked>, tokio_postgres::Error> {
     let sql = format!(
-        "select s.userid, s.dbid, s.queryid, coalesce(s.toplevel, true), {}
+        "select case when s.queryid is null then 0 else coalesce(s.userid, 0) end, coalesce(s.dbid, 0),
+             coalesce(s.queryid, 0), coalesce(s.toplevel, true), {}
          from metrics.pg_stat_statements s
          where s.instance_id = $1 and s.time > $2 and s.time <= $3 and ($4::int8 is null or s.queryid = $4)
          group by 1, 2, 3, 4",
         Sums::select("s")
     );
-    let statement = client.prepare_cached(&sql).await?;
-    let rows = client.query(&statement, &[&instance, &range.start, &range.end, &queryid]).await?;
+    let statement = transaction.prepare_cached(&sql).await?;
+    let rows = transaction.query(&statement, &[&instance, &range.start, &range.end, &queryid]).await?;
     rows.iter()
         .map(|row| {
             let key = Key {
@@ -74,22 +75,26 @@ pub(crate) struct Readings {
 }
 
 impl Readings {
-    pub(crate) async fn of(client: &Client, instance: i32, range: Range) -> Result<Self, tokio_postgres::Error> {
-        let statement = client
+    pub(crate) async fn of(
+        transaction: &Transaction<'_>,
+        instance: i32,
+        range: Range,
+    ) -> Result<Self, tokio_postgres::Error> {
+        let statement = transaction
             .prepare_cached(
-                "select time, interval_us from metrics.readings
+                "select time, max(coalesce(interval_us, 0)) from metrics.readings
                  where instance_id = $1 and set_name = $2 and time > $3 and time <= $4
-                   and error is null and interval_us is not null
-                 order by time",
+                   and error is null and (interval_us is not null or rows > 0)
+                 group by time order by time",
             )
             .await?;
-        let rows = client.query(&statement, &[&instance, &SET, &range.start, &range.end]).await?;
+        let rows = transaction.query(&statement, &[&instance, &SET, &range.start, &range.end]).await?;
         Ok(Self { intervals: rows.iter().map(|row| (row.get(0), row.get(1))).collect() })
     }
 
     /// The usual interval: the median.
     pub(crate) fn usual(&self) -> Option<SignedDuration> {
-        let mut lengths: Vec<i64> = self.intervals.iter().map(|(_, length)| *length).collect();
+        let mut lengths: Vec<i64> = self.intervals.iter().map(|(_, length)| *length).filter(|us| *us > 0).collect();
         lengths.sort_unstable();
         lengths.get(lengths.len() / 2).map(|length| SignedDuration::from_micros(*length))
     }
@@ -106,41 +111,62 @@ impl Readings {
         }
         series
     }
+
+    /// How much of each step the readings cover, in milliseconds; null where nothing was read. A step at an end of
+    /// what was read, or beside a gap, is covered in part, and its sums are of that part.
+    pub(crate) fn covered(&self, grid: Grid) -> Vec<Option<f64>> {
+        let mut covered = grid.empty();
+        for (end, length) in &self.intervals {
+            #[expect(clippy::cast_precision_loss, reason = "an interval is far below 2^52 microseconds")]
+            let length_ms = *length as f64 / 1000.0;
+            for (step, share) in grid.shares(*end, *length) {
+                if let Some(value) = covered.get_mut(step) {
+                    *value = Some(value.unwrap_or(0.0) + share * length_ms);
+                }
+            }
+        }
+        covered
+    }
 }
 
 /// The execution time per step of some statements, in milliseconds.
 pub(crate) async fn trends(
-    client: &Client,
+    transaction: &Transaction<'_>,
     instance: i32,
     range: Range,
     grid: Grid,
     readings: &Readings,
     keys: &[Key],
 ) -> Result<HashMap<Key, Vec<Option<f64>>>, tokio_postgres::Error> {
-    let statement = client
-        .prepare_cached(
-            "select s.userid, s.dbid, s.queryid, coalesce(s.toplevel, true), b.step,
-                    sum(s.total_exec_time
-                        * (least(e.until, (b.step + 1) * $5::float8) - greatest(e.since, b.step * $5::float8))
-                        / greatest(s.interval_us, 1))::float8 / 1000
-             from metrics.pg_stat_statements s
-             cross join lateral (
-                 select extract(epoch from s.time - $4)::float8 * 1000000 as until,
-                        extract(epoch from s.time - $4)::float8 * 1000000 - greatest(s.interval_us, 1) as since) e
-             cross join lateral generate_series(
-                 greatest(floor(e.since / $5::float8), 0)::int4,
-                 (ceil(e.until / $5::float8) - 1)::int4) as b (step)
-             where s.instance_id = $1 and s.time > $2 and s.time <= $3 and s.queryid = any ($6)
-             group by 1, 2, 3, 4, 5",
-        )
-        .await?;
-    #[expect(clippy::cast_precision_loss, reason = "a step is far below 2^52 microseconds")]
-    let step_us = (grid.step_ms * 1000) as f64;
     let mut queryids: Vec<i64> = keys.iter().map(|key| key.queryid).collect();
     queryids.sort_unstable();
     queryids.dedup();
-    let rows =
-        client.query(&statement, &[&instance, &range.start, &range.end, &grid.start, &step_us, &queryids]).await?;
+    // All rows of a reading share its interval, so that its steps need not be worked out for each of them.
+    let (mut times, mut steps, mut shares) = (Vec::new(), Vec::new(), Vec::new());
+    for (end, length) in &readings.intervals {
+        for (step, share) in grid.shares(*end, *length) {
+            times.push(*end);
+            steps.push(i32::try_from(step).unwrap_or(i32::MAX));
+            shares.push(share);
+        }
+    }
+    let statement = transaction
+        .prepare_cached(
+            "select s.userid, s.dbid, s.queryid, coalesce(s.toplevel, true), w.step,
+                    sum(s.total_exec_time * w.share) / 1000
+             from metrics.pg_stat_statements s
+             join unnest($4::timestamptz[], $5::int4[], $6::float8[]) as w (time, step, share) on w.time = s.time
+             where s.instance_id = $1 and s.time > $2 and s.time <= $3 and s.queryid = any ($7)
+               and s.userid is not null and s.dbid is not null
+             group by 1, 2, 3, 4, 5",
+        )
+        .await?;
+    // The planner knows nothing of partitions made today and would compare every row with every step.
+    transaction.simple_query("set local enable_nestloop = off").await?;
+    let rows = transaction
+        .query(&statement, &[&instance, &range.start, &range.end, &times, &steps, &shares, &queryids])
+        .await?;
+    transaction.simple_query("set local enable_nestloop = on").await?;
     let zeros = readings.zeros(grid);
     let mut trends: HashMap<Key, Vec<Option<f64>>> = keys.iter().map(|key| (*key, zeros.clone())).collect();
     for row in &rows {
@@ -156,22 +182,23 @@ pub(crate) async fn trends(
 
 /// One statement's sums per reading.
 pub(crate) async fn by_reading(
-    client: &Client,
+    transaction: &Transaction<'_>,
     instance: i32,
     range: Range,
     queryid: i64,
 ) -> Result<Vec<(Timestamp, i64, Worked)>, tokio_postgres::Error> {
     let counters: Vec<String> = COUNTERS.iter().map(|counter| format!("sum(s.{})::float8", counter.column)).collect();
     let sql = format!(
-        "select s.time, coalesce(s.interval_us, 0), s.userid, s.dbid, s.queryid, coalesce(s.toplevel, true), {},
+        "select s.time, coalesce(s.interval_us, 0), coalesce(s.userid, 0), coalesce(s.dbid, 0), s.queryid,
+                coalesce(s.toplevel, true), {},
                 sum(s.exec_time_sumsq), null::int8, null::int8, null::int8
          from metrics.pg_stat_statements s
          where s.instance_id = $1 and s.time > $2 and s.time <= $3 and s.queryid = $4
          group by 1, 2, 3, 4, 5, 6",
         counters.join(", ")
     );
-    let statement = client.prepare_cached(&sql).await?;
-    let rows = client.query(&statement, &[&instance, &range.start, &range.end, &queryid]).await?;
+    let statement = transaction.prepare_cached(&sql).await?;
+    let rows = transaction.query(&statement, &[&instance, &range.start, &range.end, &queryid]).await?;
     rows.iter()
         .map(|row| {
             let key = Key {
@@ -187,60 +214,18 @@ pub(crate) async fn by_reading(
 
 /// The (database, queryid) of statements that were counted in "others" at some time of the range.
 pub(crate) async fn cut(
-    client: &Client,
+    transaction: &Transaction<'_>,
     instance: i32,
     range: Range,
 ) -> Result<HashSet<(i64, i64)>, tokio_postgres::Error> {
-    let statement = client
+    let statement = transaction
         .prepare_cached(
             "select distinct c.per, i.id from metrics.cuts c cross join lateral unnest(c.ids) as i (id)
              where c.instance_id = $1 and c.set_name = $2 and c.time > $3 and c.time <= $4",
         )
         .await?;
-    let rows = client.query(&statement, &[&instance, &SET, &range.start, &range.end]).await?;
+    let rows = transaction.query(&statement, &[&instance, &SET, &range.start, &range.end]).await?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
-}
-
-/// The flagged intervals that touch a range.
-pub(crate) async fn flags(
-    client: &Client,
-    instance: i32,
-    range: Range,
-) -> Result<Vec<FlaggedInterval>, tokio_postgres::Error> {
-    let statement = client
-        .prepare_cached(
-            "select distinct f.start, f.\"end\", f.reason, f.entries, f.entries_total from metrics.flags f
-             where f.instance_id = $1 and f.set_name = $2 and f.\"end\" > $3 and f.start <= $4
-             order by 1, 2, 3",
-        )
-        .await?;
-    let rows = client.query(&statement, &[&instance, &SET, &range.start, &range.end]).await?;
-    Ok(rows
-        .iter()
-        .map(|row| {
-            let (start, end, reason): (Timestamp, Timestamp, String) = (row.get(0), row.get(1), row.get(2));
-            let message = message(&reason, start, end);
-            FlaggedInterval { start, end, reason, message, entries: row.get(3), entries_total: row.get(4) }
-        })
-        .collect())
-}
-
-pub(crate) fn message(reason: &str, start: Timestamp, end: Timestamp) -> String {
-    let minute = |at: Timestamp| at.strftime("%H:%M").to_string();
-    let (from, to) = (minute(start), minute(end));
-    let bound = "figures are a lower bound";
-    match reason {
-        "reset" => format!("Statistics were reset at {to}. Work from {from} to {to} may be missing; {bound}."),
-        "evicted" => format!("Entries were evicted between {from} and {to}; {bound}."),
-        "entry_reset" => format!("Single entries were reset between {from} and {to}; {bound}."),
-        "restart" => format!("The instance was restarted between {from} and {to}; {bound}."),
-        "crash_restart" => {
-            format!("The instance crashed and recovered between {from} and {to}, which zeroes statistics; {bound}.")
-        }
-        "replaced" => format!("Another instance answers since {to}; work from {from} to {to} is not known."),
-        "gap" => format!("Nothing was read before {to}."),
-        _ => format!("Something is missing between {from} and {to}; {bound}."),
-    }
 }
 
 /// What an instance is like for these figures.
@@ -257,23 +242,29 @@ pub(crate) struct Conditions {
 }
 
 /// The conditions as of the last reading.
-pub(crate) async fn conditions(client: &Client, instance: i32) -> Result<Conditions, tokio_postgres::Error> {
+pub(crate) async fn conditions(
+    transaction: &Transaction<'_>,
+    instance: i32,
+) -> Result<Conditions, tokio_postgres::Error> {
     let statement =
-        client.prepare_cached("select track, statements_version from metrics.instances where id = $1").await?;
-    let row = client.query_one(&statement, &[&instance]).await?;
+        transaction.prepare_cached("select track, statements_version from metrics.instances where id = $1").await?;
+    let row = transaction.query_one(&statement, &[&instance]).await?;
     let (track, version): (Option<String>, Option<String>) = (row.get(0), row.get(1));
-    let statement = client
+    let statement = transaction
         .prepare_cached(
             "select set_name, column_name, code, message, nullif(fix, '') from metrics.set_states
-             where instance_id = $1 and set_name in ($2, $3) and state <> 'works'",
+             where instance_id = $1 and set_name in ($2, $3) and state in ('missing', 'error')",
         )
         .await?;
     let mut conditions = Conditions { texts_readable: true, ..Conditions::default() };
-    for row in client.query(&statement, &[&instance, &SET, &TEXT_SET]).await? {
+    for row in transaction.query(&statement, &[&instance, &SET, &TEXT_SET]).await? {
         let (set, column): (String, String) = (row.get(0), row.get(1));
         let reason = Reason { code: row.get(2), message: row.get(3), fix: row.get(4) };
         if set == TEXT_SET {
             conditions.texts_readable &= reason.code != "privilege";
+            if column.is_empty() || column == "query" {
+                conditions.unmeasured.insert("query".to_owned(), reason);
+            }
         } else if column.is_empty() {
             for counter in COUNTERS {
                 conditions.unmeasured.entry(counter.name.to_owned()).or_insert_with(|| reason.clone());
@@ -295,4 +286,42 @@ pub(crate) async fn conditions(client: &Client, instance: i32) -> Result<Conditi
     conditions.shares_measurable = tells_levels || track.as_deref() != Some("all");
     conditions.track = track;
     Ok(conditions)
+}
+
+impl Conditions {
+    /// Keeps the reasons of what is null, and adds one where none is known. `all` is what was read of the range.
+    pub(crate) fn judge(&mut self, all: &Sums, readings: &Readings) {
+        for counter in COUNTERS {
+            if all.of(counter.name).is_some() {
+                // It was measured within the range, whatever holds now.
+                self.unmeasured.remove(counter.name);
+                continue;
+            }
+            let message = if readings.intervals.is_empty() {
+                "No reading in this range."
+            } else if all.of("calls").is_some() {
+                "No reading in this range measured it."
+            } else {
+                continue;
+            };
+            let few = || Reason { code: "not_enough_data".to_owned(), message: message.to_owned(), fix: None };
+            self.unmeasured.entry(counter.name.to_owned()).or_insert_with(few);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn a_step_is_covered_as_far_as_it_was_read() {
+        let grid = Grid::asked(Range { start: at(0), end: at(240) }, 60).unwrap();
+        let readings = Readings { intervals: vec![(at(90), 50_000_000), (at(130), 40_000_000)] };
+        assert_eq!(readings.covered(grid), [Some(20_000.0), Some(60_000.0), Some(10_000.0), None]);
+    }
 }

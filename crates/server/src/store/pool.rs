@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use ::config::dsn::{Dsn, Environment, Host, SslMode};
+use ::config::dsn::{Dsn, Environment};
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
-use tokio_postgres::{Config, NoTls, config};
+use tokio_postgres::{Config, NoTls};
 
-use super::{StoreError, tls};
+use super::StoreError;
 
 /// How long a request waits for a free connection.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -59,10 +59,14 @@ pub async fn open(settings: &PoolSettings) -> Result<Pool, StoreError> {
 fn build(dsn: &Dsn, max_size: usize) -> Result<Pool, StoreError> {
     let config = startup(dsn);
     let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    let manager = if matches!(dsn.host, Host::Unix(_)) || dsn.sslmode == SslMode::Disable {
+    let manager = if !connection::may_use_tls(dsn) {
         Manager::from_config(config, NoTls, manager_config)
     } else {
-        Manager::from_config(config, tls::connector(dsn)?, manager_config)
+        Manager::from_config(
+            config,
+            connection::connector(dsn).map_err(|error| StoreError::Address(format!("{error:#}")))?,
+            manager_config,
+        )
     };
     Pool::builder(manager)
         .max_size(max_size.max(2))
@@ -73,24 +77,8 @@ fn build(dsn: &Dsn, max_size: usize) -> Result<Pool, StoreError> {
 }
 
 fn startup(dsn: &Dsn) -> Config {
-    let mut config = Config::new();
-    match &dsn.host {
-        Host::Tcp(name) => config.host(name),
-        Host::Unix(directory) => config.host_path(directory),
-    };
-    if let Some(address) = dsn.hostaddr {
-        config.hostaddr(address);
-    }
-    config.port(dsn.port).user(&dsn.user).dbname(&dsn.dbname).application_name("pganalytics server");
-    if let Some(password) = &dsn.password {
-        config.password(password.expose());
-    }
-    config.ssl_mode(match dsn.sslmode {
-        SslMode::Disable => config::SslMode::Disable,
-        SslMode::Allow | SslMode::Prefer => config::SslMode::Prefer,
-        SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => config::SslMode::Require,
-    });
-    config.keepalives(dsn.keepalives.enabled);
+    let mut config = connection::parameters(dsn);
+    config.application_name("pganalytics server");
     config.connect_timeout(CONNECT_TIMEOUT);
     let given = dsn.options.as_deref().unwrap_or_default();
     config.options(format!(

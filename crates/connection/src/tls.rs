@@ -16,7 +16,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 ///
 /// # Errors
 /// When a certificate or key file cannot be read.
-pub(crate) fn connector(dsn: &Dsn) -> Result<MakeRustlsConnect> {
+pub fn connector(dsn: &Dsn) -> Result<MakeRustlsConnect> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let versions: &[&rustls::SupportedProtocolVersion] =
         if dsn.tls13_only { &[&rustls::version::TLS13] } else { rustls::DEFAULT_VERSIONS };

@@ -1,0 +1,52 @@
+// Makes the pictures in docs/screenshots from a running pgAnalytics: BASE_URL, USERNAME, PASSWORD, CHROMIUM.
+// RANGE is what the pictures show; an instance that is watched for less leaves a part of them empty.
+import { mkdir } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+
+const BASE = (process.env.BASE_URL ?? 'http://127.0.0.1:8080').replace(/\/$/, '');
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const RANGE = process.env.RANGE ?? '15m';
+const FOLDER = fileURLToPath(new URL('../../docs/screenshots/', import.meta.url));
+
+async function shoot(page, name) {
+  // A picture is of a page at rest: no pointer over a row, nothing on its way.
+  await page.mouse.move(0, 799);
+  await page.locator('[data-outdated=true]').waitFor({ state: 'detached' });
+  for (const [colorScheme, suffix] of [['light', ''], ['dark', '-dark']]) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    await page.waitForFunction((wanted) => matchMedia(`(prefers-color-scheme: ${wanted})`).matches, colorScheme);
+    const path = join(FOLDER, `${name}${suffix}.png`);
+    await page.screenshot({ path });
+    process.stdout.write(`${path}\n`);
+  }
+  await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
+}
+
+await mkdir(FOLDER, { recursive: true });
+const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-gpu'] });
+try {
+  const page = await browser.newPage({
+    viewport: { width: 1280, height: 800 },
+    colorScheme: 'light',
+    reducedMotion: 'reduce',
+    timezoneId: 'UTC',
+  });
+  await page.goto(`${BASE}/sign-in?next=${encodeURIComponent(`/?range=${RANGE}`)}`);
+  await page.locator('[name=username]').fill(process.env.USERNAME ?? 'admin');
+  await page.locator('[name=password]').fill(process.env.PASSWORD ?? '');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.locator('tr[data-open] a').first().waitFor();
+  await shoot(page, 'fleet');
+  await page.locator('tr[data-open] a').first().click();
+  await page.waitForURL(/\/queries/);
+  await page.locator('tr[data-open] a').first().waitFor();
+  await shoot(page, 'queries');
+  // The second: the first of the demo waits for locks, and that is a story of its own.
+  await page.locator('tr[data-open] a').nth(1).click();
+  await page.locator('.u-over').first().waitFor();
+  await shoot(page, 'query');
+} finally {
+  await browser.close();
+}
