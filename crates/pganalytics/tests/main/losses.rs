@@ -117,3 +117,27 @@ async fn an_immediate_stop_and_a_crash_are_flagged() {
     };
     expect(&world, crash, &["crash_restart"]).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reset_of_one_table_makes_no_jump_in_its_database() {
+    let world = World::start(PgOptions::default()).await;
+    let client = world.pg.connect("one").await.unwrap();
+    client.simple_query("create table counted as select generate_series(1, 50000) as n").await.unwrap();
+    let inserted = "select tup_inserted from pg_stat_database where datname = 'one'";
+    // A session's own counters are reported when it ends, at the latest.
+    drop(client);
+    let client = world.pg.connect("one").await.unwrap();
+    world.settle().await;
+    world.settle().await;
+    let start = Timestamp::now();
+    let before: i64 = client.query_one(inserted, &[]).await.unwrap().get(0);
+    assert!(before >= 50_000, "{before} rows are counted before the reset");
+    client.execute("select pg_stat_reset_single_table_counters('counted'::regclass)", &[]).await.unwrap();
+    world.settle().await;
+    world.settle().await;
+    let after: i64 = client.query_one(inserted, &[]).await.unwrap().get(0);
+    let answer = world.get(&format!("/instances/{}/databases?start={start}", world.instance)).await.unwrap();
+    let row = answer["data"].as_array().unwrap().iter().find(|row| row["name"] == "one").unwrap();
+    let stored = row["tup_inserted"].as_f64().unwrap();
+    assert!(stored >= 0.0 && stored <= (after - before) as f64, "{stored} stored, {before} to {after} happened");
+}
