@@ -5,6 +5,7 @@
 //! definition once.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -258,7 +259,30 @@ pub struct Definition {
     pub help: String,
     /// Its columns; a reading names them by their position here.
     pub columns: Vec<Column>,
+    /// [`Definition::hash`], computed once.
+    #[serde(skip)]
+    known_hash: KnownHash,
 }
+
+/// A hash that was computed before, four times for each set and cycle otherwise. It says nothing of its
+/// own: two definitions are alike whether or not it is known. A clone begins without one, so a
+/// definition is changed by changing a clone.
+#[derive(Debug, Default)]
+struct KnownHash(OnceLock<DefinitionHash>);
+
+impl Clone for KnownHash {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for KnownHash {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for KnownHash {}
 
 /// The identity of a definition: what changes when a column is added.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -302,10 +326,20 @@ pub enum Incompatible {
 }
 
 impl Definition {
+    /// A definition of these parts.
+    #[must_use]
+    pub fn new(name: String, scope: Scope, help: String, columns: Vec<Column>) -> Self {
+        Self { name, scope, help, columns, known_hash: KnownHash::default() }
+    }
+
     /// The hash over everything that decides how a reading is decoded and stored: names, scope, types,
     /// kinds and units. Help, requirements and versions are left out.
     #[must_use]
     pub fn hash(&self) -> DefinitionHash {
+        *self.known_hash.0.get_or_init(|| self.compute_hash())
+    }
+
+    fn compute_hash(&self) -> DefinitionHash {
         let mut digest = Sha256::new();
         let mut feed = |part: &str| {
             digest.update((part.len() as u64).to_le_bytes());

@@ -160,7 +160,7 @@ impl Set {
             }
         }
         let set = Self {
-            definition: Definition { name: name.to_owned(), scope: file.scope, help: file.help, columns: file.columns },
+            definition: Definition::new(name.to_owned(), file.scope, file.help, file.columns),
             group: file.group,
             interval_seconds: file.interval,
             role: file.role,

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
 
 use catalog::{Definition, Kind, SetKind};
 use prost::Message;
@@ -54,8 +55,11 @@ pub struct Baseline {
     /// The guard's row, as read before the set's.
     pub guard: Option<Frame>,
     /// Where each key stands in the frame.
-    rows: HashMap<Key, usize>,
+    index: Arc<Index>,
 }
+
+/// Where each key stands in a frame.
+pub(crate) type Index = HashMap<Key, usize>;
 
 /// Two rows of one reading have the same key.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -65,47 +69,66 @@ pub struct DuplicateKey {
 }
 
 impl Baseline {
-    /// A baseline from a complete reading.
+    /// A baseline from what is remembered of a complete reading (see [`split`]).
     ///
     /// # Errors
     /// When two rows have the same key: increments would mix two things.
     pub fn new(
         definition: &Definition,
-        reading: &Frame,
+        frame: Frame,
         guard: Option<Frame>,
         at: &ReadingTime,
     ) -> Result<Self, DuplicateKey> {
-        let frame = keep_cumulative(definition, reading);
-        let mut rows = HashMap::with_capacity(frame.rows);
-        let (labels, mut key) = (labels(definition, &frame), Vec::new());
-        for row in 0..frame.rows {
-            write_key(&labels, row, &mut key);
-            match rows.entry(Key::from(key.as_slice())) {
-                Entry::Vacant(place) => place.insert(row),
-                Entry::Occupied(_) => return Err(DuplicateKey { set: definition.name.clone() }),
-            };
-        }
-        Ok(Self {
+        let index = Arc::new(index(definition, &frame)?);
+        Ok(Self::with_index(frame, guard, at, index))
+    }
+
+    /// The baseline that follows `previous`, and where each of its rows stood there. While the same
+    /// keys stand in the same order, both have one index.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(crate) fn following(
+        definition: &Definition,
+        frame: Frame,
+        guard: Option<Frame>,
+        at: &ReadingTime,
+        previous: &Self,
+    ) -> Result<(Self, Rearranged), DuplicateKey> {
+        let old = previous.find_rows(definition, &frame);
+        let in_order = old.len() == previous.frame.rows && old.iter().enumerate().all(|(row, old)| *old == Some(row));
+        let index = if in_order { Arc::clone(&previous.index) } else { Arc::new(index(definition, &frame)?) };
+        let rearranged = if in_order { Rearranged::InOrder } else { Rearranged::From(old) };
+        Ok((Self::with_index(frame, guard, at, index), rearranged))
+    }
+
+    fn with_index(frame: Frame, guard: Option<Frame>, at: &ReadingTime, index: Arc<Index>) -> Self {
+        Self {
             incarnation: at.incarnation.clone(),
             time_us: at.time_us,
             instance_time_us: at.instance_time_us,
             frame,
             guard,
-            rows,
-        })
+            index,
+        }
+    }
+
+    /// Where the keys stand: the same as long as they are the same, in the same order.
+    pub(crate) const fn index(&self) -> &Arc<Index> {
+        &self.index
     }
 
     /// Where a key stands.
     #[must_use]
     pub fn row(&self, key: &[u8]) -> Option<usize> {
-        self.rows.get(key).copied()
+        self.index.get(key).copied()
     }
 
-    /// Where each of its rows stands in `other`.
-    pub(crate) fn rows_in(&self, definition: &Definition, other: &Self) -> Vec<Option<usize>> {
-        let (here, there) = (labels(definition, &self.frame), labels(definition, &other.frame));
+    /// Where each row of a later frame stands here.
+    fn find_rows(&self, definition: &Definition, later: &Frame) -> Vec<Option<usize>> {
+        let (here, there) = (labels(definition, later), labels(definition, &self.frame));
         let same_key = |row: usize, old: usize| {
-            old < other.frame.rows
+            old < self.frame.rows
                 && here.iter().zip(&there).all(|(here, there)| match (here, there) {
                     (Some(here), Some(there)) => here.same(row, there, old),
                     (here, there) => {
@@ -115,13 +138,13 @@ impl Baseline {
         };
         // Two readings are mostly in the same order: the row after the last one is tried first.
         let (mut guess, mut key) = (0, Vec::new());
-        (0..self.frame.rows)
+        (0..later.rows)
             .map(|row| {
                 let old = if same_key(row, guess) {
                     Some(guess)
                 } else {
                     write_key(&here, row, &mut key);
-                    other.row(&key)
+                    self.row(&key)
                 };
                 guess = old.map_or(guess, |old| old + 1);
                 old
@@ -131,8 +154,17 @@ impl Baseline {
 
     /// All keys, in no order.
     pub fn keys(&self) -> impl Iterator<Item = (&Key, usize)> {
-        self.rows.iter().map(|(key, row)| (key, *row))
+        self.index.iter().map(|(key, row)| (key, *row))
     }
+}
+
+/// How the rows of a reading stand to those of the one before.
+#[derive(Debug)]
+pub(crate) enum Rearranged {
+    /// The same keys in the same order.
+    InOrder,
+    /// For each row where it stood; `None` is a new one.
+    From(Vec<Option<usize>>),
 }
 
 /// When and in which incarnation a reading was taken.
@@ -293,7 +325,7 @@ impl Advance {
                     .into_iter()
                     .flat_map(|frame| (0..frame.rows).map(|row| key_of(definition, frame, row)))
                     .collect();
-                let mut frame = keep_cumulative(definition, &Frame::new(definition));
+                let mut frame = split(definition, Frame::new(definition)).0;
                 for row in 0..before.frame.rows {
                     if !gone.contains(&key_of(definition, &before.frame, row)) {
                         frame.push_row(&before.frame, row);
@@ -303,7 +335,7 @@ impl Advance {
                 frame
             }
         };
-        Ok(Baseline::new(definition, &frame, guard, &at)?)
+        Ok(Baseline::new(definition, frame, guard, &at)?)
     }
 }
 
@@ -339,15 +371,38 @@ const fn is_remembered(set: SetKind, kind: Kind) -> bool {
     }
 }
 
-fn keep_cumulative(definition: &Definition, reading: &Frame) -> Frame {
-    let kind = definition.kind();
-    let columns = definition
-        .columns
-        .iter()
-        .zip(&reading.columns)
-        .map(|(meta, column)| column.as_ref().filter(|_| is_remembered(kind, meta.kind)).cloned())
-        .collect();
-    Frame { rows: reading.rows, columns }
+/// Parts a reading into the columns that are remembered and the others.
+#[must_use]
+pub fn split(definition: &Definition, reading: Frame) -> (Frame, Frame) {
+    let (kind, rows) = (definition.kind(), reading.rows);
+    let columns = definition.columns.iter().zip(reading.columns);
+    let (remembered, others) = columns
+        .map(|(meta, column)| if is_remembered(kind, meta.kind) { (column, None) } else { (None, column) })
+        .unzip();
+    (Frame { rows, columns: remembered }, Frame { rows, columns: others })
+}
+
+/// The columns of a reading together again: those that are remembered, as `take` has them, and the others.
+#[must_use]
+pub(crate) fn rejoined(remembered: &Frame, others: Frame, take: impl Fn(&FrameColumn) -> FrameColumn) -> Frame {
+    let columns = remembered.columns.iter().zip(others.columns);
+    Frame {
+        rows: others.rows,
+        columns: columns.map(|(kept, other)| other.or_else(|| kept.as_ref().map(&take))).collect(),
+    }
+}
+
+fn index(definition: &Definition, frame: &Frame) -> Result<Index, DuplicateKey> {
+    let mut index = HashMap::with_capacity(frame.rows);
+    let (labels, mut key) = (labels(definition, frame), Vec::new());
+    for row in 0..frame.rows {
+        write_key(&labels, row, &mut key);
+        match index.entry(Key::from(key.as_slice())) {
+            Entry::Vacant(place) => place.insert(row),
+            Entry::Occupied(_) => return Err(DuplicateKey { set: definition.name.clone() }),
+        };
+    }
+    Ok(index)
 }
 
 /// The columns that make the key; one that was not read is all NULL.

@@ -11,7 +11,7 @@ use crate::coverage::Extension;
 use crate::read::ReadError;
 
 /// The extension whose views are read once per instance.
-const EXTENSION: &str = "pg_stat_statements";
+pub const EXTENSION: &str = "pg_stat_statements";
 /// The pause between two databases that are looked into: a connection costs the instance about 7 ms.
 const PAUSE: Duration = Duration::from_secs(2);
 /// How long a search that found nothing is believed.
@@ -20,9 +20,17 @@ const SEARCH_EVERY: Duration = Duration::from_secs(300);
 const FIRST_LOOK: usize = 5;
 
 /// The encoding of the database that all is read from.
-const UTF8: &str = "UTF8";
+pub const UTF8: &str = "UTF8";
 /// The encoding of a database that shows texts as the bytes that they are.
 const RAW: &str = "SQL_ASCII";
+
+/// The extension `$1` in the connection's database, where that has the encoding `$2`. Part of each cycle.
+pub const SQL: &str = "\
+select e.extversion::pg_catalog.text as version,
+       pg_catalog.quote_ident(n.nspname)::pg_catalog.text as schema
+from pg_catalog.pg_extension e
+join pg_catalog.pg_namespace n on n.oid = e.extnamespace
+where e.extname = $1 and pg_catalog.current_setting('server_encoding') = $2";
 
 /// Where the search stands.
 #[derive(Debug, Default)]
@@ -133,11 +141,7 @@ impl Discovery {
 async fn extension(client: &Client, database: &str, encoding: &str) -> Result<Option<Extension>, ReadError> {
     let row = client
         .query_typed_opt(
-            "select e.extversion::pg_catalog.text as version,
-                    pg_catalog.quote_ident(n.nspname)::pg_catalog.text as schema
-             from pg_catalog.pg_extension e
-             join pg_catalog.pg_namespace n on n.oid = e.extnamespace
-             where e.extname = $1 and pg_catalog.current_setting('server_encoding') = $2",
+            SQL,
             &[(&EXTENSION, tokio_postgres::types::Type::TEXT), (&encoding, tokio_postgres::types::Type::TEXT)],
         )
         .await?;

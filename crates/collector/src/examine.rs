@@ -74,7 +74,7 @@ fn zeroed(catalog: &Catalog, cycle: &Cycle) -> Baselines {
         let columns = set.definition.columns.iter().zip(&next.frame.columns);
         let columns = columns.map(|(meta, column)| column.as_ref().map(|_| FrameColumn::new(meta.column_type)));
         let empty = Frame { rows: 0, columns: columns.collect() };
-        let empty = Baseline::new(&set.definition, &empty, next.guard.clone(), &at);
+        let empty = Baseline::new(&set.definition, empty, next.guard.clone(), &at);
         baselines.extend(empty.ok().map(|empty| (place.clone(), Arc::new(empty))));
     }
     baselines

@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use catalog::{Definition, Kind, SetKind};
 use wire::{Bitmap, Flag, FlagReason, Frame, FrameColumn, Values};
 
-use crate::baseline::{Advance, Baseline, DuplicateKey, Incarnation, Place, ReadingTime, Rows};
+use crate::baseline::{self, Advance, Baseline, DuplicateKey, Incarnation, Place, ReadingTime, Rearranged, Rows};
 
 /// The most keys that one flag names.
 const MAX_FLAG_ENTRIES: usize = 100;
@@ -93,23 +93,28 @@ pub fn form(
     place: &Place,
     definition: &Definition,
     previous: Option<&Baseline>,
-    reading: &Frame,
+    reading: Frame,
     guard: Option<Guard<'_>>,
     at: &ReadingTime,
 ) -> Result<Formed, DuplicateKey> {
-    let next = Baseline::new(definition, reading, guard.map(|guard| guard.before.clone()), at)?;
+    let (frame, others) = baseline::split(definition, reading);
+    let (next, rearranged) = follow(definition, previous, frame, guard.map(|guard| guard.before.clone()), at)?;
     let how = previous.map(|previous| continuity(&previous.incarnation, previous.instance_time_us, &at.incarnation));
     let has_counters = definition.columns.iter().any(|column| column.kind == Kind::Counter);
     // Where the guard came or went, the extension's version crossed the one that tells nested statements
     // apart: the same counters stand under other keys.
-    let same_keys = |previous: &&Baseline| previous.guard.is_some() == guard.is_some();
-    let known = previous.filter(|_| how != Some(Continuity::Replaced)).filter(same_keys);
-    let Some(previous_baseline) = known else {
+    let same_keys = |(previous, _): &(&Baseline, Rearranged)| previous.guard.is_some() == guard.is_some();
+    let known = previous.zip(rearranged).filter(|_| how != Some(Continuity::Replaced)).filter(same_keys);
+    let Some((previous_baseline, rearranged)) = known else {
         let reason = if how == Some(Continuity::Replaced) { FlagReason::Replaced } else { FlagReason::Gap };
         let start_us = previous.map_or(at.time_us, |previous| previous.time_us);
         let flags = if has_counters { vec![flag(reason, start_us, at.time_us)] } else { Vec::new() };
         return Ok(Formed {
-            rows: if has_counters { Frame::new(definition) } else { reading.clone() },
+            rows: if has_counters {
+                Frame::new(definition)
+            } else {
+                baseline::rejoined(&next.frame, others, Clone::clone)
+            },
             removed: Vec::new(),
             interval_us: None,
             flags,
@@ -117,8 +122,8 @@ pub fn form(
             next,
         });
     };
-    let mut changes = Changes::new(definition, previous_baseline, &next);
-    let rows = changes.increments(reading);
+    let mut changes = Changes::new(definition, previous_baseline, &next, &rearranged);
+    let rows = changes.increments(others);
     let mut flags = Vec::new();
     if has_counters {
         flags = interval_flags(&changes, guard, at, how.unwrap_or(Continuity::Same));
@@ -149,18 +154,24 @@ pub fn form_info(
     place: &Place,
     definition: &Definition,
     previous: Option<&Baseline>,
-    reading: &Frame,
+    reading: Frame,
     repeat: bool,
     at: &ReadingTime,
 ) -> Result<Formed, DuplicateKey> {
-    let next = Baseline::new(definition, reading, None, at)?;
-    let Some(previous) = previous else {
+    let (frame, others) = baseline::split(definition, reading);
+    let (next, rearranged) = follow(definition, previous, frame, None, at)?;
+    let Some((previous, rearranged)) = previous.zip(rearranged) else {
         let advance = Advance::whole(place, definition, &next);
-        let rows = reading.clone();
+        let rows = baseline::rejoined(&next.frame, others, Clone::clone);
         return Ok(Formed { rows, removed: Vec::new(), interval_us: None, flags: Vec::new(), advance, next });
     };
-    let changes = Changes::new(definition, previous, &next);
-    let mut rows = if repeat { reading.clone() } else { reading.select(&changes.changed) };
+    let changes = Changes::new(definition, previous, &next, &rearranged);
+    let mut rows = if repeat {
+        baseline::rejoined(&next.frame, others, Clone::clone)
+    } else {
+        let others = others.select(&changes.changed);
+        Frame { rows: others.rows, ..baseline::rejoined(&next.frame, others, |column| column.select(&changes.changed)) }
+    };
     let gone = changes.removed();
     let mut removed = Vec::new();
     for row in 0..gone.rows {
@@ -173,13 +184,30 @@ pub fn form_info(
     Ok(Formed { rows, removed, interval_us: None, flags: Vec::new(), advance, next })
 }
 
+/// The next baseline and, where there was one, how its rows stand to those before.
+fn follow(
+    definition: &Definition,
+    previous: Option<&Baseline>,
+    frame: Frame,
+    guard: Option<Frame>,
+    at: &ReadingTime,
+) -> Result<(Baseline, Option<Rearranged>), DuplicateKey> {
+    match previous {
+        Some(previous) => Baseline::following(definition, frame, guard, at, previous)
+            .map(|(next, rearranged)| (next, Some(rearranged))),
+        None => Ok((Baseline::new(definition, frame, guard, at)?, None)),
+    }
+}
+
 /// The comparison of two baselines. Column by column: there are many, and most do not move.
 struct Changes<'a> {
     definition: &'a Definition,
     previous: &'a Baseline,
     next: &'a Baseline,
-    /// Where each row of `next` stood in `previous`.
-    old: Vec<Option<usize>>,
+    /// The rows of `previous` in the order of `next`; a new row is zero.
+    before: Cow<'a, Frame>,
+    /// Which rows are new.
+    fresh: Vec<bool>,
     /// The rows of `previous` that `next` does not have.
     gone: Vec<usize>,
     /// The rows of `next` that are new or different.
@@ -190,17 +218,26 @@ struct Changes<'a> {
 }
 
 impl<'a> Changes<'a> {
-    fn new(definition: &'a Definition, previous: &'a Baseline, next: &'a Baseline) -> Self {
-        let mut is_gone = vec![true; previous.frame.rows];
-        let old = next.rows_in(definition, previous);
-        old.iter().flatten().for_each(|row| is_gone[*row] = false);
-        let gone = is_gone.iter().enumerate().filter(|(_, gone)| **gone).map(|(row, _)| row).collect();
-        let mut differs: Vec<bool> = old.iter().map(Option::is_none).collect();
-        for (now, before) in next.frame.columns.iter().zip(&previous.frame.columns) {
-            mark_differences(now.as_ref(), before.as_ref(), &old, &mut differs);
+    fn new(definition: &'a Definition, previous: &'a Baseline, next: &'a Baseline, rearranged: &Rearranged) -> Self {
+        let (before, fresh, gone) = match rearranged {
+            Rearranged::InOrder => (Cow::Borrowed(&previous.frame), vec![false; next.frame.rows], Vec::new()),
+            Rearranged::From(old) => {
+                let mut is_gone = vec![true; previous.frame.rows];
+                old.iter().flatten().for_each(|row| is_gone[*row] = false);
+                let gone = is_gone.iter().enumerate().filter(|(_, gone)| **gone).map(|(row, _)| row).collect();
+                let fresh = old.iter().map(Option::is_none).collect();
+                (Cow::Owned(previous.frame.arrange(old)), fresh, gone)
+            }
+        };
+        let mut differs = fresh.clone();
+        for (now, before) in next.frame.columns.iter().zip(&before.columns) {
+            mark_differences(now.as_ref(), before.as_ref(), &mut differs);
+            if differs.iter().all(|differs| *differs) {
+                break;
+            }
         }
         let changed = differs.iter().enumerate().filter(|(_, differs)| **differs).map(|(row, _)| row).collect();
-        Self { definition, previous, next, old, gone, changed, restarted: Vec::new(), restarted_total: 0 }
+        Self { definition, previous, next, before, fresh, gone, changed, restarted: Vec::new(), restarted_total: 0 }
     }
 
     fn changed(&self) -> Cow<'a, Frame> {
@@ -210,41 +247,45 @@ impl<'a> Changes<'a> {
         Cow::Owned(self.next.frame.select(&self.changed))
     }
 
-    fn increments(&mut self, reading: &Frame) -> Frame {
-        let anew = self.starts_anew();
-        for (row, _) in anew.iter().enumerate().filter(|(_, anew)| **anew) {
+    /// The rows with increments in the place of counters; `others` are the columns that are not remembered.
+    fn increments(&mut self, others: Frame) -> Frame {
+        let mut from_zero = self.starts_anew();
+        for (row, _) in from_zero.iter().enumerate().filter(|(_, anew)| **anew) {
             self.restarted_total += 1;
             if self.restarted.len() < MAX_FLAG_ENTRIES {
-                self.restarted.push(labels_json(self.definition, reading, row));
+                self.restarted.push(labels_json(self.definition, &self.next.frame, row));
             }
         }
-        let from: Vec<Option<usize>> = self.old.iter().zip(&anew).map(|(old, anew)| old.filter(|_| !anew)).collect();
-        let columns = self.definition.columns.iter().zip(&reading.columns).enumerate();
-        let columns = columns.map(|(place, (meta, column))| {
-            let source = column.as_ref()?;
+        from_zero.iter_mut().zip(&self.fresh).for_each(|(from_zero, fresh)| *from_zero |= fresh);
+        let columns = self.definition.columns.iter().zip(others.columns).enumerate();
+        let columns = columns.map(|(place, (meta, other))| {
+            let Some(now) = self.next.frame.column(place) else { return other };
             let counts = meta.kind == Kind::Counter;
-            Some(if counts { increments(source, self.previous.frame.column(place), &from) } else { source.clone() })
+            Some(if counts { increments(now, self.before.column(place), &from_zero) } else { now.clone() })
         });
-        Frame { rows: reading.rows, columns: columns.collect() }
+        Frame { rows: others.rows, columns: columns.collect() }
     }
 
     /// The rows whose counters began at zero since the previous reading.
     fn starts_anew(&self) -> Vec<bool> {
-        let mut anew = vec![false; self.old.len()];
+        let mut anew = vec![false; self.fresh.len()];
         for (place, meta) in self.definition.columns.iter().enumerate() {
-            let (Some(now), Some(before)) = (self.next.frame.column(place), self.previous.frame.column(place)) else {
+            let (Some(now), Some(before)) = (self.next.frame.column(place), self.before.column(place)) else {
                 continue;
             };
             // NULL is a version that did not tell, not another life.
-            let known = |row: usize, old: usize| !now.is_null(row) && !before.is_null(old);
-            let pairs = self.old.iter().enumerate().filter_map(|(row, old)| Some((row, (*old)?)));
+            let known = |row: usize| !self.fresh[row] && !now.is_null(row) && !before.is_null(row);
             match (meta.kind, &now.values, &before.values) {
                 (Kind::Since, _, _) => {
-                    pairs.for_each(|(row, old)| anew[row] |= known(row, old) && !now.same(row, before, old));
+                    let moved = |row: &usize| known(*row) && !now.same(*row, before, *row);
+                    (0..anew.len()).filter(moved).for_each(|row| anew[row] = true);
                 }
                 // A sum of squares is computed from rounded figures and may fall by a rounding.
-                (Kind::Counter, Values::Int(values), Values::Int(were)) => {
-                    pairs.for_each(|(row, old)| anew[row] |= values[row] < were[old] && known(row, old));
+                (Kind::Counter, Values::Int(values), Values::Int(were))
+                    if values.iter().zip(were).any(|(now, before)| now < before) =>
+                {
+                    let fell = |row: &usize| values[*row] < were[*row] && known(*row);
+                    (0..anew.len()).filter(fell).for_each(|row| anew[row] = true);
                 }
                 _ => {}
             }
@@ -292,80 +333,68 @@ impl<'a> Changes<'a> {
     }
 }
 
-/// What a row's counters count from.
-#[derive(Clone, Copy)]
-enum Base<'a> {
-    /// The row is new, or began anew.
-    Zero,
-    /// This row of the previous baseline, which may not have had the column.
-    Row(Option<&'a FrameColumn>, usize),
-}
-
 /// Marks the rows in which two columns of one definition differ; a missing one is all NULL.
-fn mark_differences(
-    now: Option<&FrameColumn>,
-    before: Option<&FrameColumn>,
-    old: &[Option<usize>],
-    differs: &mut [bool],
-) {
-    let pairs = old.iter().zip(differs).enumerate().filter_map(|(row, (old, differs))| Some((row, (*old)?, differs)));
+fn mark_differences(now: Option<&FrameColumn>, before: Option<&FrameColumn>, differs: &mut [bool]) {
+    let rows = differs.iter_mut().enumerate();
     match (now, before) {
         (Some(now), Some(before)) => match (&now.values, &before.values) {
             (Values::Int(a), Values::Int(b)) if !now.nulls.any() && !before.nulls.any() => {
-                pairs.for_each(|(row, old, differs)| *differs |= a[row] != b[old]);
+                differs.iter_mut().zip(a.iter().zip(b)).for_each(|(differs, (a, b))| *differs |= a != b);
             }
-            _ => pairs.for_each(|(row, old, differs)| *differs |= !now.same(row, before, old)),
+            _ => {
+                rows.filter(|(_, differs)| !**differs).for_each(|(row, differs)| *differs = !now.same(row, before, row))
+            }
         },
-        (Some(now), None) => pairs.for_each(|(row, _, differs)| *differs |= !now.is_null(row)),
-        (None, Some(before)) => pairs.for_each(|(_, old, differs)| *differs |= !before.is_null(old)),
+        (Some(column), None) | (None, Some(column)) => {
+            rows.for_each(|(row, differs)| *differs |= !column.is_null(row));
+        }
         (None, None) => {}
     }
 }
 
-/// The increments of one counter; `from` says where each row stood before.
-fn increments(source: &FrameColumn, before: Option<&FrameColumn>, from: &[Option<usize>]) -> FrameColumn {
-    if let (Values::Int(values), Some(FrameColumn { nulls, values: Values::Int(were) })) = (&source.values, before)
-        && !source.nulls.any()
+/// The increments of one counter. `before` has the same rows; those in `from_zero` count from zero.
+fn increments(now: &FrameColumn, before: Option<&FrameColumn>, from_zero: &[bool]) -> FrameColumn {
+    if let (Values::Int(values), Some(FrameColumn { nulls, values: Values::Int(were) })) = (&now.values, before)
+        && !now.nulls.any()
         && !nulls.any()
     {
-        let pairs = values.iter().zip(from);
-        let values = pairs.map(|(now, from)| now.saturating_sub(from.map_or(0, |row| were[row])).max(0)).collect();
-        return FrameColumn { nulls: Bitmap::zeros(from.len()), values: Values::Int(values) };
+        let base = were.iter().zip(from_zero).map(|(were, from_zero)| if *from_zero { 0 } else { *were });
+        let values = values.iter().zip(base).map(|(now, base)| now.saturating_sub(base).max(0)).collect();
+        return FrameColumn { nulls: Bitmap::zeros(from_zero.len()), values: Values::Int(values) };
     }
-    let mut target = FrameColumn { nulls: Bitmap::default(), values: source.values.none() };
-    for (row, from) in from.iter().enumerate() {
-        push_increment(&mut target, source, row, from.map_or(Base::Zero, |from| Base::Row(before, from)));
+    let mut target = FrameColumn { nulls: Bitmap::default(), values: now.values.none() };
+    for (row, from_zero) in from_zero.iter().enumerate() {
+        push_increment(&mut target, now, before, row, *from_zero);
     }
     target
 }
 
 /// Appends the increment of one counter. What was not known before has no known increment.
-fn push_increment(target: &mut FrameColumn, source: &FrameColumn, row: usize, base: Base<'_>) {
-    let unknown = match base {
-        Base::Zero => false,
-        Base::Row(column, old) => column.is_none_or(|column| column.is_null(old)),
-    };
-    if unknown || source.is_null(row) {
+fn push_increment(
+    target: &mut FrameColumn,
+    now: &FrameColumn,
+    before: Option<&FrameColumn>,
+    row: usize,
+    from_zero: bool,
+) {
+    let before = before.filter(|before| !from_zero && !before.is_null(row));
+    if now.is_null(row) || (before.is_none() && !from_zero) {
         return target.push_null();
     }
-    match (&source.values, base) {
-        (Values::Int(values), Base::Zero) => target.push_int(values[row].max(0)),
-        (Values::Int(values), Base::Row(column, old)) => {
-            let before = column.and_then(|column| column.int(old)).unwrap_or(0);
-            target.push_int(values[row].saturating_sub(before).max(0));
+    match &now.values {
+        Values::Int(values) => {
+            let base = before.and_then(|before| before.int(row)).unwrap_or(0);
+            target.push_int(values[row].saturating_sub(base).max(0));
         }
-        (Values::Float(values), _) => {
-            let before = match base {
-                Base::Zero => 0.0,
-                Base::Row(column, old) => column.and_then(|column| column.float(old)).unwrap_or(0.0),
-            };
+        Values::Float(values) => {
+            let base = before.and_then(|before| before.float(row)).unwrap_or(0.0);
             // A sum of squares is computed from rounded figures: a rounding below zero is zero.
             // 24 bits of an increment are more than a standard deviation is worth, and half the bytes.
             #[expect(clippy::cast_possible_truncation, reason = "the precision of an increment is 24 bits")]
-            let short = (values[row] - before).max(0.0) as f32;
+            let short = (values[row] - base).max(0.0) as f32;
             target.push_float(f64::from(short));
         }
-        (Values::Bool(_) | Values::Text(_), _) => target.push_null(),
+        Values::Bool(_) | Values::Text(_) => target.push_null(),
     }
 }
 
@@ -413,14 +442,11 @@ fn interval_flags(changes: &Changes<'_>, guard: Option<Guard<'_>>, at: &ReadingT
 
 /// The labels of the rows whose moment at `place` moved; `None` where none did.
 fn moved(changes: &Changes<'_>, place: usize) -> Option<Vec<String>> {
-    let (next, previous) = (&changes.next.frame, &changes.previous.frame);
-    let (now, before) = (next.column(place)?, previous.column(place)?);
-    let mut entries = Vec::new();
-    for (row, old) in changes.old.iter().enumerate() {
-        if old.is_some_and(|old| !now.same(row, before, old)) && !now.is_null(row) {
-            entries.push(labels_json(changes.definition, next, row));
-        }
-    }
+    let next = &changes.next.frame;
+    let (now, before) = (next.column(place)?, changes.before.column(place)?);
+    let moved = |row: &usize| !changes.fresh[*row] && !now.is_null(*row) && !now.same(*row, before, *row);
+    let rows = (0..next.rows).filter(moved);
+    let mut entries: Vec<String> = rows.map(|row| labels_json(changes.definition, next, row)).collect();
     entries.sort();
     (!entries.is_empty()).then_some(entries)
 }

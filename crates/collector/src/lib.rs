@@ -6,7 +6,7 @@ pub mod clock;
 pub mod connect;
 mod cost;
 pub mod coverage;
-mod discovery;
+pub mod discovery;
 pub mod examine;
 pub mod identity;
 pub mod increments;

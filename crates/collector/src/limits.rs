@@ -17,9 +17,9 @@ pub fn moved_only(set: &Set, rows: Frame) -> Frame {
             Values::Float(values) => moved.iter_mut().zip(values).for_each(|(moved, value)| *moved |= *value != 0.0),
             Values::Bool(_) | Values::Text(_) => {}
         }
-    }
-    if moved.iter().all(|moved| *moved) {
-        return rows;
+        if moved.iter().all(|moved| *moved) {
+            return rows;
+        }
     }
     let kept: Vec<usize> = moved.iter().enumerate().filter(|(_, moved)| **moved).map(|(row, _)| row).collect();
     rows.select(&kept)

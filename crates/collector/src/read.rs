@@ -6,7 +6,7 @@ use catalog::{Definition, Type};
 use futures_util::{StreamExt, pin_mut};
 use tokio_postgres::types::{FromSql, ToSql, Type as PgType};
 use tokio_postgres::{Client, Row};
-use wire::Frame;
+use wire::{Frame, FrameColumn};
 
 use crate::connect::{STATEMENT_TIMEOUT_MS, describe};
 
@@ -100,12 +100,15 @@ pub fn limit() -> Duration {
     Duration::from_millis(u64::from(STATEMENT_TIMEOUT_MS)) + NETWORK_MARGIN
 }
 
-/// Reads all rows of a statement. Columns that it does not have are left out of the frame.
+/// Reads all rows of a statement, about `expected` of them. Columns that it does not have are left
+/// out of the frame.
 ///
 /// # Errors
 /// When PostgreSQL raises an error, does not answer, or the columns are not the set's.
-pub async fn frame(client: &Client, definition: &Definition, sql: &str) -> Result<Frame, ReadError> {
-    rows(client, definition, sql, &[], |_, _| true).await
+pub async fn frame(client: &Client, definition: &Definition, sql: &str, expected: usize) -> Result<Frame, ReadError> {
+    let mut empty = Frame::new(definition);
+    empty.reserve(expected);
+    into(empty, client, definition, sql, &[], |_, _| true).await
 }
 
 /// Reads rows of a statement with parameters until `keep_going` says no. `keep_going` is given the
@@ -118,33 +121,44 @@ pub async fn rows(
     definition: &Definition,
     sql: &str,
     parameters: &[(&(dyn ToSql + Sync), PgType)],
+    keep_going: impl FnMut(&Frame, usize) -> bool,
+) -> Result<Frame, ReadError> {
+    into(Frame::new(definition), client, definition, sql, parameters, keep_going).await
+}
+
+/// Appends the rows of a statement to an empty frame.
+async fn into(
+    mut frame: Frame,
+    client: &Client,
+    definition: &Definition,
+    sql: &str,
+    parameters: &[(&(dyn ToSql + Sync), PgType)],
     mut keep_going: impl FnMut(&Frame, usize) -> bool,
 ) -> Result<Frame, ReadError> {
     let reading = async {
         let stream =
             client.query_typed_raw(sql, parameters.iter().map(|(value, pg_type)| (*value, pg_type.clone()))).await?;
         pin_mut!(stream);
-        let mut frame = Frame::new(definition);
-        let mut places: Option<Vec<usize>> = None;
+        let mut readers: Option<Vec<(usize, Reader)>> = None;
         let mut text_bytes = 0;
         while let Some(row) = stream.next().await {
             let row = row?;
-            let places = match &places {
-                Some(places) => places,
+            let readers = match &readers {
+                Some(readers) => readers,
                 None => {
                     let found = match_columns(definition, &row)?;
                     for (place, column) in frame.columns.iter_mut().enumerate() {
-                        if !found.contains(&place) {
+                        if !found.iter().any(|(known, _)| *known == place) {
                             *column = None;
                         }
                     }
-                    places.insert(found)
+                    readers.insert(found)
                 }
             };
-            for (position, place) in places.iter().enumerate() {
+            for (position, (place, push)) in readers.iter().enumerate() {
                 let Raw(raw) = row.try_get(position)?;
                 if let Some(column) = &mut frame.columns[*place] {
-                    text_bytes += push(column, row.columns()[position].type_(), raw);
+                    text_bytes += push(column, raw);
                 }
             }
             frame.rows += 1;
@@ -157,8 +171,8 @@ pub async fn rows(
     tokio::time::timeout(limit(), reading).await.unwrap_or(Err(ReadError::Silent))
 }
 
-/// Which column of the definition each column of a row is.
-fn match_columns(definition: &Definition, row: &Row) -> Result<Vec<usize>, ReadError> {
+/// Which column of the definition each column of a row is, and how its values are read.
+fn match_columns(definition: &Definition, row: &Row) -> Result<Vec<(usize, Reader)>, ReadError> {
     row.columns()
         .iter()
         .map(|column| {
@@ -166,7 +180,7 @@ fn match_columns(definition: &Definition, row: &Row) -> Result<Vec<usize>, ReadE
             let (place, meta) =
                 definition.column(column.name()).ok_or_else(|| shape("the set has no such column".to_owned()))?;
             if fits(meta.column_type, column.type_()) {
-                Ok(place)
+                Ok((place, reader(column.type_())))
             } else {
                 Err(shape(format!("is {}, and the set says {:?}", column.type_(), meta.column_type)))
             }
@@ -188,46 +202,59 @@ pub fn fits(column_type: Type, pg_type: &PgType) -> bool {
 }
 
 /// Appends a value in PostgreSQL's binary form; returns how many bytes of text it took.
-fn push(column: &mut wire::FrameColumn, pg_type: &PgType, raw: Option<&[u8]>) -> usize {
+type Reader = fn(&mut FrameColumn, Option<&[u8]>) -> usize;
+
+/// How values of a PostgreSQL type are read: chosen once for a column, used for each of its rows.
+fn reader(pg_type: &PgType) -> Reader {
+    match *pg_type {
+        PgType::BOOL => |column, raw| fixed(column, raw, |column, [byte]| column.push_bool(byte != 0)),
+        PgType::INT2 => {
+            |column, raw| fixed(column, raw, |column, bytes| column.push_int(i16::from_be_bytes(bytes).into()))
+        }
+        PgType::INT4 => {
+            |column, raw| fixed(column, raw, |column, bytes| column.push_int(i32::from_be_bytes(bytes).into()))
+        }
+        PgType::INT8 => |column, raw| fixed(column, raw, |column, bytes| column.push_int(i64::from_be_bytes(bytes))),
+        PgType::FLOAT8 => {
+            |column, raw| fixed(column, raw, |column, bytes| column.push_float(f64::from_be_bytes(bytes)))
+        }
+        PgType::TIMESTAMPTZ => |column, raw| fixed(column, raw, |column, bytes| column.push_int(moment(bytes))),
+        _ => text,
+    }
+}
+
+/// Appends a value of so many bytes; one of another length is NULL, as nothing is known of it.
+fn fixed<const N: usize>(
+    column: &mut FrameColumn,
+    raw: Option<&[u8]>,
+    push: impl Fn(&mut FrameColumn, [u8; N]),
+) -> usize {
+    match raw.and_then(|raw| raw.try_into().ok()) {
+        Some(bytes) => push(column, bytes),
+        None => column.push_null(),
+    }
+    0
+}
+
+fn moment(bytes: [u8; 8]) -> i64 {
+    match i64::from_be_bytes(bytes) {
+        // PostgreSQL's own marks for −infinity and infinity stay what they are.
+        infinite @ (i64::MIN | i64::MAX) => infinite,
+        value => value.saturating_add(EPOCH_OFFSET_US),
+    }
+}
+
+fn text(column: &mut FrameColumn, raw: Option<&[u8]>) -> usize {
     let Some(raw) = raw else {
         column.push_null();
         return 0;
     };
-    let int8 = || raw.try_into().ok().map(i64::from_be_bytes);
-    match *pg_type {
-        PgType::BOOL => column.push_bool(raw.first().is_some_and(|byte| *byte != 0)),
-        PgType::INT2 => match raw.try_into().map(i16::from_be_bytes) {
-            Ok(value) => column.push_int(value.into()),
-            Err(_) => column.push_null(),
-        },
-        PgType::INT4 => match raw.try_into().map(i32::from_be_bytes) {
-            Ok(value) => column.push_int(value.into()),
-            Err(_) => column.push_null(),
-        },
-        PgType::INT8 => match int8() {
-            Some(value) => column.push_int(value),
-            None => column.push_null(),
-        },
-        PgType::TIMESTAMPTZ => match int8() {
-            // PostgreSQL's own marks for −infinity and infinity stay what they are.
-            Some(value @ (i64::MIN | i64::MAX)) => column.push_int(value),
-            Some(value) => column.push_int(value.saturating_add(EPOCH_OFFSET_US)),
-            None => column.push_null(),
-        },
-        PgType::FLOAT8 => match raw.try_into().map(f64::from_be_bytes) {
-            Ok(value) => column.push_float(value),
-            Err(_) => column.push_null(),
-        },
-        _ => {
-            // Foreign text may be of any encoding or none: what is not UTF-8 is marked, never an error.
-            let text = String::from_utf8_lossy(raw);
-            if text.contains('\0') {
-                column.push_text(&text.replace('\0', "\u{fffd}"));
-            } else {
-                column.push_text(&text);
-            }
-            return raw.len();
-        }
+    // Foreign text may be of any encoding or none: what is not UTF-8 is marked, never an error.
+    let text = String::from_utf8_lossy(raw);
+    if text.contains('\0') {
+        column.push_text(&text.replace('\0', "\u{fffd}"));
+    } else {
+        column.push_text(&text);
     }
-    0
+    raw.len()
 }

@@ -80,6 +80,14 @@ struct Taken {
     ended: Instant,
 }
 
+/// When a reading was taken, and how long that took.
+#[derive(Clone, Copy)]
+struct Took<'a> {
+    at: &'a ReadingTime,
+    duration: Duration,
+    ended: Instant,
+}
+
 impl Watch {
     /// A watch over a configured instance.
     #[must_use]
@@ -410,9 +418,10 @@ impl Watch {
             cycle.next.push((place, read.next));
             return Ok(());
         }
-        let taken = take(client, plan, guard).await?;
-        refuse_hidden_rows(set, &taken.frame)?;
         let previous = baselines.get(&place);
+        let expected = previous.map_or(0, |previous| previous.frame.rows);
+        let taken = take(client, plan, guard, expected).await?;
+        refuse_hidden_rows(set, &taken.frame)?;
         // The monotonic clock speaks only between two readings of this process.
         let since_previous_us = self
             .read_at
@@ -428,23 +437,15 @@ impl Watch {
                 + (identity.clock_us - taken.started_us).clamp(-86_400_000_000, 86_400_000_000),
             since_previous_us,
         };
-        let guards =
-            guard.zip(taken.guard.as_ref()).map(|(plan, (before, after))| (&plan.set.definition, before, after));
+        let Taken { frame, guard: guards, duration, ended, .. } = taken;
+        let took = Took { at: &at, duration, ended };
+        let guards = guard.zip(guards.as_ref()).map(|(plan, (before, after))| (&plan.set.definition, before, after));
         if let Some((definition, _, after)) = guards {
-            self.store(
-                Place { set: definition.name.clone(), ..place.clone() },
-                definition,
-                after,
-                None,
-                &at,
-                &taken,
-                None,
-                baselines,
-                cycle,
-            )?;
+            let place = Place { set: definition.name.clone(), ..place.clone() };
+            self.store(place, definition, after.clone(), None, took, None, baselines, cycle)?;
         }
         let guard = guards.map(|(definition, before, after)| Guard { definition, before, after });
-        self.store(place, &set.definition, &taken.frame, guard, &at, &taken, Some(plan), baselines, cycle)
+        self.store(place, &set.definition, frame, guard, took, Some(plan), baselines, cycle)
     }
 
     /// Reads texts as the bytes that they are, from a SQL_ASCII database.
@@ -478,10 +479,9 @@ impl Watch {
         &mut self,
         place: Place,
         definition: &catalog::Definition,
-        frame: &Frame,
+        frame: Frame,
         guard: Option<Guard<'_>>,
-        at: &ReadingTime,
-        taken: &Taken,
+        Took { at, duration, ended }: Took<'_>,
         plan: Option<&Plan<'_>>,
         baselines: &Baselines,
         cycle: &mut Cycle,
@@ -500,7 +500,7 @@ impl Watch {
         } else {
             increments::form(&place, definition, previous, frame, guard, at).map_err(shape)?
         };
-        self.read_at.insert(place.clone(), (at.time_us, taken.ended));
+        self.read_at.insert(place.clone(), (at.time_us, ended));
         let Formed { mut rows, removed, interval_us, flags, advance, next } = formed;
         let mut cuts = Vec::new();
         if let Some(plan) = plan {
@@ -521,7 +521,7 @@ impl Watch {
             started_us: at.started_us,
             time_us: at.time_us,
             interval_us,
-            duration_us: micros(taken.duration),
+            duration_us: micros(duration),
             flags,
             removed,
             cuts,
@@ -559,16 +559,16 @@ impl Watch {
 }
 
 /// Reads a set, between two readings of its guard; once more when the guard moved meanwhile.
-async fn take(client: &Client, plan: &Plan<'_>, guard: Option<&Plan<'_>>) -> Result<Taken, ReadError> {
+async fn take(client: &Client, plan: &Plan<'_>, guard: Option<&Plan<'_>>, expected: usize) -> Result<Taken, ReadError> {
     let sql = plan.sql.as_deref().unwrap_or_default();
     let Some((guard, guard_sql)) = guard.and_then(|guard| Some((guard, guard.sql.as_deref()?))) else {
-        return timed(client, plan.set, sql).await;
+        return timed(client, plan.set, sql, expected).await;
     };
     let mut repeated = false;
     loop {
-        let before = read::frame(client, &guard.set.definition, guard_sql).await?;
-        let mut taken = timed(client, plan.set, sql).await?;
-        let after = read::frame(client, &guard.set.definition, guard_sql).await?;
+        let before = read::frame(client, &guard.set.definition, guard_sql, 1).await?;
+        let mut taken = timed(client, plan.set, sql, expected).await?;
+        let after = read::frame(client, &guard.set.definition, guard_sql, 1).await?;
         if before == after || repeated {
             taken.guard = Some((before, after));
             return Ok(taken);
@@ -577,9 +577,9 @@ async fn take(client: &Client, plan: &Plan<'_>, guard: Option<&Plan<'_>>) -> Res
     }
 }
 
-async fn timed(client: &Client, set: &Set, sql: &str) -> Result<Taken, ReadError> {
+async fn timed(client: &Client, set: &Set, sql: &str, expected: usize) -> Result<Taken, ReadError> {
     let (started, started_us) = (Instant::now(), now_us());
-    let frame = read::frame(client, &set.definition, sql).await?;
+    let frame = read::frame(client, &set.definition, sql, expected).await?;
     let ended = Instant::now();
     let duration = ended.duration_since(started);
     Ok(Taken { frame, guard: None, started_us, time_us: now_us(), duration, ended })

@@ -154,9 +154,7 @@ fn encode_ints(values: &[i64]) -> (u32, Vec<u8>) {
     let fixed = values.len() * 8;
     if sparse <= delta && sparse <= fixed {
         let mut data = Vec::with_capacity(sparse);
-        data.extend(values.chunks(8).map(|eight| {
-            eight.iter().enumerate().fold(0_u8, |byte, (bit, value)| byte | u8::from(*value != 0) << bit)
-        }));
+        data.extend(values.chunks(8).map(|eight| bits(eight, |value| *value != 0)));
         values.iter().filter(|v| **v != 0).for_each(|v| put_varint(&mut data, zigzag(*v)));
         (SPARSE, data)
     } else if delta <= fixed {
@@ -174,10 +172,14 @@ fn encode_ints(values: &[i64]) -> (u32, Vec<u8>) {
     }
 }
 
+/// Up to eight answers as the bits of a byte, the first one lowest.
+fn bits<T>(eight: &[T], is_set: impl Fn(&T) -> bool) -> u8 {
+    eight.iter().enumerate().fold(0, |byte, (bit, value)| byte | u8::from(is_set(value)) << bit)
+}
+
 fn encode_floats(values: &[f64]) -> (u32, Vec<u8>) {
-    let mut bits = Bitmap::default();
-    values.iter().for_each(|v| bits.push(v.to_bits() != 0));
-    let mut data = bits.to_bytes();
+    let mut data = Vec::with_capacity(values.len().div_ceil(8) + values.len() * 4);
+    data.extend(values.chunks(8).map(|eight| bits(eight, |value| value.to_bits() != 0)));
     let filled = values.iter().filter(|v| v.to_bits() != 0);
     #[expect(clippy::cast_possible_truncation, reason = "taken only where nothing is lost")]
     let short = |v: &f64| *v as f32;

@@ -2,9 +2,10 @@
 
 use catalog::{Definition, Type};
 
-/// One bit per row.
+/// One bit per row. Most columns have no NULL: what is not set takes no memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bitmap {
+    /// Without words of zeros at the end, so that equal bits are equal words.
     words: Vec<u64>,
     len: usize,
 }
@@ -12,54 +13,67 @@ pub struct Bitmap {
 impl Bitmap {
     /// So many rows, none of them set.
     #[must_use]
-    pub fn zeros(len: usize) -> Self {
-        Self { words: vec![0; len.div_ceil(64)], len }
+    pub const fn zeros(len: usize) -> Self {
+        Self { words: Vec::new(), len }
     }
 
     /// Appends a bit.
+    #[inline]
     pub fn push(&mut self, bit: bool) {
-        if self.len.is_multiple_of(64) {
-            self.words.push(0);
-        }
-        if bit && let Some(word) = self.words.last_mut() {
-            *word |= 1 << (self.len % 64);
-        }
         self.len += 1;
+        if bit {
+            self.set(self.len - 1, true);
+        }
     }
 
     /// The bit of a row; false past the end.
+    #[inline]
     #[must_use]
     pub fn get(&self, row: usize) -> bool {
-        row < self.len && self.words[row / 64] >> (row % 64) & 1 == 1
+        self.words.get(row / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
     }
 
     /// Sets the bit of a row that exists.
     pub fn set(&mut self, row: usize, bit: bool) {
-        if row < self.len {
-            let mask = 1 << (row % 64);
-            if bit {
-                self.words[row / 64] |= mask;
-            } else {
-                self.words[row / 64] &= !mask;
+        let (place, mask) = (row / 64, 1 << (row % 64));
+        if bit && row < self.len {
+            if place >= self.words.len() {
+                self.words.resize(place + 1, 0);
             }
+            self.words[place] |= mask;
+        } else if let Some(word) = self.words.get_mut(place) {
+            *word &= !mask;
+            self.trim();
+        }
+    }
+
+    fn trim(&mut self) {
+        while self.words.last() == Some(&0) {
+            self.words.pop();
         }
     }
 
     /// Whether any bit is set.
     #[must_use]
-    pub fn any(&self) -> bool {
-        self.words.iter().any(|word| *word != 0)
+    pub const fn any(&self) -> bool {
+        !self.words.is_empty()
+    }
+
+    /// How many bits are set.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.words.iter().map(|word| word.count_ones() as usize).sum()
     }
 
     /// How many rows it covers.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub const fn len(&self) -> usize {
         self.len
     }
 
     /// Whether it covers no row.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
@@ -67,7 +81,7 @@ impl Bitmap {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes: Vec<u8> = self.words.iter().flat_map(|word| word.to_le_bytes()).collect();
-        bytes.truncate(self.len.div_ceil(8));
+        bytes.resize(self.len.div_ceil(8), 0);
         bytes
     }
 
@@ -87,7 +101,9 @@ impl Bitmap {
         {
             return None;
         }
-        Some(Self { words, len })
+        let mut bits = Self { words, len };
+        bits.trim();
+        Some(bits)
     }
 }
 
@@ -141,6 +157,16 @@ impl FrameColumn {
         Self { nulls: Bitmap::default(), values }
     }
 
+    /// Makes room for more rows.
+    pub fn reserve(&mut self, rows: usize) {
+        match &mut self.values {
+            Values::Bool(values) => values.reserve_exact(rows),
+            Values::Int(values) => values.reserve_exact(rows),
+            Values::Float(values) => values.reserve_exact(rows),
+            Values::Text(values) => values.reserve_exact(rows),
+        }
+    }
+
     /// How many rows it has.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -154,6 +180,7 @@ impl FrameColumn {
     }
 
     /// Whether a row is NULL.
+    #[inline]
     #[must_use]
     pub fn is_null(&self, row: usize) -> bool {
         self.nulls.get(row)
@@ -162,10 +189,11 @@ impl FrameColumn {
     /// Whether every row is NULL.
     #[must_use]
     pub fn all_null(&self) -> bool {
-        (0..self.len()).all(|row| self.nulls.get(row))
+        self.nulls.count() == self.len()
     }
 
     /// Appends NULL.
+    #[inline]
     pub fn push_null(&mut self) {
         match &mut self.values {
             Values::Bool(values) => values.push(false),
@@ -177,6 +205,7 @@ impl FrameColumn {
     }
 
     /// Appends an integer. In a column of another kind it is NULL.
+    #[inline]
     pub fn push_int(&mut self, value: i64) {
         if let Values::Int(values) = &mut self.values {
             values.push(value);
@@ -187,6 +216,7 @@ impl FrameColumn {
     }
 
     /// Appends a floating-point number; what is not finite is NULL, as in any other column.
+    #[inline]
     pub fn push_float(&mut self, value: f64) {
         match &mut self.values {
             Values::Float(values) if value.is_finite() => {
@@ -198,6 +228,7 @@ impl FrameColumn {
     }
 
     /// Appends a boolean. In a column of another kind it is NULL.
+    #[inline]
     pub fn push_bool(&mut self, value: bool) {
         if let Values::Bool(values) = &mut self.values {
             values.push(value);
@@ -246,7 +277,27 @@ impl FrameColumn {
         Self { nulls, values }
     }
 
+    /// Its rows in another order; a place without one is zero.
+    #[must_use]
+    pub fn arrange(&self, rows: &[Option<usize>]) -> Self {
+        let mut nulls = Bitmap::zeros(rows.len());
+        if self.nulls.any() {
+            let is_null = |row: &Option<usize>| row.is_some_and(|row| self.is_null(row));
+            rows.iter().enumerate().filter(|(_, row)| is_null(row)).for_each(|(to, _)| nulls.set(to, true));
+        }
+        let values = match &self.values {
+            Values::Bool(values) => Values::Bool(rows.iter().map(|row| row.is_some_and(|row| values[row])).collect()),
+            Values::Int(values) => Values::Int(rows.iter().map(|row| row.map_or(0, |row| values[row])).collect()),
+            Values::Float(values) => Values::Float(rows.iter().map(|row| row.map_or(0.0, |row| values[row])).collect()),
+            Values::Text(values) => {
+                Values::Text(rows.iter().map(|row| row.map_or_else(Box::default, |row| values[row].clone())).collect())
+            }
+        };
+        Self { nulls, values }
+    }
+
     /// The integer of a row.
+    #[inline]
     #[must_use]
     pub fn int(&self, row: usize) -> Option<i64> {
         match &self.values {
@@ -283,6 +334,7 @@ impl FrameColumn {
     }
 
     /// Whether two rows of two columns of one type are the same, NULL being equal to NULL.
+    #[inline]
     #[must_use]
     pub fn same(&self, row: usize, other: &Self, other_row: usize) -> bool {
         if self.is_null(row) || other.is_null(other_row) {
@@ -326,6 +378,18 @@ impl Frame {
     pub fn select(&self, rows: &[usize]) -> Self {
         let columns = self.columns.iter().map(|column| column.as_ref().map(|column| column.select(rows))).collect();
         Self { rows: rows.len(), columns }
+    }
+
+    /// Its rows in another order; a place without one is zero.
+    #[must_use]
+    pub fn arrange(&self, rows: &[Option<usize>]) -> Self {
+        let columns = self.columns.iter().map(|column| column.as_ref().map(|column| column.arrange(rows))).collect();
+        Self { rows: rows.len(), columns }
+    }
+
+    /// Makes room for more rows.
+    pub fn reserve(&mut self, rows: usize) {
+        self.columns.iter_mut().flatten().for_each(|column| column.reserve(rows));
     }
 
     /// Appends a row of another frame of the same definition.

@@ -61,7 +61,7 @@ async fn describe(client: &Client, set: &Set, version: Version, statement: &str)
 }
 
 async fn frame(client: &Client, set: &Set, statement: &str) -> Frame {
-    read::frame(client, &set.definition, statement).await.unwrap_or_else(|error| panic!("{}: {error}", set.name()))
+    read::frame(client, &set.definition, statement, 0).await.unwrap_or_else(|error| panic!("{}: {error}", set.name()))
 }
 
 /// The row whose label `label` is `value`.

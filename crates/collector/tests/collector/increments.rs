@@ -134,7 +134,7 @@ impl Run<'_> {
             after,
         });
         let previous = self.previous.as_ref().map(|(baseline, _)| baseline);
-        let formed = form(&place, &set.definition, previous, &shown.rows, guard, &at).unwrap();
+        let formed = form(&place, &set.definition, previous, shown.rows.clone(), guard, &at).unwrap();
         let reasons: BTreeSet<&str> =
             formed.flags.iter().map(|flag| FlagReason::try_from(flag.reason).unwrap().word()).collect();
         let happened = std::mem::take(&mut self.happened);
@@ -238,7 +238,7 @@ proptest! {
             let guard = shown.guard.as_ref().unwrap();
             let definition = &catalog.get("pg_stat_statements_info").unwrap().definition;
             let guard = Guard { definition, before: guard, after: guard };
-            let formed = form(&place, &set.definition, baseline.as_ref(), &shown.rows, Some(guard), &model.at()).unwrap();
+            let formed = form(&place, &set.definition, baseline.as_ref(), shown.rows.clone(), Some(guard), &model.at()).unwrap();
             for (id, done) in counted(&set.definition, &formed.rows) {
                 sums.entry(id).or_default().add(done);
             }
@@ -294,11 +294,11 @@ fn a_moved_reset_flags_the_interval_and_changes_no_figure() {
     let (commits, _) = definition.column("xact_commit").unwrap();
     let increment = |frame: &Frame| frame.column(commits).unwrap().int(0);
     let reasons = |flags: &[wire::Flag]| flags.iter().map(|flag| flag.reason).collect::<Vec<_>>();
-    let first = form(&place, definition, None, &database(definition, 100, None), None, &at(1000)).unwrap();
+    let first = form(&place, definition, None, database(definition, 100, None), None, &at(1000)).unwrap();
     assert_eq!((first.rows.rows, reasons(&first.flags)), (0, vec![FlagReason::Gap as i32]));
     // pg_stat_reset_single_table_counters(): the moment moves, the counters go on.
     let read = database(definition, 107, Some(1500));
-    let second = form(&place, definition, Some(&first.next), &read, None, &at(2000)).unwrap();
+    let second = form(&place, definition, Some(&first.next), read.clone(), None, &at(2000)).unwrap();
     assert_eq!(increment(&second.rows), Some(7));
     assert_eq!(second.interval_us, Some(77));
     assert_eq!(reasons(&second.flags), [FlagReason::Reset as i32]);
@@ -306,7 +306,7 @@ fn a_moved_reset_flags_the_interval_and_changes_no_figure() {
     assert_eq!((second.flags[0].start_us, second.flags[0].end_us), (1000, 2000));
     // pg_stat_reset(): the counters fell as well.
     let read = database(definition, 4, Some(2500));
-    let third = form(&place, definition, Some(&second.next), &read, None, &at(3000)).unwrap();
+    let third = form(&place, definition, Some(&second.next), read, None, &at(3000)).unwrap();
     assert_eq!(increment(&third.rows), Some(4));
     assert_eq!(reasons(&third.flags), [FlagReason::Reset as i32]);
 }

@@ -66,7 +66,7 @@ fn cycle(held: &Held, time_us: i64) -> Cycle {
     };
     let baselines = held.baselines();
     let previous = baselines.get(&place()).map(AsRef::as_ref);
-    let formed = form(&place(), definition(), previous, &reading(time_us), None, &at).unwrap();
+    let formed = form(&place(), definition(), previous, reading(time_us), None, &at).unwrap();
     let mut reading = Reading {
         set: definition().name.clone(),
         definition: definition().hash().0.to_vec(),

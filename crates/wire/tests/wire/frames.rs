@@ -39,7 +39,7 @@ pub(crate) fn definition(types: &[Type]) -> Definition {
         needs_grant: false,
     };
     let columns = types.iter().enumerate().map(column).collect();
-    Definition { name: "set".into(), scope: Scope::Instance, help: "A set.".into(), columns }
+    Definition::new("set".into(), Scope::Instance, "A set.".into(), columns)
 }
 
 pub(crate) fn column(column_type: Type, values: &[Value]) -> FrameColumn {
