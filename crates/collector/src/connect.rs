@@ -60,6 +60,16 @@ pub enum ConnectError {
     Tls(anyhow::Error),
 }
 
+impl ConnectError {
+    /// Whether only this database cannot be had, and for good: another one, or a new search, may help.
+    #[must_use]
+    pub fn is_about_database(&self) -> bool {
+        use tokio_postgres::error::SqlState;
+        matches!(self, Self::Refused(error)
+            if is_about_database(error) || error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION))
+    }
+}
+
 /// The text of a PostgreSQL error with its SQLSTATE, or of what failed on the way.
 #[must_use]
 pub fn describe(error: &tokio_postgres::Error) -> String {
