@@ -83,7 +83,7 @@ async fn start(options: PgOptions) -> Pg {
 async fn until(client: &Client, statement: &Statement, wanted: i64, place: &str) {
     let reached = async {
         while client.query_one(statement, &[]).await.unwrap().get::<_, i64>(0) != wanted {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(SAMPLE).await;
         }
     };
     timeout(PATIENCE, reached).await.unwrap_or_else(|_| panic!("{place}: never {wanted}"));
@@ -184,9 +184,12 @@ const HOLDS: [Hold; 5] = [
 #[tokio::test]
 async fn locked_catalogs_stop_cycles_but_pile_nothing_up() {
     let majors = testkit::majors();
+    // The newest and the oldest: all of them at once are too many clusters.
+    let majors: BTreeSet<u32> = majors.first().into_iter().chain(majors.last()).copied().collect();
     join_all(majors.iter().flat_map(|major| HOLDS.iter().map(|hold| held(*major, *hold)))).await;
 }
 
+#[expect(clippy::print_stdout, reason = "says what the locks did, to whom looks")]
 async fn held(major: u32, hold: Hold) {
     let place = format!("{major}, {hold:?}");
     let pg = start(PgOptions::major(major).setting("autovacuum", "off")).await;
@@ -215,8 +218,9 @@ async fn held(major: u32, hold: Hold) {
     let end = admin.prepare(&end).await.unwrap();
     let census = Census::begin(&pg);
     let mut rig = Rig::new(&pg, ROLE);
-    rig.whole_cycle().await;
-    assert!(reading(&rig.whole_cycle().await, STATEMENTS).is_some(), "{place}");
+    let mut pace = interval(PACE);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    recover(&mut rig, &mut pace).await;
     if hold.disconnected {
         until(&admin, &end, 0, &place).await;
     }
@@ -241,8 +245,6 @@ async fn held(major: u32, hold: Hold) {
     }
     blockers.push(roles_blocker);
 
-    let mut pace = interval(PACE);
-    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (began, mut cycles, mut said) = (Instant::now(), 0, BTreeSet::new());
     while began.elapsed() < HOLD {
         pace.tick().await;
@@ -307,13 +309,9 @@ impl Census {
             let mut samples = interval(SAMPLE);
             loop {
                 samples.tick().await;
-                let collectors: Vec<i32> = children(postmaster).difference(&before).copied().collect();
-                if collectors.len() > MAX_BACKENDS {
-                    let title = |pid: &i32| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-                    println!("backends: {:?}", collectors.iter().map(title).collect::<Vec<_>>());
-                }
-                seen_most.fetch_max(collectors.len(), Ordering::Relaxed);
-                seen_now.store(collectors.len(), Ordering::Relaxed);
+                let collectors = children(postmaster).difference(&before).count();
+                seen_most.fetch_max(collectors, Ordering::Relaxed);
+                seen_now.store(collectors, Ordering::Relaxed);
             }
         });
         Self { most, now, task }
@@ -332,16 +330,11 @@ impl Census {
     }
 }
 
+/// A postmaster has one thread, and its children are that thread's.
 #[cfg(target_os = "linux")]
 fn children(parent: i32) -> BTreeSet<i32> {
-    let pids = std::fs::read_dir("/proc").unwrap().flatten();
-    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    // "pid (name) state parent …", and the name may have brackets.
-    let parent_of = |pid: i32| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse::<i32>().ok()
-    };
-    pids.filter(|pid| parent_of(*pid) == Some(parent)).collect()
+    let pids = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
+    pids.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
 }
 
 #[cfg(target_os = "linux")]
@@ -378,6 +371,5 @@ async fn vacuum_full_of_a_catalog_again_and_again_is_lived_through() {
     join_all(loops).await.into_iter().for_each(|ended| ended.unwrap());
     recover(&mut rig, &mut interval(PACE)).await;
     let most = census.end(1).await;
-    println!("{} times, {failed} of 30 cycles failed, at most {most} backends", vacuums.load(Ordering::Relaxed));
-    assert!(most <= MAX_BACKENDS, "{most} backends");
+    assert!(most <= MAX_BACKENDS, "{most} backends; {failed} of 30 cycles failed");
 }
