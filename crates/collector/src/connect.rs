@@ -2,7 +2,8 @@
 //!
 //! An attempt that the instance does not answer (a lock on `pg_authid` hangs new sessions) is not
 //! dropped, for its backend would live on unseen: it goes on in the background and keeps its place
-//! among the connections in use until it ends, or `ABANDON_AFTER` has passed.
+//! among the connections in use until it ends. `authentication_timeout` does not end it, since such
+//! a session hangs after that; only TCP tells when there is nobody at the other end any more.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +21,14 @@ pub const LOCK_TIMEOUT_MS: u32 = 100;
 pub const STATEMENT_TIMEOUT_MS: u32 = 15_000;
 /// How long an attempt may take before it counts as failed.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(5);
-/// How long a failed attempt keeps its place: `authentication_timeout` (60 s by default) and far more.
-const ABANDON_AFTER: Duration = Duration::from_secs(300);
+/// How long a connection is silent before TCP asks whether the other end is there; the connection string goes before.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+/// How often it asks then.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// How many questions without an answer end the connection.
+const KEEPALIVE_RETRIES: u32 = 6;
+/// How long sent data may stay unacknowledged before the connection ends: as long as the questions take.
+const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_secs(90);
 /// How long a connection that stopped answering keeps its place: its statement ends by then.
 const LINGER: Duration = Duration::from_secs(20);
 /// The first pause after a failed attempt; doubled each time.
@@ -58,6 +65,16 @@ pub enum ConnectError {
     /// TLS could not be prepared.
     #[error("{0:#}")]
     Tls(anyhow::Error),
+}
+
+impl ConnectError {
+    /// Whether only this database cannot be had, and for good: another one, or a new search, may help.
+    #[must_use]
+    pub fn is_about_database(&self) -> bool {
+        use tokio_postgres::error::SqlState;
+        matches!(self, Self::Refused(error)
+            if is_about_database(error) || error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION))
+    }
 }
 
 /// The text of a PostgreSQL error with its SQLSTATE, or of what failed on the way.
@@ -158,9 +175,9 @@ impl Connector {
         let limit = dsn.connect_timeout.unwrap_or(ATTEMPT_LIMIT).min(ATTEMPT_LIMIT);
         let (answer, mut arrival) = oneshot::channel();
         tokio::spawn(async move {
-            let connected = tokio::time::timeout(ABANDON_AFTER, open(&dsn, &config, place)).await;
-            // Nobody waits any more: the session is dropped here, and with it its place.
-            let _ = answer.send(connected.unwrap_or(Err(ConnectError::Timeout)));
+            let connected = open(&dsn, &config, place).await;
+            // Where nobody waits any more, the session is dropped here, and with it its place.
+            let _ = answer.send(connected);
         });
         let client = match tokio::time::timeout(limit, &mut arrival).await {
             Ok(Ok(outcome)) => outcome?,
@@ -230,6 +247,11 @@ fn is_about_database(error: &tokio_postgres::Error) -> bool {
 fn startup(dsn: &Dsn, application_name: &str) -> tokio_postgres::Config {
     let mut config = connection::parameters(dsn);
     config.application_name(application_name);
+    // Without these a host that is gone keeps its places for hours.
+    config.keepalives_idle(dsn.keepalives.idle.unwrap_or(KEEPALIVE_IDLE));
+    config.keepalives_interval(dsn.keepalives.interval.unwrap_or(KEEPALIVE_INTERVAL));
+    config.keepalives_retries(dsn.keepalives.count.unwrap_or(KEEPALIVE_RETRIES));
+    config.tcp_user_timeout(dsn.tcp_user_timeout.unwrap_or(UNACKNOWLEDGED_LIMIT));
     let given = dsn.options.as_deref().unwrap_or_default();
     config.options(format!(
         "{given} -c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={STATEMENT_TIMEOUT_MS} \

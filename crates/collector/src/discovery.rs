@@ -121,17 +121,22 @@ impl Discovery {
             }
             let Some(database) = self.candidates.pop() else { return };
             self.looked_at = Some(Instant::now());
-            let looked = match connector.connect(&database).await {
-                Ok(session) => extension(&session.client, &database, UTF8).await.map_err(|error| error.to_string()),
-                Err(error) => Err(error.to_string()),
+            let (error, again) = match connector.connect(&database).await {
+                Ok(session) => match extension(&session.client, &database, UTF8).await {
+                    Ok(None) => continue,
+                    Ok(found) => {
+                        self.found = found;
+                        return;
+                    }
+                    Err(error) => (error.to_string(), true),
+                },
+                Err(error) => (error.to_string(), !error.is_about_database()),
             };
-            match looked {
-                Ok(None) => {}
-                Ok(found) => {
-                    self.found = found;
-                    return;
-                }
-                Err(error) => tracing::debug!(database.name = database, error, "cannot look into a database"),
+            tracing::debug!(database.name = database, error, "cannot look into a database");
+            if again {
+                // It hangs, or the instance does: after the others, and not in this cycle.
+                self.candidates.insert(0, database);
+                return;
             }
         }
     }

@@ -303,25 +303,27 @@ impl Watch {
         baselines: &Baselines,
         cycle: &mut Cycle,
     ) {
-        let outcome = match self.connector.connect(database).await {
-            Err(error) => Err(error.to_string()),
+        let error = match self.connector.connect(database).await {
+            Err(error) => {
+                // An instance that hangs or refuses for now has the extension where it was.
+                if error.is_about_database() {
+                    self.discovery.forget();
+                }
+                error.to_string()
+            }
             // This connection may have met another incarnation than the open one.
             Ok(session) => match self.meet(&session.client, database).await {
-                Err(error) => Err(error.to_string()),
+                Err(error) => error.to_string(),
                 // The extension was updated or moved: the statements were planned for another version.
-                Ok(None) => Ok(()),
+                Ok(None) => return,
                 Ok(Some(identity)) => {
-                    self.read_sets(&session.client, &identity, elsewhere, plans, baselines, cycle).await;
-                    Ok(())
+                    return self.read_sets(&session.client, &identity, elsewhere, plans, baselines, cycle).await;
                 }
             },
         };
-        if let Err(error) = outcome {
-            tracing::warn!(instance.name = %self.config.name, database.name = database, error, "cannot read a database");
-            self.discovery.forget();
-            for plan in elsewhere {
-                cycle.readings.push(failed(&self.catalog, plan.set.name(), error.clone(), now_us()));
-            }
+        tracing::warn!(instance.name = %self.config.name, database.name = database, error, "cannot read a database");
+        for plan in elsewhere {
+            cycle.readings.push(failed(&self.catalog, plan.set.name(), error.clone(), now_us()));
         }
     }
 

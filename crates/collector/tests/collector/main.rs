@@ -5,6 +5,7 @@ mod catalogue;
 mod delivery;
 mod increments;
 mod limits;
+mod locks;
 mod rig;
 mod spool;
 mod statements;

@@ -1,7 +1,6 @@
-//! Cycles over real instances: locks, restarts, drops, rights, secrets and odd encodings.
+//! Cycles over real instances: restarts, drops, rights, secrets and odd encodings.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use collector::spool::Bounds;
 use collector::state::Held;
@@ -77,104 +76,6 @@ fn assert_clean(bytes: &[u8], what: &str) {
         found.map(|at| text.chars().skip(at.saturating_sub(80)).take(120).collect::<String>())
     );
 }
-
-#[tokio::test]
-async fn no_lock_is_waited_for() {
-    let options = PgOptions::default().setting("log_lock_waits", "on").setting("deadlock_timeout", "10ms");
-    let pg = Pg::start(options).await.unwrap();
-    make_role(&pg).await;
-    let admin = pg.connect("postgres").await.unwrap();
-    let objects = "
-        create table plain (id int primary key, note text);
-        create table parted (id int) partition by range (id);
-        create table part partition of parted for values from (0) to (9);
-        create sequence numbers;
-        create view seen as select 1 as one;
-        create materialized view kept as select 1 as one;
-        create type pair as (a int, b int);
-        create foreign data wrapper w1;
-        create server s1 foreign data wrapper w1;
-        create foreign table far (id int) server s1;
-        create table queued (id int);
-        create view queued_view as select 1 as one;";
-    run(&admin, objects).await;
-    let holder = pg.connect("postgres").await.unwrap();
-    run(
-        &holder,
-        "begin;
-         lock table plain, parted, part, seen in access exclusive mode;
-         alter sequence numbers owned by plain.id;
-         refresh materialized view kept;
-         alter type pair add attribute c int;
-         alter foreign table far add column more int;
-         reindex index plain_pkey;
-         alter table plain alter column note set storage external, set (toast.autovacuum_enabled = off);",
-    )
-    .await;
-    // Others wait behind a reader.
-    let reader = pg.connect("postgres").await.unwrap();
-    run(&reader, "begin; select * from queued; select * from queued_view").await;
-    let mut waiting = Vec::new();
-    for sql in ["alter table queued add column more int", "alter view queued_view rename to other"] {
-        let client = pg.connect("postgres").await.unwrap();
-        waiting.push(tokio::spawn(async move { run(&client, sql).await }));
-    }
-    let waiters = "select count(*) from pg_locks where not granted";
-    while admin.query_one(waiters, &[]).await.unwrap().get::<_, i64>(0) < 2 {
-        tokio::task::yield_now().await;
-    }
-    let mut rig = Rig::new(&pg, ROLE);
-    for _ in 0..30 {
-        rig.whole_cycle().await;
-    }
-    let pids = format!("select array_agg(pid) from pg_stat_activity where usename = '{ROLE}'");
-    let pids: Vec<i32> = admin.query_one(&pids, &[]).await.unwrap().get(0);
-    let log = pg.log().unwrap();
-    assert_eq!(log.matches("still waiting").count(), 2, "the waiting clients only:\n{log}");
-    for pid in pids {
-        assert!(!log.contains(&format!("process {pid} still waiting")), "{log}");
-    }
-    run(&reader, "rollback").await;
-    for task in waiting {
-        task.await.unwrap();
-    }
-}
-
-#[tokio::test]
-async fn a_locked_catalogue_stops_cycles_but_piles_nothing_up() {
-    let pg = Pg::start(PgOptions::default()).await.unwrap();
-    make_role(&pg).await;
-    let admin = pg.connect("postgres").await.unwrap();
-    // The extension is elsewhere: each cycle opens a second connection.
-    run(&admin, "drop extension pg_stat_statements").await;
-    run(&admin, "create database other").await;
-    run(&pg.connect("other").await.unwrap(), "create extension pg_stat_statements").await;
-    let mut rig = Rig::new(&pg, ROLE);
-    rig.whole_cycle().await;
-    let holder = pg.connect("postgres").await.unwrap();
-    let count = holder.prepare(BACKENDS).await.unwrap();
-    let mut failed = 0;
-    // The lock of `vacuum full pg_class` is held for as long as the test wants.
-    for table in ["pg_catalog.pg_authid", "pg_catalog.pg_class"] {
-        run(&holder, &format!("begin; lock table {table} in access exclusive mode")).await;
-        for _ in 0..5 {
-            failed += errors(&rig.cycle().await).len();
-            let backends: i64 = holder.query_one(&count, &[]).await.unwrap().get(0);
-            assert!(backends <= 3, "{backends} backends under a lock on {table}");
-        }
-        run(&holder, "rollback").await;
-        let recovered = async { while !errors(&rig.cycle().await).is_empty() {} };
-        tokio::time::timeout(Duration::from_secs(60), recovered).await.expect("it recovers by itself");
-    }
-    assert!(failed > 0, "the locks stopped nothing: this test shows nothing");
-}
-
-/// The collector's backends, with those that are not through with connecting.
-const BACKENDS: &str = "select count(*) from pg_catalog.pg_stat_get_activity(null)
-                        where backend_type = 'client backend' and pid <> pg_backend_pid()
-                          and (application_name like 'pganalytics%' or application_name = '')
-                          and pid <> all (select pid from pg_catalog.pg_stat_get_activity(null)
-                                          where query like 'create extension%' or query like 'create database%')";
 
 #[tokio::test]
 async fn a_watched_database_can_be_dropped_and_renamed() {
