@@ -1,0 +1,60 @@
+//! What docs/install.md hands out: the script that makes the monitoring role.
+
+use std::path::Path;
+use std::process::Command;
+
+use testkit::{Pg, PgOptions, installations, majors};
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../packaging/monitoring-role.sql");
+
+fn run_script(pg: &Pg, database: &str) {
+    // The machine's newest psql: installations for tests have the server's programs only.
+    let all = installations();
+    let psql = all.iter().find(|binaries| binaries.has_program("psql")).map(|binaries| binaries.program("psql"));
+    let script = Command::new(psql.as_deref().unwrap_or(Path::new("psql")))
+        .args(["-X", "-q", "-d", &pg.dsn(database), "-v", "role=watcher", "-f", SCRIPT])
+        .output()
+        .unwrap();
+    assert!(script.status.success(), "{}", String::from_utf8_lossy(&script.stderr));
+    assert_eq!(String::from_utf8_lossy(&script.stderr), "", "on PostgreSQL {}", pg.major());
+}
+
+#[tokio::test]
+async fn the_setup_script_gives_the_role_all_that_is_needed_and_no_more() {
+    for major in majors().into_iter().filter(|major| *major >= 12) {
+        let mut options = PgOptions::major(major).setting("track_io_timing", "on");
+        if major >= 14 {
+            options = options.setting("track_wal_io_timing", "on");
+        }
+        options = options.setting("pg_stat_statements.track_planning", "on");
+        let pg = Pg::start(options).await.unwrap();
+        let admin = pg.connect("postgres").await.unwrap();
+        admin.batch_execute("drop extension pg_stat_statements; create table private_rows (n int)").await.unwrap();
+        admin.batch_execute("create database shop").await.unwrap();
+        // Once more changes nothing and says nothing.
+        for database in ["postgres", "postgres", "shop", "template1"] {
+            run_script(&pg, database);
+        }
+        let dsn = pg.dsn("postgres").replace("user=postgres", "user=watcher");
+        let check = Command::new(env!("CARGO_BIN_EXE_pganalytics"))
+            .args(["collector", "check"])
+            .env_clear()
+            .env("PATH", std::env::var("PATH").unwrap_or_default())
+            .env("POSTGRES_DSN", &dsn)
+            .output()
+            .unwrap();
+        let table = String::from_utf8_lossy(&check.stdout);
+        assert_eq!(check.status.code(), Some(0), "on PostgreSQL {major}:\n{table}");
+        let (watcher, connection) = tokio_postgres::connect(&dsn, tokio_postgres::NoTls).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let refused = watcher.query("select * from private_rows", &[]).await.unwrap_err();
+        assert_eq!(refused.code(), Some(&tokio_postgres::error::SqlState::INSUFFICIENT_PRIVILEGE));
+        let refused = watcher.batch_execute("create temp table mine (n int)").await.unwrap_err();
+        assert_eq!(refused.code(), Some(&tokio_postgres::error::SqlState::READ_ONLY_SQL_TRANSACTION));
+        let row = admin.query_one("select rolconnlimit, rolsuper from pg_roles where rolname = 'watcher'", &[]).await;
+        let row = row.unwrap();
+        assert_eq!((row.get::<_, i32>(0), row.get::<_, bool>(1)), (5, false));
+        drop(watcher);
+        connection.await.unwrap().unwrap();
+    }
+}
