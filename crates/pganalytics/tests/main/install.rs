@@ -29,8 +29,11 @@ async fn the_setup_script_gives_the_role_all_that_is_needed_and_no_more() {
         options = options.setting("pg_stat_statements.track_planning", "on");
         let pg = Pg::start(options).await.unwrap();
         let admin = pg.connect("postgres").await.unwrap();
-        admin.batch_execute("drop extension pg_stat_statements; create table private_rows (n int)").await.unwrap();
-        admin.batch_execute("create database shop").await.unwrap();
+        for statement in
+            ["drop extension pg_stat_statements", "create table private_rows (n int)", "create database shop"]
+        {
+            admin.execute(statement, &[]).await.unwrap();
+        }
         // Once more changes nothing and says nothing.
         for database in ["postgres", "postgres", "shop", "template1"] {
             run_script(&pg, database);
@@ -49,7 +52,7 @@ async fn the_setup_script_gives_the_role_all_that_is_needed_and_no_more() {
         let connection = tokio::spawn(connection);
         let refused = watcher.query("select * from private_rows", &[]).await.unwrap_err();
         assert_eq!(refused.code(), Some(&tokio_postgres::error::SqlState::INSUFFICIENT_PRIVILEGE));
-        let refused = watcher.batch_execute("create temp table mine (n int)").await.unwrap_err();
+        let refused = watcher.execute("create temp table mine (n int)", &[]).await.unwrap_err();
         assert_eq!(refused.code(), Some(&tokio_postgres::error::SqlState::READ_ONLY_SQL_TRANSACTION));
         let row = admin.query_one("select rolconnlimit, rolsuper from pg_roles where rolname = 'watcher'", &[]).await;
         let row = row.unwrap();
