@@ -332,7 +332,8 @@ async fn definitions_cannot_name_what_is_not_theirs() {
     assert_eq!(accepting.count("metrics.x_own").await, 0);
     for name in ["ledger", "other", "x_own_20260101", "x\"; drop table metrics.ledger; --", "X_own", "", "x_own_named"]
     {
-        let named = Definition { name: name.to_owned(), ..own.clone() };
+        let mut named = own.clone();
+        name.clone_into(&mut named.name);
         assert!(accepting.ingest.define(named).await.is_err(), "{name:?} must be refused");
     }
     for column in ["time", "instance_id", "a\" int", "", "key"] {
