@@ -214,6 +214,9 @@ pub struct Column {
     /// Whether it is NULL without the set's grant; where a label is, the set is of no use without it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub needs_grant: bool,
+    /// Whether it holds the text of a statement: secrets are taken out of it, and it is cut, before it is kept.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub statement: bool,
 }
 
 impl Column {

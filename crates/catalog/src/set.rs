@@ -316,6 +316,7 @@ fn check_column(column: &Column) -> Result<(), String> {
         Kind::Counter | Kind::Count if !number => Err("a counter is a number or a duration".to_owned()),
         Kind::Counter | Kind::Count if column.unit == Unit::None => Err("a counter has a unit".to_owned()),
         Kind::Label if column.column_type == Type::Float8 => Err("a label is no floating-point number".to_owned()),
+        _ if column.statement && column.column_type != Type::Text => Err("a statement has type text".to_owned()),
         Kind::Text if column.column_type != Type::Text => Err("kind text has type text".to_owned()),
         Kind::Reset | Kind::Since if column.column_type != Type::Timestamptz => {
             Err("reset and since are moments: type timestamptz".to_owned())

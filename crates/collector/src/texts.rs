@@ -197,13 +197,18 @@ fn redact_texts(definition: &Definition, frame: &mut Frame) {
     }
 }
 
-/// Replaces secrets in infos: settings hold connection strings too.
-pub(crate) fn redact_infos(definition: &Definition, frame: &mut Frame) {
-    for (place, _) in definition.columns.iter().enumerate().filter(|(_, meta)| meta.kind == Kind::Info) {
+/// Replaces secrets in what is kept of a reading: settings hold connection strings too, and sessions
+/// show the statement that they run.
+pub(crate) fn redact_rows(definition: &Definition, frame: &mut Frame) {
+    let shown = |meta: &catalog::Column| meta.statement || meta.kind == Kind::Info;
+    for (place, meta) in definition.columns.iter().enumerate().filter(|(_, meta)| shown(meta)) {
         if let Some(Values::Text(values)) = frame.columns[place].as_mut().map(|column| &mut column.values) {
-            for value in values {
-                if let Cow::Owned(redacted) = redact::text(value) {
-                    *value = redacted.into();
+            for value in values.iter_mut().filter(|value| !value.is_empty()) {
+                let redacted = if meta.statement { redact::statement(value).text } else { redact::text(value) };
+                match redacted {
+                    Cow::Owned(redacted) => *value = cut(&redacted).into(),
+                    Cow::Borrowed(text) if text.len() > MAX_TEXT_BYTES => *value = cut(text).into(),
+                    Cow::Borrowed(_) => {}
                 }
             }
         }

@@ -516,7 +516,7 @@ impl Watch {
                 }
             }
         }
-        texts::redact_infos(definition, &mut rows);
+        texts::redact_rows(definition, &mut rows);
         let mut reading = Reading {
             set: place.set.clone(),
             definition: definition.hash().0.to_vec(),

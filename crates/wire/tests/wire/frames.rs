@@ -37,6 +37,7 @@ pub(crate) fn definition(types: &[Type]) -> Definition {
         role: None,
         since: None,
         needs_grant: false,
+        statement: false,
     };
     let columns = types.iter().enumerate().map(column).collect();
     Definition::new("set".into(), Scope::Instance, "A set.".into(), columns)
