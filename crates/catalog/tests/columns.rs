@@ -85,7 +85,8 @@ fn reads(sql: &str) -> Vec<(String, String)> {
             }
         }
     }
-    assert!(!aliases.is_empty(), "no relation with an alias in {statement}");
+    let names_none = SCHEMAS.iter().all(|(written, _)| !statement.contains(&format!("from {written}")));
+    assert!(names_none || !aliases.is_empty(), "no relation with an alias in {statement}");
     let mut found = Vec::new();
     for (alias, relation) in &aliases {
         for (at, _) in statement.match_indices(&format!("{alias}.")) {
@@ -145,12 +146,16 @@ fn every_column_that_sql_names_exists_in_every_major_that_it_serves() {
 #[test]
 fn the_newest_sql_reads_every_figure_that_postgresql_offers() {
     // A column that a new major brings is seen here. What is left out is left out on purpose.
-    const LEFT_OUT: [(&str, &str); 12] = [
+    const LEFT_OUT: [(&str, &str); 16] = [
         ("pg_stat_database", "datname"),
         ("pg_stat_replication", "usesysid"),
         ("pg_stat_replication", "client_hostname"),
         ("pg_stat_replication", "client_port"),
         ("pg_stat_replication", "backend_xmin"),
+        ("pg_replication_slots", "database"),
+        ("pg_stat_wal_receiver", "conninfo"),
+        ("pg_stat_wal_receiver", "receive_start_lsn"),
+        ("pg_stat_wal_receiver", "receive_start_tli"),
         ("pg_settings", "extra_desc"),
         ("pg_settings", "min_val"),
         ("pg_settings", "max_val"),
@@ -161,9 +166,19 @@ fn the_newest_sql_reads_every_figure_that_postgresql_offers() {
     ];
     let catalog = Catalog::embedded().unwrap();
     let newest = *MAJORS.end();
-    for name in
-        ["pg_stat_statements", "pg_stat_statements_info", "pg_stat_database", "pg_stat_replication", "pg_settings"]
-    {
+    for name in [
+        "pg_stat_statements",
+        "pg_stat_statements_info",
+        "pg_stat_database",
+        "pg_stat_replication",
+        "pg_settings",
+        "pg_replication_slots",
+        "pg_stat_archiver",
+        "pg_stat_bgwriter",
+        "pg_stat_checkpointer",
+        "pg_stat_wal",
+        "pg_stat_wal_receiver",
+    ] {
         let (_, sql) = catalog.get(name).unwrap().sql.last_key_value().unwrap();
         let read: BTreeSet<_> = reads(sql).into_iter().map(|(_, column)| column).collect();
         for ((relation, column), majors) in known() {

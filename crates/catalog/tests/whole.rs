@@ -16,13 +16,23 @@ fn the_whole_catalogue_parses() {
     let names: Vec<_> = catalog.sets().map(Set::name).collect();
     for name in [
         "pg_database",
+        "pg_replication_slots",
         "pg_roles",
         "pg_settings",
+        "pg_stat_archiver",
+        "pg_stat_bgwriter",
+        "pg_stat_checkpointer",
         "pg_stat_database",
         "pg_stat_replication",
         "pg_stat_statements",
         "pg_stat_statements_info",
         "pg_stat_statements_text",
+        "pg_stat_wal",
+        "pg_stat_wal_receiver",
+        "wal",
+        "wal_directory",
+        "wal_io",
+        "wraparound",
     ] {
         assert!(names.contains(&name), "{name} is missing from {names:?}");
     }

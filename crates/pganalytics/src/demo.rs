@@ -3,15 +3,16 @@
 //! Owns which parts there are, their order, and what is said meanwhile; each part is a file of its own.
 //!
 //! ```text
-//! directory ─► primary ─► workload ─┐
+//! directory ─► primary ─► standby, workload ─┐
 //!           └► server (in this process, with its embedded store) ─► collector (a process of this binary)
 //! ```
-//! An interrupt ends workload, collector, server and primary, in this order, and nothing else. Clusters and collector
+//! An interrupt ends workload, collector, server, standby and primary, in this order, and nothing else. Clusters and collector
 //! of a demo that was killed are taken over or ended by the next one on the same directory.
 
 mod collector_process;
 mod directory;
 mod primary;
+mod standby;
 mod workload;
 
 use std::fs::DirBuilder;
@@ -22,9 +23,10 @@ use anyhow::{Context as _, Result};
 use server::{Running, Settings};
 use tokio::sync::watch;
 
-use self::collector_process::{CollectorProcess, Watched};
+use self::collector_process::{CollectorProcess, Instance, Watched};
 use self::directory::Directory;
 use self::primary::Primary;
+use self::standby::Standby;
 use self::workload::Workload;
 use crate::arguments::DemoArguments;
 use crate::collector_commands::stop_signal;
@@ -74,6 +76,7 @@ pub(crate) fn run(arguments: DemoArguments) -> Result<ExitCode> {
 #[derive(Default)]
 struct Parts {
     primary: Option<Primary>,
+    standby: Option<Standby>,
     workload: Option<Workload>,
     server: Option<Running>,
     collector: Option<CollectorProcess>,
@@ -91,8 +94,11 @@ impl Parts {
         let (password, _) = directory.secret("password")?;
         let (secret, secret_file) = directory.secret("registration-secret")?;
         let watched = match &arguments.monitor {
-            Some(dsn) => Watched { name: name_of(dsn)?, dsn: dsn.clone(), libpq_environment: true },
-            None => self.start_primary(directory).await?,
+            Some(dsn) => {
+                let instances = vec![Instance { name: name_of(dsn)?, dsn: dsn.clone() }];
+                Watched { instances, libpq_environment: true }
+            }
+            None => self.start_clusters(directory).await?,
         };
         if *stop.borrow() {
             return Ok(());
@@ -120,7 +126,7 @@ impl Parts {
         Ok(())
     }
 
-    async fn start_primary(&mut self, directory: &Directory) -> Result<Watched> {
+    async fn start_clusters(&mut self, directory: &Directory) -> Result<Watched> {
         let primary = self.primary.insert(Primary::start(directory).await?);
         let address = primary.address();
         primary.prepare().await?;
@@ -130,7 +136,12 @@ impl Parts {
             "the workload runs; to look at it: psql \"{}\"",
             address.keywords("shop", "postgres")
         ));
-        Ok(Watched { name: "demo-primary".to_owned(), dsn: address.monitor_dsn(), libpq_environment: false })
+        let mut instances = vec![Instance { name: "demo-primary".to_owned(), dsn: address.monitor_dsn() }];
+        self.standby = Standby::start(directory, primary).await?;
+        if let Some(standby) = &self.standby {
+            instances.push(Instance { name: "demo-standby".to_owned(), dsn: standby.address().monitor_dsn() });
+        }
+        Ok(Watched { instances, libpq_environment: false })
     }
 
     /// Ends everything in order; what fails is said, and the rest ends nevertheless.
@@ -145,11 +156,15 @@ impl Parts {
             Some(server) => server.stop().await.context("stop the server"),
             None => Ok(()),
         };
+        let standby = match self.standby {
+            Some(standby) => standby.stop().await,
+            None => Ok(()),
+        };
         let primary = match self.primary {
             Some(primary) => primary.stop().await,
             None => Ok(()),
         };
-        server.and(primary)
+        server.and(standby).and(primary)
     }
 }
 

@@ -21,12 +21,16 @@ mod queries;
 mod range;
 mod replication;
 pub mod settings;
+mod slots;
 pub mod store;
+mod wal;
+mod wraparound;
 
 mod app;
 mod clock;
 mod flags;
 pub mod running;
+mod series;
 mod serve;
 
 pub use app::{App, BuildInfo};

@@ -1,5 +1,9 @@
-//! Who streams from an instance and how far each is behind, from `pg_stat_replication`.
+//! Who streams from an instance and how far each is behind, from `pg_stat_replication`; what a standby says itself,
+//! from `pg_stat_wal_receiver`; and the cluster that they make.
 
+mod cluster;
 pub(crate) mod http;
+mod links;
 pub(crate) mod model;
+pub(crate) mod receiver;
 pub(crate) mod store;

@@ -51,5 +51,7 @@ mod store;
 mod support;
 #[path = "main/users.rs"]
 mod users;
+#[path = "main/wal.rs"]
+mod wal;
 #[path = "main/watched.rs"]
 mod watched;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use catalog::{Availability, Catalog, Definition, Kind, Set, Version};
+use catalog::{Availability, Catalog, Definition, Kind, Set, Version, WithoutGrant};
 use collector::read;
 use testkit::{Pg, PgOptions};
 use tokio_postgres::Client;
@@ -86,10 +86,16 @@ async fn every_statement_is_what_its_set_says_on_every_installed_server() {
         let server = Version { major, minor: 0 };
         let clients = [connect(&pg, ROLES[0]).await, connect(&pg, ROLES[1]).await];
         for set in catalog.sets().filter(|set| set.extension.is_none()) {
-            let statement = sql(set, server).unwrap();
-            for client in &clients {
+            let Some(statement) = sql(set, server) else { continue };
+            for (client, role) in clients.iter().zip(ROLES) {
                 describe(client, set, server, &statement).await;
-                frame(client, set, &statement).await;
+                match read::frame(client, &set.definition, &statement, 0).await {
+                    // The plan leaves out what the role may not read; a set with hidden labels may say so itself.
+                    Err(error) if role == ROLES[1] && set.without_grant() == WithoutGrant::Set => {
+                        assert!(error.is_privilege(), "{} on {major}: {error}", set.name());
+                    }
+                    outcome => drop(outcome.unwrap_or_else(|error| panic!("{} on {major}: {error}", set.name()))),
+                }
             }
         }
         for extension in &extensions {

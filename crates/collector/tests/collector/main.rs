@@ -6,6 +6,7 @@ mod delivery;
 mod increments;
 mod limits;
 mod locks;
+mod replication;
 mod rig;
 mod spool;
 mod statements;

@@ -41,13 +41,20 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Variables of ours that a collector gets; everything else that it knows stands in its file.
 const PASSED_ON: [&str; 8] = ["PATH", "HOME", "USER", "TZ", "LANG", "LOG_LEVEL", "LOG_FORMAT", "RUST_BACKTRACE"];
 
-/// What the collector watches.
+/// An instance that the collector watches.
 #[derive(Clone, Debug)]
-pub(super) struct Watched {
-    /// The instance's name, which identifies it for ever.
+pub(super) struct Instance {
+    /// Its name, which identifies it for ever.
     pub name: String,
     /// How to connect.
     pub dsn: String,
+}
+
+/// What the collector watches.
+#[derive(Clone, Debug)]
+pub(super) struct Watched {
+    /// All instances.
+    pub instances: Vec<Instance>,
     /// Whether libpq's variables (`PGPASSFILE`, …) count.
     pub libpq_environment: bool,
 }
@@ -59,8 +66,6 @@ pub(super) fn configure(directory: &Directory, watched: &Watched, server: &str, 
         [collector]
         name = "demo"
         [backend]
-        [postgres]
-        databases = ["*"]
     };
     let mut set = |table: &str, key: &str, value: toml::Value| {
         if let Some(toml::Value::Table(table)) = file.get_mut(table) {
@@ -72,8 +77,13 @@ pub(super) fn configure(directory: &Directory, watched: &Watched, server: &str, 
     set("collector", "state_dir", text(&directory.place("collector")));
     set("backend", "url", server.into());
     set("backend", "registration_secret_file", text(secret));
-    set("postgres", "name", watched.name.as_str().into());
-    set("postgres", "dsn", watched.dsn.as_str().into());
+    let instance = |instance: &Instance| {
+        let mut table = toml::Table::new();
+        table.insert("name".to_owned(), instance.name.as_str().into());
+        table.insert("dsn".to_owned(), instance.dsn.as_str().into());
+        toml::Value::Table(table)
+    };
+    file.insert("instances".to_owned(), watched.instances.iter().map(instance).collect::<Vec<_>>().into());
     let path = directory.place(CONFIG);
     write_private(&path, &file.to_string())?;
     Ok(path)

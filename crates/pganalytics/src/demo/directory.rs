@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <directory>/pganalytics-demo   marks the directory, holds the process id, and is locked while a demo runs
-//!            /primary  /server   the two clusters' places      /collector  its state
+//!            /primary  /standby  /server   the clusters' places      /collector  its state
 //!            /password  /registration-secret  /collector.toml  readable by their owner alone
 //! ```
 

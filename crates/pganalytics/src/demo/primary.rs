@@ -16,7 +16,7 @@ const PLACE: &str = "primary";
 const MONITOR: &str = "pganalytics";
 
 /// What a watched instance should have on, and little memory, so that the report spills and the disk stays small.
-const SETTINGS: [(&str, &str); 20] = [
+pub(super) const SETTINGS: [(&str, &str); 21] = [
     ("shared_preload_libraries", "pg_stat_statements"),
     ("pg_stat_statements.track", "all"),
     ("track_io_timing", "on"),
@@ -36,12 +36,14 @@ const SETTINGS: [(&str, &str); 20] = [
     ("max_connections", "60"),
     ("min_wal_size", "32MB"),
     ("max_wal_size", "96MB"),
+    // A standby that does not come back does not fill the disk.
+    ("max_slot_wal_keep_size", "1GB"),
     ("autovacuum_naptime", "30s"),
     ("synchronous_commit", "off"),
     ("jit", "off"),
 ];
 
-/// Where the primary is reached.
+/// Where a cluster of the demo is reached.
 #[derive(Clone, Debug)]
 pub(super) struct Address {
     socket: PathBuf,
@@ -49,6 +51,11 @@ pub(super) struct Address {
 }
 
 impl Address {
+    /// Where a cluster is reached.
+    pub(super) fn of(cluster: &Cluster) -> Self {
+        Self { socket: cluster.socket_dir().to_path_buf(), port: cluster.port() }
+    }
+
     /// How one session connects.
     pub(super) fn config(&self, database: &str, role: &str, application: &str) -> Config {
         let mut config = Config::new();
@@ -101,7 +108,22 @@ impl Primary {
 
     /// Where it is reached.
     pub(super) fn address(&self) -> Address {
-        Address { socket: self.cluster.socket_dir().to_path_buf(), port: self.cluster.port() }
+        Address::of(&self.cluster)
+    }
+
+    /// The cluster, for what follows it.
+    pub(super) const fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// Drops a replication slot that nobody uses, if it is there.
+    pub(super) async fn drop_slot(&self, slot: &str) -> Result<()> {
+        let admin = self.address().connect("postgres", self.cluster.superuser(), "demo").await;
+        let admin = admin.context("connect to the demo's PostgreSQL")?;
+        let drop = "select pg_drop_replication_slot(slot_name) from pg_replication_slots
+                    where slot_name = $1 and not active";
+        admin.execute(drop, &[&slot]).await.context("drop the slot of a standby that was never finished")?;
+        Ok(())
     }
 
     /// Makes the extension and the role that watches, where they are missing.

@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A start makes two clusters, on a machine that may be busy.
+/// A start makes three clusters, on a machine that may be busy.
 const START_LIMIT: Duration = Duration::from_secs(120);
 
 /// A stop ends them in order.
@@ -109,7 +109,12 @@ impl Demo {
 
     /// A session on the primary.
     async fn primary(&self, database: &str) -> tokio_postgres::Client {
-        let lock = fs::read_to_string(self.data_dir().join("primary/postmaster.pid")).unwrap();
+        self.session("primary", database).await
+    }
+
+    /// A session on one of the clusters.
+    async fn session(&self, cluster: &str, database: &str) -> tokio_postgres::Client {
+        let lock = fs::read_to_string(self.data_dir().join(cluster).join("postmaster.pid")).unwrap();
         let lines: Vec<&str> = lock.lines().collect();
         let dsn = format!("host={} port={} user=postgres dbname={database}", lines[4], lines[3]);
         testkit::connect(&dsn).await.unwrap()
@@ -128,7 +133,7 @@ impl Drop for Demo {
             let _ = child.wait();
         }
         // Their sockets' directories lie elsewhere; a test that failed may have left the clusters running, too.
-        for place in ["primary", "server/postgresql"] {
+        for place in ["standby", "primary", "server/postgresql"] {
             if let Ok(mut cluster) = Cluster::open(ClusterOptions::new(self.data_dir().join(place))) {
                 let _ = cluster.remove();
             }
@@ -218,20 +223,49 @@ async fn the_demo_shows_its_work_stops_whole_and_goes_on() {
     }
     eventually(WORK_LIMIT, "statements of the primary in the store", async || {
         let health = said.get("metrics/health").await;
-        let instance = &health["data"][0]["instances"][0];
+        let instances = health["data"][0]["instances"].as_array()?;
+        let instance = instances.iter().find(|instance| instance["name"] == "demo-primary")?;
         let statements = instance["sets"].as_array()?.iter().find(|set| set["set"] == "pg_stat_statements")?;
-        assert_eq!(instance["name"], "demo-primary", "{health}");
         (statements["rows"].as_i64()? > 0).then_some(())
     })
     .await;
 
+    let standby = demo.session("standby", "postgres").await;
+    eventually(WORK_LIMIT, "the standby does not replay for a while", async || {
+        let paused: bool = standby.query_one("select pg_is_wal_replay_paused()", &[]).await.unwrap().get(0);
+        paused.then_some(())
+    })
+    .await;
+    let follower = eventually(WORK_LIMIT, "the standby lags by its own account", async || {
+        let fleet = said.get("instances").await;
+        let one = fleet["data"].as_array()?.iter().find(|one| one["name"] == "demo-standby")?.clone();
+        (one["replay_lag_ms"].as_f64()? > 1_000.0 && one["replay_lag_bytes"].as_i64()? > 0).then_some(one)
+    })
+    .await;
+    assert_eq!(follower["role"], "standby");
+    let primary_id = eventually(WORK_LIMIT, "the two are known as one cluster", async || {
+        let view = said.get(&format!("instances/{}/replication", follower["id"])).await;
+        let upstream = view["receiver"]["upstream"].clone();
+        (upstream["name"] == "demo-primary").then(|| upstream["id"].clone())
+    })
+    .await;
+    let view = said.get(&format!("instances/{primary_id}/replication")).await;
+    assert_eq!(view["standbys"][0]["instance"]["name"], "demo-standby", "{view}");
+
     let identifier = demo.system_identifier().await;
     demo.interrupt().await;
     let again = demo.start(&[]).await;
+    let followed = demo.session("standby", "postgres").await;
+    let streams = "select exists (select from pg_stat_wal_receiver where status = 'streaming')";
+    eventually(WORK_LIMIT, "the standby follows again", async || {
+        followed.query_one(streams, &[]).await.unwrap().get::<_, bool>(0).then_some(())
+    })
+    .await;
     assert_eq!(again.password, said.password);
     assert_eq!(demo.system_identifier().await, identifier);
     let known = again.get("metrics/health").await;
-    assert_eq!(known["data"][0]["instances"][0]["name"], "demo-primary", "the store goes on: {known}");
+    let names = known["data"][0]["instances"].as_array().unwrap().iter().map(|one| one["name"].clone());
+    assert_eq!(names.collect::<Vec<_>>(), ["demo-primary", "demo-standby"], "the store goes on: {known}");
     demo.interrupt().await;
 }
 

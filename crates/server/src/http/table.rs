@@ -14,6 +14,9 @@ use crate::metrics::http as metrics;
 use crate::pg_settings::http as pg_settings;
 use crate::queries::http as queries;
 use crate::replication::http as replication;
+use crate::slots::http as slots;
+use crate::wal::http as wal;
+use crate::wraparound::http as wraparound;
 
 const USER: PathParameter = PathParameter::uuid("id", "The user.");
 const COLLECTOR: PathParameter = PathParameter::uuid("id", "The collector.");
@@ -219,6 +222,10 @@ fn instance_rows() -> Vec<Endpoint> {
     use crate::instances::model::{Coverage, Instance, InstanceDetail};
     use crate::pg_settings::model::Settings;
     use crate::replication::model::{Moment, Replication};
+    use crate::series::When;
+    use crate::slots::model::Slots;
+    use crate::wal::model::Wal;
+    use crate::wraparound::model::Wraparound;
     vec![
         Endpoint::get("/instances", Who::Viewer, instances::list)
             .tag("instances")
@@ -243,9 +250,9 @@ fn instance_rows() -> Vec<Endpoint> {
             .answers::<Databases>(),
         Endpoint::get("/instances/{id}/replication", Who::Viewer, replication::get)
             .tag("instances")
-            .summary("Who streams from the instance and how far each is behind, now or at a moment.")
+            .summary("Who streams from the instance and how far each is behind; what a standby receives and replays.")
             .path_parameter(INSTANCE)
-            .query::<Moment>()
+            .query::<When>()
             .answers::<Replication>(),
         Endpoint::get("/instances/{id}/settings", Who::Viewer, pg_settings::list)
             .tag("instances")
@@ -253,6 +260,24 @@ fn instance_rows() -> Vec<Endpoint> {
             .path_parameter(INSTANCE)
             .query::<Moment>()
             .answers::<Settings>(),
+        Endpoint::get("/instances/{id}/slots", Who::Viewer, slots::list)
+            .tag("instances")
+            .summary("Replication slots, and the WAL that each keeps.")
+            .path_parameter(INSTANCE)
+            .query::<When>()
+            .answers::<Slots>(),
+        Endpoint::get("/instances/{id}/wal", Who::Viewer, wal::get)
+            .tag("instances")
+            .summary("WAL, checkpoints and archiving over a time range, and what lies in the directory.")
+            .path_parameter(INSTANCE)
+            .query::<When>()
+            .answers::<Wal>(),
+        Endpoint::get("/instances/{id}/wraparound", Who::Viewer, wraparound::list)
+            .tag("instances")
+            .summary("The age of each database against the limits of transaction ids and multixacts.")
+            .path_parameter(INSTANCE)
+            .query::<When>()
+            .answers::<Wraparound>(),
     ]
 }
 

@@ -12,9 +12,13 @@ use super::store::{self, Activity, Behind, LatestReading, SetState, StoredInstan
 use crate::http::ApiError;
 use crate::queries::model::{Reason, Unmeasured};
 use crate::range::{Grid, Range};
+use crate::replication::receiver::{self, OwnLag};
 
 /// Rates are means over this long.
 const RATE_WINDOW: SignedDuration = SignedDuration::from_mins(5);
+
+/// A lag that was read before is no reason any more: nobody knows what it is now.
+const LAG_KNOWN_FOR: SignedDuration = SignedDuration::from_mins(3);
 
 /// The trend's length and its steps, about; longer steps only for an instance that is read less often.
 const TREND: SignedDuration = SignedDuration::from_hours(1);
@@ -28,6 +32,7 @@ struct Read {
     activity: Vec<Activity>,
     connections: Option<i64>,
     behind: Vec<Behind>,
+    own_lag: Option<OwnLag>,
 }
 
 /// An instance for the pages (without its collector), with what it was made from.
@@ -49,7 +54,8 @@ pub(crate) async fn describe(
     let mut states = store::states(transaction, &ids).await?;
     let mut activity = store::activity(transaction, &ids, now - TREND, now).await?;
     let connections = store::connections(transaction, &ids).await?;
-    let mut behind = store::behind(transaction, &ids).await?;
+    let mut behind = store::behind(transaction, &ids, now - LAG_KNOWN_FOR).await?;
+    let own_lags = receiver::newest(transaction, &ids, now).await?;
     let described = all.into_iter().map(|stored| {
         let id = stored.id;
         let read = Read {
@@ -59,6 +65,7 @@ pub(crate) async fn describe(
             activity: activity.remove(&id).unwrap_or_default(),
             connections: connections.get(&id).copied(),
             behind: behind.remove(&id).unwrap_or_default(),
+            own_lag: own_lags.get(&id).copied(),
         };
         read.describe(now)
     });
@@ -71,6 +78,8 @@ impl Read {
         let last_seen = newest.max(self.stored.attributes_at).max(self.stored.error_at);
         let unreachable = self.stored.error.as_deref().filter(|_| self.stored.error_at > self.stored.attributes_at);
         let shortest_us = self.latest.values().filter_map(|reading| reading.interval_us).min();
+        // What it received before it was promoted is no news.
+        let own = self.own_lag.filter(|_| self.is_standby());
         let lagging = self.behind.first().and_then(|worst| Some((name(worst), worst.replay_lag_us?)));
         let signs = Signs {
             last_seen,
@@ -79,6 +88,7 @@ impl Read {
             connections: self.connections,
             connections_limit: self.stored.max_connections.map(i64::from),
             lagging,
+            replay_lag_us: own.and_then(|own| own.lag_us),
             statements: why_missing(&self.states, "pg_stat_statements", "")
                 .filter(|state| state.code != "disabled")
                 .map(|state| state.message.as_str()),
@@ -109,13 +119,17 @@ impl Read {
             tps,
             connections: self.connections,
             connections_limit: self.stored.max_connections,
-            replay_lag_ms: lagging.map(|(_, lag_us)| lag_us as f64 / 1000.0),
-            replay_lag_bytes: self.behind.iter().filter_map(|one| one.replay_bytes).max(),
+            replay_lag_ms: own.and_then(|own| own.lag_us).map(|lag_us| lag_us as f64 / 1000.0),
+            replay_lag_bytes: own.and_then(|own| own.bytes),
             not_readable: not_readable(&self.states),
             unmeasured: self.unmeasured(load, tps),
             collector: None,
         };
         Described { instance, collector_id: self.stored.collector_id, latest: self.latest, states: self.states }
+    }
+
+    fn is_standby(&self) -> bool {
+        self.stored.role.as_deref() == Some("standby")
     }
 
     fn trend(&self, now: Timestamp) -> Trend {
@@ -167,8 +181,8 @@ impl Read {
                 });
             }
         }
-        if self.behind.iter().all(|one| one.replay_lag_us.is_none()) {
-            note_missing(&mut reasons, "replay_lag_ms", &self.states, "pg_stat_replication", "replay_lag");
+        if self.is_standby() && self.own_lag.is_none_or(|own| own.lag_us.is_none()) {
+            note_missing(&mut reasons, "replay_lag_ms", &self.states, receiver::SET, "replay_lag");
         }
         reasons
     }

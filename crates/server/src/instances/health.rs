@@ -28,6 +28,8 @@ pub(crate) struct Signs<'a> {
     pub(crate) connections_limit: Option<i64>,
     /// The standby with the longest replay lag, and that lag in microseconds.
     pub(crate) lagging: Option<(&'a str, i64)>,
+    /// How far its own replay is behind, on a standby.
+    pub(crate) replay_lag_us: Option<i64>,
     /// Why figures of statements cannot be read.
     pub(crate) statements: Option<&'a str>,
 }
@@ -55,6 +57,9 @@ pub(crate) fn judge(signs: &Signs<'_>, now: Timestamp) -> (HealthState, Vec<Stri
         if let Some((standby, lag_us)) = signs.lagging.filter(|(_, lag_us)| *lag_us > REPLAY_LAG_WARNING_US) {
             let seconds = lag_us / 1_000_000;
             found.push((HealthState::Warning, format!("Standby {standby} replays {seconds} s behind.")));
+        }
+        if let Some(lag_us) = signs.replay_lag_us.filter(|lag_us| *lag_us > REPLAY_LAG_WARNING_US) {
+            found.push((HealthState::Warning, format!("Replay is {} s behind.", lag_us / 1_000_000)));
         }
     }
     if let Some(reason) = signs.statements {

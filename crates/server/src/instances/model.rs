@@ -65,9 +65,10 @@ pub(crate) struct Instance {
     pub(crate) connections: Option<i64>,
     /// `max_connections`.
     pub(crate) connections_limit: Option<i32>,
-    /// The worst replay lag of those that stream from here; null also when they are idle.
+    /// How far a standby's replay is behind what it received: 0 when all is replayed. Null on a primary, and where
+    /// the last reading is minutes old.
     pub(crate) replay_lag_ms: Option<f64>,
-    /// The most bytes that one of those has not replayed.
+    /// The bytes that a standby received and has not replayed.
     pub(crate) replay_lag_bytes: Option<i64>,
     /// What the collector should be able to read and cannot.
     pub(crate) not_readable: Vec<NotReadable>,

@@ -224,27 +224,24 @@ pub(crate) async fn connections(transaction: &Transaction<'_>, ids: &[i32]) -> R
 pub(crate) struct Behind {
     pub(crate) standby: Option<String>,
     pub(crate) replay_lag_us: Option<i64>,
-    pub(crate) replay_bytes: Option<i64>,
 }
 
-const BEHIND: &str = "select l.instance_id, r.application_name, r.replay_lag,
-        r.current_lsn, r.replay_lsn
+const BEHIND: &str = "select l.instance_id, r.application_name, r.replay_lag
     from metrics.latest l
     join metrics.pg_stat_replication r on r.instance_id = l.instance_id and r.time = l.last_reading_time
-    where l.set_name = 'pg_stat_replication' and l.instance_id = any($1)
+    where l.set_name = 'pg_stat_replication' and l.instance_id = any($1) and r.time > $2
     order by r.replay_lag desc nulls last, r.application_name, r.pid";
 
-/// Those that stream from instances at the newest reading, by instance; the longest lag first.
-pub(crate) async fn behind(transaction: &Transaction<'_>, ids: &[i32]) -> Result<HashMap<i32, Vec<Behind>>, Error> {
+/// Those that stream from instances at the newest reading after `since`, by instance; the longest lag first.
+pub(crate) async fn behind(
+    transaction: &Transaction<'_>,
+    ids: &[i32],
+    since: Timestamp,
+) -> Result<HashMap<i32, Vec<Behind>>, Error> {
     let statement = transaction.prepare_cached(BEHIND).await?;
     let mut all: HashMap<i32, Vec<Behind>> = HashMap::new();
-    for row in transaction.query(&statement, &[&ids]).await? {
-        let (current, replayed): (Option<i64>, Option<i64>) = (row.get(3), row.get(4));
-        all.entry(row.get(0)).or_default().push(Behind {
-            standby: row.get(1),
-            replay_lag_us: row.get(2),
-            replay_bytes: current.zip(replayed).map(|(current, there)| current.saturating_sub(there).max(0)),
-        });
+    for row in transaction.query(&statement, &[&ids, &since]).await? {
+        all.entry(row.get(0)).or_default().push(Behind { standby: row.get(1), replay_lag_us: row.get(2) });
     }
     Ok(all)
 }

@@ -5,20 +5,23 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 
-use super::model::{Moment, Replication};
+use super::model::Replication;
 use super::store;
 use crate::app::App;
 use crate::http::{ApiError, QueryValues, VisibleInstance};
 use crate::instances::store::snapshot;
+use crate::series::When;
 
 pub(crate) async fn get(
     State(app): State<Arc<App>>,
     visible: VisibleInstance,
-    QueryValues(moment): QueryValues<Moment>,
+    QueryValues(when): QueryValues<When>,
 ) -> Result<Json<Replication>, ApiError> {
     app.store()?;
+    let now = app.clock.now();
+    let range = when.range(now)?;
     let mut client = app.metrics.get().await?;
     let transaction = snapshot(&mut client).await?;
-    let at = moment.or(app.clock.now());
-    Ok(Json(store::at(&transaction, visible.id, at).await?))
+    let grid = when.grid(&transaction, visible.id, store::SET, now).await?;
+    Ok(Json(store::at(&transaction, visible.id, when.moment(now), range, grid).await?))
 }

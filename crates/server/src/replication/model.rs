@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::range::Grid;
+
 /// Which moment.
 #[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -32,9 +34,123 @@ pub(crate) struct Replication {
     pub(crate) current_lsn: Option<String>,
     /// Who streams; the furthest behind first.
     pub(crate) standbys: Vec<Standby>,
-    /// When this was read; null when nothing was read before.
+    /// When this was read; null when nothing was read shortly before.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub(crate) at: Option<Timestamp>,
+    /// What the instance receives and replays; null on a primary.
+    pub(crate) receiver: Option<WalReceiver>,
+    /// The same over the range; null on a primary.
+    pub(crate) receiver_series: Option<ReceiverSeries>,
+    /// The monitored instances of the same cluster, this one included, by name.
+    pub(crate) cluster: Vec<ClusterMember>,
+    /// The steps of all series.
+    pub(crate) grid: Grid,
+}
+
+/// A monitored instance.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct InstanceLink {
+    /// Its number.
+    pub(crate) id: i32,
+    /// Its name.
+    pub(crate) name: String,
+}
+
+/// An instance of the cluster.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct ClusterMember {
+    /// Its number.
+    pub(crate) id: i32,
+    /// Its name.
+    pub(crate) name: String,
+    /// `primary` or `standby`, as last heard.
+    pub(crate) role: Option<String>,
+    /// The timeline, as last heard.
+    pub(crate) timeline: Option<i64>,
+    /// The instance that it streams from, where that is unambiguous.
+    pub(crate) upstream_id: Option<i32>,
+}
+
+/// What a standby receives and replays.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct WalReceiver {
+    /// When this was read.
+    #[schema(value_type = String, format = DateTime)]
+    pub(crate) at: Timestamp,
+    /// Whether there is a receiver; without one the rest is what was replayed from an archive or before.
+    pub(crate) connected: bool,
+    /// `starting`, `streaming`, `waiting`, `restarting` or `stopping`.
+    pub(crate) status: Option<String>,
+    /// Whom it receives from.
+    pub(crate) sender_host: Option<String>,
+    /// The port there.
+    pub(crate) sender_port: Option<i32>,
+    /// The slot there.
+    pub(crate) slot_name: Option<String>,
+    /// The timeline received last.
+    pub(crate) received_tli: Option<i32>,
+    /// Written up to here.
+    pub(crate) written_lsn: Option<String>,
+    /// Made durable up to here.
+    pub(crate) flushed_lsn: Option<String>,
+    /// How far the sender's WAL went, as last reported.
+    pub(crate) latest_end_lsn: Option<String>,
+    /// When that was reported.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub(crate) latest_end_at: Option<Timestamp>,
+    /// When the last message was sent, by the sender's clock.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub(crate) last_message_sent_at: Option<Timestamp>,
+    /// When it arrived.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub(crate) last_message_received_at: Option<Timestamp>,
+    /// Received by streaming up to here.
+    pub(crate) received_lsn: Option<String>,
+    /// Replayed up to here.
+    pub(crate) replayed_lsn: Option<String>,
+    /// Received and not replayed.
+    pub(crate) not_replayed_bytes: Option<i64>,
+    /// When the last replayed transaction ended on the primary.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub(crate) last_replayed_at: Option<Timestamp>,
+    /// How far replay is behind what was received; 0 when all of it is replayed.
+    pub(crate) replay_lag_ms: Option<f64>,
+    /// Whether replay is paused.
+    pub(crate) replay_paused: Option<bool>,
+    /// Whether all that was received is replayed; null where that is not known.
+    pub(crate) idle: Option<bool>,
+    /// The monitored instance that it receives from, where that is unambiguous.
+    pub(crate) upstream: Option<InstanceLink>,
+}
+
+/// The most within each step; null is a step without a reading.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct ReceiverSeries {
+    /// How far replay was behind.
+    pub(crate) replay_lag_ms: Vec<Option<f64>>,
+    /// Bytes received and not replayed.
+    pub(crate) not_replayed_bytes: Vec<Option<f64>>,
+}
+
+/// The most within each step; null is a step without a reading. Of an idle standby 0.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct StandbySeries {
+    /// Until it was written there.
+    pub(crate) write_lag_ms: Vec<Option<f64>>,
+    /// Until it was made durable there.
+    pub(crate) flush_lag_ms: Vec<Option<f64>>,
+    /// Until it was replayed there, as this instance knows it; it stands still while replay is paused.
+    pub(crate) replay_lag_ms: Vec<Option<f64>>,
+    /// The standby's own replay lag; null where it is not a monitored instance.
+    pub(crate) own_replay_lag_ms: Option<Vec<Option<f64>>>,
+    /// Bytes that were not sent.
+    pub(crate) sent_behind_bytes: Vec<Option<f64>>,
+    /// Bytes that were not written there.
+    pub(crate) write_behind_bytes: Vec<Option<f64>>,
+    /// Bytes that were not durable there.
+    pub(crate) flush_behind_bytes: Vec<Option<f64>>,
+    /// Bytes that were not replayed there.
+    pub(crate) replay_behind_bytes: Vec<Option<f64>>,
 }
 
 /// One that streams. Lags are null also while it is idle: with nothing behind it is caught up.
@@ -77,4 +193,12 @@ pub(crate) struct Standby {
     /// When it sent its last message, by its own clock.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub(crate) last_message_at: Option<Timestamp>,
+    /// The slot that it uses.
+    pub(crate) slot_name: Option<String>,
+    /// The monitored instance that it is, where that is unambiguous.
+    pub(crate) instance: Option<InstanceLink>,
+    /// What that instance says itself.
+    pub(crate) receiver: Option<WalReceiver>,
+    /// Values on the grid.
+    pub(crate) series: StandbySeries,
 }

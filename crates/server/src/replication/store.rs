@@ -1,15 +1,17 @@
-//! The reading of `pg_stat_replication` at one moment.
+//! The reading of `pg_stat_replication` at one moment, and what came of it over a range.
 
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_postgres::{Error, Row};
 
-use super::model::{Replication, Standby};
+use super::cluster::Cluster;
+use super::model::{Replication, Standby, StandbySeries};
+use super::receiver;
+use crate::range::{Grid, Range};
+use crate::series::{self, Source, lsn, reading_at};
 
-/// A reading without rows says that nobody streams.
-const READING: &str = "select r.time from metrics.readings r
-    where r.instance_id = $1 and r.set_name = 'pg_stat_replication' and r.error is null and r.time <= $2
-    order by r.time desc limit 1";
+/// The set of those that stream.
+pub(crate) const SET: &str = "pg_stat_replication";
 
 const STANDBYS: &str = "select application_name, client_addr, pid, state, sync_state, sent_lsn, write_lsn, flush_lsn,
         replay_lsn, current_lsn, write_lag, flush_lag, replay_lag,
@@ -19,12 +21,36 @@ const STANDBYS: &str = "select application_name, client_addr, pid, state, sync_s
 
 const ROLE: &str = "select nullif(role, ''), timeline from metrics.instances where id = $1";
 
-/// Replication as it was last read at or before `at`.
-pub(crate) async fn at(transaction: &Transaction<'_>, id: i32, at: Timestamp) -> Result<Replication, Error> {
+/// What stands between the parts of a series' key.
+const BETWEEN: char = '\u{1f}';
+
+/// One series per standby and connection; a lag that is null while all is replayed is 0.
+const LAGS: Source<'_> = Source {
+    from: "metrics.pg_stat_replication",
+    key: "concat(application_name, chr(31), client_addr, chr(31), pid)",
+    values: &[
+        "coalesce(write_lag, case when sent_lsn = replay_lsn then 0 end) / 1000.0",
+        "coalesce(flush_lag, case when sent_lsn = replay_lsn then 0 end) / 1000.0",
+        "coalesce(replay_lag, case when sent_lsn = replay_lsn then 0 end) / 1000.0",
+        "case when sent_lsn is not null then greatest(current_lsn - sent_lsn, 0) end",
+        "case when write_lsn is not null then greatest(current_lsn - write_lsn, 0) end",
+        "case when flush_lsn is not null then greatest(current_lsn - flush_lsn, 0) end",
+        "case when replay_lsn is not null then greatest(current_lsn - replay_lsn, 0) end",
+    ],
+};
+
+/// Replication as it was last read at or before `at`, and over the range.
+pub(crate) async fn at(
+    transaction: &Transaction<'_>,
+    id: i32,
+    at: Timestamp,
+    range: Range,
+    grid: Grid,
+) -> Result<Replication, Error> {
     let role = transaction.prepare_cached(ROLE).await?;
     let said = transaction.query_opt(&role, &[&id]).await?;
-    let reading = transaction.prepare_cached(READING).await?;
-    let time: Option<Timestamp> = transaction.query_opt(&reading, &[&id, &at]).await?.map(|row| row.get(0));
+    let role: Option<String> = said.as_ref().and_then(|row| row.get(0));
+    let time = reading_at(transaction, id, SET, at).await?;
     let rows = match time {
         Some(time) => {
             let standbys = transaction.prepare_cached(STANDBYS).await?;
@@ -32,33 +58,87 @@ pub(crate) async fn at(transaction: &Transaction<'_>, id: i32, at: Timestamp) ->
         }
         None => Vec::new(),
     };
-    let mut standbys: Vec<Standby> = rows.iter().map(standby).collect();
+    let cluster = Cluster::at(transaction, id, at).await?;
+    let lags = series::gauges(transaction, LAGS, id, range, grid).await?;
+    let mut standbys = Vec::new();
+    for row in &rows {
+        let pid: Option<i32> = row.get(2);
+        let mut one = standby(row, lags_of(row, &rows, &lags, grid));
+        one.slot_name = cluster.slot(id, pid);
+        one.instance = cluster.standby(id, pid);
+        if let Some(instance) = &one.instance {
+            one.receiver = receiver::at(transaction, instance.id, at).await?;
+            let own = receiver::series(transaction, instance.id, range, grid).await?;
+            one.series.own_replay_lag_ms = Some(own.replay_lag_ms);
+        }
+        standbys.push(one);
+    }
     standbys.sort_by_key(|standby| std::cmp::Reverse(standby.replay_behind_bytes));
+    // After a promotion what it received before is no news.
+    let follows = role.as_deref() != Some("primary");
+    let mut receiver = None;
+    let mut receiver_series = None;
+    if follows {
+        receiver = receiver::at(transaction, id, at).await?;
+        if let Some(receiver) = &mut receiver {
+            receiver.upstream = cluster.upstream(id);
+            receiver_series = Some(receiver::series(transaction, id, range, grid).await?);
+        }
+    }
     Ok(Replication {
-        role: said.as_ref().and_then(|row| row.get(0)),
+        role,
         timeline: said.as_ref().and_then(|row| row.get(1)),
-        current_lsn: rows.iter().filter_map(|row| row.get::<_, Option<i64>>(9)).max().map(position),
+        current_lsn: rows.iter().filter_map(|row| row.get::<_, Option<i64>>(9)).max().map(lsn),
         standbys,
         at: time,
+        receiver,
+        receiver_series,
+        cluster: cluster.members,
+        grid,
     })
 }
 
-fn standby(row: &Row) -> Standby {
+/// The series of one that streams: over all its connections, where nobody else streams under its name and address.
+fn lags_of(row: &Row, all: &[Row], lags: &series::Series, grid: Grid) -> Vec<Vec<Option<f64>>> {
+    let who = |row: &Row| {
+        let part = |column: usize| row.get::<_, Option<String>>(column).unwrap_or_default();
+        format!("{}{BETWEEN}{}{BETWEEN}", part(0), part(1))
+    };
+    let name = who(row);
+    let alone = all.iter().filter(|other| who(other) == name).count() == 1;
+    let exact = row.get::<_, Option<i32>>(2).map_or_else(|| name.clone(), |pid| format!("{name}{pid}"));
+    let mut merged = series::empty(LAGS.values.len(), grid);
+    for (key, series) in lags {
+        if *key != exact && !(alone && key.starts_with(&name)) {
+            continue;
+        }
+        for (merged, one) in merged.iter_mut().zip(series) {
+            for (place, value) in merged.iter_mut().zip(one) {
+                *place = [*place, *value].into_iter().flatten().reduce(f64::max);
+            }
+        }
+    }
+    merged
+}
+
+fn standby(row: &Row, lags: Vec<Vec<Option<f64>>>) -> Standby {
     let [sent, write, flush, replay, current]: [Option<i64>; 5] = std::array::from_fn(|nth| row.get(5 + nth));
     let [write_lag, flush_lag, replay_lag]: [Option<i64>; 3] = std::array::from_fn(|nth| row.get(10 + nth));
     let milliseconds = |lag: Option<i64>| lag.map(|us| us as f64 / 1000.0);
     // It may have got further between the two looks: then nothing is behind.
     let behind = |there: Option<i64>| Some(current?.saturating_sub(there?).max(0));
+    let mut lags = lags.into_iter();
+    let mut next = || lags.next().unwrap_or_default();
     Standby {
         application_name: row.get(0),
         client_addr: row.get(1),
         pid: row.get(2),
         state: row.get(3),
         sync_state: row.get(4),
-        sent_lsn: sent.map(position),
-        write_lsn: write.map(position),
-        flush_lsn: flush.map(position),
-        replay_lsn: replay.map(position),
+        sent_lsn: sent.map(lsn),
+        write_lsn: write.map(lsn),
+        flush_lsn: flush.map(lsn),
+        replay_lsn: replay.map(lsn),
         write_lag_ms: milliseconds(write_lag),
         flush_lag_ms: milliseconds(flush_lag),
         replay_lag_ms: milliseconds(replay_lag),
@@ -68,11 +148,18 @@ fn standby(row: &Row) -> Standby {
         replay_behind_bytes: behind(replay),
         idle: sent.zip(replay).map(|(sent, replay)| sent == replay),
         last_message_at: row.get(13),
+        slot_name: None,
+        instance: None,
+        receiver: None,
+        series: StandbySeries {
+            write_lag_ms: next(),
+            flush_lag_ms: next(),
+            replay_lag_ms: next(),
+            own_replay_lag_ms: None,
+            sent_behind_bytes: next(),
+            write_behind_bytes: next(),
+            flush_behind_bytes: next(),
+            replay_behind_bytes: next(),
+        },
     }
-}
-
-/// A WAL position as PostgreSQL writes it.
-fn position(bytes: i64) -> String {
-    let bytes = bytes.cast_unsigned();
-    format!("{:X}/{:X}", bytes >> 32, bytes & 0xffff_ffff)
 }

@@ -131,10 +131,7 @@ async fn an_instance_has_databases_and_sets() {
     assert_eq!(not_readable, [("pg_stat_replication", false), ("pg_stat_statements", false)]);
     assert_eq!(one["state"], "warning");
     assert_eq!(one["reasons"], json!(["Statement figures are not readable: Not loaded."]));
-    assert_eq!(
-        one["unmeasured"],
-        json!({"replay_lag_ms": {"code": "privilege", "message": "Hidden.", "fix": "grant pg_monitor to p;"}})
-    );
+    assert_eq!(one["unmeasured"], json!({}), "a primary has no replay lag");
 
     let coverage = monitored.get(&format!("/instances/{id}/coverage")).await.expect(200);
     assert_eq!((&coverage["count"], &coverage["checked_at"]), (&json!(4), &json!("2026-03-01T11:00:00Z")));
@@ -185,12 +182,16 @@ async fn the_state_follows_from_what_arrives() {
     monitored.push("main", &[("pg_stat_replication", "11:59:59", lagging)]).await;
     assert_eq!(state().await, ("warning".to_owned(), json!(["Standby far replays 48 s behind."])));
     let one = monitored.get("/instances").await.expect(200)["data"][0].clone();
-    assert_eq!((&one["replay_lag_ms"], &one["replay_lag_bytes"]), (&json!(48_200.0), &json!(0x400)));
+    assert_eq!((&one["replay_lag_ms"], &one["replay_lag_bytes"]), (&json!(null), &json!(null)), "it is the standby's");
+    // What was read long ago says nothing of now.
+    monitored.push("main", &[("pg_stat_database", "12:03:00", json!([]))]).await;
+    monitored.server.pass(Duration::from_secs(180));
+    assert_eq!(state().await, ("healthy".to_owned(), json!([])));
     // A newer reading without rows: nobody streams any more.
-    monitored.push("main", &[("pg_stat_replication", "12:00:00", json!([]))]).await;
+    monitored.push("main", &[("pg_stat_replication", "12:03:00", json!([]))]).await;
     assert_eq!(state().await, ("healthy".to_owned(), json!([])));
 
-    let refused = "update metrics.instances set error = 'connection refused', error_at = '2026-03-01T12:00:01Z'";
+    let refused = "update metrics.instances set error = 'connection refused', error_at = '2026-03-01T12:03:01Z'";
     monitored.execute(refused).await;
     let reason = "PostgreSQL cannot be reached: connection refused.";
     assert_eq!(state().await, ("critical".to_owned(), json!([reason])));
@@ -199,8 +200,37 @@ async fn the_state_follows_from_what_arrives() {
     monitored.server.pass(Duration::from_secs(179));
     assert_eq!(state().await.0, "healthy");
     monitored.server.pass(Duration::from_secs(1));
-    let silent = "The collector is silent since 2026-03-01 12:00:00 UTC.";
+    let silent = "The collector is silent since 2026-03-01 12:03:00 UTC.";
     assert_eq!(state().await, ("no_data".to_owned(), json!([silent])));
+}
+
+#[tokio::test]
+async fn a_standby_lags_by_its_own_account() {
+    let monitored = Monitored::new().await;
+    let row = |bytes: i64, lag: Value| {
+        json!([{"pid": 9, "status": "streaming", "received_lsn": "0/500", "replayed_lsn": "0/500",
+            "not_replayed_bytes": bytes, "replay_lag": lag}])
+    };
+    let push = async |time: &str, bytes: i64, lag: Value| {
+        monitored.push("two", &[("pg_stat_wal_receiver", time, row(bytes, lag))]).await;
+        monitored.execute("update metrics.instances set role = 'standby'").await;
+        let one = monitored.get("/instances").await.expect(200)["data"][0].clone();
+        (one["replay_lag_ms"].clone(), one["replay_lag_bytes"].clone(), one["reasons"].clone())
+    };
+    assert_eq!(push("11:58:00", 0, json!(0)).await, (json!(0.0), json!(0), json!([])));
+    // The last transaction is an hour old; what waits to be replayed is not, because all had been replayed.
+    assert_eq!(push("11:58:10", 64, json!(3_600_000_000_i64)).await, (json!(10_000.0), json!(64), json!([])));
+    let behind = json!(["Replay is 48 s behind."]);
+    assert_eq!(push("11:58:50", 1024, json!(48_000_000)).await, (json!(48_000.0), json!(1024), behind));
+    // It may be a primary now, whatever it said as a standby.
+    monitored.execute("update metrics.instances set role = 'primary'").await;
+    let one = monitored.get("/instances").await.expect(200)["data"][0].clone();
+    assert_eq!((&one["replay_lag_ms"], &one["state"]), (&json!(null), &json!("healthy")));
+    monitored.execute("update metrics.instances set role = 'standby'").await;
+    monitored.push("two", &[("pg_stat_database", "12:01:50", json!([]))]).await;
+    monitored.server.pass(Duration::from_secs(110));
+    let one = monitored.get("/instances").await.expect(200)["data"][0].clone();
+    assert_eq!((&one["replay_lag_ms"], &one["reasons"]), (&json!(null), &json!([])), "an old reading warns of nothing");
 }
 
 #[tokio::test]
@@ -236,7 +266,7 @@ async fn instances_come_in_pages_by_name() {
 #[tokio::test]
 async fn nobody_learns_of_an_instance_that_is_not_there() {
     let monitored = main_instance().await;
-    for what in ["", "/coverage", "/databases", "/replication", "/settings"] {
+    for what in ["", "/coverage", "/databases", "/replication", "/settings", "/slots", "/wal", "/wraparound"] {
         for id in ["999", "0", "x", "99999999999"] {
             monitored.get(&format!("/instances/{id}{what}")).await.refused(404, "not_found");
         }

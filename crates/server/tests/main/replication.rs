@@ -44,7 +44,7 @@ async fn each_standby_has_its_lag_in_time_and_bytes() {
     let now = monitored.get(&path).await.expect(200);
     assert_eq!((&now["at"], &now["standbys"]), (&json!("2026-03-01T11:59:10Z"), &json!([])));
     assert_eq!(now["current_lsn"], json!(null));
-    for at in ["2026-03-01T11:58:59Z", "1970-01-01T00:00:00Z", "-009999-01-02T01:59:59Z"] {
+    for at in ["2026-03-01T11:58:59Z", "2026-03-01T13:00:00Z", "1970-01-01T00:00:00Z", "-009999-01-02T01:59:59Z"] {
         let nothing = monitored.get(&format!("{path}?at={at}")).await.expect(200);
         assert_eq!((&nothing["at"], &nothing["standbys"]), (&json!(null), &json!([])), "{at}");
     }
@@ -61,4 +61,81 @@ async fn hidden_positions_are_not_zero() {
     for field in ["idle", "state", "sent_lsn", "replay_behind_bytes", "replay_lag_ms", "last_message_at"] {
         assert_eq!(one[field], json!(null), "{field}");
     }
+}
+
+#[tokio::test]
+async fn lags_over_a_range_stand_on_one_grid() {
+    let monitored = Monitored::new().await;
+    let one = |pid: i64, sent: &str, replayed: &str, lag: Value| json!([standby(pid, "two", sent, replayed, lag)]);
+    monitored.push("main", &[("pg_stat_replication", "11:50:30", one(1, "A/4F0010", "A/4F0010", json!(null)))]).await;
+    monitored.push("main", &[("pg_stat_replication", "11:51:30", one(1, "A/4F0010", "A/4F0000", json!(2_000)))]).await;
+    // It connected anew: the series goes on.
+    monitored.push("main", &[("pg_stat_replication", "11:53:30", one(7, "A/4F0010", "9/4F0010", json!(null)))]).await;
+    let path = format!("/instances/{}/replication", monitored.id("main").await);
+    let range = "start=2026-03-01T11:50:00Z&end=2026-03-01T11:54:00Z&step=60";
+    let answer = monitored.get(&format!("{path}?{range}")).await.expect(200);
+    assert_eq!(answer["grid"], json!({"start": "2026-03-01T11:50:00Z", "step_ms": 60_000, "points": 4}));
+    let series = &answer["standbys"][0]["series"];
+    // Idle is 0; a minute without a reading is a gap; what is not known while it replays is null.
+    assert_eq!(series["replay_lag_ms"], json!([0.0, 2.0, null, null]));
+    assert_eq!(series["replay_behind_bytes"], json!([0.0, 16.0, null, 4_294_967_296.0]));
+    assert_eq!(series["own_replay_lag_ms"], json!(null), "it is not monitored");
+    monitored
+        .get(&format!("{path}?start=2026-03-01T11:50:00Z&end=2026-03-01T11:40:00Z"))
+        .await
+        .refused(400, "invalid_request");
+}
+
+#[tokio::test]
+async fn a_standby_that_is_monitored_is_linked_and_says_its_own_lag() {
+    let monitored = Monitored::new().await;
+    let streams = json!([{"pid": 5, "application_name": "walreceiver", "client_addr": "10.0.0.2", "state": "streaming",
+        "current_lsn": "0/500", "sent_lsn": "0/500", "write_lsn": "0/500", "flush_lsn": "0/500", "replay_lsn": "0/100"}]);
+    let slots = json!([{"slot_name": "two", "slot_type": "physical", "active": true, "active_pid": 5,
+        "restart_lsn": "0/100", "retained_bytes": 1024}]);
+    let receiver = |lag: i64| {
+        json!([{"pid": 6, "status": "streaming", "slot_name": "two", "received_lsn": "0/500", "replayed_lsn": "0/100",
+            "not_replayed_bytes": 1024, "replay_lag": lag, "replay_paused": true}])
+    };
+    monitored
+        .push("one", &[("pg_stat_replication", "11:59:00", streams), ("pg_replication_slots", "11:59:00", slots)])
+        .await;
+    monitored.push("two", &[("pg_stat_wal_receiver", "11:58:00", receiver(1_000_000))]).await;
+    monitored.push("two", &[("pg_stat_wal_receiver", "11:59:00", receiver(61_000_000))]).await;
+    monitored.push("other", &[("pg_stat_wal_receiver", "11:59:00", receiver(5))]).await;
+    monitored
+        .execute(
+            "update metrics.instances set system_identifier = '7', role = case name when 'one' then 'primary' else 'standby' end;
+             update metrics.instances set system_identifier = '8' where name = 'other'",
+        )
+        .await;
+    let (one, two) = (monitored.id("one").await, monitored.id("two").await);
+    let of = async |id: i32| monitored.get(&format!("/instances/{id}/replication")).await.expect(200);
+
+    let primary = of(one).await;
+    let standby = &primary["standbys"][0];
+    assert_eq!((&standby["slot_name"], &standby["instance"]), (&json!("two"), &json!({"id": two, "name": "two"})));
+    assert_eq!(standby["receiver"]["replay_lag_ms"], json!(61_000.0));
+    assert_eq!((&standby["receiver"]["replay_paused"], &primary["receiver"]), (&json!(true), &json!(null)));
+    let known = standby["series"]["own_replay_lag_ms"].as_array().unwrap().iter().filter(|value| !value.is_null());
+    assert_eq!(known.collect::<Vec<_>>(), [&json!(1_000.0), &json!(61_000.0)]);
+    let members: Vec<_> = primary["cluster"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
+    assert_eq!(members, ["one", "two"]);
+
+    let follower = of(two).await;
+    assert_eq!(follower["receiver"]["upstream"], json!({"id": one, "name": "one"}));
+    assert_eq!(
+        (&follower["receiver"]["not_replayed_bytes"], &follower["receiver"]["idle"]),
+        (&json!(1024), &json!(false))
+    );
+    assert_eq!((&follower["standbys"], &follower["cluster"][1]["upstream_id"]), (&json!([]), &json!(one)));
+
+    let slots = monitored.get(&format!("/instances/{one}/slots")).await.expect(200);
+    let slot = &slots["data"][0];
+    assert_eq!(
+        (&slot["slot_name"], &slot["restart_lsn"], &slot["retained_bytes"]),
+        (&json!("two"), &json!("0/100"), &json!(1024))
+    );
+    assert_eq!((&slot["wal_status"], &slots["at"]), (&json!(null), &json!("2026-03-01T11:59:00Z")));
+    assert!(slot["series"]["retained_bytes"].as_array().unwrap().contains(&json!(1024.0)));
 }

@@ -1,0 +1,150 @@
+//! Which monitored instance is the standby that streams from another: said only where it is unambiguous. Pure.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use uuid::Uuid;
+
+/// What a standby is called that was given no name.
+const DEFAULT_NAME: &str = "walreceiver";
+
+/// An instance of a cluster, as it is known at a moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Member {
+    pub(crate) id: i32,
+    /// Its name in the collector's configuration.
+    pub(crate) name: String,
+    pub(crate) collector: Uuid,
+    /// Where its collector reaches it.
+    pub(crate) host: Option<String>,
+    /// `cluster_name`, which a standby streams under unless told otherwise.
+    pub(crate) cluster_name: Option<String>,
+    /// `port`.
+    pub(crate) port: Option<i32>,
+    /// Its WAL receiver, if it has one.
+    pub(crate) receiver: Option<Receiver>,
+}
+
+/// A WAL receiver; parts that are hidden are not known.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Receiver {
+    pub(crate) slot_name: Option<String>,
+    pub(crate) sender_port: Option<i32>,
+}
+
+/// One that streams from a member.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sender {
+    pub(crate) upstream: i32,
+    pub(crate) pid: i32,
+    pub(crate) application_name: Option<String>,
+    pub(crate) client_addr: Option<String>,
+    /// The slot that its process uses.
+    pub(crate) slot_name: Option<String>,
+}
+
+/// The member behind each sender, by (upstream, pid). Who could be two is nobody, and so is one who would follow twice.
+pub(crate) fn link(members: &[Member], senders: &[Sender]) -> HashMap<(i32, i32), i32> {
+    let mut links = HashMap::new();
+    let mut followed: HashMap<i32, usize> = HashMap::new();
+    for sender in senders {
+        let upstream = members.iter().find(|member| member.id == sender.upstream);
+        let mut candidates = members.iter().filter(|member| upstream.is_some_and(|from| is(member, sender, from)));
+        if let (Some(only), None) = (candidates.next(), candidates.next()) {
+            links.insert((sender.upstream, sender.pid), only.id);
+            *followed.entry(only.id).or_default() += 1;
+        }
+    }
+    links.retain(|_, standby| followed.get(standby) == Some(&1));
+    links
+}
+
+/// Whether something says that the member is this sender's standby, and nothing says that it is not.
+fn is(member: &Member, sender: &Sender, upstream: &Member) -> bool {
+    let Some(receiver) = member.receiver.as_ref().filter(|_| member.id != upstream.id) else { return false };
+    let differ = |one: Option<i32>, other: Option<i32>| one.zip(other).is_some_and(|(one, other)| one != other);
+    if differ(receiver.sender_port, upstream.port) {
+        return false;
+    }
+    let same_slot = receiver.slot_name.as_ref().zip(sender.slot_name.as_ref()).map(|(one, other)| one == other);
+    if same_slot == Some(false) {
+        return false;
+    }
+    let said = sender.application_name.as_deref().filter(|name| !name.is_empty() && *name != DEFAULT_NAME);
+    let own = member.cluster_name.as_deref().filter(|name| !name.is_empty());
+    let same_name = said.is_some_and(|name| name == member.name || Some(name) == own);
+    same_slot == Some(true) || same_name || same_address(member, sender, upstream)
+}
+
+/// A loopback address means the same machine only to one collector.
+fn same_address(member: &Member, sender: &Sender, upstream: &Member) -> bool {
+    let (Some(host), Some(address)) = (&member.host, &sender.client_addr) else { return false };
+    let (Ok(host), Ok(address)) = (host.parse::<IpAddr>(), address.parse::<IpAddr>()) else { return false };
+    host == address && (!address.is_loopback() || member.collector == upstream.collector)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(id: i32, name: &str, host: &str, slot: Option<&str>) -> Member {
+        let receiver = Some(Receiver { slot_name: slot.map(str::to_owned), sender_port: Some(5432) });
+        let host = Some(host.to_owned());
+        Member { id, name: name.to_owned(), host, port: Some(5432), receiver, ..Member::default() }
+    }
+
+    fn primary() -> Member {
+        Member { receiver: None, ..member(1, "prod-1", "10.0.0.1", None) }
+    }
+
+    fn sender(pid: i32, name: &str, address: &str, slot: Option<&str>) -> Sender {
+        Sender {
+            upstream: 1,
+            pid,
+            application_name: Some(name.to_owned()),
+            client_addr: Some(address.to_owned()),
+            slot_name: slot.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn slot_name_and_address_each_tell_a_standby() {
+        let members =
+            [primary(), member(2, "prod-2", "10.0.0.2", Some("two")), member(3, "prod-3", "db-3", Some("three"))];
+        let by = |sender: Sender| link(&members, &[sender]).get(&(1, 7)).copied();
+        assert_eq!(by(sender(7, "walreceiver", "192.168.0.9", Some("three"))), Some(3));
+        assert_eq!(by(sender(7, "prod-3", "192.168.0.9", None)), Some(3));
+        assert_eq!(by(sender(7, "walreceiver", "10.0.0.2", None)), Some(2));
+        assert_eq!(by(sender(7, "walreceiver", "10.0.0.9", None)), None);
+        assert_eq!(by(sender(7, "walreceiver", "10.0.0.9", Some("four"))), None);
+    }
+
+    #[test]
+    fn what_could_be_two_is_no_link() {
+        let two = [primary(), member(2, "a", "10.0.0.2", None), member(3, "b", "10.0.0.2", None)];
+        assert!(link(&two, &[sender(7, "walreceiver", "10.0.0.2", None)]).is_empty());
+        let one = [primary(), member(2, "a", "10.0.0.2", None)];
+        let both = [sender(7, "walreceiver", "10.0.0.2", None), sender(8, "walreceiver", "10.0.0.2", None)];
+        assert!(link(&one, &both).is_empty());
+        assert_eq!(link(&one, &both[..1]).get(&(1, 7)), Some(&2));
+    }
+
+    #[test]
+    fn what_contradicts_is_no_link() {
+        let other_port = Receiver { slot_name: Some("two".to_owned()), sender_port: Some(5433) };
+        let cascading = Member { receiver: Some(other_port), ..member(2, "prod-2", "10.0.0.2", None) };
+        assert!(link(&[primary(), cascading], &[sender(7, "prod-2", "10.0.0.2", Some("two"))]).is_empty());
+        let other_slot = [primary(), member(2, "prod-2", "10.0.0.2", Some("other"))];
+        assert!(link(&other_slot, &[sender(7, "prod-2", "10.0.0.2", Some("two"))]).is_empty());
+        let silent = [primary(), Member { receiver: None, ..member(2, "prod-2", "10.0.0.2", None) }];
+        assert!(link(&silent, &[sender(7, "prod-2", "10.0.0.2", None)]).is_empty());
+    }
+
+    #[test]
+    fn loopback_is_one_machine_to_one_collector_only() {
+        let local = |collector| Member { collector, ..member(2, "b", "127.0.0.1", None) };
+        let sender = [sender(7, "walreceiver", "127.0.0.1", None)];
+        assert_eq!(link(&[primary(), local(Uuid::nil())], &sender).len(), 1);
+        assert!(link(&[primary(), local(Uuid::from_u128(5))], &sender).is_empty());
+    }
+}
