@@ -21,6 +21,9 @@ async fn start(major: u32) -> (Pg, Client) {
     let admin = pg.connect("postgres").await.unwrap();
     run(&admin, "create role with_pg_monitor login in role pg_monitor").await;
     run(&admin, "create role with_nothing login").await;
+    for set in Catalog::embedded().unwrap().sets().filter(|set| !set.executes.is_empty()) {
+        run(&admin, &set.grant.as_ref().unwrap().replace("{role}", ROLES[0])).await;
+    }
     (pg, admin)
 }
 
@@ -87,9 +90,11 @@ async fn every_statement_is_what_its_set_says_on_every_installed_server() {
         let clients = [connect(&pg, ROLES[0]).await, connect(&pg, ROLES[1]).await];
         for set in catalog.sets().filter(|set| set.extension.is_none()) {
             let statement = sql(set, server).unwrap();
-            for client in &clients {
+            for (client, role) in clients.iter().zip(ROLES) {
                 describe(client, set, server, &statement).await;
-                frame(client, set, &statement).await;
+                if role == ROLES[0] || set.executes.is_empty() {
+                    frame(client, set, &statement).await;
+                }
             }
         }
         for extension in &extensions {

@@ -9,6 +9,7 @@ use prost::Message as _;
 use testkit::{Mode, Pg, PgOptions};
 use wire::State;
 
+use crate::databases::grant_sizes;
 use crate::rig::{ROLE, Rig, errors, make_role, reading, reasons, run};
 
 const STATEMENTS: &str = "pg_stat_statements";
@@ -123,9 +124,11 @@ async fn no_lock_is_waited_for() {
     while admin.query_one(waiters, &[]).await.unwrap().get::<_, i64>(0) < 2 {
         tokio::task::yield_now().await;
     }
+    grant_sizes(&admin).await;
     let mut rig = Rig::new(&pg, ROLE);
     for _ in 0..30 {
         rig.whole_cycle().await;
+        rig.whole_sweep().await;
     }
     let pids = format!("select array_agg(pid) from pg_stat_activity where usename = '{ROLE}'");
     let pids: Vec<i32> = admin.query_one(&pids, &[]).await.unwrap().get(0);
