@@ -13,6 +13,8 @@ mod demo;
 mod exactness;
 #[path = "main/losses.rs"]
 mod losses;
+#[path = "main/relations.rs"]
+mod relations;
 #[path = "main/secrets.rs"]
 mod secrets;
 #[path = "main/statements.rs"]

@@ -130,6 +130,7 @@ impl Known<'_> {
             |part: Option<f64>, whole: Option<f64>| whole.filter(|whole| *whole > 0.0).and_then(|w| Some(part? / w));
         let rows = gauges.live.zip(gauges.dead).map(|(live, dead)| (live + dead) as f64);
         let relation = self.relations.get(&key);
+        let root = relation.and_then(|relation| relation.root);
         let kind = match (partitions, relation.and_then(|relation| relation.kind.as_deref())) {
             (Some(_), _) | (_, Some("p")) => Some("partitioned"),
             (_, Some("m")) => Some("materialized_view"),
@@ -144,7 +145,8 @@ impl Known<'_> {
             name: relation.and_then(|relation| relation.name.clone()),
             kind: kind.map(str::to_owned),
             unlogged: relation.is_some_and(|relation| relation.persistence.as_deref() == Some("u")),
-            root_relid: relation.and_then(|relation| relation.root),
+            root_relid: root,
+            root_name: root.and_then(|root| self.relations.get(&(key.0, root))?.name.clone()),
             partitions,
             size_bytes: size.total(),
             table_bytes: size.own,

@@ -113,6 +113,8 @@ pub(crate) struct Table {
     pub(crate) unlogged: bool,
     /// The topmost partitioned table above it.
     pub(crate) root_relid: Option<i64>,
+    /// That table's name.
+    pub(crate) root_name: Option<String>,
     /// How many partitions are summed here; null for a table of its own.
     pub(crate) partitions: Option<usize>,
     /// Bytes with indexes and TOAST.
