@@ -65,11 +65,11 @@ pub struct Known<'a> {
     pub extension: Option<&'a Extension>,
 }
 
-/// Plans every set that is read from an instance. `enabled` is asked for set and group.
+/// Plans every set that is read from an instance or its databases. `enabled` is asked for set and group.
 pub fn plan<'a>(catalog: &'a Catalog, known: Known<'_>, enabled: impl Fn(&str, &str) -> bool) -> Vec<Plan<'a>> {
     catalog
         .sets()
-        .filter(|set| set.definition.scope == Scope::Instance)
+        .filter(|set| matches!(set.definition.scope, Scope::Instance | Scope::Database))
         .map(|set| plan_set(set, known, enabled(set.name(), &set.group)))
         .collect()
 }
@@ -119,6 +119,7 @@ fn statement(set: &Set, known: Known<'_>, enabled: bool) -> Result<(String, Vers
             return Err(missing(StateCode::Extension, message, fix));
         }
     };
+    // Whether functions may be executed is asked in the database that is read.
     if set.without_grant() == WithoutGrant::Set && lacks_grant(set, known) {
         let message = "The collector's role may not read it.".to_owned();
         return Err(missing(StateCode::Privilege, message, grant(set, known)));
@@ -216,7 +217,8 @@ fn lacks_grant(set: &Set, known: Known<'_>) -> bool {
     }
 }
 
-fn grant(set: &Set, known: Known<'_>) -> String {
+/// The statement that gives the collector's role what a set needs.
+pub(crate) fn grant(set: &Set, known: Known<'_>) -> String {
     let role = known.grants.map_or("pganalytics", |grants| grants.role.as_str());
     let quoted = format!("\"{}\"", role.replace('"', "\"\""));
     let plain = role.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');

@@ -91,7 +91,7 @@ async fn observe(mut this: Observation) {
     let mut schedule = Schedule::new(this.watch.schedule(), Instant::now());
     let spread = rand::random::<f64>();
     let mut seen_generation = 0;
-    while let Some(next) = schedule.next() {
+    while let Some(next) = [schedule.next(), this.watch.next_database()].into_iter().flatten().min() {
         tokio::select! {
             () = tokio::time::sleep_until(next) => {}
             _ = this.stop.changed() => return,
@@ -110,12 +110,21 @@ async fn observe(mut this: Observation) {
         let due = schedule.take(Instant::now(), spread);
         this.counters.late_cycles.fetch_add(due.late, Ordering::Relaxed);
         let baselines = lock(&this.shared).baselines();
+        let reading = async {
+            // Databases are read between the instance's own cycles, one at a time.
+            if due.sets.is_empty() {
+                this.watch.read_database(&baselines).await
+            } else {
+                Some(this.watch.cycle(&due.sets, &baselines).await)
+            }
+        };
         let cycle = tokio::select! {
-            cycle = this.watch.cycle(&due.sets, &baselines) => cycle,
+            cycle = reading => cycle,
             // A cycle that is not spooled has not happened.
             _ = this.stop.changed() => return,
         };
         drop(baselines);
+        let Some(cycle) = cycle else { continue };
         let shared = Arc::clone(&this.shared);
         let written = tokio::task::spawn_blocking(move || lock(&shared).commit(cycle)).await;
         match written {

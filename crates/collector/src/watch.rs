@@ -5,7 +5,11 @@
 //! ```
 //! One connection stays open, to the maintenance database: an idle session in any other would make
 //! its `drop` and `rename` fail. Sets of an extension that is installed elsewhere are read over a
-//! second connection, opened for them and closed at once.
+//! second connection, opened for them and closed at once. Sets of scope `database` have small cycles
+//! of their own, one per database: `sweep.rs` and `visit.rs`.
+
+mod sweep;
+mod visit;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -24,6 +28,7 @@ use crate::identity::{self, Identity};
 use crate::increments::{self, Formed, Guard};
 use crate::read::{self, ReadError};
 use crate::{limits, texts};
+use sweep::Sweep;
 
 /// The database that the open connection goes to.
 const MAINTENANCE_DATABASE: &str = "postgres";
@@ -51,10 +56,11 @@ pub struct Watch {
     grants: Option<(Grants, Instant)>,
     discovery: Discovery,
     read_at: HashMap<Place, (i64, Instant)>,
-    repeated: HashMap<String, Instant>,
+    repeated: HashMap<Place, Instant>,
     states: Option<(Vec<SetState>, Instant)>,
     failures: BTreeMap<String, SetState>,
     texts: texts::Pace,
+    sweep: Sweep,
 }
 
 /// What one cycle gives.
@@ -62,6 +68,8 @@ pub struct Watch {
 pub struct Cycle {
     /// The instance, as it stands in the batch.
     pub instance: wire::Instance,
+    /// The database that was read, in a cycle of one.
+    pub datid: Option<i64>,
     /// What was read; `instance` is still to be set.
     pub readings: Vec<Reading>,
     /// How the baselines move.
@@ -101,7 +109,7 @@ impl Watch {
         }
         settings.sort();
         settings.dedup();
-        Self {
+        let mut watch = Self {
             connector: Connector::new(instance.dsn.clone()),
             config: instance,
             catalog,
@@ -115,7 +123,10 @@ impl Watch {
             states: None,
             failures: BTreeMap::new(),
             texts: texts::Pace::default(),
-        }
+            sweep: Sweep::default(),
+        };
+        watch.sweep = Sweep::new(watch.scheduled(catalog::Scope::Database));
+        watch
     }
 
     /// The instance's name in the configuration.
@@ -130,15 +141,19 @@ impl Watch {
         self.connector.in_use()
     }
 
-    /// The sets that are read on a schedule, with their intervals in seconds: all but guards, which
+    /// The sets that are read once per instance, with their intervals in seconds: all but guards, which
     /// are read with what they guard.
     #[must_use]
     pub fn schedule(&self) -> Vec<(String, u32)> {
+        self.scheduled(catalog::Scope::Instance)
+    }
+
+    fn scheduled(&self, scope: catalog::Scope) -> Vec<(String, u32)> {
         let enabled = |set: &Set| self.config.enabled(set.name(), &set.group);
         let guards: HashSet<&str> = self.catalog.sets().filter_map(|set| set.guard.as_deref()).collect();
         self.catalog
             .sets()
-            .filter(|set| set.definition.scope == catalog::Scope::Instance)
+            .filter(|set| set.definition.scope == scope)
             .filter(|set| enabled(set) && !guards.contains(set.name()))
             .map(|set| {
                 let interval = self.config.interval_of(set.name(), &set.group, Some(set.interval_seconds));
@@ -399,7 +414,7 @@ impl Watch {
         cycle: &mut Cycle,
     ) -> Result<(), ReadError> {
         let set = plan.set;
-        let place = Place { instance: self.config.name.clone(), set: set.name().to_owned(), datid: None };
+        let place = Place { instance: self.config.name.clone(), set: set.name().to_owned(), datid: cycle.datid };
         if set.definition.kind() == SetKind::Texts {
             let figures = Place { set: texts::STATEMENTS.to_owned(), ..place.clone() };
             let read = cycle.next.iter().find(|(place, _)| *place == figures).map(|(_, next)| next);
@@ -494,9 +509,9 @@ impl Watch {
             reason: error.to_string(),
         };
         let formed = if definition.kind() == SetKind::Info {
-            let repeat = self.repeated.get(&place.set).is_none_or(|at| at.elapsed() >= REPEAT_EVERY);
+            let repeat = self.repeated.get(&place).is_none_or(|at| at.elapsed() >= REPEAT_EVERY);
             if repeat {
-                self.repeated.insert(place.set.clone(), Instant::now());
+                self.repeated.insert(place.clone(), Instant::now());
             }
             increments::form_info(&place, definition, previous, frame, repeat, at).map_err(shape)?
         } else {
@@ -520,6 +535,7 @@ impl Watch {
         let mut reading = Reading {
             set: place.set.clone(),
             definition: definition.hash().0.to_vec(),
+            datid: place.datid,
             started_us: at.started_us,
             time_us: at.time_us,
             interval_us,

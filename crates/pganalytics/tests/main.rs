@@ -17,6 +17,8 @@ mod grafana;
 mod install;
 #[path = "main/losses.rs"]
 mod losses;
+#[path = "main/relations.rs"]
+mod relations;
 #[path = "main/secrets.rs"]
 mod secrets;
 #[path = "main/statements.rs"]
