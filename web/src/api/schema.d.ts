@@ -452,7 +452,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Who streams from the instance and how far each is behind, now or at a moment.
+         * Who streams from the instance and how far each is behind; what a standby receives and replays.
          * @description Who: viewer. Limit: caller.
          */
         get: operations["get_instances_id_replication"];
@@ -476,6 +476,66 @@ export interface paths {
          * @description Who: viewer. Limit: caller.
          */
         get: operations["get_instances_id_settings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/instances/{id}/slots": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Replication slots, and the WAL that each keeps.
+         * @description Who: viewer. Limit: caller.
+         */
+        get: operations["get_instances_id_slots"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/instances/{id}/wal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * WAL, checkpoints and archiving over a time range, and what lies in the directory.
+         * @description Who: viewer. Limit: caller.
+         */
+        get: operations["get_instances_id_wal"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/instances/{id}/wraparound": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The age of each database against the limits of transaction ids and multixacts.
+         * @description Who: viewer. Limit: caller.
+         */
+        get: operations["get_instances_id_wraparound"];
         put?: never;
         post?: never;
         delete?: never;
@@ -700,6 +760,65 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description An age against its limits. */
+        Age: {
+            /**
+             * Format: int64
+             * @description How many were assigned since the oldest.
+             */
+            age?: number | null;
+            /**
+             * Format: int64
+             * @description `autovacuum_freeze_max_age` or `autovacuum_multixact_freeze_max_age`.
+             */
+            freeze_max_age?: number | null;
+            /**
+             * Format: double
+             * @description Of the age at which PostgreSQL stops, 0 to 1.
+             */
+            share?: number | null;
+            /**
+             * Format: int64
+             * @description Until autovacuum vacuums its oldest table whatever is switched off.
+             */
+            to_forced_vacuum?: number | null;
+            /**
+             * Format: int64
+             * @description Until PostgreSQL stops.
+             */
+            to_stop?: number | null;
+        };
+        /** @description The highest within each step; null is a step without a reading. */
+        AgeSeries: {
+            /** @description Age of multixacts. */
+            mxid_age: (number | null)[];
+            /** @description Age of transaction ids. */
+            xid_age: (number | null)[];
+        };
+        /** @description The archiver at a moment. */
+        Archiver: {
+            /**
+             * Format: date-time
+             * @description When this was read.
+             */
+            at?: string | null;
+            /** @description Whether the last attempt failed; null where there was none. */
+            failing?: boolean | null;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            last_archived_at?: string | null;
+            /** @description The last file that was archived. */
+            last_archived_wal?: string | null;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            last_failed_at?: string | null;
+            /** @description The last file that could not be archived. */
+            last_failed_wal?: string | null;
+        };
         /** @description Several reads. */
         Batch: {
             /** @description 1 to 20 of them. */
@@ -731,6 +850,28 @@ export interface components {
             role?: null | components["schemas"]["Role"];
             /** @description A new name. */
             username?: string | null;
+        };
+        /** @description An instance of the cluster. */
+        ClusterMember: {
+            /**
+             * Format: int32
+             * @description Its number.
+             */
+            id: number;
+            /** @description Its name. */
+            name: string;
+            /** @description `primary` or `standby`, as last heard. */
+            role?: string | null;
+            /**
+             * Format: int64
+             * @description The timeline, as last heard.
+             */
+            timeline?: number | null;
+            /**
+             * Format: int32
+             * @description The instance that it streams from, where that is unambiguous.
+             */
+            upstream_id?: number | null;
         };
         /** @description A collector as others see it. */
         Collector: {
@@ -1149,6 +1290,22 @@ export interface components {
             /** @description Values on the grid; null is a step without a reading. */
             series: components["schemas"]["DatabaseSeries"];
         };
+        /** @description One database. Distances are negative where the age is past the limit. */
+        DatabaseAge: {
+            /**
+             * Format: int64
+             * @description Its oid.
+             */
+            datid: number;
+            /** @description Of its multixacts. */
+            mxid: components["schemas"]["Age"];
+            /** @description Its name; its oid where the name is not known. */
+            name: string;
+            /** @description Values on the grid. */
+            series: components["schemas"]["AgeSeries"];
+            /** @description Of its transaction ids. */
+            xid: components["schemas"]["Age"];
+        };
         /** @description A database's name. */
         DatabaseName: {
             /**
@@ -1251,6 +1408,34 @@ export interface components {
             path: string;
             /** @description What is wrong with it, and what was expected. */
             reason: string;
+        };
+        /** @description The directory `pg_wal` at a moment. */
+        Directory: {
+            /**
+             * Format: date-time
+             * @description When it was read.
+             */
+            at?: string | null;
+            /**
+             * Format: int64
+             * @description WAL segments.
+             */
+            files?: number | null;
+            /**
+             * Format: date-time
+             * @description Since when the oldest of them waits.
+             */
+            oldest_ready?: string | null;
+            /**
+             * Format: int64
+             * @description Segments that wait to be archived.
+             */
+            ready_files?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes of its files.
+             */
+            size_bytes?: number | null;
         };
         /** @description Rows that a collector lost. */
         DiscardedRows: {
@@ -1449,12 +1634,13 @@ export interface components {
             reasons: string[];
             /**
              * Format: int64
-             * @description The most bytes that one of those has not replayed.
+             * @description The bytes that a standby received and has not replayed.
              */
             replay_lag_bytes?: number | null;
             /**
              * Format: double
-             * @description The worst replay lag of those that stream from here; null also when they are idle.
+             * @description How far a standby's replay is behind what it received: 0 when all is replayed. Null on a primary, and where
+             *     the last reading is minutes old.
              */
             replay_lag_ms?: number | null;
             /** @description `primary` or `standby`. */
@@ -1513,6 +1699,16 @@ export interface components {
             databases: components["schemas"]["DatabaseName"][];
             /** @description Its sets, by name. */
             sets: components["schemas"]["SetCoverage"][];
+        };
+        /** @description A monitored instance. */
+        InstanceLink: {
+            /**
+             * Format: int32
+             * @description Its number.
+             */
+            id: number;
+            /** @description Its name. */
+            name: string;
         };
         /** @description One page of a list. */
         InstancePage: {
@@ -1755,6 +1951,13 @@ export interface components {
             /** @description The same as a sentence. */
             message: string;
         };
+        /** @description The most within each step; null is a step without a reading. */
+        ReceiverSeries: {
+            /** @description Bytes received and not replayed. */
+            not_replayed_bytes: (number | null)[];
+            /** @description How far replay was behind. */
+            replay_lag_ms: (number | null)[];
+        };
         /** @description A refresh token, where no cookie carries it. */
         RefreshToken: {
             /** @description The token; absent where the cookie `pganalytics_refresh` carries it. */
@@ -1806,11 +2009,17 @@ export interface components {
         Replication: {
             /**
              * Format: date-time
-             * @description When this was read; null when nothing was read before.
+             * @description When this was read; null when nothing was read shortly before.
              */
             at?: string | null;
+            /** @description The monitored instances of the same cluster, this one included, by name. */
+            cluster: components["schemas"]["ClusterMember"][];
             /** @description How far the instance's WAL goes; null where nobody streams. */
             current_lsn?: string | null;
+            /** @description The steps of all series. */
+            grid: components["schemas"]["Grid"];
+            receiver?: null | components["schemas"]["WalReceiver"];
+            receiver_series?: null | components["schemas"]["ReceiverSeries"];
             /** @description `primary` or `standby`, as last heard. */
             role?: string | null;
             /** @description Who streams; the furthest behind first. */
@@ -1968,6 +2177,90 @@ export interface components {
             /** @description By name. */
             data: components["schemas"]["Setting"][];
         };
+        /** @description One slot, as it was read. */
+        Slot: {
+            /** @description Whether somebody uses it. */
+            active?: boolean | null;
+            /**
+             * Format: int32
+             * @description Who uses it.
+             */
+            active_pid?: number | null;
+            /**
+             * Format: int64
+             * @description The same for the system catalogs.
+             */
+            catalog_xmin_age?: number | null;
+            /** @description Confirmed by the consumer up to here. */
+            confirmed_flush_lsn?: string | null;
+            /** @description Whether it was invalidated by a conflict with recovery. */
+            conflicting?: boolean | null;
+            /** @description The database of a logical slot. */
+            database?: string | null;
+            /** @description Whether standbys are to have it too. */
+            failover?: boolean | null;
+            /**
+             * Format: date-time
+             * @description Since when nobody uses it.
+             */
+            inactive_since?: string | null;
+            /** @description Why it is of no use any more. */
+            invalidation_reason?: string | null;
+            /** @description The output plugin of a logical slot. */
+            plugin?: string | null;
+            /** @description WAL is kept from here on. */
+            restart_lsn?: string | null;
+            /**
+             * Format: int64
+             * @description Bytes of WAL that it keeps.
+             */
+            retained_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes until it is in danger; null also where nothing limits it.
+             */
+            safe_wal_size?: number | null;
+            /** @description Values on the grid. */
+            series: components["schemas"]["SlotSeries"];
+            /** @description Its name. */
+            slot_name: string;
+            /** @description `physical` or `logical`. */
+            slot_type?: string | null;
+            /** @description Whether it was copied from a primary. */
+            synced?: boolean | null;
+            /** @description Whether it goes with its session. */
+            temporary?: boolean | null;
+            /** @description Whether it decodes prepared transactions. */
+            two_phase?: boolean | null;
+            /** @description `reserved`, `extended`, `unreserved` or `lost`. */
+            wal_status?: string | null;
+            /**
+             * Format: int64
+             * @description Age in transactions of the oldest one that it needs.
+             */
+            xmin_age?: number | null;
+        };
+        /** @description The most within each step; null is a step without a reading. */
+        SlotSeries: {
+            /** @description Bytes of WAL that it kept. */
+            retained_bytes: (number | null)[];
+        };
+        /** @description The slots of an instance. */
+        Slots: {
+            /**
+             * Format: date-time
+             * @description When they were read; null when nothing was read shortly before.
+             */
+            at?: string | null;
+            /** @description By retained bytes, the most first. */
+            data: components["schemas"]["Slot"][];
+            /** @description The steps of all series. */
+            grid: components["schemas"]["Grid"];
+            /** @description Why columns are null. */
+            unmeasured: {
+                [key: string]: components["schemas"]["Reason"];
+            };
+        };
         /** @description What waits in a collector's spool, after the batch that was stored last. */
         SpoolUse: {
             /** Format: int64 */
@@ -1997,6 +2290,7 @@ export interface components {
             flush_lsn?: string | null;
             /** @description Whether all that was sent is replayed; null where the positions are not known. */
             idle?: boolean | null;
+            instance?: null | components["schemas"]["InstanceLink"];
             /**
              * Format: date-time
              * @description When it sent its last message, by its own clock.
@@ -2007,6 +2301,7 @@ export interface components {
              * @description The process that sends to it.
              */
             pid?: number | null;
+            receiver?: null | components["schemas"]["WalReceiver"];
             /**
              * Format: int64
              * @description Bytes that are not replayed there.
@@ -2026,6 +2321,10 @@ export interface components {
             sent_behind_bytes?: number | null;
             /** @description Sent up to here. */
             sent_lsn?: string | null;
+            /** @description Values on the grid. */
+            series: components["schemas"]["StandbySeries"];
+            /** @description The slot that it uses. */
+            slot_name?: string | null;
             /** @description `startup`, `catchup`, `streaming`, `backup` or `stopping`. */
             state?: string | null;
             /** @description `async`, `potential`, `sync` or `quorum`. */
@@ -2042,6 +2341,25 @@ export interface components {
             write_lag_ms?: number | null;
             /** @description Written there up to here. */
             write_lsn?: string | null;
+        };
+        /** @description The most within each step; null is a step without a reading. Of an idle standby 0. */
+        StandbySeries: {
+            /** @description Bytes that were not durable there. */
+            flush_behind_bytes: (number | null)[];
+            /** @description Until it was made durable there. */
+            flush_lag_ms: (number | null)[];
+            /** @description The standby's own replay lag; null where it is not a monitored instance. */
+            own_replay_lag_ms?: (number | null)[] | null;
+            /** @description Bytes that were not replayed there. */
+            replay_behind_bytes: (number | null)[];
+            /** @description Until it was replayed there, as this instance knows it; it stands still while replay is paused. */
+            replay_lag_ms: (number | null)[];
+            /** @description Bytes that were not sent. */
+            sent_behind_bytes: (number | null)[];
+            /** @description Bytes that were not written there. */
+            write_behind_bytes: (number | null)[];
+            /** @description Until it was written there. */
+            write_lag_ms: (number | null)[];
         };
         /**
          * @description How the server is, in a word.
@@ -2184,6 +2502,281 @@ export interface components {
             commit?: string | null;
             /** @description The version. */
             version: string;
+        };
+        /** @description WAL over a range and at a moment. */
+        Wal: {
+            /** @description What the archiver did last. */
+            archiver: components["schemas"]["Archiver"];
+            /**
+             * Format: date-time
+             * @description When the position was read; null when nothing was read shortly before.
+             */
+            at?: string | null;
+            /** @description What lies in the directory. */
+            directory: components["schemas"]["Directory"];
+            /** @description Parts of the range in which something is known to be missing. */
+            flagged_intervals: components["schemas"]["FlaggedInterval"][];
+            /** @description The steps of all series. */
+            grid: components["schemas"]["Grid"];
+            /** @description Whether the instance was in recovery then. */
+            in_recovery?: boolean | null;
+            /** @description Written up to here on a primary, replayed up to here on a standby. */
+            position?: string | null;
+            /** @description Values on the grid. */
+            series: components["schemas"]["WalSeries"];
+            /** @description Sums over the range, null where not measured. */
+            totals: components["schemas"]["WalTotals"];
+            /** @description Why figures are null, by their names in `totals`, `series` and `directory`. */
+            unmeasured: {
+                [key: string]: components["schemas"]["Reason"];
+            };
+        };
+        /** @description What a standby receives and replays. */
+        WalReceiver: {
+            /**
+             * Format: date-time
+             * @description When this was read.
+             */
+            at: string;
+            /** @description Whether there is a receiver; without one the rest is what was replayed from an archive or before. */
+            connected: boolean;
+            /** @description Made durable up to here. */
+            flushed_lsn?: string | null;
+            /** @description Whether all that was received is replayed; null where that is not known. */
+            idle?: boolean | null;
+            /**
+             * Format: date-time
+             * @description When it arrived.
+             */
+            last_message_received_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When the last message was sent, by the sender's clock.
+             */
+            last_message_sent_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When the last replayed transaction ended on the primary.
+             */
+            last_replayed_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When that was reported.
+             */
+            latest_end_at?: string | null;
+            /** @description How far the sender's WAL went, as last reported. */
+            latest_end_lsn?: string | null;
+            /**
+             * Format: int64
+             * @description Received and not replayed.
+             */
+            not_replayed_bytes?: number | null;
+            /** @description Received by streaming up to here. */
+            received_lsn?: string | null;
+            /**
+             * Format: int32
+             * @description The timeline received last.
+             */
+            received_tli?: number | null;
+            /**
+             * Format: double
+             * @description How far replay is behind what was received; 0 when all of it is replayed.
+             */
+            replay_lag_ms?: number | null;
+            /** @description Whether replay is paused. */
+            replay_paused?: boolean | null;
+            /** @description Replayed up to here. */
+            replayed_lsn?: string | null;
+            /** @description Whom it receives from. */
+            sender_host?: string | null;
+            /**
+             * Format: int32
+             * @description The port there.
+             */
+            sender_port?: number | null;
+            /** @description The slot there. */
+            slot_name?: string | null;
+            /** @description `starting`, `streaming`, `waiting`, `restarting` or `stopping`. */
+            status?: string | null;
+            upstream?: null | components["schemas"]["InstanceLink"];
+            /** @description Written up to here. */
+            written_lsn?: string | null;
+        };
+        /** @description Per second where the total is a sum; null is a step without a reading. */
+        WalSeries: {
+            /** @description Failed attempts to archive. */
+            archive_failures: (number | null)[];
+            /** @description Files archived. */
+            archived: (number | null)[];
+            /** @description Buffers allocated. */
+            buffers_alloc: (number | null)[];
+            /** @description Buffers written by checkpoints. */
+            buffers_checkpoint: (number | null)[];
+            /** @description Buffers written by the background writer. */
+            buffers_clean: (number | null)[];
+            /** @description Time of checkpoints in syncing, in milliseconds. */
+            checkpoint_sync_time_ms: (number | null)[];
+            /** @description Time of checkpoints in writing, in milliseconds. */
+            checkpoint_write_time_ms: (number | null)[];
+            /** @description Checkpoints that were asked for. */
+            checkpoints_requested: (number | null)[];
+            /** @description Checkpoints begun because of their timeout. */
+            checkpoints_timed: (number | null)[];
+            /** @description The most bytes in the directory within the step. */
+            directory_bytes: (number | null)[];
+            /** @description Rounds that the background writer ended early. */
+            maxwritten_clean: (number | null)[];
+            /** @description Bytes by which the position went on: written on a primary, replayed on a standby. */
+            position_bytes: (number | null)[];
+            /** @description The most segments that waited to be archived within the step. */
+            ready_files: (number | null)[];
+            /** @description Restartpoints that were carried out. */
+            restartpoints_done: (number | null)[];
+            /** @description Times that WAL was written because the buffers were full. */
+            wal_buffers_full: (number | null)[];
+            /** @description Bytes generated. */
+            wal_bytes: (number | null)[];
+            /** @description Full page images generated. */
+            wal_fpi: (number | null)[];
+            /** @description Records generated. */
+            wal_records: (number | null)[];
+            /** @description Time syncing WAL, in milliseconds. */
+            wal_sync_time_ms: (number | null)[];
+            /** @description Syncs of WAL. */
+            wal_syncs: (number | null)[];
+            /** @description Time writing WAL, in milliseconds. */
+            wal_write_time_ms: (number | null)[];
+            /** @description Writes of WAL. */
+            wal_writes: (number | null)[];
+        };
+        /** @description Sums of increments over the range; null where not measured. */
+        WalTotals: {
+            /**
+             * Format: double
+             * @description Failed attempts to archive.
+             */
+            archive_failures?: number | null;
+            /**
+             * Format: double
+             * @description Files archived.
+             */
+            archived?: number | null;
+            /**
+             * Format: double
+             * @description Buffers allocated.
+             */
+            buffers_alloc?: number | null;
+            /**
+             * Format: double
+             * @description Buffers written by checkpoints.
+             */
+            buffers_checkpoint?: number | null;
+            /**
+             * Format: double
+             * @description Buffers written by the background writer.
+             */
+            buffers_clean?: number | null;
+            /**
+             * Format: double
+             * @description Time of checkpoints in syncing, in milliseconds.
+             */
+            checkpoint_sync_time_ms?: number | null;
+            /**
+             * Format: double
+             * @description Time of checkpoints in writing, in milliseconds.
+             */
+            checkpoint_write_time_ms?: number | null;
+            /**
+             * Format: double
+             * @description Checkpoints that were asked for.
+             */
+            checkpoints_requested?: number | null;
+            /**
+             * Format: double
+             * @description Checkpoints begun because of their timeout.
+             */
+            checkpoints_timed?: number | null;
+            /**
+             * Format: double
+             * @description Rounds that the background writer ended early.
+             */
+            maxwritten_clean?: number | null;
+            /**
+             * Format: double
+             * @description Bytes by which the position went on: written on a primary, replayed on a standby.
+             */
+            position_bytes?: number | null;
+            /**
+             * Format: double
+             * @description Restartpoints that were carried out.
+             */
+            restartpoints_done?: number | null;
+            /**
+             * Format: double
+             * @description Times that WAL was written because the buffers were full.
+             */
+            wal_buffers_full?: number | null;
+            /**
+             * Format: double
+             * @description Bytes generated.
+             */
+            wal_bytes?: number | null;
+            /**
+             * Format: double
+             * @description Full page images generated.
+             */
+            wal_fpi?: number | null;
+            /**
+             * Format: double
+             * @description Records generated.
+             */
+            wal_records?: number | null;
+            /**
+             * Format: double
+             * @description Time syncing WAL, in milliseconds.
+             */
+            wal_sync_time_ms?: number | null;
+            /**
+             * Format: double
+             * @description Syncs of WAL.
+             */
+            wal_syncs?: number | null;
+            /**
+             * Format: double
+             * @description Time writing WAL, in milliseconds.
+             */
+            wal_write_time_ms?: number | null;
+            /**
+             * Format: double
+             * @description Writes of WAL.
+             */
+            wal_writes?: number | null;
+        };
+        /** @description How near the databases of an instance are to wraparound. */
+        Wraparound: {
+            /**
+             * Format: date-time
+             * @description When this was read; null when nothing was read shortly before.
+             */
+            at?: string | null;
+            /** @description The nearest to the end first; templates and databases without connections count. */
+            data: components["schemas"]["DatabaseAge"][];
+            /** @description The steps of all series. */
+            grid: components["schemas"]["Grid"];
+            /**
+             * Format: int64
+             * @description The same for multixacts.
+             */
+            mxid_stop_age: number;
+            /** @description Why there is nothing. */
+            unmeasured: {
+                [key: string]: components["schemas"]["Reason"];
+            };
+            /**
+             * Format: int64
+             * @description The age at which PostgreSQL assigns no transaction id any more.
+             */
+            xid_stop_age: number;
         };
     };
     responses: never;
@@ -3016,7 +3609,13 @@ export interface operations {
     get_instances_id_replication: {
         parameters: {
             query?: {
-                /** @description As it was then; else as it is now. */
+                /** @description What ended after this moment; else the last hour. */
+                start?: string | null;
+                /** @description What ended up to this moment; else until now. */
+                end?: string | null;
+                /** @description The length of a step in seconds; else chosen, never shorter than the interval of readings. */
+                step?: number | null;
+                /** @description States are those of this moment; else of the range's end. */
                 at?: string | null;
             };
             header?: never;
@@ -3070,6 +3669,129 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Settings"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_instances_id_slots: {
+        parameters: {
+            query?: {
+                /** @description What ended after this moment; else the last hour. */
+                start?: string | null;
+                /** @description What ended up to this moment; else until now. */
+                end?: string | null;
+                /** @description The length of a step in seconds; else chosen, never shorter than the interval of readings. */
+                step?: number | null;
+                /** @description States are those of this moment; else of the range's end. */
+                at?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description The instance. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Slots"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_instances_id_wal: {
+        parameters: {
+            query?: {
+                /** @description What ended after this moment; else the last hour. */
+                start?: string | null;
+                /** @description What ended up to this moment; else until now. */
+                end?: string | null;
+                /** @description The length of a step in seconds; else chosen, never shorter than the interval of readings. */
+                step?: number | null;
+                /** @description States are those of this moment; else of the range's end. */
+                at?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description The instance. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Wal"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_instances_id_wraparound: {
+        parameters: {
+            query?: {
+                /** @description What ended after this moment; else the last hour. */
+                start?: string | null;
+                /** @description What ended up to this moment; else until now. */
+                end?: string | null;
+                /** @description The length of a step in seconds; else chosen, never shorter than the interval of readings. */
+                step?: number | null;
+                /** @description States are those of this moment; else of the range's end. */
+                at?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description The instance. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Wraparound"];
                 };
             };
             /** @description Every failure. */
