@@ -7,7 +7,10 @@ const RECEIVER = { at: '2026-11-21T10:00:00Z', connected: true, replay_lag_ms: 0
 function standby(name: string, change: Partial<Standby> = {}): Standby {
   return {
     application_name: name, pid: 1, idle: true, write_lag_ms: null, flush_lag_ms: null, replay_lag_ms: null, replay_behind_bytes: 0,
-    series: { replay_lag_ms: [0, null], own_replay_lag_ms: null, replay_behind_bytes: [0, null] },
+    series: {
+      write_lag_ms: [0, null], flush_lag_ms: [0, null], replay_lag_ms: [0, null], own_replay_lag_ms: null, write_behind_bytes: [0, null],
+      flush_behind_bytes: [0, null], replay_behind_bytes: [0, null],
+    },
     ...change,
   } as Standby;
 }
@@ -43,13 +46,17 @@ test('a standby says its own lag, a cascading one also that of its own standbys'
   expect(ownLagWords(alone)).toBe('lag not known');
   const cascading = replication({ receiver: own, standbys: [standby('three')], receiver_series: { replay_lag_ms: [5, null], not_replayed_bytes: [1, null] } });
   const [lag] = lagCharts(cascading, 'prod-2');
-  expect(lag?.series.map((one) => [one.name, one.color])).toEqual([['three', 1], ['prod-2', 2]]);
+  expect(lag?.series.map((one) => [one.name, one.color])).toEqual([['three replay', 1], ['three flush', 2], ['three write', 3], ['prod-2 replay', 4]]);
 });
 
 test('a gap stays a gap, and two of one name are told apart', () => {
   expect(larger([1, null, null, 4], [2, 3, null, 1])).toEqual([2, 3, null, 4]);
   const [lag] = lagCharts(replication({ standbys: [standby('two', { pid: 8 }), standby('two', { pid: 7 })] }), 'prod-1');
-  expect(lag?.series.map((one) => one.name)).toEqual(['two (7)', 'two (8)']);
+  expect(lag?.series.map((one) => one.name)).toEqual([
+    'two (7) replay', 'two (7) flush', 'two (7) write', 'two (8) replay', 'two (8) flush', 'two (8) write',
+  ]);
+  const many = ['a', 'b', 'c', 'd'].map((name) => standby(name));
+  expect(lagCharts(replication({ standbys: many }), 'prod-1')[1]?.series.map((one) => one.name)).toEqual(['a replay', 'b replay', 'c replay', 'd replay']);
 });
 
 test('each table keeps its own order in the URL', () => {

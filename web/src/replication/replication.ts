@@ -66,31 +66,50 @@ export function larger(one: Series, other: Series | null | undefined): Series {
   });
 }
 
-/** Names that stand twice are told apart by their place. */
-function perStandby(replication: Replication, values: (one: Standby) => Series): ChartSeries[] {
+/** More standbys than these are drawn with their replay alone. */
+const WHOLE_STANDBYS = 3;
+
+/** A name as the URL can carry it among others. */
+function idOf(name: string): string {
+  return name.replaceAll(',', ' ');
+}
+
+/** Names that stand twice are told apart by their process. */
+function perStandby(replication: Replication, parts: { word: string; values: (one: Standby) => Series }[]): ChartSeries[] {
   const sorted = replication.standbys.toSorted((a, b) => nameOf(a).localeCompare(nameOf(b)) || (a.pid ?? 0) - (b.pid ?? 0));
-  return sorted.slice(0, MOST_SERIES).map((one, index) => {
+  const shown = sorted.length <= WHOLE_STANDBYS ? parts : parts.slice(0, 1);
+  const all = sorted.flatMap((one) => {
     const twice = sorted.filter((other) => nameOf(other) === nameOf(one)).length > 1;
     const name = twice ? `${nameOf(one)} (${one.pid ?? '–'})` : nameOf(one);
-    return { id: name.replaceAll(',', ' '), name, color: index + 1, values: values(one) };
+    return shown.map(({ word, values }) => ({ name: `${name} ${word}`, values: values(one) }));
   });
+  return all.slice(0, MOST_SERIES).map((one, index) => ({ ...one, id: idOf(one.name), color: index + 1 }));
 }
 
 function own(self: string, values: Series, taken: number): ChartSeries {
-  return { id: self.replaceAll(',', ' '), name: self, color: (taken % MOST_SERIES) + 1, values };
+  const name = `${self} replay`;
+  return { id: idOf(name), name, color: (taken % MOST_SERIES) + 1, values };
 }
 
 /** Lag and bytes behind, of those that stream from here and of this standby itself. */
 export function lagCharts(replication: Replication, self: string): ChartSpec[] {
-  const lag = perStandby(replication, (one) => larger(one.series.replay_lag_ms, one.series.own_replay_lag_ms));
-  const behind = perStandby(replication, (one) => one.series.replay_behind_bytes);
+  const lag = perStandby(replication, [
+    { word: 'replay', values: (one) => larger(one.series.replay_lag_ms, one.series.own_replay_lag_ms) },
+    { word: 'flush', values: (one) => one.series.flush_lag_ms },
+    { word: 'write', values: (one) => one.series.write_lag_ms },
+  ]);
+  const behind = perStandby(replication, [
+    { word: 'replay', values: (one) => one.series.replay_behind_bytes },
+    { word: 'flush', values: (one) => one.series.flush_behind_bytes },
+    { word: 'write', values: (one) => one.series.write_behind_bytes },
+  ]);
   const mine = replication.receiver_series;
   if (mine != null) {
     lag.push(own(self, mine.replay_lag_ms, lag.length));
     behind.push(own(self, mine.not_replayed_bytes, behind.length));
   }
   return [
-    { id: 'lag', title: 'Replay lag', unit: 's', axis: 'decimal', format: coarse, series: lag },
+    { id: 'lag', title: 'Lag', unit: 's', axis: 'decimal', format: coarse, series: lag },
     { id: 'behind', title: 'Behind', unit: 'B', axis: 'binary', format: bytes, series: behind },
   ];
 }
