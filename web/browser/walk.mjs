@@ -122,7 +122,8 @@ async function signIn(page) {
 }
 
 async function openQueries(page) {
-  const instance = rows(page, 'Instances').first().locator('a').first();
+  // The primary: nobody but the collector asks its standby anything.
+  const instance = rows(page, 'Instances').filter({ hasText: 'primary' }).first().locator('a').first();
   say(`opening instance ${await instance.innerText()}`);
   await instance.click();
   await page.waitForURL(/\/instances\/\d+\/queries/);
@@ -144,6 +145,24 @@ async function openTabs(page) {
   await page.getByRole('navigation', { name: 'Instance' }).getByRole('link', { name: 'Queries', exact: true }).click();
   await page.waitForURL(/\/queries/);
   await rows(page, 'Queries').first().waitFor();
+}
+
+/** The standby's own view: what it receives, and how far its replay is. */
+async function openStandby(page) {
+  const fleet = page.getByRole('link', { name: 'Fleet', exact: true }).first();
+  await fleet.click();
+  const standby = rows(page, 'Instances').filter({ hasText: 'standby' }).first().locator('a').first();
+  await standby.waitFor();
+  await standby.click();
+  await page.getByRole('navigation', { name: 'Instance' }).getByRole('link', { name: 'Replication', exact: true }).click();
+  await page.waitForURL(/\/replication/);
+  await settled(page);
+  await page.locator('[aria-label="Who streams from whom"]').waitFor();
+  say(`standby: ${await page.locator('h1').innerText()}`);
+  await inspect(page, 'replication of a standby');
+  await fleet.click();
+  await rows(page, 'Instances').first().waitFor();
+  await openQueries(page);
 }
 
 async function sortByCalls(page) {
@@ -260,6 +279,7 @@ try {
     await signIn(page);
     await openQueries(page);
     await openTabs(page);
+    await openStandby(page);
     await sortByCalls(page);
     await openQuery(page);
     await pickRange(page);

@@ -9,6 +9,7 @@ import styles from './FleetPage.module.css';
 
 /** Why an instance has no value of a column. */
 function why(instance: Instance, column: string): string {
+  if (column === 'replay_lag_ms' && instance.role === 'primary') return 'A primary replays nothing; each standby has its own lag.';
   const known = instance.unmeasured[column];
   if (known !== undefined) return known.message;
   if (instance.state === 'no_data') return instance.reasons[0] ?? 'The collector is silent.';
@@ -19,10 +20,11 @@ const NOT_YET: Record<string, string> = {
   load: 'Needs PostgreSQL 14 and two readings of pg_stat_database.',
   tps: 'Rates need two readings.',
   connections: 'No reading yet.',
-  replay_lag_ms: 'Nobody streams from here, or all is replayed.',
+  replay_lag_ms: 'Not known: no recent reading of what is received here.',
 };
 
 function lag(instance: Instance): string {
+  if (instance.replay_lag_ms === 0) return '0 B, idle';
   const parts = [];
   if (instance.replay_lag_ms != null) parts.push(text(coarse(instance.replay_lag_ms)));
   if (instance.replay_lag_bytes != null) parts.push(text(bytes(instance.replay_lag_bytes)));

@@ -1,7 +1,6 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router';
 import { FleetPage } from '../fleet/FleetPage';
 import { DatabasesPage } from '../instance/DatabasesPage';
-import { ReplicationPage } from '../instance/ReplicationPage';
 import { SettingsPage } from '../instance/SettingsPage';
 import { QueriesPage } from '../queries/QueriesPage';
 import { IndexesPage } from '../relations/IndexesPage';
@@ -33,7 +32,7 @@ const queries = createRoute({
 const query = createRoute({
   getParentRoute: () => signedIn,
   path: '/instances/$instanceId/queries/$queryid',
-  // Charts and their library come with the first statement that is opened.
+  // Charts and their library come with the first page that has some.
   component: lazyRouteComponent(() => import('../query/QueryPage'), 'QueryPage'),
 });
 const databases = createRoute({
@@ -44,7 +43,7 @@ const databases = createRoute({
 const replication = createRoute({
   getParentRoute: () => signedIn,
   path: '/instances/$instanceId/replication',
-  component: ReplicationPage,
+  component: lazyRouteComponent(() => import('../replication/ReplicationPage'), 'ReplicationPage'),
 });
 const tables = createRoute({
   getParentRoute: () => signedIn,

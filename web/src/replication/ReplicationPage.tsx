@@ -1,0 +1,200 @@
+import { useParams } from '@tanstack/react-router';
+import { useMemo, type ReactNode } from 'react';
+import { queryString } from '../api/client';
+import type { FlaggedInterval, Grid, InstanceDetail, Replication, Slots, Wal, Wraparound } from '../api/model';
+import { between, useReads } from '../api/useReads';
+import type { ChartSpec } from '../charts/chart';
+import { TimeChart } from '../charts/TimeChart';
+import { InstanceFrame, shortestInterval } from '../instance/InstanceFrame';
+import { CapabilityNotice, Notice } from '../notices/Notice';
+import { ReadProblem } from '../notices/ReadProblem';
+import type { Column, Sort } from '../tables/column';
+import { DataTable } from '../tables/DataTable';
+import { useChangeUrl, useTime, useUrl, useZoom } from '../time/useTime';
+import { exactMoment } from '../time/zone';
+import { directoryChart } from '../wal/walCharts';
+import { ageColumns } from './AgeTable';
+import { Picture } from './Picture';
+import { heading, lagCharts, retainedChart, sortOf, withSort } from './replication';
+import styles from './ReplicationPage.module.css';
+import { slotColumns } from './SlotTable';
+import { standbyColumns } from './StandbyTable';
+
+interface Reads {
+  instance: InstanceDetail;
+  replication: Replication;
+  slots: Slots;
+  wal: Wal;
+  wraparound: Wraparound;
+}
+
+const NO_FLAGS: FlaggedInterval[] = [];
+const BY_REPLAY: Sort = { id: 'replay_behind', descending: true };
+const BY_RETAINED: Sort = { id: 'slot_retained', descending: true };
+const BY_AGE: Sort = { id: 'age_xid', descending: true };
+
+interface Shown {
+  spec: ChartSpec;
+  grid: Grid;
+}
+
+export function ReplicationPage() {
+  const { instanceId } = useParams({ from: '/signed-in/instances/$instanceId/replication' });
+  const url = useUrl();
+  const change = useChangeUrl();
+  const zoom = useZoom();
+  const { zone } = useTime();
+  const page = useReads<Reads>(
+    ['replication', instanceId],
+    (instants) => {
+      const of = (what: string) => `/instances/${instanceId}/${what}${queryString({ ...between(instants) })}`;
+      return {
+        instance: `/instances/${instanceId}`,
+        replication: of('replication'),
+        slots: of('slots'),
+        wal: of('wal'),
+        wraparound: of('wraparound'),
+      };
+    },
+    (reads) => shortestInterval(reads.instance.data),
+  );
+  const { reads } = page;
+  const replication = reads?.replication.data ?? null;
+  const slots = reads?.slots.data ?? null;
+  const wal = reads?.wal.data ?? null;
+  const wraparound = reads?.wraparound.data ?? null;
+  const self = { id: Number(instanceId), name: reads?.instance.data?.name ?? `Instance ${instanceId}` };
+  const hidden = useMemo(() => url.hide?.split(',') ?? [], [url.hide]);
+  const charts = useMemo(() => {
+    const all: Shown[] = [];
+    if (replication !== null) {
+      const drawn = lagCharts(replication, self.name).filter((spec) => spec.series.length > 0);
+      all.push(...drawn.map((spec) => ({ spec, grid: replication.grid })));
+    }
+    if (slots !== null && slots.data.length > 0) all.push({ spec: retainedChart(slots), grid: slots.grid });
+    if (wal !== null) all.push({ spec: directoryChart(wal), grid: wal.grid });
+    return all;
+  }, [replication, slots, wal, self.name]);
+  const standbys = useMemo(() => standbyColumns(zone), [zone]);
+  const slotTable = useMemo(() => slotColumns(slots?.unmeasured ?? {}), [slots]);
+  const ages = useMemo(() => (wraparound === null ? [] : ageColumns(wraparound)), [wraparound]);
+  function sorted<Row>(columns: Column<Row>[], otherwise: Sort) {
+    return {
+      sort: sortOf(url.sort, columns, otherwise),
+      onSort: (sort: Sort) => change({ sort: withSort(url.sort, columns, sort, otherwise) }, true),
+      outdated: page.outdated,
+    };
+  }
+
+  return (
+    <InstanceFrame
+      instanceId={instanceId}
+      instance={reads?.instance}
+      error={page.error}
+      retry={page.retry}
+      tab="Replication"
+      title={replication === null ? 'Replication' : heading(replication, self.name)}
+    >
+      {reads === null && page.error === null && <div className={styles.skeleton} role="status" aria-label="Loading replication" />}
+      {reads?.replication.error != null && (
+        <ReadProblem what="replication" error={reads.replication.error} shownAt={reads.replication.at} retry={page.retry} />
+      )}
+      {replication !== null && (
+        <>
+          <p>{facts(replication, (time) => exactMoment(Date.parse(time), zone))}</p>
+          {replication.receiver?.connected === false && (
+            <Notice kind="warning">
+              No WAL receiver runs here: what is replayed comes from an archive or was received before.
+              {replication.receiver.last_replayed_at != null &&
+                ` The last replayed transaction is of ${exactMoment(Date.parse(replication.receiver.last_replayed_at), zone)}.`}
+            </Notice>
+          )}
+          <Picture replication={replication} self={self} />
+        </>
+      )}
+      {charts.length > 0 && (
+        <div className={styles.charts}>
+          {charts.map(({ spec, grid }) => (
+            <TimeChart
+              key={spec.id}
+              spec={spec}
+              grid={grid}
+              range={page.range}
+              zone={zone}
+              flags={NO_FLAGS}
+              hidden={hidden}
+              onHide={(next) => change({ hide: next.length === 0 ? undefined : next.join(',') }, true)}
+              onZoom={zoom}
+              outdated={page.outdated}
+            />
+          ))}
+        </div>
+      )}
+      {replication !== null && (
+        <Section title="Standbys">
+          <DataTable
+            label="Standbys"
+            columns={standbys}
+            rows={replication.standbys}
+            rowKey={(row) => `${row.application_name ?? ''}/${row.pid ?? ''}`}
+            empty={replication.at == null ? 'No reading yet.' : 'No standby streams from here.'}
+            {...sorted(standbys, BY_REPLAY)}
+          />
+        </Section>
+      )}
+      <Section title="Slots">
+        {reads?.slots.error != null && <ReadProblem what="slots" error={reads.slots.error} shownAt={reads.slots.at} retry={page.retry} />}
+        {slots !== null && (
+          <DataTable
+            label="Slots"
+            columns={slotTable}
+            rows={slots.data}
+            rowKey={(row) => row.slot_name}
+            empty={slots.at == null ? 'No reading yet.' : 'There is no replication slot.'}
+            {...sorted(slotTable, BY_RETAINED)}
+          />
+        )}
+      </Section>
+      <Section title="Wraparound">
+        {reads?.wraparound.error != null && (
+          <ReadProblem what="wraparound" error={reads.wraparound.error} shownAt={reads.wraparound.at} retry={page.retry} />
+        )}
+        {wraparound?.unmeasured['data'] !== undefined && (
+          <CapabilityNotice message={wraparound.unmeasured['data'].message} fix={wraparound.unmeasured['data'].fix} />
+        )}
+        {wraparound !== null && (
+          <DataTable
+            label="Wraparound"
+            columns={ages}
+            rows={wraparound.data}
+            rowKey={(row) => String(row.datid)}
+            empty="No reading yet."
+            {...sorted(ages, BY_AGE)}
+          />
+        )}
+      </Section>
+    </InstanceFrame>
+  );
+}
+
+function Section({ title, children }: { title: string; children: ReactNode }) {
+  return (
+    <section className={styles.section} aria-label={title}>
+      <h2>{title}</h2>
+      {children}
+    </section>
+  );
+}
+
+/** Role, timeline, position, and when this was read. */
+function facts(replication: Replication, moment: (time: string) => string): string {
+  const at = replication.at ?? replication.receiver?.at;
+  const parts = [
+    replication.role,
+    replication.timeline == null ? null : `timeline ${replication.timeline}`,
+    replication.current_lsn == null ? null : `at ${replication.current_lsn}`,
+    replication.receiver?.replayed_lsn == null ? null : `replayed ${replication.receiver.replayed_lsn}`,
+    at == null ? 'no reading yet' : `read ${moment(at)}`,
+  ];
+  return parts.filter((part) => part != null).join(' · ');
+}
