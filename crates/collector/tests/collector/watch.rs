@@ -162,6 +162,7 @@ async fn a_locked_catalogue_stops_cycles_but_piles_nothing_up() {
         run(&holder, &format!("begin; lock table {table} in access exclusive mode")).await;
         for _ in 0..5 {
             failed += errors(&rig.cycle().await).len();
+            failed += rig.sweep().await.iter().flat_map(errors).count();
             let backends: i64 = holder.query_one(&count, &[]).await.unwrap().get(0);
             assert!(backends <= 3, "{backends} backends under a lock on {table}");
         }
