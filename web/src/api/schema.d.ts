@@ -1671,6 +1671,11 @@ export interface components {
             indexrelid: number;
             /**
              * Format: date-time
+             * @description From when on no scan can have been missed: the last reset, or the first reading of the index if that is later.
+             */
+            known_since?: string | null;
+            /**
+             * Format: date-time
              * @description When it was last scanned; null when never, and before PostgreSQL 16.
              */
             last_scan?: string | null;
@@ -1710,7 +1715,7 @@ export interface components {
             rows_read_per_s?: number | null;
             /**
              * Format: int64
-             * @description Scans since `scans_since`, as PostgreSQL counts them.
+             * @description Scans since its statistics began, as PostgreSQL counts them.
              */
             scans?: number | null;
             /**
@@ -1720,7 +1725,7 @@ export interface components {
             scans_per_s?: number | null;
             /**
              * Format: date-time
-             * @description From when on no scan can have been missed: the last reset, or the first reading of the index.
+             * @description When statistics of its database were last reset; null when never.
              */
             scans_since?: string | null;
             /** @description Its schema. */

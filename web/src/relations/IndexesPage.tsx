@@ -87,7 +87,7 @@ export function IndexesPage() {
           >
             <Choice title="Finding" chosen={finding} options={FINDINGS} pick={(value) => change({ finding: value })} />
           </RelationFilters>
-          <FlagNotices flags={indexes.flagged_intervals.filter((flag) => flag.reason !== 'gap')} />
+          <FlagNotices things="indexes" flags={indexes.flagged_intervals.filter((flag) => flag.reason !== 'gap')} />
           <RelationNotices
             unmeasured={indexes.unmeasured}
             notReadable={indexes.not_readable}

@@ -91,7 +91,7 @@ export function TablesPage() {
             defaults={TABLE_DEFAULTS}
             rows={rows}
           />
-          <FlagNotices flags={tables.flagged_intervals.filter((flag) => flag.reason !== 'gap')} />
+          <FlagNotices things="tables" flags={tables.flagged_intervals.filter((flag) => flag.reason !== 'gap')} />
           <RelationNotices
             unmeasured={tables.unmeasured}
             notReadable={tables.not_readable}

@@ -4,7 +4,7 @@ import { Missing, Num } from '../format/Num';
 import { Copy } from '../notices/Copy';
 import type { Column } from '../tables/column';
 import { exactMoment, type Zone } from '../time/zone';
-import { definition, dropStatement, GRAVITY, relationName } from './relation';
+import { definition, dropStatement, GRAVITY, relationName, scansSince } from './relation';
 import styles from './relations.module.css';
 
 export const INDEX_DEFAULTS = [
@@ -34,7 +34,7 @@ export interface IndexContext {
 export function indexColumns(context: IndexContext): Column<IndexRow>[] {
   const why = (field: string, otherwise: string) => context.unmeasured[field]?.message ?? otherwise;
   const perSecond = (id: string, title: string, help: string, source: string, field: 'scans_per_s' | 'rows_read_per_s' | 'rows_fetched_per_s'): Column<IndexRow> => ({
-    id, title, help: `${help}\npg_stat_all_indexes.${source}`, width: 88, numeric: true, unitSlot: 5, unit: '1/s',
+    id, title, help: `${help}\npg_stat_all_indexes.${source}`, width: 98, numeric: true, unitSlot: 5, unit: '1/s',
     value: (row) => row[field],
     cell: (row) => {
       const value = row[field];
@@ -44,13 +44,13 @@ export function indexColumns(context: IndexContext): Column<IndexRow>[] {
   });
   return [
     {
-      id: 'finding', title: 'Finding', width: 104, numeric: true,
+      id: 'finding', title: 'Finding', width: 116,
       help: `Invalid, duplicate, or unused for ${context.unusedAfterDays} days`,
       value: (row) => GRAVITY[row.finding ?? ''] ?? 0,
       cell: (row) => <FindingBadge row={row} context={context} />,
     },
     {
-      id: 'index', title: 'Index', width: 176, grow: true,
+      id: 'index', title: 'Index', width: 170, grow: true,
       value: (row) => relationName(row, row.indexrelid),
       cell: (row) => (
         <span className={styles.name} data-hint={`oid ${row.indexrelid}`}>
@@ -60,7 +60,7 @@ export function indexColumns(context: IndexContext): Column<IndexRow>[] {
       ),
     },
     {
-      id: 'table', title: 'Table', width: 120, value: (row) => row.table,
+      id: 'table', title: 'Table', width: 110, value: (row) => row.table,
       cell: (row) => (row.table == null ? <Missing reason="Names were not read yet." /> : <span className={styles.name} data-hint={row.table}>{row.table}</span>),
     },
     {
@@ -74,12 +74,12 @@ export function indexColumns(context: IndexContext): Column<IndexRow>[] {
       },
     },
     {
-      id: 'scans', title: 'Scans since', help: 'Scans, and for how long they are counted\npg_stat_all_indexes.idx_scan', width: 124, numeric: true,
+      id: 'scans', title: 'Scans since', help: 'Scans, and for how long they are counted or known to be none\npg_stat_all_indexes.idx_scan', width: 116, numeric: true,
       value: (row) => row.scans,
       cell: (row) => <Scans row={row} context={context} />,
     },
     perSecond('scans_s', 'Scans/s', 'Scans in the range', 'idx_scan', 'scans_per_s'),
-    perSecond('rows', 'Rows read/s', 'Entries that scans returned', 'idx_tup_read', 'rows_read_per_s'),
+    perSecond('rows', 'Rows/s', 'Entries that scans returned', 'idx_tup_read', 'rows_read_per_s'),
     perSecond('fetched', 'Fetched/s', 'Rows of the table fetched by simple scans', 'idx_tup_fetch', 'rows_fetched_per_s'),
     {
       id: 'last', title: 'Last scan', help: 'pg_stat_all_indexes.last_idx_scan', width: 112, numeric: true,
@@ -92,20 +92,20 @@ export function indexColumns(context: IndexContext): Column<IndexRow>[] {
         ),
     },
     {
-      id: 'needed', title: 'Unique', help: 'Unique indexes, and what else depends on one', width: 104,
+      id: 'needed', title: 'Unique', help: 'Unique indexes, and what else depends on one', width: 110,
       value: (row) => row.needed_for ?? '',
       cell: (row) => <span className={styles.name} data-hint={row.needed_for == null ? 'Nothing depends on it.' : `It is needed: ${row.needed_for}.`}>{row.needed_for ?? 'no'}</span>,
     },
     {
-      id: 'definition', title: 'Definition', width: 200, value: definition,
+      id: 'definition', title: 'Definition', width: 150, value: definition,
       cell: (row) => {
         const text = definition(row);
         return text === null ? <Missing reason="Names were not read yet." /> : <code className={styles.definition} data-hint={text}>{text}</code>;
       },
     },
-    { id: 'database', title: 'Database', width: 88, value: (row) => row.database, cell: (row) => <span className={styles.name} data-hint={`oid ${row.datid}`}>{row.database}</span> },
+    { id: 'database', title: 'Database', width: 76, value: (row) => row.database, cell: (row) => <span className={styles.name} data-hint={`oid ${row.datid}`}>{row.database}</span> },
     {
-      id: 'fix', title: 'SQL', help: 'The statement that drops it, to copy', width: 72,
+      id: 'fix', title: 'SQL', help: 'The statement that drops it, to copy', width: 92,
       cell: (row) => {
         const sql = dropStatement(row);
         return sql === null ? null : <Copy text={sql} what={`the statement that drops ${row.name ?? 'it'}`} label="Copy drop" />;
@@ -130,8 +130,8 @@ function FindingBadge({ row, context }: { row: IndexRow; context: IndexContext }
 
 function Scans({ row, context }: { row: IndexRow; context: IndexContext }) {
   if (row.scans == null) return <Missing reason={context.unmeasured['scans']?.message ?? 'Not read yet.'} />;
-  const since = row.scans_since == null ? null : Date.parse(row.scans_since);
+  const since = scansSince(row);
   const age = since === null ? '' : ` / ${text(coarse(Math.max(1000, context.now - since)))}`;
-  const hint = since === null ? 'Nobody knows since when.' : `No scan since ${exactMoment(since, context.zone)} was missed.`;
+  const hint = since === null ? 'Since its statistics began; they were never reset.' : `Since ${exactMoment(since, context.zone)}`;
   return <Num loose figure={{ value: `${text(count(row.scans))}${age}`, unit: '' }} hint={`${exact(row.scans)} scans\n${hint}`} />;
 }

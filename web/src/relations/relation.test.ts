@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import type { IndexRow, TableRow } from '../api/model';
 import {
-  autovacuumHint, definition, dropStatement, indexesHeading, lastVacuum, quoted, relationName, tablesHeading,
+  autovacuumHint, definition, dropStatement, indexesHeading, lastVacuum, quoted, relationName, scansSince, tablesHeading,
+  writes,
 } from './relation';
 
 const GIB = 1024 ** 3;
@@ -44,6 +45,18 @@ test('the distance to autovacuum tells its numbers', () => {
   expect(hint).toContain('125 of 250 dead rows');
   expect(hint).toContain('Autovacuum is off here');
   expect(autovacuumHint({ autovacuum: null } as TableRow)).toBe('');
+});
+
+test('no scan counts from where none can have been missed', () => {
+  const row = { ...index, scans: 0, scans_since: '2026-01-01T00:00:00Z', known_since: '2026-02-01T00:00:00Z' };
+  expect(scansSince(row)).toBe(Date.parse('2026-02-01T00:00:00Z'));
+  expect(scansSince({ ...row, scans: 5 })).toBe(Date.parse('2026-01-01T00:00:00Z'));
+  expect(scansSince({ ...row, scans: 5, scans_since: null })).toBeNull();
+});
+
+test('writes are what is known of them', () => {
+  expect(writes({ inserts_per_s: 1, updates_per_s: 2, deletes_per_s: null } as TableRow)).toBe(3);
+  expect(writes({} as TableRow)).toBeNull();
 });
 
 test('an index is described without its source, and dropped only when nothing needs it', () => {

@@ -76,6 +76,18 @@ export function autovacuumHint(row: TableRow): string {
   return lines.join('\n');
 }
 
+/** From when on its scans are counted; where there are none, from when on none can have been missed. */
+export function scansSince(row: IndexRow): number | null {
+  const since = row.scans === 0 ? row.known_since : row.scans_since;
+  return since == null ? null : Date.parse(since);
+}
+
+/** Rows written per second, in whatever way. */
+export function writes(row: TableRow): number | null {
+  const known = [row.inserts_per_s, row.updates_per_s, row.deletes_per_s].filter((one) => one != null);
+  return known.length === 0 ? null : known.reduce((sum, one) => sum + one, 0);
+}
+
 /** `btree (a, lower) include (b) where …` */
 export function definition(row: IndexRow): string | null {
   if (row.columns == null) return null;

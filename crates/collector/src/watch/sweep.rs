@@ -209,6 +209,13 @@ impl Sweep {
         self.held_until = later;
     }
 
+    /// Makes sets due again that a visit had no time for.
+    pub(super) fn put_off<'a>(&mut self, visit: &Visit, sets: impl Iterator<Item = &'a str>) {
+        for set in sets {
+            self.due.remove(&(visit.database.datid, set.to_owned()));
+        }
+    }
+
     /// Remembers how a set was read in a database; answers what is to be said of the set.
     pub(super) fn outcome(&mut self, set: &Set, database: &Database, trouble: Option<Trouble>) -> Option<SetState> {
         let databases = self.readable().count();
@@ -331,6 +338,15 @@ mod tests {
         sweep.put_back(&visit, later);
         assert_eq!(sweep.next(), Some(later));
         assert_eq!(sweep.take(later).unwrap(), visit);
+    }
+
+    #[test]
+    fn what_a_visit_had_no_time_for_is_due_before_what_was_read() {
+        let (mut sweep, now) = sweep(vec![database(1, 0)]);
+        let visit = sweep.take(now).unwrap();
+        assert_eq!(visit.sets, ["often", "seldom"]);
+        sweep.put_off(&visit, ["seldom"].into_iter());
+        assert_eq!(sweep.take(now + PAUSE).unwrap().sets, ["seldom"]);
     }
 
     #[test]

@@ -25,6 +25,8 @@ use crate::read::{self, ReadError};
 
 /// The pause after the instance could not be asked, or allows no further connection.
 const HOLD: Duration = Duration::from_secs(5);
+/// How long a visit may hold up the sets of the instance; what is left then is read at the next one.
+const VISIT_WITHIN: Duration = Duration::from_secs(8);
 /// The pause after a database that is gone, which is asked for again when the cycle was not spooled.
 const BURIAL: Duration = Duration::from_secs(1);
 
@@ -177,7 +179,12 @@ impl Watch {
         let known = Known { identity: &identity, grants: grants.as_ref(), extension: None };
         let plans = coverage::plan(&catalog, known, |set, group| self.config.enabled(set, group));
         let mut raw = false;
-        for set in &sets {
+        let begun = Instant::now();
+        for (nth, set) in sets.iter().enumerate() {
+            if begun.elapsed() > VISIT_WITHIN {
+                self.sweep.put_off(visit, sets[nth..].iter().map(|set| set.name()));
+                break;
+            }
             let plan = plans.iter().find(|plan| plan.set.name() == set.name() && plan.sql.is_some());
             let Some(plan) = plan else { continue };
             if !set.executes.iter().all(|function| executes.contains(function)) {

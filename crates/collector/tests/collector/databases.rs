@@ -279,6 +279,35 @@ async fn a_table_that_is_made_again_is_another_one() {
 }
 
 #[tokio::test]
+async fn a_standby_tells_what_it_knows_and_why_not_the_rest() {
+    let pair = testkit::replication_pair(PgOptions::default()).await.unwrap();
+    make_role(&pair.primary).await;
+    let primary = pair.primary.connect("postgres").await.unwrap();
+    grant_sizes(&primary).await;
+    run(&primary, "create table things as select generate_series(1, 1000) as id").await;
+    let at: String = primary.query_one("select pg_current_wal_lsn()::text", &[]).await.unwrap().get(0);
+    let standby = pair.standby.connect("postgres").await.unwrap();
+    let there = format!("select pg_last_wal_replay_lsn() >= '{at}'");
+    while !standby.query_one(&there, &[]).await.unwrap().get::<_, bool>(0) {
+        tokio::task::yield_now().await;
+    }
+    let things = oid(&primary, "things").await;
+    let mut rig = Rig::new(&pair.standby, ROLE);
+    let cycle = rig.whole_cycle().await;
+    rig.whole_sweep().await;
+    work(&pair.standby, "postgres", &["select count(*) from things"]).await;
+    let cycles = rig.whole_sweep().await;
+    let table = row(&rig, reading(&cycles[0], TABLES).unwrap(), things).unwrap();
+    assert_eq!((table["seq_scan"], table["n_live_tup"], table["n_tup_ins"]), (Some(1), None, None));
+    let size = row(&rig, reading(&cycles[0], SIZES).unwrap(), things).unwrap();
+    assert!(size["main_bytes"].unwrap() > 0);
+    for column in ["n_live_tup", "last_analyze"] {
+        let said = cycle.instance.states.iter().find(|state| state.set == TABLES && state.column == column).unwrap();
+        assert_eq!(said.message, "Known on a primary only.", "{column}");
+    }
+}
+
+#[tokio::test]
 async fn equal_indexes_have_equal_signatures_and_others_do_not() {
     for major in testkit::majors() {
         let pg = Pg::start(PgOptions::major(major)).await.unwrap();

@@ -66,6 +66,7 @@ impl Known<'_> {
         row.gauges.read_at = row.gauges.read_at.max(gauges.read_at);
         row.gauges.last_scan = row.gauges.last_scan.max(gauges.last_scan);
         row.gauges.scans = plus(row.gauges.scans, gauges.scans);
+        row.gauges.stats_since = row.gauges.stats_since.max(gauges.stats_since);
         // It may be older than its first reading, but nobody knows how old.
         let since =
             index.and_then(|index| index.first_seen).map(|seen| gauges.stats_since.map_or(seen, |s| s.max(seen)));
@@ -111,7 +112,8 @@ impl Known<'_> {
             rows_read_per_s: rate(sums.read),
             rows_fetched_per_s: rate(sums.fetched),
             scans: gauges.scans,
-            scans_since: since,
+            scans_since: gauges.stats_since,
+            known_since: since,
             last_scan: gauges.last_scan,
             finding: found.as_ref().map(|(finding, _)| *finding),
             droppable: found.is_some() && needed_for.is_none() && !is_part,
@@ -133,7 +135,7 @@ pub(super) const ORDERS: [(&str, Figure); 8] = [
     ("rows_read_per_s", |index| index.rows_read_per_s),
     ("rows_fetched_per_s", |index| index.rows_fetched_per_s),
     ("scans", |index| index.scans.map(|scans| scans as f64)),
-    ("scans_since", |index| index.scans_since.map(|at| at.as_microsecond() as f64)),
+    ("known_since", |index| index.known_since.map(|at| at.as_microsecond() as f64)),
     ("last_scan", |index| index.last_scan.map(|at| at.as_microsecond() as f64)),
 ];
 

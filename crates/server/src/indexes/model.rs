@@ -156,11 +156,14 @@ pub(crate) struct Index {
     pub(crate) rows_read_per_s: Option<f64>,
     /// Rows of the table fetched by them.
     pub(crate) rows_fetched_per_s: Option<f64>,
-    /// Scans since `scans_since`, as PostgreSQL counts them.
+    /// Scans since its statistics began, as PostgreSQL counts them.
     pub(crate) scans: Option<i64>,
-    /// From when on no scan can have been missed: the last reset, or the first reading of the index.
+    /// When statistics of its database were last reset; null when never.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub(crate) scans_since: Option<Timestamp>,
+    /// From when on no scan can have been missed: the last reset, or the first reading of the index if that is later.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub(crate) known_since: Option<Timestamp>,
     /// When it was last scanned; null when never, and before PostgreSQL 16.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub(crate) last_scan: Option<Timestamp>,

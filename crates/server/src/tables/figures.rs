@@ -185,7 +185,7 @@ impl Known<'_> {
 type Figure = fn(&Table) -> Option<f64>;
 
 /// What tables can be ordered by.
-pub(super) const ORDERS: [(&str, Figure); 24] = [
+pub(super) const ORDERS: [(&str, Figure); 25] = [
     ("size_bytes", |t| t.size_bytes.map(|v| v as f64)),
     ("table_bytes", |t| t.table_bytes.map(|v| v as f64)),
     ("indexes_bytes", |t| t.indexes_bytes.map(|v| v as f64)),
@@ -195,6 +195,7 @@ pub(super) const ORDERS: [(&str, Figure); 24] = [
     ("seq_rows_per_s", |t| t.seq_rows_per_s),
     ("idx_scans_per_s", |t| t.idx_scans_per_s),
     ("idx_rows_per_s", |t| t.idx_rows_per_s),
+    ("writes_per_s", |t| plus(plus(t.inserts_per_s, t.updates_per_s), t.deletes_per_s)),
     ("inserts_per_s", |t| t.inserts_per_s),
     ("updates_per_s", |t| t.updates_per_s),
     ("deletes_per_s", |t| t.deletes_per_s),

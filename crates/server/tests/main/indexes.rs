@@ -85,11 +85,14 @@ async fn the_gravest_findings_come_first() {
     assert_eq!(twin["message"], "It is the same as orders_pkey.");
     let idle = row("idle");
     assert_eq!((&idle["finding"], &idle["message"]), (&json!("unused"), &json!("No scan since 30 Jan 2026 09:00.")));
-    assert_eq!((&idle["scans"], &idle["scans_since"]), (&json!(0), &json!("2026-01-30T09:00:00Z")));
+    assert_eq!(
+        (&idle["scans_since"], &idle["known_since"]),
+        (&json!("2026-01-01T00:00:00Z"), &json!("2026-01-30T09:00:00Z"))
+    );
     assert_eq!((&idle["table"], &idle["columns"], &idle["included"]), (&json!("orders"), &json!("a"), &json!("b")));
     assert_eq!((&idle["size_bytes"], &idle["size_is_estimate"]), (&json!(14 * 8192), &json!(false)));
     assert_eq!(
-        (&row("young")["finding"], &row("young")["scans_since"]),
+        (&row("young")["finding"], &row("young")["known_since"]),
         (&json!(null), &json!("2026-03-01T09:00:00Z"))
     );
     let key = row("orders_pkey");
