@@ -3,6 +3,7 @@
 
 mod catalogue;
 mod delivery;
+mod host;
 mod increments;
 mod limits;
 mod locks;
