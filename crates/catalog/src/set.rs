@@ -224,6 +224,10 @@ impl Set {
         if self.sql.is_empty() && matches!(self.definition.scope, Scope::Instance | Scope::Database) {
             return Err("no SQL file; name one after the lowest version that it serves, such as 12.sql".to_owned());
         }
+        if !self.sql.is_empty() && matches!(self.definition.scope, Scope::Host | Scope::Collector) {
+            let scope = self.definition.scope.folder();
+            return Err(format!("sets of scope {scope} are not read by SQL: remove the SQL files"));
+        }
         let mut seen = BTreeSet::new();
         for column in &self.definition.columns {
             check_name(&column.name)?;

@@ -41,6 +41,8 @@ fn the_whole_catalogue_parses() {
         "wal_directory",
         "wal_io",
         "wraparound",
+        "host_cpu",
+        "collector_sets",
     ] {
         assert!(names.contains(&name), "{name} is missing from {names:?}");
     }

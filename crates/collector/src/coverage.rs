@@ -21,6 +21,9 @@ const BUNDLED: [(u32, u32); 10] = [
     (180_000, 12),
 ];
 
+/// What is said of a set that is not read because nobody wants it.
+pub const SWITCHED_OFF: &str = "Switched off in the collector's configuration.";
+
 /// What the collector's role may do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grants {
@@ -74,6 +77,14 @@ pub fn plan<'a>(catalog: &'a Catalog, known: Known<'_>, enabled: impl Fn(&str, &
         .collect()
 }
 
+/// The states of a set that is read without SQL: its own, and those of columns that are not whole.
+#[must_use]
+pub fn readable(set: &Set, known: Known<'_>) -> Vec<SetState> {
+    let version = Version::of_server(known.identity.version_num);
+    let columns = set.definition.columns.iter().filter_map(|column| column_state(set, column, version, known));
+    std::iter::once(whole(set, known)).chain(columns.map(|(state, _)| state)).collect()
+}
+
 fn plan_set<'a>(set: &'a Set, known: Known<'_>, enabled: bool) -> Plan<'a> {
     match statement(set, known, enabled) {
         Err(state) => Plan { set, sql: None, unmeasured: Vec::new(), states: vec![state] },
@@ -99,11 +110,7 @@ fn plan_set<'a>(set: &'a Set, known: Known<'_>, enabled: bool) -> Plan<'a> {
 fn statement(set: &Set, known: Known<'_>, enabled: bool) -> Result<(String, Version), SetState> {
     let missing = |code, message: String, fix: String| state(set, "", State::Missing, code, message, fix);
     if !enabled {
-        return Err(missing(
-            StateCode::Disabled,
-            "Switched off in the collector's configuration.".into(),
-            String::new(),
-        ));
+        return Err(missing(StateCode::Disabled, SWITCHED_OFF.into(), String::new()));
     }
     let standby = known.identity.standby;
     if set.role == Role::Primary && standby || set.role == Role::Standby && !standby {

@@ -78,6 +78,7 @@ impl Watch {
                 self.trouble(set, &visit.database, State::Error, StateCode::Failed, error.clone(), String::new());
             }
         }
+        self.beside.own.count(&mut cycle.readings);
         for reading in &mut cycle.readings {
             reading.datid = cycle.datid;
             for flag in &mut reading.flags {

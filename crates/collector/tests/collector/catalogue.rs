@@ -88,7 +88,7 @@ async fn every_statement_is_what_its_set_says_on_every_installed_server() {
         assert!(!extensions.is_empty(), "{major} comes without pg_stat_statements");
         let server = Version { major, minor: 0 };
         let clients = [connect(&pg, ROLES[0]).await, connect(&pg, ROLES[1]).await];
-        for set in catalog.sets().filter(|set| set.extension.is_none()) {
+        for set in catalog.sets().filter(|set| set.extension.is_none() && !set.sql.is_empty()) {
             let Some(statement) = sql(set, server) else { continue };
             for (client, role) in clients.iter().zip(ROLES) {
                 describe(client, set, server, &statement).await;

@@ -4,6 +4,7 @@
 mod catalogue;
 mod databases;
 mod delivery;
+mod host;
 mod increments;
 mod limits;
 mod locks;
