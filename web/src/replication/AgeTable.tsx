@@ -24,7 +24,7 @@ function age(id: string, title: string, kind: Kind, stop: number): Column<Databa
 function forced(id: string, title: string, kind: Kind): Column<DatabaseAge> {
   const setting = kind === 'xid' ? 'autovacuum_freeze_max_age' : 'autovacuum_multixact_freeze_max_age';
   return {
-    id, title, width: 136, numeric: true, unit: 'count', help: `Until autovacuum vacuums the oldest table even where it is off: ${setting} less the age`,
+    id, title, width: 152, numeric: true, unit: 'count', help: `Until autovacuum vacuums the oldest table even where it is off: ${setting} less the age`,
     value: (row) => row[kind].to_forced_vacuum,
     cell: (row) => {
       const left = row[kind].to_forced_vacuum;
@@ -37,7 +37,7 @@ function forced(id: string, title: string, kind: Kind): Column<DatabaseAge> {
 
 function stop(id: string, title: string, kind: Kind): Column<DatabaseAge> {
   return {
-    id, title, width: 104, numeric: true, unit: 'count', help: 'Until PostgreSQL assigns none any more',
+    id, title, width: 136, numeric: true, unit: 'count', help: 'Until PostgreSQL assigns none any more',
     value: (row) => row[kind].to_stop,
     cell: (row) => {
       const left = row[kind].to_stop;
@@ -54,7 +54,7 @@ export function ageColumns(wraparound: Wraparound): Column<DatabaseAge>[] {
     forced('age_forced', 'To forced vacuum', 'xid'),
     stop('age_stop', 'To stop', 'xid'),
     age('age_mxid', 'Multixact age', 'mxid', wraparound.mxid_stop_age),
-    forced('age_mxid_forced', 'To forced vacuum', 'mxid'),
-    stop('age_mxid_stop', 'To stop', 'mxid'),
+    forced('age_mxid_forced', 'Multixacts to vacuum', 'mxid'),
+    stop('age_mxid_stop', 'Multixacts to stop', 'mxid'),
   ];
 }

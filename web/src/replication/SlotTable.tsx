@@ -21,6 +21,11 @@ const MEASURES: Measure[] = [
   { id: 'slot_catalog_xmin', title: 'Catalog xmin age', width: 136, unit: 'transactions', source: 'catalog_xmin', reason: 'It holds back no cleaning up of catalogs.', figure: count, value: (row) => row.catalog_xmin_age },
 ];
 
+/** `logical · pgoutput · shop` */
+function kind(row: Slot): string {
+  return [row.slot_type, row.plugin, row.database, row.temporary === true ? 'temporary' : null].filter((part) => part != null).join(' · ');
+}
+
 /** What is wrong with a slot that is of no use any more. */
 function state(row: Slot): string | null {
   return row.invalidation_reason ?? row.wal_status ?? null;
@@ -40,7 +45,7 @@ export function slotColumns(unmeasured: Unmeasured): Column<Slot>[] {
     { id: 'slot_name', title: 'Slot', width: 150, grow: true, value: (row) => row.slot_name, cell: (row) => <span data-hint={row.slot_name}>{row.slot_name}</span> },
     {
       id: 'slot_type', title: 'Type', width: 160, value: (row) => row.slot_type,
-      cell: (row) => [row.slot_type, row.plugin, row.database, row.temporary === true ? 'temporary' : null].filter((part) => part != null).join(' · '),
+      cell: (row) => <span data-hint={kind(row)}>{kind(row)}</span>,
     },
     {
       id: 'slot_active', title: 'Active', width: 84, value: (row) => row.active,

@@ -9,6 +9,7 @@ use super::model::{Replication, Standby, StandbySeries};
 use super::receiver;
 use crate::range::{Grid, Range};
 use crate::series::{self, Source, lsn, reading_at};
+use crate::wal::store as wal;
 
 /// The set of those that stream.
 pub(crate) const SET: &str = "pg_stat_replication";
@@ -74,8 +75,9 @@ pub(crate) async fn at(
         standbys.push(one);
     }
     standbys.sort_by_key(|standby| std::cmp::Reverse(standby.replay_behind_bytes));
-    // After a promotion what it received before is no news.
-    let follows = role.as_deref() != Some("primary");
+    // After a promotion what it received before is no news. What it is at the moment, it said with its position.
+    let (_, _, in_recovery) = wal::position(transaction, id, at).await?;
+    let follows = in_recovery.unwrap_or(role.as_deref() != Some("primary"));
     let mut receiver = None;
     let mut receiver_series = None;
     if follows {

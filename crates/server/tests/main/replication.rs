@@ -130,6 +130,14 @@ async fn a_standby_that_is_monitored_is_linked_and_says_its_own_lag() {
     );
     assert_eq!((&follower["standbys"], &follower["cluster"][1]["upstream_id"]), (&json!([]), &json!(one)));
 
+    // Promoted since: what it received is of then.
+    let promoted = json!([{"in_recovery": false, "postmaster_start": "2026-03-01T08:00:00Z", "position": "0/600"}]);
+    let standing = json!([{"in_recovery": true, "postmaster_start": "2026-03-01T08:00:00Z", "position": "0/100"}]);
+    monitored.push("two", &[("wal", "11:59:00", standing), ("wal", "11:59:30", promoted)]).await;
+    assert_eq!(of(two).await["receiver"], json!(null));
+    let then = format!("/instances/{two}/replication?at=2026-03-01T11:59:10Z");
+    assert_eq!(monitored.get(&then).await.expect(200)["receiver"]["not_replayed_bytes"], json!(1024));
+
     let slots = monitored.get(&format!("/instances/{one}/slots")).await.expect(200);
     let slot = &slots["data"][0];
     assert_eq!(
