@@ -1,7 +1,7 @@
 //! A view per set with names beside the numbers: what dashboards and people query.
 //!
 //! `metrics.<set>_named` is the set's table, with the instance's name and, where the rows have such
-//! keys, the database's and role's newest names and the statement's text.
+//! keys, the newest names of database, role, table and index, and the statement's text.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +18,9 @@ const NAMES: [(&str, &str, &str, &str, &[&str]); 2] = [
     ("pg_database", "datid", "datname", "database", &["datid_read", "dbid", "datid"]),
     ("pg_roles", "roleid", "rolname", "role", &["userid", "roleid"]),
 ];
+
+/// Names of relations, which are known by database and oid: the info set, its key, the title of its name.
+const RELATIONS: [(&str, &str, &str); 2] = [("pg_class", "relid", "relation"), ("pg_index", "indexrelid", "index")];
 
 /// Makes the view of a set, or makes it anew after its table was widened.
 pub(super) async fn create(
@@ -62,6 +65,21 @@ fn select(definition: &Definition, whole: &BTreeMap<String, Definition>) -> Stri
             " left join lateral (
                  select n.\"{name}\" as name from metrics.\"{names}\" n
                  where n.instance_id = t.instance_id and n.\"{key}\" = t.\"{column}\"
+                 order by n.\"time\" desc limit 1) {title} on true"
+        ));
+    }
+    for (names, key, title) in RELATIONS {
+        let columns = [key, "schema", "relname"];
+        let known = whole.get(names).is_some_and(|info| columns.iter().all(|column| info.column(column).is_some()));
+        if !known || !has(key) || !has("datid_read") || names == set || !free(title) {
+            continue;
+        }
+        list.push_str(&format!(", {title}.schema || '.' || {title}.relname as {title}"));
+        joins.push_str(&format!(
+            " left join lateral (
+                 select n.schema, n.relname from metrics.\"{names}\" n
+                 where n.instance_id = t.instance_id and n.datid_read = t.datid_read and n.\"{key}\" = t.\"{key}\"
+                     and n.relname is not null
                  order by n.\"time\" desc limit 1) {title} on true"
         ));
     }

@@ -134,6 +134,21 @@ async fn tables_have_their_size_growth_and_rates() {
 }
 
 #[tokio::test]
+async fn the_view_for_people_has_names_also_of_what_is_gone() {
+    let (monitored, _) = some_tables().await;
+    let gone = [("pg_class", "11:01:00", json!([{"relid": 10, "removed": true}]))];
+    monitored.push_database("main", SHOP, &gone).await;
+    let client = monitored.server.app.metrics.get().await.unwrap();
+    let sql = "select distinct database, relation from metrics.pg_stat_all_tables_named where relid in (10, 11) order by 1, 2";
+    let rows = client.query(sql, &[]).await.unwrap();
+    let named: Vec<(String, String)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let expected = [("crm", "public.people"), ("shop", "public.orders"), ("shop", "public.people")];
+    assert_eq!(named, expected.map(|(database, relation)| (database.to_owned(), relation.to_owned())));
+    let sizes = "select relation, \"index\" is null from metrics.pg_stat_all_indexes_named limit 1";
+    assert!(client.query(sizes, &[]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn partitions_fold_and_filters_narrow() {
     let (monitored, path) = some_tables().await;
     let folded = monitored.get(&format!("{path}?{RANGE}&search=log")).await.expect(200);
