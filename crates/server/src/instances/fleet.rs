@@ -27,6 +27,7 @@ struct Read {
     states: Vec<SetState>,
     activity: Vec<Activity>,
     connections: Option<i64>,
+    cpus: Option<i64>,
     behind: Vec<Behind>,
 }
 
@@ -49,6 +50,7 @@ pub(crate) async fn describe(
     let mut states = store::states(transaction, &ids).await?;
     let mut activity = store::activity(transaction, &ids, now - TREND, now).await?;
     let connections = store::connections(transaction, &ids).await?;
+    let cpus = store::cpus(transaction, &ids).await?;
     let mut behind = store::behind(transaction, &ids).await?;
     let described = all.into_iter().map(|stored| {
         let id = stored.id;
@@ -58,6 +60,7 @@ pub(crate) async fn describe(
             states: states.remove(&id).unwrap_or_default(),
             activity: activity.remove(&id).unwrap_or_default(),
             connections: connections.get(&id).copied(),
+            cpus: cpus.get(&id).copied(),
             behind: behind.remove(&id).unwrap_or_default(),
         };
         read.describe(now)
@@ -106,6 +109,7 @@ impl Read {
             reasons,
             load,
             load_trend: self.trend(now),
+            cpus: self.cpus,
             tps,
             connections: self.connections,
             connections_limit: self.stored.max_connections,
