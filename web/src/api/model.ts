@@ -32,3 +32,9 @@ export type Replication = Schemas['Replication'];
 export type Standby = Schemas['Standby'];
 export type Settings = Schemas['Settings'];
 export type Setting = Schemas['Setting'];
+
+export type Coverage = Schemas['Coverage'];
+export type MeasuredSets = Schemas['MeasuredSets'];
+export type Host = Schemas['Host'];
+export type Disks = Schemas['Disks'];
+export type CollectorCost = Schemas['CollectorCost'];

@@ -19,6 +19,7 @@ const TABS = [
   { to: '/instances/$instanceId/databases', name: 'Databases' },
   { to: '/instances/$instanceId/replication', name: 'Replication' },
   { to: '/instances/$instanceId/settings', name: 'Settings' },
+  { to: '/instances/$instanceId/coverage', name: 'Coverage' },
 ] as const;
 
 /** Data older than this many readings is called stale. */

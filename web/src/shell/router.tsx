@@ -1,4 +1,6 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router';
+import { CataloguePage } from '../catalogue/CataloguePage';
+import { CoveragePage } from '../coverage/CoveragePage';
 import { FleetPage } from '../fleet/FleetPage';
 import { DatabasesPage } from '../instance/DatabasesPage';
 import { ReplicationPage } from '../instance/ReplicationPage';
@@ -49,9 +51,15 @@ const settings = createRoute({
   path: '/instances/$instanceId/settings',
   component: SettingsPage,
 });
+const coverage = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/instances/$instanceId/coverage',
+  component: CoveragePage,
+});
+const catalogue = createRoute({ getParentRoute: () => signedIn, path: '/catalogue', component: CataloguePage });
 
 export const router = createRouter({
-  routeTree: root.addChildren([signIn, signedIn.addChildren([fleet, instance, queries, query, databases, replication, settings])]),
+  routeTree: root.addChildren([signIn, signedIn.addChildren([fleet, instance, queries, query, databases, replication, settings, coverage, catalogue])]),
   parseSearch,
   stringifySearch,
   defaultNotFoundComponent: NotFound,
