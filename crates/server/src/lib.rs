@@ -9,8 +9,10 @@
 
 pub mod accounts;
 pub mod collectors;
+mod cost;
 mod databases;
 pub mod health;
+mod host;
 pub mod http;
 mod indexes;
 pub mod ingest;

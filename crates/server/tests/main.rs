@@ -17,6 +17,8 @@ mod databases;
 mod fixture;
 #[path = "main/health.rs"]
 mod health;
+#[path = "main/host.rs"]
+mod host;
 #[path = "main/indexes.rs"]
 mod indexes;
 #[path = "main/ingest.rs"]

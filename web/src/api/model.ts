@@ -43,3 +43,9 @@ export type Wraparound = Schemas['Wraparound'];
 export type DatabaseAge = Schemas['DatabaseAge'];
 export type Settings = Schemas['Settings'];
 export type Setting = Schemas['Setting'];
+
+export type Coverage = Schemas['Coverage'];
+export type MeasuredSets = Schemas['MeasuredSets'];
+export type Host = Schemas['Host'];
+export type Disks = Schemas['Disks'];
+export type CollectorCost = Schemas['CollectorCost'];

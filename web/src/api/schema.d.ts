@@ -344,6 +344,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/instances/{id}/collector": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What collecting takes: the collector's process, and the instance's time by set.
+         * @description Who: viewer. Limit: caller.
+         */
+        get: operations["get_instances_id_collector"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/instances/{id}/coverage": {
         parameters: {
             query?: never;
@@ -376,6 +396,46 @@ export interface paths {
          * @description Who: viewer. Limit: caller.
          */
         get: operations["get_instances_id_databases"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/instances/{id}/disks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Block devices and file systems of the instance's host over a time range, and at a moment.
+         * @description Who: viewer. Limit: caller.
+         */
+        get: operations["get_instances_id_disks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/instances/{id}/host": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Processors, load and memory of the instance's host over a time range, and at a moment.
+         * @description Who: viewer. Limit: caller.
+         */
+        get: operations["get_instances_id_host"];
         put?: never;
         post?: never;
         delete?: never;
@@ -983,6 +1043,42 @@ export interface components {
             /** @description Its version. */
             version?: string | null;
         };
+        /** @description What collecting took over a range. */
+        CollectorCost: {
+            /**
+             * Format: double
+             * @description Processor time of the process over time that passed: 1 is one core. All its instances together.
+             */
+            cpu_share?: number | null;
+            /** @description `cpu_share` on the grid. */
+            cpu_share_series: (number | null)[];
+            /** @description The steps of all series. */
+            grid: components["schemas"]["Grid"];
+            /**
+             * Format: double
+             * @description The time over which it was measured.
+             */
+            measured_ms: number;
+            process?: null | components["schemas"]["CollectorProcess"];
+            /** @description What each set took, the longest statement time first. */
+            sets: components["schemas"]["SetCost"][];
+            /**
+             * Format: double
+             * @description Time of statements on this instance over time that passed, as the collector sees it.
+             */
+            statement_share?: number | null;
+            /** @description `statement_share` on the grid. */
+            statement_share_series: (number | null)[];
+            /**
+             * Format: double
+             * @description That time.
+             */
+            statement_time_ms?: number | null;
+            /** @description Why figures are null. */
+            unmeasured: {
+                [key: string]: components["schemas"]["Reason"];
+            };
+        };
         /** @description One page of a list. */
         CollectorPage: {
             /** @description How many rows this page has. */
@@ -996,6 +1092,44 @@ export interface components {
             total: number;
             /** @description How many pages there are, at least 1. */
             total_pages: number;
+        };
+        /** @description The collector's process at one moment. */
+        CollectorProcess: {
+            /**
+             * Format: date-time
+             * @description When it was read.
+             */
+            at: string;
+            /**
+             * Format: int64
+             * @description Instances that it watches.
+             */
+            instances?: number | null;
+            /**
+             * Format: int64
+             * @description The most that it ever held.
+             */
+            peak_resident_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description Memory that it holds.
+             */
+            resident_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description Their bytes.
+             */
+            spool_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description The most that the spool may hold.
+             */
+            spool_max_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description Cycles that wait for the server.
+             */
+            spool_records?: number | null;
         };
         /** @description How a column can be read. */
         ColumnCoverage: {
@@ -1012,6 +1146,8 @@ export interface components {
              * @description Since when it is so.
              */
             since: string;
+            /** @description The version from which it is known, where that is above the set's lowest. */
+            since_version?: string | null;
             /** @description `degraded`, `missing` or `error`. */
             state: string;
         };
@@ -1481,6 +1617,37 @@ export interface components {
             /** @description What is wrong with it, and what was expected. */
             reason: string;
         };
+        /** @description A block device over the range: means of what was measured. */
+        Device: components["schemas"]["DeviceFigures_Option_f64"] & {
+            /** @description The kernel's name. */
+            device: string;
+            /** @description The same on the grid; null is a step without a reading, or without what a figure divides by. */
+            series: components["schemas"]["DeviceFigures_Vec_Option_f64"];
+        };
+        /** @description What a device did. */
+        DeviceFigures_Option_f64: {
+            latency_ms: null | number;
+            queue: null | number;
+            read_bytes: null | number;
+            read_latency_ms: null | number;
+            reads: null | number;
+            utilisation: null | number;
+            write_latency_ms: null | number;
+            writes: null | number;
+            written_bytes: null | number;
+        };
+        /** @description What a device did. */
+        DeviceFigures_Vec_Option_f64: {
+            latency_ms: (null | number)[];
+            queue: (null | number)[];
+            read_bytes: (null | number)[];
+            read_latency_ms: (null | number)[];
+            reads: (null | number)[];
+            utilisation: (null | number)[];
+            write_latency_ms: (null | number)[];
+            writes: (null | number)[];
+            written_bytes: (null | number)[];
+        };
         /** @description The directory `pg_wal` at a moment. */
         Directory: {
             /**
@@ -1515,6 +1682,26 @@ export interface components {
             /** Format: int64 */
             rows: number;
             set: string;
+        };
+        /** @description Block devices and file systems over a time range. */
+        Disks: {
+            /**
+             * Format: date-time
+             * @description When the file systems were read; null when they were not within 10 minutes before the moment.
+             */
+            at?: string | null;
+            /** @description Block devices by name. */
+            devices: components["schemas"]["Device"][];
+            /** @description Local file systems by mount point, at that time. */
+            filesystems: components["schemas"]["FileSystem"][];
+            /** @description Parts of the range in which something is known to be missing. */
+            flagged_intervals: components["schemas"]["FlaggedInterval"][];
+            /** @description The steps of all series. */
+            grid: components["schemas"]["Grid"];
+            /** @description Why figures are null. */
+            unmeasured: {
+                [key: string]: components["schemas"]["Reason"];
+            };
         };
         /** @description The body of every answer that is not a success. */
         Error: {
@@ -1570,6 +1757,39 @@ export interface components {
              *     √(Σt² / calls − mean²); missing where rounding makes that negative.
              */
             stddev_exec_time_ms?: number | null;
+        };
+        /** @description A file system at a moment, and how full it was over the range. */
+        FileSystem: {
+            /**
+             * Format: int64
+             * @description What programs can still use.
+             */
+            available_bytes?: number | null;
+            /** @description What is mounted. */
+            device?: string | null;
+            /** @description Its type. */
+            fs_type?: string | null;
+            /** @description Whether the instance's data directory is on it. */
+            holds_data_directory?: boolean | null;
+            /**
+             * Format: double
+             * @description The share of files that it can hold and holds; null where there is no such limit.
+             */
+            inodes_used_share?: number | null;
+            /** @description Where it is mounted. */
+            mount_point: string;
+            /**
+             * Format: int64
+             * @description Its size.
+             */
+            size_bytes?: number | null;
+            /**
+             * Format: double
+             * @description How full it is for programs, as `df` says it, from 0 to 1.
+             */
+            used_share?: number | null;
+            /** @description `used_share` on the grid. */
+            used_share_series: (number | null)[];
         };
         /**
          * @description What is wrong with an index.
@@ -1646,6 +1866,93 @@ export interface components {
          * @enum {string}
          */
         HealthState: "healthy" | "warning" | "critical" | "no_data";
+        /** @description The host over a time range. */
+        Host: {
+            /** @description The share that was neither idle nor waiting for a disk. */
+            busy: (number | null)[];
+            /**
+             * @description Shares of the time of all processors, from 0 to 1, by kind: user, nice, system, idle, iowait, irq, softirq, steal;
+             *     null is a step without a reading.
+             */
+            cpu: {
+                [key: string]: (number | null)[];
+            };
+            /** @description Parts of the range in which something is known to be missing. */
+            flagged_intervals: components["schemas"]["FlaggedInterval"][];
+            /** @description The steps of all series. */
+            grid: components["schemas"]["Grid"];
+            /** @description `load_1m`, `load_5m`, `load_15m`. */
+            load: {
+                [key: string]: (number | null)[];
+            };
+            /** @description Bytes, by column of `host_memory`. */
+            memory: {
+                [key: string]: (number | null)[];
+            };
+            state?: null | components["schemas"]["HostState"];
+            /** @description Why figures are null. */
+            unmeasured: {
+                [key: string]: components["schemas"]["Reason"];
+            };
+        };
+        /** @description The host at one moment. */
+        HostState: {
+            /**
+             * Format: date-time
+             * @description When it was read.
+             */
+            at: string;
+            /**
+             * Format: double
+             * @description The share of all processors that was busy in the interval before.
+             */
+            busy?: number | null;
+            /**
+             * Format: double
+             * @description Processors that the container may use; null without a limit.
+             */
+            cpu_limit?: number | null;
+            /**
+             * Format: int64
+             * @description Processors that are online.
+             */
+            cpus?: number | null;
+            /**
+             * Format: double
+             * @description Load over 15 minutes.
+             */
+            load_15m?: number | null;
+            /**
+             * Format: double
+             * @description Load over a minute.
+             */
+            load_1m?: number | null;
+            /**
+             * Format: double
+             * @description Load over 5 minutes.
+             */
+            load_5m?: number | null;
+            /**
+             * Format: int64
+             * @description What programs could get without swapping.
+             */
+            memory_available_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description What the container may use; null without a limit.
+             */
+            memory_limit_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description All memory.
+             */
+            memory_total_bytes?: number | null;
+            /**
+             * Format: double
+             * @description Since the host was started.
+             */
+            uptime_ms?: number | null;
+        };
         /** @description An index. */
         Index: {
             /** @description Its key columns, with `(expression)` for each expression. */
@@ -1830,6 +2137,11 @@ export interface components {
              */
             connections_limit?: number | null;
             /**
+             * Format: int64
+             * @description Processors of its host at the newest reading; null when the collector is on another machine.
+             */
+            cpus?: number | null;
+            /**
              * Format: double
              * @description Since the newest reading.
              */
@@ -1973,6 +2285,8 @@ export interface components {
             name: string;
             /** @description The setting without which it is null. */
             requires_setting?: string | null;
+            /** @description The version from which it is known, where that is above the set's lowest. */
+            since?: string | null;
             /** @description Its type. */
             type: string;
             /** @description Its unit. */
@@ -2298,6 +2612,46 @@ export interface components {
             /** @description The columns that are not whole; all others work. */
             columns: components["schemas"]["ColumnCoverage"][];
         };
+        /** @description What one set took over the range. */
+        SetCost: {
+            /**
+             * Format: int64
+             * @description Bytes of the batches before compression.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Readings that failed.
+             */
+            errors: number;
+            /**
+             * Format: int64
+             * @description Cycles that were skipped.
+             */
+            late_cycles: number;
+            /**
+             * Format: int64
+             * @description Readings, failed ones included.
+             */
+            readings: number;
+            /**
+             * Format: int64
+             * @description Rows.
+             */
+            rows: number;
+            /** @description The set; `identity` is what each cycle asks first. */
+            set: string;
+            /**
+             * Format: double
+             * @description That time over time that passed.
+             */
+            statement_share?: number | null;
+            /**
+             * Format: double
+             * @description Time of its statements; null where none of its own is timed.
+             */
+            statement_time_ms?: number | null;
+        };
         /** @description How many rows there are of a set. */
         SetCount: {
             /**
@@ -2331,6 +2685,8 @@ export interface components {
             message?: string | null;
             /** @description The set. */
             set: string;
+            /** @description The version of PostgreSQL, or of the extension, from which it is known; absent where it is not read by SQL. */
+            since_version?: string | null;
             /** @description `works`, `degraded`, `missing` or `error`. */
             state: string;
         };
@@ -3854,6 +4210,47 @@ export interface operations {
             };
         };
     };
+    get_instances_id_collector: {
+        parameters: {
+            query?: {
+                /** @description What ended after this moment; else the last hour. */
+                start?: string | null;
+                /** @description What ended up to this moment; else until now. */
+                end?: string | null;
+                /** @description The length of a step in seconds; else chosen, never shorter than the interval of readings. */
+                step?: number | null;
+                /** @description The moment whose state is told; else the end of the range. */
+                at?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description The instance. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CollectorCost"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     get_instances_id_coverage: {
         parameters: {
             query?: never;
@@ -3912,6 +4309,88 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Databases"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_instances_id_disks: {
+        parameters: {
+            query?: {
+                /** @description What ended after this moment; else the last hour. */
+                start?: string | null;
+                /** @description What ended up to this moment; else until now. */
+                end?: string | null;
+                /** @description The length of a step in seconds; else chosen, never shorter than the interval of readings. */
+                step?: number | null;
+                /** @description The moment whose state is told; else the end of the range. */
+                at?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description The instance. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Disks"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_instances_id_host: {
+        parameters: {
+            query?: {
+                /** @description What ended after this moment; else the last hour. */
+                start?: string | null;
+                /** @description What ended up to this moment; else until now. */
+                end?: string | null;
+                /** @description The length of a step in seconds; else chosen, never shorter than the interval of readings. */
+                step?: number | null;
+                /** @description The moment whose state is told; else the end of the range. */
+                at?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description The instance. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Host"];
                 };
             };
             /** @description Every failure. */

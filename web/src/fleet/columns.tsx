@@ -71,7 +71,7 @@ export const FLEET_COLUMNS: Column<Instance>[] = [
   {
     id: 'load',
     title: 'Load',
-    help: 'Mean active sessions over the last 5 min, from pg_stat_database.active_time. CPU count not known.',
+    help: 'Mean active sessions over the last 5 min, from pg_stat_database.active_time; after the slash the host\'s processors.',
     width: 72,
     numeric: true,
     unit: 'sessions',
@@ -81,8 +81,8 @@ export const FLEET_COLUMNS: Column<Instance>[] = [
         <Missing reason={why(row, 'load')} />
       ) : (
         <Num
-          figure={load(row.load)}
-          hint={`${exact(row.load)} active sessions on average, last 5 min\npg_stat_database.active_time. CPU count not known.`}
+          figure={row.cpus == null ? load(row.load) : { value: `${load(row.load).value}/${row.cpus}`, unit: '' }}
+          hint={`${exact(row.load)} active sessions on average, last 5 min\npg_stat_database.active_time. ${row.cpus == null ? 'CPU count not known.' : `${row.cpus} CPUs.`}`}
         />
       ),
   },

@@ -21,6 +21,7 @@ const TABS = [
   { to: '/instances/$instanceId/tables', name: 'Tables' },
   { to: '/instances/$instanceId/indexes', name: 'Indexes' },
   { to: '/instances/$instanceId/settings', name: 'Settings' },
+  { to: '/instances/$instanceId/coverage', name: 'Coverage' },
 ] as const;
 
 /** Data older than this many readings is called stale. */

@@ -36,6 +36,9 @@ export function TopBar() {
         <Link to="/" search={(old: Search) => keepTime(old)} activeOptions={{ includeSearch: false }}>
           Fleet
         </Link>
+        <Link to="/catalogue" search={(old: Search) => keepTime(old)} activeOptions={{ includeSearch: false }}>
+          Catalogue
+        </Link>
       </nav>
       <TimeControls />
       <div className={styles.user}>

@@ -1,4 +1,6 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router';
+import { CataloguePage } from '../catalogue/CataloguePage';
+import { CoveragePage } from '../coverage/CoveragePage';
 import { FleetPage } from '../fleet/FleetPage';
 import { DatabasesPage } from '../instance/DatabasesPage';
 import { SettingsPage } from '../instance/SettingsPage';
@@ -60,9 +62,17 @@ const settings = createRoute({
   path: '/instances/$instanceId/settings',
   component: SettingsPage,
 });
+const coverage = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/instances/$instanceId/coverage',
+  component: CoveragePage,
+});
+const catalogue = createRoute({ getParentRoute: () => signedIn, path: '/catalogue', component: CataloguePage });
+
+const ofInstance = [instance, queries, query, databases, replication, tables, indexes, settings, coverage];
 
 export const router = createRouter({
-  routeTree: root.addChildren([signIn, signedIn.addChildren([fleet, instance, queries, query, databases, replication, tables, indexes, settings])]),
+  routeTree: root.addChildren([signIn, signedIn.addChildren([fleet, ...ofInstance, catalogue])]),
   parseSearch,
   stringifySearch,
   defaultNotFoundComponent: NotFound,

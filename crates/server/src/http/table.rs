@@ -6,8 +6,10 @@ use super::{batch, openapi};
 use crate::accounts::http as accounts;
 use crate::accounts::users::http as users;
 use crate::collectors::http as collectors;
+use crate::cost::http as cost;
 use crate::databases::http as databases;
 use crate::health::http as health;
+use crate::host::http as host;
 use crate::indexes::http as indexes;
 use crate::ingest::http as ingest;
 use crate::instances::http as instances;
@@ -220,7 +222,9 @@ fn metric_rows() -> Vec<Endpoint> {
 }
 
 fn instance_rows() -> Vec<Endpoint> {
+    use crate::cost::model::CollectorCost;
     use crate::databases::model::{Databases, DatabasesQuery};
+    use crate::host::model::{Disks, Host, RangeQuery};
     use crate::http::{Page, Paging};
     use crate::instances::model::{Coverage, Instance, InstanceDetail};
     use crate::pg_settings::model::Settings;
@@ -245,6 +249,24 @@ fn instance_rows() -> Vec<Endpoint> {
             .summary("Per set and column: works, degraded or missing, the reason, and the SQL that mends it.")
             .path_parameter(INSTANCE)
             .answers::<Coverage>(),
+        Endpoint::get("/instances/{id}/host", Who::Viewer, host::get)
+            .tag("instances")
+            .summary("Processors, load and memory of the instance's host over a time range, and at a moment.")
+            .path_parameter(INSTANCE)
+            .query::<RangeQuery>()
+            .answers::<Host>(),
+        Endpoint::get("/instances/{id}/disks", Who::Viewer, host::disks)
+            .tag("instances")
+            .summary("Block devices and file systems of the instance's host over a time range, and at a moment.")
+            .path_parameter(INSTANCE)
+            .query::<RangeQuery>()
+            .answers::<Disks>(),
+        Endpoint::get("/instances/{id}/collector", Who::Viewer, cost::get)
+            .tag("instances")
+            .summary("What collecting takes: the collector's process, and the instance's time by set.")
+            .path_parameter(INSTANCE)
+            .query::<RangeQuery>()
+            .answers::<CollectorCost>(),
         Endpoint::get("/instances/{id}/databases", Who::Viewer, databases::list)
             .tag("instances")
             .summary("What each database did over a time range, and its rates over time.")

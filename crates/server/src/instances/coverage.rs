@@ -42,6 +42,10 @@ pub(crate) fn sets(
                 code: code.filter(|code| !code.is_empty()),
                 message: message.filter(|message| !message.is_empty()),
                 fix: said.and_then(|state| state.fix.clone()),
+                since_version: catalog
+                    .get(name)
+                    .and_then(|set| set.lowest_version())
+                    .map(|version| version.to_string()),
                 last_reading: reading.and_then(|reading| reading.time),
                 interval_seconds: interval_seconds(catalog, name, reading),
             }
@@ -61,7 +65,7 @@ fn interval_seconds(catalog: &Catalog, set: &str, reading: Option<&LatestReading
 }
 
 /// Every set with the columns that are not whole.
-pub(crate) fn with_columns(sets: Vec<SetCoverage>, states: &[SetState]) -> Vec<SetAndColumns> {
+pub(crate) fn with_columns(catalog: &Catalog, sets: Vec<SetCoverage>, states: &[SetState]) -> Vec<SetAndColumns> {
     sets.into_iter()
         .map(|whole| {
             let columns = states
@@ -73,12 +77,18 @@ pub(crate) fn with_columns(sets: Vec<SetCoverage>, states: &[SetState]) -> Vec<S
                     code: state.code.clone(),
                     message: state.message.clone(),
                     fix: state.fix.clone(),
+                    since_version: column_since(catalog, &state.set, &state.column),
                     since: state.since,
                 })
                 .collect();
             SetAndColumns { whole, columns }
         })
         .collect()
+}
+
+fn column_since(catalog: &Catalog, set: &str, column: &str) -> Option<String> {
+    let (_, column) = catalog.get(set)?.definition.column(column)?;
+    column.since.map(|version| version.to_string())
 }
 
 /// What should be readable and is not. Columns of a set that is concerned as a whole are not named again.

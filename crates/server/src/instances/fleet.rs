@@ -31,6 +31,7 @@ struct Read {
     states: Vec<SetState>,
     activity: Vec<Activity>,
     connections: Option<i64>,
+    cpus: Option<i64>,
     behind: Vec<Behind>,
     own_lag: Option<OwnLag>,
 }
@@ -54,6 +55,7 @@ pub(crate) async fn describe(
     let mut states = store::states(transaction, &ids).await?;
     let mut activity = store::activity(transaction, &ids, now - TREND, now).await?;
     let connections = store::connections(transaction, &ids).await?;
+    let cpus = store::cpus(transaction, &ids).await?;
     let mut behind = store::behind(transaction, &ids, now - LAG_KNOWN_FOR).await?;
     let own_lags = receiver::newest(transaction, &ids, now).await?;
     let described = all.into_iter().map(|stored| {
@@ -64,6 +66,7 @@ pub(crate) async fn describe(
             states: states.remove(&id).unwrap_or_default(),
             activity: activity.remove(&id).unwrap_or_default(),
             connections: connections.get(&id).copied(),
+            cpus: cpus.get(&id).copied(),
             behind: behind.remove(&id).unwrap_or_default(),
             own_lag: own_lags.get(&id).copied(),
         };
@@ -116,6 +119,7 @@ impl Read {
             reasons,
             load,
             load_trend: self.trend(now),
+            cpus: self.cpus,
             tps,
             connections: self.connections,
             connections_limit: self.stored.max_connections,

@@ -61,7 +61,7 @@ pub(crate) async fn get_coverage(
     let ids = [visible.id];
     let latest = store::latest(&transaction, &ids, app.clock.now()).await?.remove(&visible.id).unwrap_or_default();
     let states = store::states(&transaction, &ids).await?.remove(&visible.id).unwrap_or_default();
-    let data = coverage::with_columns(coverage::sets(&app.catalog, &states, &latest), &states);
+    let data = coverage::with_columns(&app.catalog, coverage::sets(&app.catalog, &states, &latest), &states);
     Ok(Json(Coverage { count: data.len(), data, checked_at }))
 }
 

@@ -59,6 +59,8 @@ pub(crate) struct Instance {
     pub(crate) load: Option<f64>,
     /// The same over the last hour.
     pub(crate) load_trend: Trend,
+    /// Processors of its host at the newest reading; null when the collector is on another machine.
+    pub(crate) cpus: Option<i64>,
     /// Transactions per second, over the last 5 minutes.
     pub(crate) tps: Option<f64>,
     /// Backends connected to a database, at the newest reading.
@@ -155,6 +157,9 @@ pub(crate) struct SetCoverage {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub(crate) last_reading: Option<Timestamp>,
+    /// The version of PostgreSQL, or of the extension, from which it is known; absent where it is not read by SQL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) since_version: Option<String>,
     /// Seconds between its last readings; before there are two, as the catalogue says.
     pub(crate) interval_seconds: Option<i64>,
 }
@@ -207,6 +212,9 @@ pub(crate) struct ColumnCoverage {
     /// What mends it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) fix: Option<String>,
+    /// The version from which it is known, where that is above the set's lowest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) since_version: Option<String>,
     /// Since when it is so.
     #[schema(value_type = String, format = DateTime)]
     pub(crate) since: Timestamp,

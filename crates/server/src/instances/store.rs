@@ -219,6 +219,17 @@ pub(crate) async fn connections(transaction: &Transaction<'_>, ids: &[i32]) -> R
     Ok(rows.iter().filter_map(|row| Some((row.get(0), row.get::<_, Option<i64>>(1)?))).collect())
 }
 
+const CPUS: &str = "select l.instance_id, h.cpus from metrics.latest l
+    join metrics.host_cpu h on h.instance_id = l.instance_id and h.time = l.last_reading_time
+    where l.set_name = 'host_cpu' and l.instance_id = any($1)";
+
+/// Processors of the host at the newest reading, by instance.
+pub(crate) async fn cpus(transaction: &Transaction<'_>, ids: &[i32]) -> Result<HashMap<i32, i64>, Error> {
+    let statement = transaction.prepare_cached(CPUS).await?;
+    let rows = transaction.query(&statement, &[&ids]).await?;
+    Ok(rows.iter().filter_map(|row| Some((row.get(0), row.get::<_, Option<i64>>(1)?))).collect())
+}
+
 /// How far one that streams from an instance is behind.
 #[derive(Clone, Debug)]
 pub(crate) struct Behind {

@@ -62,6 +62,9 @@ pub(crate) struct MeasuredColumn {
     /// The setting without which it is null.
     #[serde(skip_serializing_if = "Option::is_none")]
     requires_setting: Option<String>,
+    /// The version from which it is known, where that is above the set's lowest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
 }
 
 pub(crate) fn all(store: &Store) -> MeasuredSets {
@@ -98,5 +101,6 @@ pub(crate) fn column(column: &Column) -> MeasuredColumn {
         unit: column.unit,
         help: column.help.clone(),
         requires_setting: column.requires_setting.clone(),
+        since: column.since.map(|version| version.to_string()),
     }
 }

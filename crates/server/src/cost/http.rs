@@ -1,0 +1,65 @@
+//! `GET /instances/{id}/collector`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+
+use super::model::CollectorCost;
+use super::store::{self, PROCESS, SETS};
+use crate::app::App;
+use crate::host::http::asked;
+use crate::host::model::RangeQuery;
+use crate::host::spread::ratio;
+use crate::http::{ApiError, QueryValues, VisibleInstance};
+use crate::instances::coverage::note_missing;
+use crate::instances::store as instances;
+use crate::queries::model::Unmeasured;
+
+pub(crate) async fn get(
+    State(app): State<Arc<App>>,
+    visible: VisibleInstance,
+    QueryValues(query): QueryValues<RangeQuery>,
+) -> Result<Json<CollectorCost>, ApiError> {
+    app.store()?;
+    let mut client = app.metrics.get().await?;
+    let transaction = instances::snapshot(&mut client).await?;
+    let id = visible.id;
+    let (range, grid, at) = asked(&transaction, id, query, SETS.set, app.clock.now()).await?;
+    let process = PROCESS.read(&transaction, id, range, grid).await?.remove("").unwrap_or_default();
+    let whole = PROCESS.whole(&process);
+    let (sets, measured_us) = store::sets(&transaction, id, range).await?;
+    let timed: Vec<f64> = sets.iter().filter_map(|set| set.statement_time_ms).collect();
+    let statement_time_ms = (!timed.is_empty()).then(|| timed.iter().sum::<f64>());
+    // In each step the time of all sets, over the time that a set of them covers.
+    let mut steps: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
+    for (nth, step) in SETS.read(&transaction, id, range, grid).await?.values().flatten() {
+        let (time, covered) = steps.entry(*nth).or_default();
+        *time += SETS.sum(step, "statement_time").unwrap_or(0.0);
+        *covered = covered.max(step.covered_us);
+    }
+    let mut statement_share_series = grid.empty();
+    for (nth, (time, covered)) in steps {
+        if let Some(place) = statement_share_series.get_mut(nth) {
+            *place = ratio(Some(time), Some(covered));
+        }
+    }
+    let states = instances::states(&transaction, &[id]).await?.remove(&id).unwrap_or_default();
+    let mut unmeasured = Unmeasured::new();
+    note_missing(&mut unmeasured, "statement_share", &states, SETS.set, "");
+    note_missing(&mut unmeasured, "cpu_share", &states, PROCESS.set, "");
+    Ok(Json(CollectorCost {
+        grid,
+        cpu_share: ratio(PROCESS.sum(&whole, "cpu_time"), Some(whole.covered_us)),
+        statement_share: ratio(statement_time_ms.map(|ms| ms * 1000.0), Some(measured_us)),
+        statement_time_ms,
+        measured_ms: measured_us / 1000.0,
+        cpu_share_series: PROCESS
+            .series(grid, &process, |columns, step| ratio(columns.sum(step, "cpu_time"), Some(step.covered_us))),
+        statement_share_series,
+        process: store::process(&transaction, id, at).await?,
+        sets,
+        unmeasured,
+    }))
+}

@@ -1,0 +1,76 @@
+//! Sums of the collector's own sets.
+
+use deadpool_postgres::Transaction;
+use jiff::{SignedDuration, Timestamp};
+use tokio_postgres::Error;
+
+use super::model::{CollectorProcess, SetCost};
+use crate::host::spread::Columns;
+use crate::range::Range;
+
+/// A reading older than this says nothing about a moment: ten of the usual intervals.
+const FRESH: SignedDuration = SignedDuration::from_mins(10);
+
+/// The process.
+pub(crate) const PROCESS: Columns =
+    Columns { set: "collector_process", key: None, counters: &["cpu_time"], gauges: &[] };
+/// The time of all sets.
+pub(crate) const SETS: Columns =
+    Columns { set: "collector_sets", key: Some("set_name"), counters: &["statement_time"], gauges: &[] };
+
+const BY_SET: &str = "select s.set_name, sum(s.readings)::int8, sum(s.errors)::int8, sum(s.rows)::int8,
+        sum(s.bytes)::int8, sum(s.late_cycles)::int8, sum(s.statement_time)::float8 / 1000
+    from metrics.collector_sets s
+    where s.instance_id = $1 and s.time > $2 and s.time <= $3 and s.interval_us > 0 and s.set_name is not null
+    group by s.set_name
+    order by 7 desc nulls last, 1";
+
+const MEASURED: &str = "select coalesce(sum(r.interval_us), 0)::float8 from metrics.readings r
+    where r.instance_id = $1 and r.set_name = 'collector_sets' and r.time > $2 and r.time <= $3 and r.interval_us > 0";
+
+/// What each set took, and the time in microseconds over which that was counted.
+pub(crate) async fn sets(transaction: &Transaction<'_>, id: i32, range: Range) -> Result<(Vec<SetCost>, f64), Error> {
+    let measured = transaction.prepare_cached(MEASURED).await?;
+    let measured_us: f64 = transaction.query_one(&measured, &[&id, &range.start, &range.end]).await?.get(0);
+    let statement = transaction.prepare_cached(BY_SET).await?;
+    let rows = transaction.query(&statement, &[&id, &range.start, &range.end]).await?;
+    let sets = rows.iter().map(|row| {
+        let statement_time_ms: Option<f64> = row.get(6);
+        let number = |place: usize| row.get::<_, Option<i64>>(place).unwrap_or(0);
+        SetCost {
+            set: row.get(0),
+            readings: number(1),
+            errors: number(2),
+            rows: number(3),
+            bytes: number(4),
+            late_cycles: number(5),
+            statement_time_ms,
+            statement_share: statement_time_ms.filter(|_| measured_us > 0.0).map(|ms| ms * 1000.0 / measured_us),
+        }
+    });
+    Ok((sets.collect(), measured_us))
+}
+
+const NEWEST: &str = "select p.time, p.resident_bytes, p.peak_resident_bytes, p.instances, p.spool_records,
+        p.spool_bytes, p.spool_max_bytes
+    from metrics.collector_process p where p.instance_id = $1 and p.time > $2 and p.time <= $3
+    order by p.time desc limit 1";
+
+/// The process at a moment.
+pub(crate) async fn process(
+    transaction: &Transaction<'_>,
+    id: i32,
+    at: Timestamp,
+) -> Result<Option<CollectorProcess>, Error> {
+    let statement = transaction.prepare_cached(NEWEST).await?;
+    let row = transaction.query_opt(&statement, &[&id, &(at - FRESH), &at]).await?;
+    Ok(row.map(|row| CollectorProcess {
+        at: row.get(0),
+        resident_bytes: row.get(1),
+        peak_resident_bytes: row.get(2),
+        instances: row.get(3),
+        spool_records: row.get(4),
+        spool_bytes: row.get(5),
+        spool_max_bytes: row.get(6),
+    }))
+}

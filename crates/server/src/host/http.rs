@@ -1,0 +1,173 @@
+//! `GET /instances/{id}/host` and `/instances/{id}/disks`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use deadpool_postgres::Transaction;
+use jiff::{SignedDuration, Timestamp};
+
+use super::model::{Device, DeviceFigures, Disks, Host, RangeQuery};
+use super::spread::{Columns, Step, Steps, ratio};
+use super::store::{self, CPU, DISKS, FILESYSTEMS, LOAD, MEMORY};
+use crate::app::App;
+use crate::flags;
+use crate::http::{ApiError, QueryValues, VisibleInstance};
+use crate::instances::coverage::note_missing;
+use crate::instances::store as instances;
+use crate::queries::model::Unmeasured;
+use crate::range::{Grid, Range};
+
+/// The steps of a series, about.
+const POINTS: i64 = 60;
+/// Kinds of processor time that are no work.
+const IDLE: [&str; 2] = ["idle_time", "iowait_time"];
+
+/// The range, the grid and the moment that were asked for.
+pub(crate) async fn asked(
+    transaction: &Transaction<'_>,
+    id: i32,
+    query: RangeQuery,
+    set: &str,
+    now: Timestamp,
+) -> Result<(Range, Grid, Timestamp), ApiError> {
+    let range = Range::asked(query.start, query.end, now)?;
+    let grid = match query.step {
+        Some(step) => Grid::asked(range, step)?,
+        None => {
+            let latest = instances::latest(transaction, &[id], now).await?.remove(&id);
+            let interval_us = latest.and_then(|sets| sets.get(set)?.interval_us);
+            Grid::over(range, POINTS, interval_us.map(SignedDuration::from_micros))
+        }
+    };
+    Ok((range, grid, query.at.unwrap_or(range.end)))
+}
+
+/// Why sets of the host have no figures, each under its own name.
+async fn unmeasured(transaction: &Transaction<'_>, id: i32, sets: &[&str]) -> Result<Unmeasured, ApiError> {
+    let states = instances::states(transaction, &[id]).await?.remove(&id).unwrap_or_default();
+    let mut unmeasured = Unmeasured::new();
+    for set in sets {
+        note_missing(&mut unmeasured, set, &states, set, "");
+    }
+    if sets.contains(&FILESYSTEMS.set) {
+        let column = "holds_data_directory";
+        note_missing(&mut unmeasured, column, &states, FILESYSTEMS.set, column);
+    }
+    Ok(unmeasured)
+}
+
+/// The flags of a set, whose counters begin anew with the host and not with the instance.
+async fn flagged(
+    transaction: &Transaction<'_>,
+    id: i32,
+    set: &str,
+    range: Range,
+) -> Result<Vec<flags::FlaggedInterval>, ApiError> {
+    let mut flagged = flags::read(transaction, id, set, range).await?;
+    for flag in &mut flagged {
+        flag.message = flag.message.replace("The instance was restarted", "The host was started anew");
+    }
+    Ok(flagged)
+}
+
+pub(crate) async fn get(
+    State(app): State<Arc<App>>,
+    visible: VisibleInstance,
+    QueryValues(query): QueryValues<RangeQuery>,
+) -> Result<Json<Host>, ApiError> {
+    app.store()?;
+    let mut client = app.metrics.get().await?;
+    let transaction = instances::snapshot(&mut client).await?;
+    let id = visible.id;
+    let (range, grid, at) = asked(&transaction, id, query, CPU.set, app.clock.now()).await?;
+    let cpu = CPU.read(&transaction, id, range, grid).await?.remove("").unwrap_or_default();
+    let load = LOAD.read(&transaction, id, range, grid).await?.remove("").unwrap_or_default();
+    let memory = MEMORY.read(&transaction, id, range, grid).await?.remove("").unwrap_or_default();
+    let kinds = CPU.counters.iter().map(|counter| {
+        let share = |columns: &Columns, step: &Step| ratio(columns.sum(step, counter), all_time(step));
+        (counter.trim_end_matches("_time"), CPU.series(grid, &cpu, share))
+    });
+    Ok(Json(Host {
+        grid,
+        cpu: kinds.collect(),
+        busy: CPU.series(grid, &cpu, |_, step| {
+            let idle: f64 = IDLE.iter().filter_map(|kind| CPU.sum(step, kind)).sum();
+            ratio(all_time(step).map(|all| all - idle), all_time(step))
+        }),
+        load: gauges(&LOAD, grid, &load),
+        memory: gauges(&MEMORY, grid, &memory),
+        state: store::state(&transaction, id, at).await?,
+        unmeasured: unmeasured(&transaction, id, &[CPU.set, LOAD.set, MEMORY.set]).await?,
+        flagged_intervals: flagged(&transaction, id, CPU.set, range).await?,
+    }))
+}
+
+/// The time of all processors: what shares are of, so that they make 1 whatever the number of processors.
+fn all_time(step: &Step) -> Option<f64> {
+    let known = CPU.counters.iter().filter_map(|counter| CPU.sum(step, counter));
+    Some(known.sum()).filter(|all| *all > 0.0)
+}
+
+fn gauges(columns: &Columns, grid: Grid, steps: &Steps) -> BTreeMap<&'static str, Vec<Option<f64>>> {
+    let one = |gauge: &&'static str| (*gauge, columns.series(grid, steps, |columns, step| columns.mean(step, gauge)));
+    columns.gauges.iter().map(one).collect()
+}
+
+pub(crate) async fn disks(
+    State(app): State<Arc<App>>,
+    visible: VisibleInstance,
+    QueryValues(query): QueryValues<RangeQuery>,
+) -> Result<Json<Disks>, ApiError> {
+    app.store()?;
+    let mut client = app.metrics.get().await?;
+    let transaction = instances::snapshot(&mut client).await?;
+    let id = visible.id;
+    let (range, grid, at) = asked(&transaction, id, query, DISKS.set, app.clock.now()).await?;
+    let read = DISKS.read(&transaction, id, range, grid).await?;
+    let devices = read.into_iter().map(|(device, steps)| {
+        let whole = DISKS.whole(&steps);
+        Device {
+            device,
+            figures: figures(|value| value(&whole)),
+            series: figures(|value| DISKS.series(grid, &steps, |_, step| value(step))),
+        }
+    });
+    let mut used = FILESYSTEMS.read(&transaction, id, range, grid).await?;
+    let (at, mut filesystems) = store::filesystems(&transaction, id, at).await?;
+    for one in &mut filesystems {
+        let steps = used.remove(&one.mount_point).unwrap_or_default();
+        one.used_share_series = FILESYSTEMS.series(grid, &steps, |columns, step| {
+            let mean = |gauge| columns.mean(step, gauge);
+            store::used_share(mean("size_bytes"), mean("free_bytes"), mean("available_bytes"))
+        });
+    }
+    Ok(Json(Disks {
+        grid,
+        devices: devices.collect(),
+        at,
+        filesystems,
+        unmeasured: unmeasured(&transaction, id, &[DISKS.set, FILESYSTEMS.set]).await?,
+        flagged_intervals: flagged(&transaction, id, DISKS.set, range).await?,
+    }))
+}
+
+/// Each figure of a device, made by `of` from the figure of one step.
+fn figures<T>(of: impl Fn(&dyn Fn(&Step) -> Option<f64>) -> T) -> DeviceFigures<T> {
+    let sum = |step: &Step, counter: &str| DISKS.sum(step, counter);
+    let both = |step: &Step, one: &str, other: &str| Some(sum(step, one)? + sum(step, other)?);
+    let rate = |step: &Step, counter: &str| ratio(sum(step, counter).map(|sum| sum * 1e6), Some(step.covered_us));
+    let latency = |time: Option<f64>, requests: Option<f64>| ratio(time.map(|us| us / 1000.0), requests);
+    DeviceFigures {
+        reads: of(&|step| rate(step, "reads")),
+        writes: of(&|step| rate(step, "writes")),
+        read_bytes: of(&|step| rate(step, "read_bytes")),
+        written_bytes: of(&|step| rate(step, "written_bytes")),
+        read_latency_ms: of(&|step| latency(sum(step, "read_time"), sum(step, "reads"))),
+        write_latency_ms: of(&|step| latency(sum(step, "write_time"), sum(step, "writes"))),
+        latency_ms: of(&|step| latency(both(step, "read_time", "write_time"), both(step, "reads", "writes"))),
+        utilisation: of(&|step| ratio(sum(step, "io_time"), Some(step.covered_us))),
+        queue: of(&|step| ratio(sum(step, "weighted_io_time"), Some(step.covered_us))),
+    }
+}

@@ -1,0 +1,141 @@
+//! The newest rows of the host's sets at a moment.
+
+use deadpool_postgres::Transaction;
+use jiff::{SignedDuration, Timestamp};
+use tokio_postgres::Error;
+
+use super::model::{FileSystem, HostState};
+use super::spread::{Columns, ratio};
+
+/// A reading older than this says nothing about a moment: ten of the usual intervals.
+const FRESH: SignedDuration = SignedDuration::from_mins(10);
+
+/// Processor time.
+pub(crate) const CPU: Columns = Columns {
+    set: "host_cpu",
+    key: None,
+    counters: &[
+        "user_time",
+        "nice_time",
+        "system_time",
+        "idle_time",
+        "iowait_time",
+        "irq_time",
+        "softirq_time",
+        "steal_time",
+    ],
+    gauges: &[],
+};
+/// Load.
+pub(crate) const LOAD: Columns =
+    Columns { set: "host_load", key: None, counters: &[], gauges: &["load_1m", "load_5m", "load_15m"] };
+/// Memory.
+pub(crate) const MEMORY: Columns = Columns {
+    set: "host_memory",
+    key: None,
+    counters: &[],
+    gauges: &[
+        "total_bytes",
+        "free_bytes",
+        "available_bytes",
+        "buffers_bytes",
+        "cached_bytes",
+        "dirty_bytes",
+        "swap_total_bytes",
+        "swap_free_bytes",
+    ],
+};
+/// Block devices.
+pub(crate) const DISKS: Columns = Columns {
+    set: "host_disks",
+    key: Some("device"),
+    counters: &[
+        "reads",
+        "writes",
+        "read_bytes",
+        "written_bytes",
+        "read_time",
+        "write_time",
+        "io_time",
+        "weighted_io_time",
+    ],
+    gauges: &[],
+};
+/// File systems.
+pub(crate) const FILESYSTEMS: Columns = Columns {
+    set: "host_filesystems",
+    key: Some("mount_point"),
+    counters: &[],
+    gauges: &["size_bytes", "free_bytes", "available_bytes"],
+};
+
+const STATE: &str = "select c.time, c.cpus, c.cpu_limit,
+        (1 - (c.idle_time + coalesce(c.iowait_time, 0))::float8 / nullif(c.idle_time + coalesce(c.iowait_time, 0)
+            + c.user_time + coalesce(c.nice_time, 0) + c.system_time + coalesce(c.irq_time, 0)
+            + coalesce(c.softirq_time, 0) + coalesce(c.steal_time, 0), 0))::float8,
+        l.load_1m, l.load_5m, l.load_15m, l.uptime, m.total_bytes, m.available_bytes, m.memory_limit_bytes
+    from (select * from metrics.host_cpu where instance_id = $1 and time > $2 and time <= $3
+        order by time desc limit 1) c
+    left join lateral (select * from metrics.host_load where instance_id = $1 and time > $2 and time <= $3
+        order by time desc limit 1) l on true
+    left join lateral (select * from metrics.host_memory where instance_id = $1 and time > $2 and time <= $3
+        order by time desc limit 1) m on true";
+
+/// The host at a moment.
+pub(crate) async fn state(transaction: &Transaction<'_>, id: i32, at: Timestamp) -> Result<Option<HostState>, Error> {
+    let statement = transaction.prepare_cached(STATE).await?;
+    let row = transaction.query_opt(&statement, &[&id, &(at - FRESH), &at]).await?;
+    Ok(row.map(|row| HostState {
+        at: row.get(0),
+        cpus: row.get(1),
+        cpu_limit: row.get(2),
+        busy: row.get(3),
+        load_1m: row.get(4),
+        load_5m: row.get(5),
+        load_15m: row.get(6),
+        uptime_ms: row.get::<_, Option<i64>>(7).map(|us| us as f64 / 1000.0),
+        memory_total_bytes: row.get(8),
+        memory_available_bytes: row.get(9),
+        memory_limit_bytes: row.get(10),
+    }))
+}
+
+const MOUNTED: &str = "select f.time, f.mount_point, f.device, f.fs_type, f.size_bytes, f.free_bytes,
+        f.available_bytes, f.inodes, f.inodes_free, f.holds_data_directory
+    from metrics.host_filesystems f
+    where f.instance_id = $1 and f.time > $2 and f.time <= $3 and f.mount_point is not null and f.time = (
+        select max(n.time) from metrics.host_filesystems n
+        where n.instance_id = $1 and n.time > $2 and n.time <= $3)
+    order by f.mount_point";
+
+/// The file systems at a moment, and when they were read.
+pub(crate) async fn filesystems(
+    transaction: &Transaction<'_>,
+    id: i32,
+    at: Timestamp,
+) -> Result<(Option<Timestamp>, Vec<FileSystem>), Error> {
+    let statement = transaction.prepare_cached(MOUNTED).await?;
+    let rows = transaction.query(&statement, &[&id, &(at - FRESH), &at]).await?;
+    let mounted = rows.iter().map(|row| {
+        let number = |place: usize| row.get::<_, Option<i64>>(place);
+        let float = |place: usize| number(place).map(|value| value as f64);
+        FileSystem {
+            mount_point: row.get(1),
+            device: row.get(2),
+            fs_type: row.get(3),
+            size_bytes: number(4),
+            available_bytes: number(6),
+            used_share: used_share(float(4), float(5), float(6)),
+            inodes_used_share: ratio(float(7).zip(float(8)).map(|(all, free)| all - free), float(7)),
+            holds_data_directory: row.get(9),
+            used_share_series: Vec::new(),
+        }
+    });
+    Ok((rows.first().map(|row| row.get(0)), mounted.collect()))
+}
+
+/// Used over used and available: what the superuser keeps is not there for programs.
+pub(crate) fn used_share(size: Option<f64>, free: Option<f64>, available: Option<f64>) -> Option<f64> {
+    let used = size.zip(free).map(|(size, free)| size - free);
+    ratio(used, used.zip(available).map(|(used, available)| used + available))
+}

@@ -1,0 +1,32 @@
+import { useMemo } from 'react';
+import type { Disks, Host } from '../api/model';
+import { TimeChart } from '../charts/TimeChart';
+import type { Instants } from '../time/range';
+import type { Zone } from '../time/zone';
+import { cpuChart, fullChart, latencyChart } from './hostCharts';
+
+interface Props {
+  /** Answers of `/instances/{id}/host` and `/disks` over one range; null while they are not there. */
+  host: Host | null;
+  disks: Disks | null;
+  range: Instants;
+  zone: Zone;
+  hidden: string[];
+  onHide: (hidden: string[]) => void;
+  onZoom: (instants: Instants) => void;
+  outdated: boolean;
+}
+
+/** Host CPU, disk latency and disk fullness: three charts for the page's own grid of charts. */
+export function HostCharts({ host, disks, ...shared }: Props) {
+  const cpu = useMemo(() => (host === null ? null : cpuChart(host)), [host]);
+  const latency = useMemo(() => (disks === null ? null : latencyChart(disks)), [disks]);
+  const full = useMemo(() => (disks === null ? null : fullChart(disks)), [disks]);
+  return (
+    <>
+      {host !== null && cpu !== null && <TimeChart spec={cpu} grid={host.grid} flags={host.flagged_intervals} {...shared} />}
+      {disks !== null && latency !== null && <TimeChart spec={latency} grid={disks.grid} flags={disks.flagged_intervals} {...shared} />}
+      {disks !== null && full !== null && <TimeChart spec={full} grid={disks.grid} flags={[]} {...shared} />}
+    </>
+  );
+}

@@ -1,0 +1,32 @@
+import { expect, it } from 'vitest';
+import type { Disks, Host } from '../api/model';
+import { cpuChart, fullChart, latencyChart } from './hostCharts';
+
+const grid = { start: '2026-03-01T00:00:00Z', step_ms: 60_000, points: 1 };
+
+function device(name: string, reads: number): Disks['devices'][number] {
+  const figures = { reads, writes: 0, read_bytes: 0, written_bytes: 0, read_latency_ms: 2, write_latency_ms: null, latency_ms: 2, utilisation: 0, queue: 0 };
+  const one = [null];
+  const series = { reads: one, writes: one, read_bytes: one, written_bytes: one, read_latency_ms: [2], write_latency_ms: one, latency_ms: [2], utilisation: one, queue: one };
+  return { device: name, ...figures, series };
+}
+
+const system = (mount_point: string, used_share: number, holds: boolean | null): Disks['filesystems'][number] => ({
+  mount_point, device: null, fs_type: null, size_bytes: 1, available_bytes: 1, used_share, inodes_used_share: null, holds_data_directory: holds, used_share_series: [used_share],
+});
+
+it('leaves out kinds of processor time that nobody reads, and says why when there are none', () => {
+  const host: Host = { grid, cpu: { user: [0.5], steal: [null] }, busy: [0.5], load: {}, memory: {}, state: null, unmeasured: {}, flagged_intervals: [] };
+  expect(cpuChart(host).series.map((one) => one.name)).toEqual(['user']);
+  const away = { ...host, cpu: {}, unmeasured: { host_cpu: { code: 'machine', message: 'The collector runs on another machine than this instance.' } } };
+  expect(cpuChart(away).missing?.message).toBe('The collector runs on another machine than this instance.');
+});
+
+it('shows the busiest devices by name, and the data directory first', () => {
+  const devices = Array.from({ length: 12 }, (_, index) => device(`sd${String.fromCharCode(97 + index)}`, index));
+  const disks: Disks = { grid, devices, at: null, filesystems: [system('/', 0.9, false), system('/data', 0.4, true)], unmeasured: {}, flagged_intervals: [] };
+  const names = latencyChart(disks).series.map((one) => one.name);
+  expect(names).toHaveLength(10);
+  expect(names[0]).toBe('sdc');
+  expect(fullChart(disks).series.map((one) => one.name)).toEqual(['/data (data directory)', '/']);
+});
