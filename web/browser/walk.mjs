@@ -134,7 +134,7 @@ async function openQueries(page) {
 
 /** The instance's other tabs: each shows its table, or says in a sentence why there is none. */
 async function openTabs(page) {
-  for (const tab of ['Databases', 'Replication', 'Settings']) {
+  for (const tab of ['Databases', 'Replication', 'Tables', 'Indexes', 'Settings']) {
     await page.getByRole('navigation', { name: 'Instance' }).getByRole('link', { name: tab, exact: true }).click();
     await page.waitForURL(new RegExp(`/${tab.toLowerCase()}`));
     await settled(page);

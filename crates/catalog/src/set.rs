@@ -73,6 +73,9 @@ pub struct Set {
     pub grant: Option<String>,
     /// The predefined role whose membership shows that the grant is there, such as `pg_read_all_stats`.
     pub member_of: Option<String>,
+    /// Functions, with their arguments' types, that the role must be able to execute in the database that is
+    /// read; that it can shows that the grant is there.
+    pub executes: Vec<String>,
     /// SQL by the lowest version that it serves.
     pub sql: BTreeMap<Version, String>,
 }
@@ -130,6 +133,8 @@ struct SetFile {
     limit: Option<Limit>,
     grant: Option<String>,
     member_of: Option<String>,
+    #[serde(default)]
+    executes: Vec<String>,
     columns: Vec<Column>,
 }
 
@@ -169,6 +174,7 @@ impl Set {
             limit: file.limit,
             grant: file.grant,
             member_of: file.member_of,
+            executes: file.executes,
             sql,
         };
         set.check().map_err(SetError::Rule)?;
@@ -202,6 +208,8 @@ impl Set {
         let hidden: Vec<_> = self.definition.columns.iter().filter(|c| c.needs_grant).collect();
         match (&self.grant, hidden.iter().any(|c| c.kind == Kind::Label)) {
             (None, _) => WithoutGrant::Nothing,
+            // The statement raises an error.
+            (Some(_), _) if !self.executes.is_empty() => WithoutGrant::Set,
             (Some(_), true) => WithoutGrant::Set,
             (Some(_), false) => WithoutGrant::Part(hidden.iter().map(|c| c.name.clone()).collect()),
         }
@@ -215,6 +223,10 @@ impl Set {
         }
         if self.sql.is_empty() && matches!(self.definition.scope, Scope::Instance | Scope::Database) {
             return Err("no SQL file; name one after the lowest version that it serves, such as 12.sql".to_owned());
+        }
+        if !self.sql.is_empty() && matches!(self.definition.scope, Scope::Host | Scope::Collector) {
+            let scope = self.definition.scope.folder();
+            return Err(format!("sets of scope {scope} are not read by SQL: remove the SQL files"));
         }
         let mut seen = BTreeSet::new();
         for column in &self.definition.columns {
@@ -235,6 +247,9 @@ impl Set {
         }
         if self.member_of.is_some() && self.grant.is_none() {
             return Err("member_of: name the grant that gives the membership".to_owned());
+        }
+        if !self.executes.is_empty() && (self.grant.is_none() || self.definition.scope != Scope::Database) {
+            return Err("executes: name the grant that allows it; only for sets of scope database".to_owned());
         }
         if self.extension.is_none() && self.sql.values().any(|sql| sql.contains("{extension}")) {
             return Err("SQL names {extension}, and set.toml no extension".to_owned());

@@ -21,6 +21,9 @@ const BUNDLED: [(u32, u32); 10] = [
     (180_000, 12),
 ];
 
+/// What is said of a set that is not read because nobody wants it.
+pub const SWITCHED_OFF: &str = "Switched off in the collector's configuration.";
+
 /// What the collector's role may do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grants {
@@ -65,13 +68,21 @@ pub struct Known<'a> {
     pub extension: Option<&'a Extension>,
 }
 
-/// Plans every set that is read from an instance. `enabled` is asked for set and group.
+/// Plans every set that is read from an instance or its databases. `enabled` is asked for set and group.
 pub fn plan<'a>(catalog: &'a Catalog, known: Known<'_>, enabled: impl Fn(&str, &str) -> bool) -> Vec<Plan<'a>> {
     catalog
         .sets()
-        .filter(|set| set.definition.scope == Scope::Instance)
+        .filter(|set| matches!(set.definition.scope, Scope::Instance | Scope::Database))
         .map(|set| plan_set(set, known, enabled(set.name(), &set.group)))
         .collect()
+}
+
+/// The states of a set that is read without SQL: its own, and those of columns that are not whole.
+#[must_use]
+pub fn readable(set: &Set, known: Known<'_>) -> Vec<SetState> {
+    let version = Version::of_server(known.identity.version_num);
+    let columns = set.definition.columns.iter().filter_map(|column| column_state(set, column, version, known));
+    std::iter::once(whole(set, known)).chain(columns.map(|(state, _)| state)).collect()
 }
 
 fn plan_set<'a>(set: &'a Set, known: Known<'_>, enabled: bool) -> Plan<'a> {
@@ -99,11 +110,7 @@ fn plan_set<'a>(set: &'a Set, known: Known<'_>, enabled: bool) -> Plan<'a> {
 fn statement(set: &Set, known: Known<'_>, enabled: bool) -> Result<(String, Version), SetState> {
     let missing = |code, message: String, fix: String| state(set, "", State::Missing, code, message, fix);
     if !enabled {
-        return Err(missing(
-            StateCode::Disabled,
-            "Switched off in the collector's configuration.".into(),
-            String::new(),
-        ));
+        return Err(missing(StateCode::Disabled, SWITCHED_OFF.into(), String::new()));
     }
     let standby = known.identity.standby;
     if set.role == Role::Primary && standby || set.role == Role::Standby && !standby {
@@ -119,6 +126,7 @@ fn statement(set: &Set, known: Known<'_>, enabled: bool) -> Result<(String, Vers
             return Err(missing(StateCode::Extension, message, fix));
         }
     };
+    // Whether functions may be executed is asked in the database that is read.
     if set.without_grant() == WithoutGrant::Set && lacks_grant(set, known) {
         let message = "The collector's role may not read it.".to_owned();
         return Err(missing(StateCode::Privilege, message, grant(set, known)));
@@ -216,7 +224,8 @@ fn lacks_grant(set: &Set, known: Known<'_>) -> bool {
     }
 }
 
-fn grant(set: &Set, known: Known<'_>) -> String {
+/// The statement that gives the collector's role what a set needs.
+pub(crate) fn grant(set: &Set, known: Known<'_>) -> String {
     let role = known.grants.map_or("pganalytics", |grants| grants.role.as_str());
     let quoted = format!("\"{}\"", role.replace('"', "\"\""));
     let plain = role.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');

@@ -33,18 +33,24 @@ pub async fn examine(config: &Config, catalog: &Arc<Catalog>, over: Option<Durat
         let sets: Vec<String> = watch.schedule().into_iter().map(|(set, _)| set).collect();
         let first = watch.cycle(&sets, &Baselines::new()).await;
         let mut states = first.instance.states.clone();
+        let mut earlier = watch.read_databases(&Baselines::new()).await;
+        earlier.push(first);
         let baselines = match over {
-            None => zeroed(catalog, &first),
+            None => earlier.iter().flat_map(|cycle| zeroed(catalog, cycle)).collect(),
             Some(pause) => {
                 tokio::time::sleep(pause).await;
-                first.next.into_iter().map(|(place, next)| (place, Arc::new(next))).collect()
+                let next = earlier.into_iter().flat_map(|cycle| cycle.next);
+                next.map(|(place, next)| (place, Arc::new(next))).collect()
             }
         };
         if over.is_none() {
             // The second reading repeats everything that the first one sent.
             watch.forget_sent();
         }
-        let second = watch.cycle(&sets, &baselines).await;
+        // What fails in a database is said with the cycle after it.
+        let databases = watch.read_databases(&baselines).await;
+        let mut second = watch.cycle(&sets, &baselines).await;
+        second.readings.extend(databases.into_iter().flat_map(|cycle| cycle.readings));
         if !second.instance.states.is_empty() {
             states = second.instance.states.clone();
         }
@@ -104,6 +110,7 @@ impl Examined {
                 let rows = reading.decode_rows(definition).ok()?;
                 Some(json!({
                     "set": reading.set,
+                    "datid": reading.datid,
                     "time": moment(reading.time_us),
                     "interval_ms": reading.interval_us.map(|us| us / 1000),
                     "duration_ms": reading.duration_us as f64 / 1000.0,

@@ -32,7 +32,8 @@ pub struct Identity {
 }
 
 /// Settings that explanations need, besides those that columns name.
-pub const SETTINGS: [&str; 3] = ["pg_stat_statements.track", "pg_stat_statements.max", "shared_preload_libraries"];
+pub const SETTINGS: [&str; 4] =
+    ["pg_stat_statements.track", "pg_stat_statements.max", "shared_preload_libraries", "data_directory"];
 
 /// From PostgreSQL 12 on. The timeline of a primary is in the name of its WAL file, because the
 /// control file lags after a promotion; a standby's is the one that it receives. `current_setting`

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::backend::Backend;
+use crate::own::Process;
 use crate::push::{Counters, Pusher};
 use crate::schedule::Schedule;
 use crate::spool::Bounds;
@@ -60,6 +61,7 @@ pub async fn run(config: Config, catalog: Catalog, mut stop: watch::Receiver<boo
         tracing::info!(instance.name = watch.name(), "watching");
         watches.spawn(observe(Observation {
             watch,
+            instances: config.instances.len() as u64,
             shared: Arc::clone(&shared),
             counters: Arc::clone(&counters),
             wake: Arc::clone(&wake),
@@ -79,6 +81,7 @@ pub async fn run(config: Config, catalog: Catalog, mut stop: watch::Receiver<boo
 
 struct Observation {
     watch: Watch,
+    instances: u64,
     shared: Shared,
     counters: Arc<Counters>,
     wake: Arc<Notify>,
@@ -87,11 +90,24 @@ struct Observation {
     stop: watch::Receiver<bool>,
 }
 
+impl Observation {
+    /// What the process knows of itself.
+    fn process(&self, held: &Held) -> Process {
+        Process {
+            instances: self.instances,
+            spool_records: held.spool.pending_len() as u64,
+            spool_bytes: held.spool.pending_bytes(),
+            spool_max_bytes: held.spool.max_bytes(),
+            refused_batches: self.counters.refused_batches.load(Ordering::Relaxed),
+        }
+    }
+}
+
 async fn observe(mut this: Observation) {
     let mut schedule = Schedule::new(this.watch.schedule(), Instant::now());
     let spread = rand::random::<f64>();
     let mut seen_generation = 0;
-    while let Some(next) = schedule.next() {
+    while let Some(next) = [schedule.next(), this.watch.next_database()].into_iter().flatten().min() {
         tokio::select! {
             () = tokio::time::sleep_until(next) => {}
             _ = this.stop.changed() => return,
@@ -108,14 +124,28 @@ async fn observe(mut this: Observation) {
             this.watch.forget_sent();
         }
         let due = schedule.take(Instant::now(), spread);
-        this.counters.late_cycles.fetch_add(due.late, Ordering::Relaxed);
-        let baselines = lock(&this.shared).baselines();
+        let late = due.late.iter().map(|(_, cycles)| u64::from(*cycles)).sum();
+        this.counters.late_cycles.fetch_add(late, Ordering::Relaxed);
+        let (baselines, process) = {
+            let held = lock(&this.shared);
+            (held.baselines(), this.process(&held))
+        };
+        this.watch.tell_own(process, &due.late);
+        let reading = async {
+            // Databases are read between the instance's own cycles, one at a time.
+            if due.sets.is_empty() {
+                this.watch.read_database(&baselines).await
+            } else {
+                Some(this.watch.cycle(&due.sets, &baselines).await)
+            }
+        };
         let cycle = tokio::select! {
-            cycle = this.watch.cycle(&due.sets, &baselines) => cycle,
+            cycle = reading => cycle,
             // A cycle that is not spooled has not happened.
             _ = this.stop.changed() => return,
         };
         drop(baselines);
+        let Some(cycle) = cycle else { continue };
         let shared = Arc::clone(&this.shared);
         let written = tokio::task::spawn_blocking(move || lock(&shared).commit(cycle)).await;
         match written {

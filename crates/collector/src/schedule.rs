@@ -27,8 +27,8 @@ struct Lane {
 pub struct Due {
     /// The sets.
     pub sets: Vec<String>,
-    /// Cycles that were skipped because the one before took too long, with their sets counted once each.
-    pub late: u64,
+    /// Cycles that were skipped because the one before took too long, by set.
+    pub late: Vec<(String, u32)>,
 }
 
 impl Schedule {
@@ -59,8 +59,8 @@ impl Schedule {
             due.sets.extend(lane.sets.iter().cloned());
             let behind = now.duration_since(lane.due).as_nanos() / lane.interval.as_nanos();
             let skipped = u32::try_from(behind).unwrap_or(u32::MAX);
-            if lane.begun {
-                due.late += u64::from(skipped) * lane.sets.len() as u64;
+            if lane.begun && skipped > 0 {
+                due.late.extend(lane.sets.iter().map(|set| (set.clone(), skipped)));
             }
             lane.due += lane.interval * skipped.saturating_add(1);
             if !lane.begun {
@@ -86,10 +86,10 @@ mod tests {
         assert_eq!(schedule.next(), Some(start + second * 10));
         assert_eq!(schedule.take(start + second * 9, 0.0), Due::default());
         let due = schedule.take(start + second * 10, 0.0);
-        assert_eq!((due.sets.len(), due.late), (2, 0));
+        assert_eq!((due.sets.len(), due.late), (2, vec![]));
         // 35 s in, the cycles of 20 s and 30 s are one, and one of them is late for each set.
         let due = schedule.take(start + second * 35, 0.0);
-        assert_eq!((due.sets.len(), due.late), (2, 2));
+        assert_eq!((due.sets.len(), due.late), (2, vec![("a".to_owned(), 1), ("b".to_owned(), 1)]));
         assert_eq!(schedule.next(), Some(start + second * 40));
     }
 

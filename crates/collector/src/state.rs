@@ -142,7 +142,7 @@ impl Held {
     /// # Errors
     /// When it cannot be written: nothing has happened then, and the next cycle covers this one's time.
     pub fn commit(&mut self, cycle: Cycle) -> Result<()> {
-        let Cycle { instance, readings, advances, next } = cycle;
+        let Cycle { instance, datid: _, readings, advances, next } = cycle;
         let created_us = now_us();
         let mut rows_by_set = BTreeMap::new();
         for reading in &readings {

@@ -5,13 +5,18 @@
 //! ```
 //! One connection stays open, to the maintenance database: an idle session in any other would make
 //! its `drop` and `rename` fail. Sets of an extension that is installed elsewhere are read over a
-//! second connection, opened for them and closed at once.
+//! second connection, opened for them and closed at once. Sets of scope `database` have small cycles
+//! of their own, one per database: `sweep.rs` and `visit.rs`.
+
+mod beside;
+mod sweep;
+mod visit;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use catalog::{Catalog, Kind, Set, SetKind, WithoutGrant};
+use catalog::{Catalog, Kind, Scope, Set, SetKind, WithoutGrant};
 use tokio_postgres::Client;
 use wire::{Frame, Reading, SetState, State, StateCode};
 
@@ -24,6 +29,7 @@ use crate::identity::{self, Identity};
 use crate::increments::{self, Formed, Guard};
 use crate::read::{self, ReadError};
 use crate::{limits, texts};
+use sweep::Sweep;
 
 /// The database that the open connection goes to.
 const MAINTENANCE_DATABASE: &str = "postgres";
@@ -51,10 +57,12 @@ pub struct Watch {
     grants: Option<(Grants, Instant)>,
     discovery: Discovery,
     read_at: HashMap<Place, (i64, Instant)>,
-    repeated: HashMap<String, Instant>,
+    repeated: HashMap<Place, Instant>,
     states: Option<(Vec<SetState>, Instant)>,
     failures: BTreeMap<String, SetState>,
     texts: texts::Pace,
+    sweep: Sweep,
+    beside: beside::Beside,
 }
 
 /// What one cycle gives.
@@ -62,6 +70,8 @@ pub struct Watch {
 pub struct Cycle {
     /// The instance, as it stands in the batch.
     pub instance: wire::Instance,
+    /// The database that was read, in a cycle of one.
+    pub datid: Option<i64>,
     /// What was read; `instance` is still to be set.
     pub readings: Vec<Reading>,
     /// How the baselines move.
@@ -101,9 +111,10 @@ impl Watch {
         }
         settings.sort();
         settings.dedup();
-        Self {
+        let mut watch = Self {
             connector: Connector::new(instance.dsn.clone()),
             config: instance,
+            beside: beside::Beside::new(&catalog),
             catalog,
             row_limits,
             main: None,
@@ -115,7 +126,10 @@ impl Watch {
             states: None,
             failures: BTreeMap::new(),
             texts: texts::Pace::default(),
-        }
+            sweep: Sweep::default(),
+        };
+        watch.sweep = Sweep::new(watch.scheduled(&[Scope::Database]));
+        watch
     }
 
     /// The instance's name in the configuration.
@@ -130,15 +144,19 @@ impl Watch {
         self.connector.in_use()
     }
 
-    /// The sets that are read on a schedule, with their intervals in seconds: all but guards, which
+    /// The sets that are read once per instance, with their intervals in seconds: all but guards, which
     /// are read with what they guard.
     #[must_use]
     pub fn schedule(&self) -> Vec<(String, u32)> {
+        self.scheduled(&[Scope::Instance, Scope::Host, Scope::Collector])
+    }
+
+    fn scheduled(&self, scopes: &[Scope]) -> Vec<(String, u32)> {
         let enabled = |set: &Set| self.config.enabled(set.name(), &set.group);
         let guards: HashSet<&str> = self.catalog.sets().filter_map(|set| set.guard.as_deref()).collect();
         self.catalog
             .sets()
-            .filter(|set| set.definition.scope == catalog::Scope::Instance)
+            .filter(|set| scopes.contains(&set.definition.scope))
             .filter(|set| enabled(set) && !guards.contains(set.name()))
             .map(|set| {
                 let interval = self.config.interval_of(set.name(), &set.group, Some(set.interval_seconds));
@@ -156,14 +174,26 @@ impl Watch {
 
     /// The last cycle did not get to disk: what it was to say once is said again.
     pub fn not_spooled(&mut self) {
+        self.beside.own.not_spooled();
         self.repeated.clear();
         self.states = None;
+    }
+
+    /// What the process knows of itself, and the cycles of sets that were skipped since the last one.
+    pub fn tell_own(&mut self, process: crate::own::Process, skipped: &[(String, u32)]) {
+        self.beside.own.process = Some(process);
+        self.beside.own.skipped(skipped);
     }
 
     /// Reads the sets that are due.
     pub async fn cycle(&mut self, due: &[String], baselines: &Baselines) -> Cycle {
         let mut cycle = Cycle::default();
         cycle.instance.name.clone_from(&self.config.name);
+        self.beside.own.begin();
+        let catalog = Arc::clone(&self.catalog);
+        let is_beside = |name: &&str| catalog.get(name).is_some_and(beside::is_beside);
+        let (beside, due): (Vec<&str>, Vec<&str>) = due.iter().map(String::as_str).partition(is_beside);
+        let began = Instant::now();
         let identity = match self.identify().await {
             Ok(identity) => identity,
             Err(error) => {
@@ -174,12 +204,14 @@ impl Watch {
                     cycle.readings.push(failed(&self.catalog, set, error.clone(), now_us()));
                 }
                 cycle.instance.error = Some(error);
+                self.read_beside(&beside, baselines, &mut cycle).await;
                 return cycle;
             }
         };
         cycle.instance.attributes = Some(self.attributes(&identity));
         self.refresh_grants().await;
-        let catalog = Arc::clone(&self.catalog);
+        self.beside.keeps_data_in(identity.settings.get("data_directory"));
+        self.beside.own.identified(began.elapsed());
         let wants_extension = due.iter().any(|name| catalog.get(name).is_some_and(|set| set.extension.is_some()));
         if wants_extension {
             self.find_extension().await;
@@ -196,7 +228,7 @@ impl Watch {
         let plans = coverage::plan(&catalog, known, |set, group| self.config.enabled(set, group));
         let (elsewhere, here): (Vec<&Plan<'_>>, Vec<&Plan<'_>>) = plans
             .iter()
-            .filter(|plan| plan.sql.is_some() && due.iter().any(|name| name == plan.set.name()))
+            .filter(|plan| plan.sql.is_some() && due.contains(&plan.set.name()))
             .partition(|plan| plan.set.extension.is_some() && !self.is_here(extension.as_ref()));
         if let Some((main, database)) = self.main.take() {
             self.read_sets(&main.client, &identity, &here, &plans, baselines, &mut cycle).await;
@@ -207,7 +239,8 @@ impl Watch {
         if let Some(extension) = extension.as_ref().filter(|_| !elsewhere.is_empty()) {
             self.read_elsewhere(&extension.database, &elsewhere, &plans, baselines, &mut cycle).await;
         }
-        self.report_states(&plans, &mut cycle);
+        self.read_beside(&beside, baselines, &mut cycle).await;
+        self.report_states(&plans, self.beside_states(&identity), &mut cycle);
         cycle
     }
 
@@ -399,7 +432,7 @@ impl Watch {
         cycle: &mut Cycle,
     ) -> Result<(), ReadError> {
         let set = plan.set;
-        let place = Place { instance: self.config.name.clone(), set: set.name().to_owned(), datid: None };
+        let place = Place { instance: self.config.name.clone(), set: set.name().to_owned(), datid: cycle.datid };
         if set.definition.kind() == SetKind::Texts {
             let figures = Place { set: texts::STATEMENTS.to_owned(), ..place.clone() };
             let read = cycle.next.iter().find(|(place, _)| *place == figures).map(|(_, next)| next);
@@ -424,12 +457,7 @@ impl Watch {
         let expected = previous.map_or(0, |previous| previous.frame.rows);
         let taken = take(client, plan, guard, expected).await?;
         refuse_hidden_rows(set, &taken.frame)?;
-        // The monotonic clock speaks only between two readings of this process.
-        let since_previous_us = self
-            .read_at
-            .get(&place)
-            .filter(|(time_us, _)| previous.is_some_and(|previous| previous.time_us == *time_us))
-            .map(|(_, ended)| micros(taken.ended.duration_since(*ended)));
+        let since_previous_us = self.since_previous_us(&place, previous.map(AsRef::as_ref), taken.ended);
         let floor_us = previous.map_or(i64::MIN, |previous| previous.time_us.saturating_add(1));
         let at = ReadingTime {
             incarnation: identity.incarnation.clone(),
@@ -448,6 +476,13 @@ impl Watch {
         }
         let guard = guards.map(|(definition, before, after)| Guard { definition, before, after });
         self.store(place, &set.definition, frame, guard, took, Some(plan), baselines, cycle)
+    }
+
+    /// How long ago the previous reading was. The monotonic clock speaks only between two readings of this process.
+    fn since_previous_us(&self, place: &Place, previous: Option<&Baseline>, ended: Instant) -> Option<u64> {
+        let (_, before) =
+            self.read_at.get(place).filter(|(time_us, _)| previous.is_some_and(|p| p.time_us == *time_us))?;
+        Some(micros(ended.duration_since(*before)))
     }
 
     /// Reads texts as the bytes that they are, from a SQL_ASCII database.
@@ -494,9 +529,9 @@ impl Watch {
             reason: error.to_string(),
         };
         let formed = if definition.kind() == SetKind::Info {
-            let repeat = self.repeated.get(&place.set).is_none_or(|at| at.elapsed() >= REPEAT_EVERY);
+            let repeat = self.repeated.get(&place).is_none_or(|at| at.elapsed() >= REPEAT_EVERY);
             if repeat {
-                self.repeated.insert(place.set.clone(), Instant::now());
+                self.repeated.insert(place.clone(), Instant::now());
             }
             increments::form_info(&place, definition, previous, frame, repeat, at).map_err(shape)?
         } else {
@@ -520,6 +555,7 @@ impl Watch {
         let mut reading = Reading {
             set: place.set.clone(),
             definition: definition.hash().0.to_vec(),
+            datid: place.datid,
             started_us: at.started_us,
             time_us: at.time_us,
             interval_us,
@@ -537,7 +573,7 @@ impl Watch {
     }
 
     /// Puts the states of all sets into the cycle when they changed, or it is time to repeat them.
-    fn report_states(&mut self, plans: &[Plan<'_>], cycle: &mut Cycle) {
+    fn report_states(&mut self, plans: &[Plan<'_>], beside: Vec<SetState>, cycle: &mut Cycle) {
         let mut states = Vec::new();
         for plan in plans {
             let failure = self.failures.get(plan.set.name()).filter(|_| plan.sql.is_some());
@@ -552,6 +588,7 @@ impl Watch {
             states.extend(instead);
             states.extend(plan.states.iter().skip(skip).cloned());
         }
+        states.extend(beside);
         let known = self.states.as_ref().is_some_and(|(sent, at)| *sent == states && at.elapsed() < REPEAT_EVERY);
         if !known {
             self.states = Some((states.clone(), Instant::now()));

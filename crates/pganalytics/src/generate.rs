@@ -1,6 +1,8 @@
-//! Writes what is derived from code and catalogue: `docs/reference/*`. `make check` compares.
+//! Writes what is derived from code and catalogue: `docs/reference/*`; and Grafana's dashboards. `make check` compares.
 
-use std::path::Path;
+mod grafana;
+
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -21,9 +23,28 @@ pub(crate) fn run(root: &Path) -> Result<ExitCode> {
     let folder = root.join("docs/reference");
     std::fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
     for (name, content) in files {
-        let path = folder.join(name);
-        std::fs::write(&path, content).with_context(|| format!("write {}", path.display()))?;
-        output::progress(&format!("wrote {}", path.display()));
+        write(&folder.join(name), &content)?;
+    }
+    for source in dashboards(root)? {
+        let text = std::fs::read_to_string(&source).with_context(|| format!("read {}", source.display()))?;
+        let made = grafana::dashboard(&text).with_context(|| format!("generate from {}", source.display()))?;
+        let name = Path::new(source.file_stem().unwrap_or_default()).with_extension("json");
+        write(&root.join("grafana/provisioning/dashboards").join(name), &made)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn write(path: &Path, content: &str) -> Result<()> {
+    std::fs::write(path, content).with_context(|| format!("write {}", path.display()))?;
+    output::progress(&format!("wrote {}", path.display()));
+    Ok(())
+}
+
+/// The short files that dashboards are made of.
+fn dashboards(root: &Path) -> Result<Vec<PathBuf>> {
+    let folder = root.join("grafana/dashboards");
+    let entries = std::fs::read_dir(&folder).with_context(|| format!("read {}", folder.display()))?;
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    paths.sort();
+    Ok(paths)
 }

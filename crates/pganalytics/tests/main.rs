@@ -11,10 +11,14 @@ mod commands;
 mod demo;
 #[path = "main/exactness.rs"]
 mod exactness;
+#[path = "main/grafana.rs"]
+mod grafana;
 #[path = "main/install.rs"]
 mod install;
 #[path = "main/losses.rs"]
 mod losses;
+#[path = "main/relations.rs"]
+mod relations;
 #[path = "main/secrets.rs"]
 mod secrets;
 #[path = "main/statements.rs"]

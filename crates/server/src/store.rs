@@ -54,7 +54,7 @@ impl Store {
         let transaction = client.transaction().await?;
         let (store_id, definitions) = schema::prepare(&transaction, &catalog).await?;
         transaction.commit().await?;
-        schema::create_reader(&client).await;
+        schema::create_reader(&mut client).await?;
         drop(client);
         let partitions = Partitions::default();
         let store = Self { pool, catalog, definitions, instances: Instances::default(), partitions, store_id };

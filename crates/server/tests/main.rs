@@ -17,6 +17,8 @@ mod databases;
 mod fixture;
 #[path = "main/health.rs"]
 mod health;
+#[path = "main/indexes.rs"]
+mod indexes;
 #[path = "main/ingest.rs"]
 mod ingest;
 #[path = "main/ingest_faults.rs"]
@@ -49,6 +51,8 @@ mod serve;
 mod store;
 #[path = "main/support.rs"]
 mod support;
+#[path = "main/tables.rs"]
+mod tables;
 #[path = "main/users.rs"]
 mod users;
 #[path = "main/wal.rs"]

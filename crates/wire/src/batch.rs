@@ -187,6 +187,8 @@ pub enum StateCode {
     Failed = 6,
     /// Switched off in the configuration.
     Disabled = 7,
+    /// The collector runs on another machine.
+    Machine = 8,
 }
 
 /// One set, read once.

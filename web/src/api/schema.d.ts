@@ -384,6 +384,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/instances/{id}/indexes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The indexes: what each is used for, and which are invalid, duplicate or unused.
+         * @description Who: viewer. Limit: caller.
+         */
+        get: operations["get_instances_id_indexes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/instances/{id}/queries": {
         parameters: {
             query?: never;
@@ -496,6 +516,26 @@ export interface paths {
          * @description Who: viewer. Limit: caller.
          */
         get: operations["get_instances_id_slots"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/instances/{id}/tables": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The tables: size, growth, use over a range, dead rows, and how near autovacuum is.
+         * @description Who: viewer. Limit: caller.
+         */
+        get: operations["get_instances_id_tables"];
         put?: never;
         post?: never;
         delete?: never;
@@ -819,6 +859,33 @@ export interface components {
             /** @description The last file that could not be archived. */
             last_failed_wal?: string | null;
         };
+        /** @description How near autovacuum is to a table. */
+        Autovacuum: {
+            /** @description Which threshold that is. */
+            because: components["schemas"]["Because"];
+            /**
+             * Format: double
+             * @description Dead rows beyond which it comes.
+             */
+            dead_threshold: number;
+            /** @description Whether it is switched on; else it comes only for age. */
+            enabled: boolean;
+            /**
+             * Format: double
+             * @description The age beyond which it comes in any case.
+             */
+            freeze_max_age: number;
+            /**
+             * Format: double
+             * @description Inserted rows beyond which it comes; null before PostgreSQL 13 or where switched off.
+             */
+            insert_threshold?: number | null;
+            /**
+             * Format: double
+             * @description The share of the nearest threshold; above 1 a worker takes it when it comes round.
+             */
+            share: number;
+        };
         /** @description Several reads. */
         Batch: {
             /** @description 1 to 20 of them. */
@@ -838,6 +905,11 @@ export interface components {
         BatchAnswers: {
             responses: components["schemas"]["BatchAnswer"][];
         };
+        /**
+         * @description Why autovacuum will come.
+         * @enum {string}
+         */
+        Because: "dead_rows" | "inserts" | "xid_age" | "mxid_age";
         /** @description The old and the new password. */
         ChangePassword: {
             /** @description The password so far. */
@@ -1499,6 +1571,11 @@ export interface components {
              */
             stddev_exec_time_ms?: number | null;
         };
+        /**
+         * @description What is wrong with an index.
+         * @enum {string}
+         */
+        Finding: "invalid" | "duplicate" | "unused";
         /** @description A part of time in which something is known to be missing; figures are a lower bound there. */
         FlaggedInterval: {
             /**
@@ -1569,6 +1646,161 @@ export interface components {
          * @enum {string}
          */
         HealthState: "healthy" | "warning" | "critical" | "no_data";
+        /** @description An index. */
+        Index: {
+            /** @description Its key columns, with `(expression)` for each expression. */
+            columns?: string | null;
+            /** @description Its database; its oid where the name is not known. */
+            database: string;
+            /**
+             * Format: int64
+             * @description The database's oid.
+             */
+            datid: number;
+            /** @description Whether it has a finding and nothing depends on it. */
+            droppable: boolean;
+            /** @description The index that is the same as this one and is to stay. */
+            duplicate_of?: string | null;
+            finding?: null | components["schemas"]["Finding"];
+            /** @description Columns that it carries besides its key. */
+            included?: string | null;
+            /**
+             * Format: int64
+             * @description Its oid.
+             */
+            indexrelid: number;
+            /**
+             * Format: date-time
+             * @description From when on no scan can have been missed: the last reset, or the first reading of the index if that is later.
+             */
+            known_since?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was last scanned; null when never, and before PostgreSQL 16.
+             */
+            last_scan?: string | null;
+            /** @description The same as a sentence. */
+            message?: string | null;
+            /** @description Its access method, such as `btree`. */
+            method?: string | null;
+            /** @description Its name; null where it was not read yet. */
+            name?: string | null;
+            /** @description What depends on it: `primary key`, `unique`, `exclusion`, `foreign key`, `replica identity`; null for nothing. */
+            needed_for?: string | null;
+            /** @description How many indexes of partitions are summed here; null for one of its own. */
+            partitions?: number | null;
+            /** @description Whether it holds only rows that a condition selects. */
+            predicate: boolean;
+            /** @description Whether it is the primary key. */
+            primary: boolean;
+            /**
+             * Format: date-time
+             * @description When it was read.
+             */
+            read_at?: string | null;
+            /**
+             * Format: int64
+             * @description Its table's oid.
+             */
+            relid?: number | null;
+            /**
+             * Format: double
+             * @description Rows of the table fetched by them.
+             */
+            rows_fetched_per_s?: number | null;
+            /**
+             * Format: double
+             * @description Entries read by them.
+             */
+            rows_read_per_s?: number | null;
+            /**
+             * Format: int64
+             * @description Scans since its statistics began, as PostgreSQL counts them.
+             */
+            scans?: number | null;
+            /**
+             * Format: double
+             * @description Scans in the range.
+             */
+            scans_per_s?: number | null;
+            /**
+             * Format: date-time
+             * @description When statistics of its database were last reset; null when never.
+             */
+            scans_since?: string | null;
+            /** @description Its schema. */
+            schema?: string | null;
+            /**
+             * Format: int64
+             * @description Its bytes.
+             */
+            size_bytes?: number | null;
+            /** @description True where files could not be read and the size is pages that the last vacuum counted. */
+            size_is_estimate: boolean;
+            /** @description Its table's name. */
+            table?: string | null;
+            /** @description Whether it refuses equal keys. */
+            unique: boolean;
+        };
+        /** @description Sums over indexes. */
+        IndexTotals: {
+            /**
+             * Format: int64
+             * @description Bytes of those with a finding that nothing depends on.
+             */
+            droppable_bytes?: number | null;
+            /** @description How many are the same as another one. */
+            duplicate: number;
+            /** @description How many indexes; those of partitions count as one where they are summed. */
+            indexes: number;
+            /** @description How many are invalid. */
+            invalid: number;
+            /**
+             * Format: int64
+             * @description Their bytes.
+             */
+            size_bytes?: number | null;
+            /** @description How many are not used. */
+            unused: number;
+        };
+        /** @description The indexes of an instance. */
+        Indexes: {
+            /**
+             * Format: date-time
+             * @description The newest of the readings that this is from; null when there is none.
+             */
+            at?: string | null;
+            /** @description How many there are here. */
+            count: number;
+            /** @description In the order that was asked for. */
+            data: components["schemas"]["Index"][];
+            /** @description The databases that were read, by name. */
+            databases: string[];
+            /** @description Parts of the range in which something is known to be missing. */
+            flagged_intervals: components["schemas"]["FlaggedInterval"][];
+            /** @description What could not be read, here or in some of the databases. */
+            not_readable: components["schemas"]["Unreadable"][];
+            /**
+             * Format: date-time
+             * @description The oldest of them: databases are read one after the other.
+             */
+            oldest_at?: string | null;
+            /** @description The schemas that indexes are in, by name. */
+            schemas: string[];
+            /** @description How many match. */
+            total: number;
+            /** @description Of all that match. */
+            totals: components["schemas"]["IndexTotals"];
+            /** @description Why columns are null. */
+            unmeasured: {
+                [key: string]: components["schemas"]["Reason"];
+            };
+            /**
+             * Format: int64
+             * @description Days of statistics without a scan after which an index is called unused.
+             */
+            unused_after_days: number;
+        };
         /** @description How much is waiting to be stored. */
         IngestQueue: {
             /**
@@ -2402,6 +2634,231 @@ export interface components {
          * @enum {string}
          */
         Status: "registered" | "active" | "offline" | "error";
+        /** @description A table. Rates are over the readings of the range; null is not known. */
+        Table: {
+            autovacuum?: null | components["schemas"]["Autovacuum"];
+            /**
+             * Format: double
+             * @description Blocks found in shared buffers, indexes and TOAST included.
+             */
+            blks_hit?: number | null;
+            /**
+             * Format: double
+             * @description Blocks read into shared buffers.
+             */
+            blks_read?: number | null;
+            /**
+             * Format: int64
+             * @description Rows changed since the last analyze, estimated.
+             */
+            changed_rows?: number | null;
+            /** @description Its database; its oid where the name is not known. */
+            database: string;
+            /**
+             * Format: int64
+             * @description The database's oid.
+             */
+            datid: number;
+            /**
+             * Format: double
+             * @description Share of rows that are dead; null without rows.
+             */
+            dead_ratio?: number | null;
+            /**
+             * Format: int64
+             * @description Dead rows, estimated.
+             */
+            dead_rows?: number | null;
+            /**
+             * Format: double
+             * @description Rows deleted.
+             */
+            deletes_per_s?: number | null;
+            /**
+             * Format: double
+             * @description Bytes it grew per day over the range.
+             */
+            growth_bytes_per_day?: number | null;
+            /**
+             * Format: double
+             * @description Share of updates that touched no index (heap-only tuples); null without updates.
+             */
+            hot_ratio?: number | null;
+            /**
+             * Format: double
+             * @description Rows fetched by them.
+             */
+            idx_rows_per_s?: number | null;
+            /**
+             * Format: double
+             * @description Scans of its indexes; null without any.
+             */
+            idx_scans_per_s?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes of its indexes.
+             */
+            indexes_bytes?: number | null;
+            /**
+             * Format: double
+             * @description Rows inserted.
+             */
+            inserts_per_s?: number | null;
+            /** @description `table`, `partitioned` or `materialized_view`. */
+            kind?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was last analyzed by hand.
+             */
+            last_analyze?: string | null;
+            /**
+             * Format: date-time
+             * @description When autovacuum last analyzed it.
+             */
+            last_autoanalyze?: string | null;
+            /**
+             * Format: date-time
+             * @description When autovacuum last vacuumed it.
+             */
+            last_autovacuum?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was last vacuumed by hand; of partitions the latest.
+             */
+            last_vacuum?: string | null;
+            /**
+             * Format: int64
+             * @description Live rows, estimated.
+             */
+            live_rows?: number | null;
+            /**
+             * Format: int64
+             * @description Multixacts since its oldest unfrozen one.
+             */
+            mxid_age?: number | null;
+            /** @description Its name; null where it was not read yet. */
+            name?: string | null;
+            /** @description How many partitions are summed here; null for a table of its own. */
+            partitions?: number | null;
+            /**
+             * Format: date-time
+             * @description When it was read.
+             */
+            read_at?: string | null;
+            /**
+             * Format: int64
+             * @description Its oid.
+             */
+            relid: number;
+            /** @description That table's name. */
+            root_name?: string | null;
+            /**
+             * Format: int64
+             * @description The topmost partitioned table above it.
+             */
+            root_relid?: number | null;
+            /** @description Its schema. */
+            schema?: string | null;
+            /**
+             * Format: double
+             * @description Rows read by them.
+             */
+            seq_rows_per_s?: number | null;
+            /**
+             * Format: double
+             * @description Sequential scans.
+             */
+            seq_scans_per_s?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes with indexes and TOAST.
+             */
+            size_bytes?: number | null;
+            /** @description True where files could not be read and sizes are pages that the last vacuum counted; TOAST is not in them. */
+            size_is_estimate: boolean;
+            /**
+             * Format: int64
+             * @description Bytes of its rows with their maps.
+             */
+            table_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes of its TOAST table.
+             */
+            toast_bytes?: number | null;
+            /** @description Whether a crash empties it. */
+            unlogged: boolean;
+            /**
+             * Format: double
+             * @description Rows updated.
+             */
+            updates_per_s?: number | null;
+            /**
+             * Format: int64
+             * @description Transactions since its oldest unfrozen row; of partitions the oldest.
+             */
+            xid_age?: number | null;
+            /**
+             * Format: double
+             * @description The same as a share of the 2³¹ after which nothing could be written.
+             */
+            xid_age_ratio?: number | null;
+        };
+        /** @description Sums over tables. */
+        TableTotals: {
+            /**
+             * Format: int64
+             * @description Dead rows.
+             */
+            dead_rows?: number | null;
+            /**
+             * Format: double
+             * @description Growth per day.
+             */
+            growth_bytes_per_day?: number | null;
+            /** @description How many partitions are in them. */
+            partitions: number;
+            /**
+             * Format: int64
+             * @description Bytes with indexes and TOAST.
+             */
+            size_bytes?: number | null;
+            /** @description How many tables; partitions count as one with their table where they are summed under it. */
+            tables: number;
+        };
+        /** @description The tables of an instance. */
+        Tables: {
+            /**
+             * Format: date-time
+             * @description The newest of the readings that this is from; null when there is none.
+             */
+            at?: string | null;
+            /** @description How many there are here. */
+            count: number;
+            /** @description In the order that was asked for. */
+            data: components["schemas"]["Table"][];
+            /** @description The databases that were read, by name. */
+            databases: string[];
+            /** @description Parts of the range in which something is known to be missing. */
+            flagged_intervals: components["schemas"]["FlaggedInterval"][];
+            /** @description What could not be read, here or in some of the databases. */
+            not_readable: components["schemas"]["Unreadable"][];
+            /**
+             * Format: date-time
+             * @description The oldest of them: databases are read one after the other.
+             */
+            oldest_at?: string | null;
+            /** @description The schemas that tables are in, by name. */
+            schemas: string[];
+            /** @description How many match. */
+            total: number;
+            /** @description Of all that match. */
+            totals: components["schemas"]["TableTotals"];
+            /** @description Why columns are null. */
+            unmeasured: {
+                [key: string]: components["schemas"]["Reason"];
+            };
+        };
         /**
          * @description What is known of a statement's text.
          * @enum {string}
@@ -2457,6 +2914,17 @@ export interface components {
             grid: components["schemas"]["Grid"];
             /** @description Their values. */
             values: (number | null)[];
+        };
+        /** @description Something that cannot be read, and what mends it. */
+        Unreadable: {
+            /** @description The kind of reason. */
+            code: string;
+            /** @description The SQL that mends it. */
+            fix?: string | null;
+            /** @description The reason, as a sentence. */
+            message: string;
+            /** @description The set. */
+            set: string;
         };
         /** @description A user as others see it. */
         User: {
@@ -3457,6 +3925,67 @@ export interface operations {
             };
         };
     };
+    get_instances_id_indexes: {
+        parameters: {
+            query?: {
+                /** @description Work after this moment; else the last hour. */
+                start?: string | null;
+                /** @description Work up to this moment; else until now. */
+                end?: string | null;
+                /** @description Sizes and findings as they were then; else at the end of the range. */
+                at?: string | null;
+                /** @description Of one database, by name or oid. */
+                database?: string | null;
+                /** @description Of one schema. */
+                schema?: string | null;
+                /** @description Of the table with this oid. */
+                relid?: number | null;
+                /** @description Whose name, or whose table's name, has this in it, whatever the case. */
+                search?: string | null;
+                /** @description With this finding only. */
+                finding?: null | ("invalid" | "duplicate" | "unused");
+                /** @description PostgreSQL's own indexes too. */
+                system?: boolean | null;
+                /** @description Indexes of partitions summed under that of their topmost table, or each by itself. */
+                partitions?: null | ("fold" | "list");
+                /** @description The figure to order by; `finding` is the gravest first. */
+                order?: string | null;
+                /** @description Largest or least first; what is not known is last either way. */
+                direction?: null | ("desc" | "asc");
+                /** @description Indexes at most. */
+                limit?: number | null;
+                /** @description Indexes to skip. */
+                offset?: number | null;
+            };
+            header?: never;
+            path: {
+                /** @description The instance. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Indexes"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     get_instances_id_queries: {
         parameters: {
             query?: {
@@ -3710,6 +4239,65 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Slots"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_instances_id_tables: {
+        parameters: {
+            query?: {
+                /** @description Work after this moment; else the last hour. */
+                start?: string | null;
+                /** @description Work up to this moment; else until now. */
+                end?: string | null;
+                /** @description Sizes, rows and ages as they were then; else at the end of the range. */
+                at?: string | null;
+                /** @description Of one database, by name or oid. */
+                database?: string | null;
+                /** @description Of one schema. */
+                schema?: string | null;
+                /** @description Whose name with its schema has this in it, whatever the case. */
+                search?: string | null;
+                /** @description PostgreSQL's own tables too. */
+                system?: boolean | null;
+                /** @description Partitions summed under their topmost table, or each by itself. */
+                partitions?: null | ("fold" | "list");
+                /** @description The partitions of the topmost table with this oid, each by itself. */
+                root?: number | null;
+                /** @description The figure to order by. */
+                order?: string | null;
+                /** @description Largest or least first; what is not known is last either way. */
+                direction?: null | ("desc" | "asc");
+                /** @description Tables at most. */
+                limit?: number | null;
+                /** @description Tables to skip. */
+                offset?: number | null;
+            };
+            header?: never;
+            path: {
+                /** @description The instance. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tables"];
                 };
             };
             /** @description Every failure. */

@@ -18,6 +18,8 @@ const TABS = [
   { to: '/instances/$instanceId/queries', name: 'Queries' },
   { to: '/instances/$instanceId/databases', name: 'Databases' },
   { to: '/instances/$instanceId/replication', name: 'Replication' },
+  { to: '/instances/$instanceId/tables', name: 'Tables' },
+  { to: '/instances/$instanceId/indexes', name: 'Indexes' },
   { to: '/instances/$instanceId/settings', name: 'Settings' },
 ] as const;
 

@@ -5,9 +5,9 @@ import { Notice } from './Notice';
 import styles from './FlagNotices.module.css';
 
 /** What happened in the range that makes figures a lower bound. */
-export function FlagNotices({ flags }: { flags: FlaggedInterval[] }) {
+export function FlagNotices({ flags, things }: { flags: FlaggedInterval[]; things?: string }) {
   const { zone } = useTime();
-  return flagSentences(flags, zone, Date.now()).map((sentence) => (
+  return flagSentences(flags, zone, Date.now(), things).map((sentence) => (
     <Notice key={sentence.reason} kind={sentence.reason === 'gap' ? 'note' : 'warning'}>
       {sentence.details.length === 0 ? (
         sentence.text

@@ -20,7 +20,7 @@ function times(flag: FlaggedInterval, zone: Zone, now: number): [string, string]
 }
 
 /** One flagged interval as a sentence. */
-export function flagSentence(flag: FlaggedInterval, zone: Zone, now: number): string {
+export function flagSentence(flag: FlaggedInterval, zone: Zone, now: number, things = 'statements'): string {
   const [start, end] = times(flag, zone, now);
   switch (flag.reason) {
     case 'reset':
@@ -36,7 +36,7 @@ export function flagSentence(flag: FlaggedInterval, zone: Zone, now: number): st
     case 'crash_restart':
       return `The instance crashed and restarted between ${start} and ${end}; figures are a lower bound.`;
     case 'entry_reset':
-      return `Statistics of single statements were reset between ${start} and ${end}; their figures are a lower bound.`;
+      return `Statistics of single ${things} were reset between ${start} and ${end}; their figures are a lower bound.`;
     case 'replaced':
       return `The instance was replaced between ${start} and ${end}; figures are a lower bound.`;
     default:
@@ -51,22 +51,22 @@ const MANY: Partial<Record<string, string>> = {
   gap: 'The collector was not running',
   restart: 'The instance was restarted',
   crash_restart: 'The instance crashed and restarted',
-  entry_reset: 'Statistics of single statements were reset',
   replaced: 'The instance was replaced',
 };
 
 /** One sentence per reason; many intervals of one reason are counted, and listed behind it. */
-export function flagSentences(flags: FlaggedInterval[], zone: Zone, now: number): FlagSentence[] {
+export function flagSentences(flags: FlaggedInterval[], zone: Zone, now: number, things = 'statements'): FlagSentence[] {
   const groups = new Map<string, FlaggedInterval[]>();
   for (const flag of flags) groups.set(flag.reason, [...(groups.get(flag.reason) ?? []), flag]);
   return [...groups].map(([reason, group]) => {
     const sorted = group.toSorted((a, b) => Date.parse(a.start) - Date.parse(b.start));
-    const details = sorted.map((flag) => flagSentence(flag, zone, now));
+    const details = sorted.map((flag) => flagSentence(flag, zone, now, things));
     const [first, last] = [sorted[0], sorted.at(-1)];
     if (first === undefined || last === undefined || sorted.length === 1) {
       return { reason, text: details[0] ?? '', details: [] };
     }
-    const text = `${MANY[reason] ?? 'Something is missing'} in ${sorted.length} intervals between ${times(first, zone, now)[0]} and ${times(last, zone, now)[1]}; figures are a lower bound.`;
+    const many = reason === 'entry_reset' ? `Statistics of single ${things} were reset` : MANY[reason];
+    const text = `${many ?? 'Something is missing'} in ${sorted.length} intervals between ${times(first, zone, now)[0]} and ${times(last, zone, now)[1]}; figures are a lower bound.`;
     return { reason, text, details };
   });
 }

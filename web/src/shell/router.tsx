@@ -3,6 +3,8 @@ import { FleetPage } from '../fleet/FleetPage';
 import { DatabasesPage } from '../instance/DatabasesPage';
 import { SettingsPage } from '../instance/SettingsPage';
 import { QueriesPage } from '../queries/QueriesPage';
+import { IndexesPage } from '../relations/IndexesPage';
+import { TablesPage } from '../relations/TablesPage';
 import { SignInPage } from '../session/SignInPage';
 import { Broken } from './Broken';
 import { Frame } from './Frame';
@@ -43,6 +45,16 @@ const replication = createRoute({
   path: '/instances/$instanceId/replication',
   component: lazyRouteComponent(() => import('../replication/ReplicationPage'), 'ReplicationPage'),
 });
+const tables = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/instances/$instanceId/tables',
+  component: TablesPage,
+});
+const indexes = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/instances/$instanceId/indexes',
+  component: IndexesPage,
+});
 const settings = createRoute({
   getParentRoute: () => signedIn,
   path: '/instances/$instanceId/settings',
@@ -50,7 +62,7 @@ const settings = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([signIn, signedIn.addChildren([fleet, instance, queries, query, databases, replication, settings])]),
+  routeTree: root.addChildren([signIn, signedIn.addChildren([fleet, instance, queries, query, databases, replication, tables, indexes, settings])]),
   parseSearch,
   stringifySearch,
   defaultNotFoundComponent: NotFound,

@@ -19,6 +19,12 @@ export interface Search {
   user?: string | undefined;
   /** `all`: nested statements too. */
   level?: string | undefined;
+  schema?: string | undefined;
+  /** `list`: each partition by itself. */
+  partitions?: string | undefined;
+  /** The oid of the table whose partitions or indexes are shown. */
+  table?: string | undefined;
+  finding?: string | undefined;
   /** Where to go after signing in. */
   next?: string | undefined;
 }
@@ -36,6 +42,10 @@ const KEYS = [
   'db',
   'user',
   'level',
+  'schema',
+  'partitions',
+  'table',
+  'finding',
   'next',
 ] as const satisfies readonly (keyof Search)[];
 

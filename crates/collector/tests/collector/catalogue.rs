@@ -21,6 +21,9 @@ async fn start(major: u32) -> (Pg, Client) {
     let admin = pg.connect("postgres").await.unwrap();
     run(&admin, "create role with_pg_monitor login in role pg_monitor").await;
     run(&admin, "create role with_nothing login").await;
+    for set in Catalog::embedded().unwrap().sets().filter(|set| !set.executes.is_empty()) {
+        run(&admin, &set.grant.as_ref().unwrap().replace("{role}", ROLES[0])).await;
+    }
     (pg, admin)
 }
 
@@ -85,10 +88,13 @@ async fn every_statement_is_what_its_set_says_on_every_installed_server() {
         assert!(!extensions.is_empty(), "{major} comes without pg_stat_statements");
         let server = Version { major, minor: 0 };
         let clients = [connect(&pg, ROLES[0]).await, connect(&pg, ROLES[1]).await];
-        for set in catalog.sets().filter(|set| set.extension.is_none()) {
+        for set in catalog.sets().filter(|set| set.extension.is_none() && !set.sql.is_empty()) {
             let Some(statement) = sql(set, server) else { continue };
             for (client, role) in clients.iter().zip(ROLES) {
                 describe(client, set, server, &statement).await;
+                if role == ROLES[1] && !set.executes.is_empty() {
+                    continue;
+                }
                 match read::frame(client, &set.definition, &statement, 0).await {
                     // The plan leaves out what the role may not read; a set with hidden labels may say so itself.
                     Err(error) if role == ROLES[1] && set.without_grant() == WithoutGrant::Set => {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use catalog::{Availability, Role, Version};
 use collector::connect::MAX_BACKENDS;
 use futures_util::future::join_all;
 use testkit::{Pg, PgOptions};
@@ -14,6 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Statement};
 
+use crate::databases::grant_sizes;
 use crate::rig::{ROLE, Rig, errors, make_role, reading, run};
 
 const STATEMENTS: &str = "pg_stat_statements";
@@ -106,6 +108,7 @@ async fn no_lock_is_waited_for() {
             run(&holder, LOCKS).await;
             let pid: i32 = holder.query_one("select pg_backend_pid()", &[]).await.unwrap().get(0);
             let reader = pg.connect(database).await.unwrap();
+            grant_sizes(&reader).await;
             let kinds: String = reader.query_one(KINDS, &[&pid]).await.unwrap().get(0);
             assert_eq!(kinds, ALL_KINDS, "{major}: what is locked in {database}");
             run(&reader, "begin; select * from queued; select * from queued_view").await;
@@ -119,16 +122,23 @@ async fn no_lock_is_waited_for() {
         let waiters = admin.prepare("select count(*) from pg_locks where not granted").await.unwrap();
         until(&admin, &waiters, i64::try_from(queue.len()).unwrap(), "waiters").await;
         let mut rig = Rig::new(&pg, ROLE);
-        let mut scheduled: BTreeSet<String> = rig.watch.schedule().into_iter().map(|(set, _)| set).collect();
-        scheduled.retain(|name| {
+        let version = Version { major, minor: 0 };
+        let is_here = |name: &String| {
             let set = rig.catalog.get(name).unwrap();
-            let served = set.extension.is_some() || set.lowest_version() <= Some(catalog::Version { major, minor: 0 });
-            served && set.role != catalog::Role::Standby
-        });
+            let here = set.extension.is_some() || matches!(set.sql_for(version), Availability::Sql(_));
+            here && set.role != Role::Standby
+        };
+        let scheduled: BTreeSet<String> =
+            rig.watch.schedule().into_iter().map(|(set, _)| set).filter(is_here).collect();
         for nth in 0..30 {
             let cycle = rig.whole_cycle().await;
             for set in scheduled.iter().filter(|set| *set != TEXTS) {
                 assert!(reading(&cycle, set).is_some(), "{major}: no {set} in cycle {nth}");
+            }
+            let visits = rig.whole_sweep().await;
+            for set in ["pg_stat_all_tables", "pg_stat_all_indexes", "pg_class", "pg_index", "relation_size"] {
+                let read = visits.iter().filter(|cycle| reading(cycle, set).is_some()).count();
+                assert_eq!(read, DATABASES.len(), "{major}: {set} in cycle {nth}");
             }
         }
         let waits = |log: &str, role: &str| {

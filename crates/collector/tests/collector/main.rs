@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 mod catalogue;
+mod databases;
 mod delivery;
+mod host;
 mod increments;
 mod limits;
 mod locks;

@@ -53,6 +53,22 @@ impl Rig {
         cycle
     }
 
+    /// Reads all sets in the databases.
+    pub(crate) async fn sweep(&mut self) -> Vec<Cycle> {
+        let cycles = self.watch.read_databases(&self.baselines).await;
+        for (place, next) in cycles.iter().flat_map(|cycle| &cycle.next) {
+            self.baselines.insert(place.clone(), Arc::new(next.clone()));
+        }
+        cycles
+    }
+
+    /// Reads all sets in the databases; none may fail.
+    pub(crate) async fn whole_sweep(&mut self) -> Vec<Cycle> {
+        let cycles = self.sweep().await;
+        assert_eq!(cycles.iter().flat_map(errors).collect::<Vec<_>>(), [] as [String; 0]);
+        cycles
+    }
+
     /// Reads all sets; none may fail.
     pub(crate) async fn whole_cycle(&mut self) -> Cycle {
         let cycle = self.cycle().await;

@@ -76,6 +76,7 @@ fn cycle(held: &Held, time_us: i64) -> Cycle {
     };
     reading.encode_rows(&formed.rows);
     Cycle {
+        datid: None,
         instance: wire::Instance::default(),
         readings: vec![reading],
         advances: vec![formed.advance],

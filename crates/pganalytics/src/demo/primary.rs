@@ -136,6 +136,15 @@ impl Primary {
             let role = format!("create role {MONITOR} login connection limit 5; grant pg_monitor to {MONITOR}");
             admin.simple_query(&role).await.context("make the role that watches")?;
         }
+        // Sizes of relations need a right of their own in each database; later ones copy template1.
+        let databases = "select datname::text from pg_database where datallowconn";
+        for row in admin.query(databases, &[]).await.context("list databases")? {
+            let database: String = row.try_get(0)?;
+            let admin = self.address().connect(&database, self.cluster.superuser(), "demo").await;
+            let grant = format!("grant execute on function pg_catalog.pg_stat_file(text, boolean) to {MONITOR}");
+            let admin = admin.context("connect to a database of the demo")?;
+            admin.simple_query(&grant).await.context("allow sizes to be read")?;
+        }
         Ok(())
     }
 

@@ -1,22 +1,24 @@
-//! What docs/install.md hands out: the script that makes the monitoring role.
+//! What docs/install.md hands out: scripts that make roles.
 
 use std::path::Path;
 use std::process::Command;
 
 use testkit::{Pg, PgOptions, installations, majors};
 
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../packaging/monitoring-role.sql");
-
-fn run_script(pg: &Pg, database: &str) {
+/// Runs a script of this repository with psql; it must succeed and say nothing.
+pub(crate) fn run_script(script: &str, dsn: &str, arguments: &[&str]) {
     // The machine's newest psql: installations for tests have the server's programs only.
     let all = installations();
     let psql = all.iter().find(|binaries| binaries.has_program("psql")).map(|binaries| binaries.program("psql"));
-    let script = Command::new(psql.as_deref().unwrap_or(Path::new("psql")))
-        .args(["-X", "-q", "-d", &pg.dsn(database), "-v", "role=watcher", "-f", SCRIPT])
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(script);
+    let ran = Command::new(psql.as_deref().unwrap_or(Path::new("psql")))
+        .args(["-X", "-q", "-d", dsn, "-f"])
+        .arg(path)
+        .args(arguments)
         .output()
         .unwrap();
-    assert!(script.status.success(), "{}", String::from_utf8_lossy(&script.stderr));
-    assert_eq!(String::from_utf8_lossy(&script.stderr), "", "on PostgreSQL {}", pg.major());
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    assert_eq!(String::from_utf8_lossy(&ran.stderr), "", "{script}");
 }
 
 #[tokio::test]
@@ -36,7 +38,7 @@ async fn the_setup_script_gives_the_role_all_that_is_needed_and_no_more() {
         }
         // Once more changes nothing and says nothing.
         for database in ["postgres", "postgres", "shop", "template1"] {
-            run_script(&pg, database);
+            run_script("packaging/monitoring-role.sql", &pg.dsn(database), &["-v", "role=watcher"]);
         }
         let dsn = pg.dsn("postgres").replace("user=postgres", "user=watcher");
         let check = Command::new(env!("CARGO_BIN_EXE_pganalytics"))

@@ -20,6 +20,22 @@ const STATEMENTS: [&str; 9] = [
     "alter system set primary_conninfo = 'host=elsewhere user=x password=hunter2'",
 ];
 
+/// Sessions that show it while they are read: what says that one is there, and what it does.
+const SESSIONS: [(&str, &str); 3] = [
+    (
+        "select pid from pg_stat_activity where wait_event = 'PgSleep'",
+        "do $$ begin perform pg_sleep(300); execute 'alter role leaky password ''hunter2'''; end $$",
+    ),
+    (
+        "select pid from pg_stat_activity where state = 'idle in transaction'",
+        "begin; alter role leaky encrypted password 'hunter2'",
+    ),
+    (
+        "select pid from pg_stat_activity where wait_event_type = 'Lock'",
+        "/* hunter2 */ ALTER ROLE leaky PASSWORD E'hunter2' valid until 'infinity'",
+    ),
+];
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_password_leaves_the_instance_nowhere() {
     let world = World::start(PgOptions::default().setting("pg_stat_statements.track", "all")).await;
@@ -34,8 +50,20 @@ async fn a_password_leaves_the_instance_nowhere() {
         .unwrap()
         .get(0);
     assert!(kept >= 6, "PostgreSQL itself keeps the word in {kept} statements");
+    // One runs it, one ran it in a transaction that is open, one waits for that.
+    let mut sessions = Vec::new();
+    for (wanted, statements) in SESSIONS {
+        let client = world.pg.connect("postgres").await.unwrap();
+        sessions.push(tokio::spawn(async move { client.simple_query(statements).await.map(|_| client) }));
+        world.until(wanted, async |_| admin.query_opt(wanted, &[]).await.unwrap()).await;
+    }
     world.settle().await;
     world.settle().await;
+    let store = world.store_connection().await;
+    for (table, column) in [("pg_stat_activity", "query"), ("lock_waits", "query"), ("lock_waits", "blocker_query")] {
+        let sql = format!("select count(*) from metrics.{table} where {column} ilike '%leaky%'");
+        assert!(store.query_one(&sql, &[]).await.unwrap().get::<_, i64>(0) > 0, "{column} of {table} was read");
+    }
     let captured = world.get(&format!("/instances/{}/queries?limit=1000&search=leaky", world.instance)).await.unwrap();
     assert!(captured["count"].as_u64().unwrap() >= 6, "the statements are there: {captured}");
     for path in ["queries?limit=1000", "settings", "databases", "replication", "coverage", ""] {
@@ -44,7 +72,6 @@ async fn a_password_leaves_the_instance_nowhere() {
         let answer = answer.unwrap_or_else(|| panic!("no answer to {path}")).to_string();
         assert!(!answer.contains(WORD), "{path} answers it");
     }
-    let store = world.store_connection().await;
     let tables = store
         .query(
             "select quote_ident(schemaname) || '.' || quote_ident(tablename) from pg_tables

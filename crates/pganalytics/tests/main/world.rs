@@ -58,7 +58,11 @@ impl World {
 
     /// The same; with `twice`, every batch is delivered twice.
     pub(crate) async fn start_through(options: PgOptions, twice: bool) -> (Self, Option<Twice>) {
-        let pg = Pg::start(options).await.unwrap();
+        Self::around(Pg::start(options).await.unwrap(), twice).await
+    }
+
+    /// The same around a cluster that runs.
+    pub(crate) async fn around(pg: Pg, twice: bool) -> (Self, Option<Twice>) {
         let admin = pg.connect("postgres").await.unwrap();
         for statement in [
             "create role pganalytics login connection limit 5",
@@ -224,6 +228,11 @@ impl World {
     pub(crate) async fn connect(&self, user: &str, database: &str) -> Client {
         let dsn = self.pg.dsn(database).replace("user=postgres", &format!("user={user}"));
         testkit::connect(&dsn).await.unwrap()
+    }
+
+    /// How to connect to the store.
+    pub(crate) fn store_dsn(&self) -> &str {
+        &self.store.dsn
     }
 
     /// A connection to the store.

@@ -8,6 +8,7 @@ use crate::accounts::users::http as users;
 use crate::collectors::http as collectors;
 use crate::databases::http as databases;
 use crate::health::http as health;
+use crate::indexes::http as indexes;
 use crate::ingest::http as ingest;
 use crate::instances::http as instances;
 use crate::metrics::http as metrics;
@@ -15,6 +16,7 @@ use crate::pg_settings::http as pg_settings;
 use crate::queries::http as queries;
 use crate::replication::http as replication;
 use crate::slots::http as slots;
+use crate::tables::http as tables;
 use crate::wal::http as wal;
 use crate::wraparound::http as wraparound;
 
@@ -32,6 +34,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     rows.extend(metric_rows());
     rows.extend(instance_rows());
     rows.extend(query_rows());
+    rows.extend(relation_rows());
     rows
 }
 
@@ -278,6 +281,25 @@ fn instance_rows() -> Vec<Endpoint> {
             .path_parameter(INSTANCE)
             .query::<When>()
             .answers::<Wraparound>(),
+    ]
+}
+
+fn relation_rows() -> [Endpoint; 2] {
+    use crate::indexes::model::{Indexes, IndexesQuery};
+    use crate::tables::model::{Tables, TablesQuery};
+    [
+        Endpoint::get("/instances/{id}/tables", Who::Viewer, tables::list)
+            .tag("instances")
+            .summary("The tables: size, growth, use over a range, dead rows, and how near autovacuum is.")
+            .path_parameter(INSTANCE)
+            .query::<TablesQuery>()
+            .answers::<Tables>(),
+        Endpoint::get("/instances/{id}/indexes", Who::Viewer, indexes::list)
+            .tag("instances")
+            .summary("The indexes: what each is used for, and which are invalid, duplicate or unused.")
+            .path_parameter(INSTANCE)
+            .query::<IndexesQuery>()
+            .answers::<Indexes>(),
     ]
 }
 

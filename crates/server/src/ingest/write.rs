@@ -431,5 +431,6 @@ fn code_word(code: i32) -> &'static str {
         StateCode::Extension => "extension",
         StateCode::Failed => "failed",
         StateCode::Disabled => "disabled",
+        StateCode::Machine => "machine",
     }
 }

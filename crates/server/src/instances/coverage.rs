@@ -7,6 +7,7 @@ use catalog::Catalog;
 use super::model::{ColumnCoverage, NotReadable, SetAndColumns, SetCoverage};
 use super::store::{LatestReading, SetState};
 use crate::queries::model::{Reason, Unmeasured};
+use crate::relations::model::Unreadable;
 
 /// Reasons that someone can remove: what a version or a role does not have is not missing.
 const MENDABLE: [&str; 3] = ["privilege", "extension", "failed"];
@@ -101,6 +102,13 @@ pub(crate) fn not_readable(states: &[SetState]) -> Vec<NotReadable> {
             fix: state.fix.clone(),
         })
         .collect()
+}
+
+/// What of these sets cannot be read, in whole or in some databases, for a reason that someone can remove.
+pub(crate) fn unreadable(states: &[SetState], sets: &[&str]) -> Vec<Unreadable> {
+    let whole = not_readable(states).into_iter().filter(|state| state.column.is_none());
+    let wanted = whole.filter(|state| sets.contains(&state.set.as_str()));
+    wanted.map(|NotReadable { set, code, message, fix, .. }| Unreadable { set, code, message, fix }).collect()
 }
 
 /// Why a column of a set, or the set as a whole (an empty name), has no values.

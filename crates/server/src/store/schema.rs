@@ -65,8 +65,9 @@ pub(super) async fn lock(transaction: &Transaction<'_>) -> Result<(), StoreError
     Ok(())
 }
 
-/// The role for dashboards, where we may create it; without the right the product works all the same.
-pub(super) async fn create_reader(client: &Object) {
+/// The role for dashboards, where we may create it; without the right the product works all the same. Under the
+/// schema's lock: rights to a table and its partitions change the same row of the system catalogs.
+pub(super) async fn create_reader(client: &mut Object) -> Result<(), StoreError> {
     let sql = format!(
         "do $$
          begin
@@ -79,8 +80,12 @@ pub(super) async fn create_reader(client: &Object) {
          end
          $$"
     );
-    if let Err(error) = client.simple_query(&sql).await {
+    let transaction = client.transaction().await?;
+    lock(&transaction).await?;
+    if let Err(error) = transaction.simple_query(&sql).await {
         let reason = error.as_db_error().map_or_else(|| error.to_string(), |db| db.message().to_owned());
         tracing::warn!(role = READER, reason, "the reading role could not be prepared");
+        return Ok(());
     }
+    Ok(transaction.commit().await?)
 }

@@ -74,11 +74,12 @@ fn create(definition: &Definition) -> String {
         let _ = write!(sql, "create index on metrics.\"{name}\" (instance_id, \"time\");");
     } else {
         sql.push(';');
-        let labels: String =
-            definition.columns.iter().filter(|c| c.kind == Kind::Label).fold(String::new(), |mut list, c| {
-                let _ = write!(list, "\"{}\", ", c.name);
-                list
-            });
+        let database = (definition.scope == Scope::Database).then_some("datid_read");
+        let labels = definition.columns.iter().filter(|c| c.kind == Kind::Label).map(|c| c.name.as_str());
+        let labels: String = database.into_iter().chain(labels).fold(String::new(), |mut list, name| {
+            let _ = write!(list, "\"{name}\", ");
+            list
+        });
         let _ = write!(sql, "create index on metrics.\"{name}\" (instance_id, {labels}\"time\" desc);");
     }
     let _ = write!(sql, "comment on table metrics.\"{name}\" is {};", literal(&definition.help));

@@ -24,11 +24,21 @@ impl Monitored {
 
     /// Pushes readings as (set, time of 2026-03-01, rows) of an instance; intervals are 60 s long.
     pub(crate) async fn push(&self, instance: &str, readings: &[(&str, &str, Value)]) {
+        self.push_of(instance, None, readings).await;
+    }
+
+    /// The same of one database, by its oid.
+    pub(crate) async fn push_database(&self, instance: &str, datid: i64, readings: &[(&str, &str, Value)]) {
+        self.push_of(instance, Some(datid), readings).await;
+    }
+
+    async fn push_of(&self, instance: &str, datid: Option<i64>, readings: &[(&str, &str, Value)]) {
         let metrics: Vec<Value> = readings
             .iter()
             .map(|(set, time, rows)| {
                 let timestamp = format!("2026-03-01T{time}Z");
-                json!({"type": set, "timestamp": timestamp, "interval_ms": 60_000, "instance": instance, "rows": rows})
+                json!({"type": set, "timestamp": timestamp, "interval_ms": 60_000, "instance": instance,
+                    "database": datid, "rows": rows})
             })
             .collect();
         let body = json!({"collector_id": self.collector, "metrics": metrics});

@@ -49,6 +49,18 @@ create table sessions (
     basket text not null,
     last_seen timestamptz not null default now()
 ) with (autovacuum_enabled = off);
+-- In partitions, so that a table has many files and one name.
+create table visits (
+    id bigint generated always as identity,
+    customer_id bigint,
+    page text not null,
+    visited_at timestamptz not null default now(),
+    primary key (id)
+) partition by hash (id);
+create table visits_0 partition of visits for values with (modulus 4, remainder 0);
+create table visits_1 partition of visits for values with (modulus 4, remainder 1);
+create table visits_2 partition of visits for values with (modulus 4, remainder 2);
+create table visits_3 partition of visits for values with (modulus 4, remainder 3);
 
 insert into customers (email, name, country, created_at)
 select 'customer' || n || '@example.org', 'Customer ' || n,
@@ -70,6 +82,8 @@ select id, (array['card', 'transfer', 'invoice'])[1 + id % 3], 500 + id % 9000, 
 from orders where status = 'paid';
 insert into sessions (id, customer_id, last_page, basket)
 select n, n, '/', repeat('-', 200) from generate_series(1, 3000) n;
+insert into visits (customer_id, page)
+select 1 + (n * 7919::bigint) % 20000, '/product/' || n % 1000 from generate_series(1, 50000) n;
 
 create index orders_customer_id_idx on orders (customer_id);
 create index orders_placed_at_idx on orders (placed_at);

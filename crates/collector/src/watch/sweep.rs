@@ -1,0 +1,376 @@
+//! When which database is read for the sets of scope `database`, and what is said of those that fail.
+//! Pure; `visit.rs` does the reading.
+//!
+//! Rounds visit one database at a time, busiest first. A connection costs the instance about 7 ms of
+//! CPU, so after the first few one is opened every [`PAUSE`]; the database of the open connection is
+//! read over that one and waits for nobody.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
+
+use catalog::Set;
+use tokio::time::Instant;
+use wire::{SetState, State, StateCode};
+
+use crate::coverage;
+
+/// The mean pause between two connections that are opened.
+const PAUSE: Duration = Duration::from_secs(2);
+/// How many connections may be opened without pause after a time without any.
+const AT_ONCE: u32 = 5;
+/// How often the databases are listed.
+const LIST_EVERY: Duration = Duration::from_secs(60);
+/// Sets that are due so soon are read in the same visit.
+const EARLY: Duration = Duration::from_secs(1);
+/// The most databases that a state names.
+const MAX_NAMED: usize = 3;
+
+/// The databases, what is due where, and what went wrong.
+#[derive(Debug)]
+pub(super) struct Sweep {
+    sets: Vec<(String, Duration)>,
+    listed: Vec<Database>,
+    list_at: Instant,
+    round: VecDeque<i64>,
+    /// When each database is to be visited for each set; at once where nothing stands here.
+    due: HashMap<(i64, String), Instant>,
+    /// When connections would be used up that were opened evenly, one every [`PAUSE`].
+    opened_until: Instant,
+    held_until: Instant,
+    troubles: BTreeMap<String, BTreeMap<i64, Trouble>>,
+}
+
+/// A database as it was listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Database {
+    pub(super) datid: i64,
+    pub(super) name: String,
+    /// Whether it may be connected to, and the configuration selects it.
+    pub(super) readable: bool,
+    /// Whether the open connection goes to it.
+    pub(super) open: bool,
+    /// Its transactions since its statistics were reset.
+    pub(super) transactions: i64,
+    /// Its transactions since it was last listed.
+    pub(super) moved: i64,
+}
+
+/// A database with what is due in it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Visit {
+    pub(super) database: Database,
+    pub(super) sets: Vec<String>,
+}
+
+/// Why a set was not read in a database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Trouble {
+    pub(super) database: String,
+    pub(super) how: State,
+    pub(super) code: StateCode,
+    pub(super) message: String,
+    pub(super) fix: String,
+}
+
+impl Default for Sweep {
+    fn default() -> Self {
+        Self::new(Vec::new())
+    }
+}
+
+impl Sweep {
+    /// A sweep for sets and their intervals in seconds.
+    pub(super) fn new(sets: Vec<(String, u32)>) -> Self {
+        let now = Instant::now();
+        Self {
+            sets: sets.into_iter().map(|(set, seconds)| (set, Duration::from_secs(seconds.max(1).into()))).collect(),
+            listed: Vec::new(),
+            list_at: now,
+            round: VecDeque::new(),
+            due: HashMap::new(),
+            opened_until: now,
+            held_until: now,
+            troubles: BTreeMap::new(),
+        }
+    }
+
+    /// When the next visit is to be made, or the databases are to be listed again.
+    pub(super) fn next(&self) -> Option<Instant> {
+        if self.sets.is_empty() {
+            return None;
+        }
+        let visit = match self.head() {
+            Some(database) => Some(self.may_visit_at(database)),
+            None => self.readable().map(|database| self.due_at(database).max(self.may_visit_at(database))).min(),
+        };
+        let wanted = visit.map_or(self.list_at, |visit| visit.min(self.list_at));
+        Some(wanted.max(self.held_until))
+    }
+
+    /// Makes everything due at once, as if nothing had been read yet.
+    pub(super) fn again(&mut self) {
+        let (sets, troubles) = (std::mem::take(&mut self.sets), std::mem::take(&mut self.troubles));
+        *self = Self { sets, troubles, ..Self::default() };
+    }
+
+    /// Makes no visit before a moment.
+    pub(super) fn hold(&mut self, until: Instant) {
+        self.held_until = until;
+    }
+
+    /// Lists the databases before the next visit: one is gone, or has another name.
+    pub(super) fn list_again(&mut self) {
+        self.list_at = self.list_at.min(self.held_until);
+    }
+
+    /// Whether a database is none of those that were listed.
+    pub(super) fn is_gone(&self, datid: i64) -> bool {
+        self.listed.iter().all(|database| database.datid != datid)
+    }
+
+    fn readable(&self) -> impl Iterator<Item = &Database> {
+        self.listed.iter().filter(|database| database.readable)
+    }
+
+    fn head(&self) -> Option<&Database> {
+        let datid = self.round.front()?;
+        self.readable().find(|database| database.datid == *datid)
+    }
+
+    /// When a connection for it may be opened.
+    fn may_visit_at(&self, database: &Database) -> Instant {
+        let first = self.opened_until.checked_sub(PAUSE * (AT_ONCE - 1)).unwrap_or(self.opened_until);
+        if database.open { self.held_until } else { first }
+    }
+
+    fn due_at(&self, database: &Database) -> Instant {
+        let due = |(set, _): &(String, Duration)| self.due.get(&(database.datid, set.clone())).copied();
+        self.sets.iter().map(|set| due(set).unwrap_or(self.held_until)).min().unwrap_or(self.list_at)
+    }
+
+    pub(super) fn must_list(&self, now: Instant) -> bool {
+        self.list_at <= now
+    }
+
+    /// Takes over a new list. The order is that of the transactions since the last one.
+    pub(super) fn list(&mut self, mut databases: Vec<Database>, now: Instant) {
+        for database in &mut databases {
+            let before = self.listed.iter().find(|before| before.datid == database.datid);
+            let since = database.transactions - before.map_or(0, |before| before.transactions);
+            database.moved = if since < 0 { database.transactions } else { since };
+        }
+        databases.sort_by_key(|database| (std::cmp::Reverse(database.moved), database.datid));
+        self.listed = databases;
+        self.list_at = now + LIST_EVERY;
+        let readable: BTreeSet<i64> = self.readable().map(|database| database.datid).collect();
+        self.due.retain(|(datid, _), _| readable.contains(datid));
+        self.round.retain(|datid| readable.contains(datid));
+        for troubles in self.troubles.values_mut() {
+            troubles.retain(|datid, _| readable.contains(datid));
+        }
+    }
+
+    /// The next database and what is due in it; begins a round when the last one is through.
+    pub(super) fn take(&mut self, now: Instant) -> Option<Visit> {
+        if self.round.is_empty() {
+            let due = self.readable().filter(|database| self.due_at(database) <= now).map(|database| database.datid);
+            self.round = due.collect();
+        }
+        while let Some(database) = self.head().cloned() {
+            if self.may_visit_at(&database) > now {
+                return None;
+            }
+            self.round.pop_front();
+            let mut sets = Vec::new();
+            for (set, interval) in &self.sets {
+                let due = self.due.entry((database.datid, set.clone())).or_insert(now);
+                if *due <= now + EARLY {
+                    // What came too late is not made up for.
+                    *due = if *due + *interval <= now { now + *interval } else { *due + *interval };
+                    sets.push(set.clone());
+                }
+            }
+            if !sets.is_empty() {
+                if !database.open {
+                    self.opened_until = self.opened_until.max(now) + PAUSE;
+                }
+                return Some(Visit { database, sets });
+            }
+        }
+        None
+    }
+
+    /// Makes a visit later that could not be begun.
+    pub(super) fn put_back(&mut self, visit: &Visit, later: Instant) {
+        for set in &visit.sets {
+            self.due.remove(&(visit.database.datid, set.clone()));
+        }
+        self.round.push_front(visit.database.datid);
+        self.held_until = later;
+    }
+
+    /// Makes sets due again that a visit had no time for.
+    pub(super) fn put_off<'a>(&mut self, visit: &Visit, sets: impl Iterator<Item = &'a str>) {
+        for set in sets {
+            self.due.remove(&(visit.database.datid, set.to_owned()));
+        }
+    }
+
+    /// Remembers how a set was read in a database; answers what is to be said of the set.
+    pub(super) fn outcome(&mut self, set: &Set, database: &Database, trouble: Option<Trouble>) -> Option<SetState> {
+        let databases = self.readable().count();
+        let troubles = self.troubles.entry(set.name().to_owned()).or_default();
+        match trouble {
+            Some(trouble) => drop(troubles.insert(database.datid, trouble)),
+            None => drop(troubles.remove(&database.datid)),
+        }
+        say(set, troubles, databases)
+    }
+}
+
+/// The state of a set that was not read in some databases.
+fn say(set: &Set, troubles: &BTreeMap<i64, Trouble>, databases: usize) -> Option<SetState> {
+    let first = troubles.values().next()?;
+    let all = troubles.len() >= databases;
+    let alike = troubles.values().all(|trouble| trouble.how == first.how);
+    let how = if all && alike { first.how } else { State::Degraded };
+    let named: Vec<&Trouble> = troubles.values().take(MAX_NAMED).collect();
+    let same = named.iter().all(|trouble| trouble.message == first.message);
+    let mut reasons: Vec<String> = if same {
+        vec![format!(
+            "{}: {}",
+            named.iter().map(|trouble| trouble.database.as_str()).collect::<Vec<_>>().join(", "),
+            first.message
+        )]
+    } else {
+        named.iter().map(|trouble| format!("{}: {}", trouble.database, trouble.message)).collect()
+    };
+    if troubles.len() > named.len() {
+        reasons.push(format!("and {} more", troubles.len() - named.len()));
+    }
+    let message = format!("Not read in {} of {databases} databases ({}).", troubles.len(), reasons.join("; "));
+    let fix = troubles.values().map(|trouble| &trouble.fix).find(|fix| !fix.is_empty());
+    let fix = fix.map(|fix| format!("{fix} -- in each of these databases")).unwrap_or_default();
+    Some(coverage::state(set, "", how, first.code, message, fix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn database(datid: i64, transactions: i64) -> Database {
+        Database { datid, name: format!("db{datid}"), readable: true, open: false, transactions, moved: 0 }
+    }
+
+    fn sweep(databases: Vec<Database>) -> (Sweep, Instant) {
+        let mut sweep = Sweep::new(vec![("often".to_owned(), 60), ("seldom".to_owned(), 300)]);
+        let now = sweep.held_until;
+        sweep.list(databases, now);
+        (sweep, now)
+    }
+
+    /// Visits whatever may be visited in a stretch of time: (second, database, number of sets).
+    fn visits(sweep: &mut Sweep, from: Instant, seconds: u64) -> Vec<(u64, i64, usize)> {
+        let mut visits = Vec::new();
+        let mut now = from;
+        while now < from + Duration::from_secs(seconds) {
+            if sweep.must_list(now) {
+                sweep.list(sweep.listed.clone(), now);
+            }
+            while let Some(visit) = sweep.take(now) {
+                visits.push((now.duration_since(from).as_secs(), visit.database.datid, visit.sets.len()));
+            }
+            now = sweep.next().unwrap().max(now + Duration::from_millis(1));
+        }
+        visits
+    }
+
+    #[test]
+    fn a_few_databases_are_read_at_once_and_then_when_they_are_due() {
+        let (mut few, now) = sweep(vec![database(1, 5), database(2, 50)]);
+        let seen = visits(&mut few, now, 301);
+        let first_minutes: Vec<_> = seen.iter().take(4).copied().collect();
+        assert_eq!(first_minutes, [(0, 2, 2), (0, 1, 2), (60, 1, 1), (60, 2, 1)], "busiest first, then as due");
+        assert_eq!(seen.len(), 12);
+        assert!(seen[10..].iter().all(|(at, _, sets)| (*at, *sets) == (300, 2)));
+    }
+
+    #[test]
+    fn many_databases_are_read_one_every_two_seconds_and_none_is_forgotten() {
+        let (mut many, now) = sweep((1..=500).map(|datid| database(datid, datid)).collect());
+        let seen = visits(&mut many, now, 2400);
+        assert!(seen[..5].iter().all(|(at, _, _)| *at == 0), "the first few at once");
+        assert_eq!(seen[0].1, 500, "the busiest first");
+        assert_eq!(seen[6].0 - seen[5].0, 2);
+        assert!(seen.len() <= 2400 / 2 + 5, "{} connections", seen.len());
+        for datid in 1..=500 {
+            assert!(seen.iter().filter(|visit| visit.1 == datid).count() >= 2, "database {datid}");
+        }
+    }
+
+    #[test]
+    fn the_open_connection_costs_nothing_and_waits_for_nobody() {
+        let mut databases: Vec<Database> = (1..=50).map(|datid| database(datid, 0)).collect();
+        databases[0].open = true;
+        databases[0].transactions = 1;
+        let (mut sweep, now) = sweep(databases);
+        let seen = visits(&mut sweep, now, 1);
+        assert_eq!(seen.len(), 6, "five connections and the open one: {seen:?}");
+        assert_eq!(seen[0].1, 1);
+    }
+
+    #[test]
+    fn what_is_not_readable_or_gone_is_not_visited() {
+        let mut unreadable = database(2, 0);
+        unreadable.readable = false;
+        let (mut sweep, now) = sweep(vec![database(1, 0), unreadable, database(3, 0)]);
+        assert_eq!(sweep.take(now).unwrap().database.datid, 1);
+        sweep.list(vec![database(1, 0)], now);
+        assert_eq!(sweep.take(now), None, "3 was dropped in mid-round");
+        assert!(sweep.due.keys().all(|(datid, _)| *datid == 1));
+    }
+
+    #[test]
+    fn a_visit_that_could_not_begin_is_made_later() {
+        let (mut sweep, now) = sweep(vec![database(1, 0), database(2, 0)]);
+        let visit = sweep.take(now).unwrap();
+        let later = now + Duration::from_secs(7);
+        sweep.put_back(&visit, later);
+        assert_eq!(sweep.next(), Some(later));
+        assert_eq!(sweep.take(later).unwrap(), visit);
+    }
+
+    #[test]
+    fn what_a_visit_had_no_time_for_is_due_before_what_was_read() {
+        let (mut sweep, now) = sweep(vec![database(1, 0)]);
+        let visit = sweep.take(now).unwrap();
+        assert_eq!(visit.sets, ["often", "seldom"]);
+        sweep.put_off(&visit, ["seldom"].into_iter());
+        assert_eq!(sweep.take(now + PAUSE).unwrap().sets, ["seldom"]);
+    }
+
+    #[test]
+    fn a_state_names_the_databases_that_fail() {
+        let catalog = catalog::Catalog::embedded().unwrap();
+        let set = catalog.get("relation_size").unwrap();
+        let (mut sweep, _) = sweep((1..=5).map(|datid| database(datid, 0)).collect());
+        let trouble = |datid: i64| Trouble {
+            database: format!("db{datid}"),
+            how: State::Missing,
+            code: StateCode::Privilege,
+            message: "may not".to_owned(),
+            fix: "grant it;".to_owned(),
+        };
+        for datid in 1..=3 {
+            sweep.outcome(set, &database(datid, 0), Some(trouble(datid)));
+        }
+        let state = sweep.outcome(set, &database(4, 0), Some(trouble(4))).unwrap();
+        assert_eq!(state.state, State::Degraded as i32);
+        assert_eq!(state.message, "Not read in 4 of 5 databases (db1, db2, db3: may not; and 1 more).");
+        assert_eq!(state.fix, "grant it; -- in each of these databases");
+        let all = sweep.outcome(set, &database(5, 0), Some(trouble(5))).unwrap();
+        assert_eq!(all.state, State::Missing as i32);
+        let said: Vec<_> = (1..=5).map(|datid| sweep.outcome(set, &database(datid, 0), None)).collect();
+        assert!(said[3].is_some() && said[4].is_none());
+    }
+}

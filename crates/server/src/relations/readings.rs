@@ -1,0 +1,73 @@
+//! When each database was read for a set. Databases are read one after the other, each at its own time.
+
+use std::collections::HashMap;
+
+use deadpool_postgres::Transaction;
+use jiff::{SignedDuration, Timestamp};
+use tokio_postgres::Error;
+
+use crate::range::Range;
+
+/// How old the last reading of a database may be: a sweep over many takes its time.
+pub(crate) const STALE: SignedDuration = SignedDuration::from_hours(2);
+
+/// The time of a reading, by database.
+pub(crate) type Times = HashMap<i64, Timestamp>;
+
+const LAST: &str = "select distinct on (r.datid) r.datid, r.time from metrics.readings r
+    where r.instance_id = $1 and r.set_name = $2 and r.datid is not null and r.error is null
+        and r.time > $3 and r.time <= $4
+    order by r.datid, r.time desc";
+
+const FIRST: &str = "select distinct on (r.datid) r.datid, r.time from metrics.readings r
+    where r.instance_id = $1 and r.set_name = $2 and r.datid is not null and r.error is null
+        and r.time > $3 and r.time <= $4
+    order by r.datid, r.time";
+
+/// The last readings of each database at a moment, where they are not too old.
+pub(crate) async fn at(transaction: &Transaction<'_>, id: i32, set: &str, at: Timestamp) -> Result<Times, Error> {
+    let since = at.saturating_sub(STALE).unwrap_or(Timestamp::UNIX_EPOCH).max(Timestamp::UNIX_EPOCH);
+    times(transaction, LAST, id, set, since, at).await
+}
+
+/// The readings of each database at the beginning of a range, or else the first ones in it.
+pub(crate) async fn at_start(transaction: &Transaction<'_>, id: i32, set: &str, range: Range) -> Result<Times, Error> {
+    let mut first = times(transaction, FIRST, id, set, range.start, range.end).await?;
+    first.extend(at(transaction, id, set, range.start).await?);
+    Ok(first)
+}
+
+async fn times(
+    transaction: &Transaction<'_>,
+    sql: &str,
+    id: i32,
+    set: &str,
+    after: Timestamp,
+    until: Timestamp,
+) -> Result<Times, Error> {
+    let statement = transaction.prepare_cached(sql).await?;
+    let rows = transaction.query(&statement, &[&id, &set, &after, &until]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+const COVERED: &str = "select r.datid, sum(r.interval_us)::float8 / 1e6 from metrics.readings r
+    where r.instance_id = $1 and r.set_name = $2 and r.datid is not null and r.interval_us > 0
+        and r.time > $3 and r.time <= $4
+    group by r.datid";
+
+/// Seconds that the readings of a range cover, by database.
+pub(crate) async fn covered(
+    transaction: &Transaction<'_>,
+    id: i32,
+    set: &str,
+    range: Range,
+) -> Result<HashMap<i64, f64>, Error> {
+    let statement = transaction.prepare_cached(COVERED).await?;
+    let rows = transaction.query(&statement, &[&id, &set, &range.start, &range.end]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// The databases and times as two lists, for `unnest`.
+pub(crate) fn lists(times: &Times) -> (Vec<i64>, Vec<Timestamp>) {
+    times.iter().map(|(datid, time)| (*datid, *time)).unzip()
+}
