@@ -11,6 +11,8 @@ mod commands;
 mod demo;
 #[path = "main/exactness.rs"]
 mod exactness;
+#[path = "main/host.rs"]
+mod host;
 #[path = "main/install.rs"]
 mod install;
 #[path = "main/losses.rs"]
