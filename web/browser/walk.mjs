@@ -134,7 +134,7 @@ async function openQueries(page) {
 
 /** The instance's other tabs: each shows its table, or says in a sentence why there is none. */
 async function openTabs(page) {
-  for (const tab of ['Databases', 'Replication', 'Tables', 'Indexes', 'Settings']) {
+  for (const tab of ['Databases', 'Replication', 'Tables', 'Indexes', 'Settings', 'Coverage']) {
     await page.getByRole('navigation', { name: 'Instance' }).getByRole('link', { name: tab, exact: true }).click();
     await page.waitForURL(new RegExp(`/${tab.toLowerCase()}`));
     await settled(page);
@@ -163,6 +163,19 @@ async function openStandby(page) {
   await fleet.click();
   await rows(page, 'Instances').first().waitFor();
   await openQueries(page);
+}
+
+/** What is measured at all, from the top bar and back. */
+async function openCatalogue(page) {
+  const before = page.url();
+  await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Catalogue', exact: true }).click();
+  await page.waitForURL(/\/catalogue/);
+  await rows(page, 'Catalogue').first().waitFor();
+  say(`catalogue: ${await page.locator('h1').innerText()}`);
+  await inspect(page, 'catalogue');
+  await page.goBack();
+  await page.waitForURL(before);
+  await rows(page, 'Queries').first().waitFor();
 }
 
 async function sortByCalls(page) {
@@ -280,6 +293,7 @@ try {
     await openQueries(page);
     await openTabs(page);
     await openStandby(page);
+    await openCatalogue(page);
     await sortByCalls(page);
     await openQuery(page);
     await pickRange(page);

@@ -13,6 +13,8 @@ mod demo;
 mod exactness;
 #[path = "main/grafana.rs"]
 mod grafana;
+#[path = "main/host.rs"]
+mod host;
 #[path = "main/install.rs"]
 mod install;
 #[path = "main/losses.rs"]

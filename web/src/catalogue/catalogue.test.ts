@@ -12,7 +12,8 @@ it('shows each column with the version from which it is known', () => {
     ],
   };
   const rows = catalogueRows(sets);
-  expect(rows.map((row) => row.since)).toEqual(['ext 1.2', 'ext 1.8', null]);
+  expect(rows.map((row) => row.since)).toEqual(['1.2', '1.8', null]);
+  expect(rows[0]?.product).toBe('ext');
   expect(rows[2]?.unit).toBeNull();
   expect(catalogueHeading(rows)).toBe('2 sets with 3 columns are measured');
 });

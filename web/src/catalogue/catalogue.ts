@@ -9,8 +9,10 @@ export interface CatalogueRow {
   type: string;
   kind: string;
   unit: string | null;
-  /** `14`, `pg_stat_statements 1.8`; null where it is not read by SQL. */
+  /** `14`; null where it is not read by SQL. */
   since: string | null;
+  /** Of what that is the version. */
+  product: string;
   intervalSeconds: number | null;
   group: string | null;
   help: string;
@@ -27,7 +29,8 @@ export function catalogueRows(sets: MeasuredSets): CatalogueRow[] {
         type: column.type,
         kind: column.kind,
         unit: column.unit === 'none' ? null : column.unit,
-        since: version === null ? null : set.extension == null ? version : `${set.extension} ${version}`,
+        since: version,
+        product: set.extension ?? 'PostgreSQL',
         intervalSeconds: set.interval_seconds ?? null,
         group: set.group ?? null,
         help: column.help,
@@ -38,5 +41,6 @@ export function catalogueRows(sets: MeasuredSets): CatalogueRow[] {
 
 /** `15 sets with 212 columns are measured` */
 export function catalogueHeading(rows: CatalogueRow[]): string {
-  return `${new Set(rows.map((row) => row.set)).size} sets with ${rows.length} columns are measured`;
+  const sets = new Set(rows.map((row) => row.set)).size;
+  return `${sets} ${sets === 1 ? 'set' : 'sets'} with ${rows.length} columns ${sets === 1 ? 'is' : 'are'} measured`;
 }

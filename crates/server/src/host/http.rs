@@ -41,7 +41,8 @@ pub(crate) async fn asked(
             Grid::over(range, POINTS, interval_us.map(SignedDuration::from_micros))
         }
     };
-    Ok((range, grid, query.at.unwrap_or(range.end)))
+    // Nothing was read before 1970, and the first moments of time have none before them.
+    Ok((range, grid, query.at.unwrap_or(range.end).max(Timestamp::UNIX_EPOCH)))
 }
 
 /// Why sets of the host have no figures, each under its own name.
