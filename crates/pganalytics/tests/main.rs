@@ -13,6 +13,8 @@ mod demo;
 mod exactness;
 #[path = "main/install.rs"]
 mod install;
+#[path = "main/lock_queue.rs"]
+mod lock_queue;
 #[path = "main/losses.rs"]
 mod losses;
 #[path = "main/secrets.rs"]

@@ -14,12 +14,15 @@ pub mod health;
 pub mod http;
 pub mod ingest;
 mod instances;
+mod locks;
 pub mod metrics;
 pub mod migrations;
 mod pg_settings;
 mod queries;
 mod range;
+mod readings;
 mod replication;
+mod sessions;
 pub mod settings;
 pub mod store;
 

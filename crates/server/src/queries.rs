@@ -9,6 +9,6 @@
 pub(crate) mod figures;
 pub(crate) mod http;
 pub(crate) mod model;
-mod names;
+pub(crate) mod names;
 mod ranking;
 pub(crate) mod store;

@@ -27,6 +27,8 @@ mod ingest_json;
 mod instances;
 #[path = "main/limits.rs"]
 mod limits;
+#[path = "main/locks.rs"]
+mod locks;
 #[path = "main/metrics.rs"]
 mod metrics;
 #[path = "main/migrations.rs"]
@@ -45,6 +47,8 @@ mod queries;
 mod replication;
 #[path = "main/serve.rs"]
 mod serve;
+#[path = "main/sessions.rs"]
+mod sessions;
 #[path = "main/store.rs"]
 mod store;
 #[path = "main/support.rs"]

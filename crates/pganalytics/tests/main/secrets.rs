@@ -34,11 +34,34 @@ async fn a_password_leaves_the_instance_nowhere() {
         .unwrap()
         .get(0);
     assert!(kept >= 6, "PostgreSQL itself keeps the word in {kept} statements");
+    // Statements that hold it while they run, while they wait, and after them.
+    let sleeper = world.connect("app_a", "one").await;
+    let cancel = sleeper.cancel_token();
+    let slept = "select pg_sleep(600) /* hunter2 */; alter role leaky password 'hunter2'";
+    let sleeping = tokio::spawn(async move { sleeper.simple_query(slept).await.map(drop) });
+    let holder = world.pg.connect("one").await.unwrap();
+    holder.simple_query("begin; select pg_advisory_xact_lock(1), 'password', 'hunter2'").await.unwrap();
+    let waiter = world.pg.connect("one").await.unwrap();
+    let waited =
+        "do $$ begin perform pg_advisory_xact_lock(1); execute 'alter role leaky password ''hunter2'''; end $$";
+    let waiting = tokio::spawn(async move { waiter.simple_query(waited).await.map(drop) });
+    let instance = format!("/instances/{}", world.instance);
+    let both = async |world: &World| {
+        let locks = world.get(&format!("{instance}/locks")).await?;
+        let activity = world.get(&format!("{instance}/activity")).await?.to_string();
+        (locks["blocked"] == 1 && activity.contains("pg_sleep(600)")).then_some([locks.to_string(), activity])
+    };
+    let seen = world.until("what runs and what waits is read", both).await;
+    assert!(seen.iter().all(|answer| !answer.contains(WORD)), "{seen:?}");
     world.settle().await;
+    cancel.cancel_query(tokio_postgres::NoTls).await.unwrap();
+    assert!(sleeping.await.unwrap().is_err(), "it is cancelled");
+    holder.simple_query("rollback").await.unwrap();
+    waiting.await.unwrap().unwrap();
     world.settle().await;
     let captured = world.get(&format!("/instances/{}/queries?limit=1000&search=leaky", world.instance)).await.unwrap();
     assert!(captured["count"].as_u64().unwrap() >= 6, "the statements are there: {captured}");
-    for path in ["queries?limit=1000", "settings", "databases", "replication", "coverage", ""] {
+    for path in ["queries?limit=1000", "activity", "locks", "settings", "databases", "replication", "coverage", ""] {
         let url = format!("/instances/{}/{path}", world.instance);
         let answer = world.get(url.trim_end_matches('/')).await;
         let answer = answer.unwrap_or_else(|| panic!("no answer to {path}")).to_string();
