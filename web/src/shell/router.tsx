@@ -34,6 +34,12 @@ const query = createRoute({
   // Charts and their library come with the first statement that is opened.
   component: lazyRouteComponent(() => import('../query/QueryPage'), 'QueryPage'),
 });
+const locks = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/instances/$instanceId/locks',
+  // The same library of charts.
+  component: lazyRouteComponent(() => import('../locks/LocksPage'), 'LocksPage'),
+});
 const databases = createRoute({
   getParentRoute: () => signedIn,
   path: '/instances/$instanceId/databases',
@@ -51,7 +57,7 @@ const settings = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([signIn, signedIn.addChildren([fleet, instance, queries, query, databases, replication, settings])]),
+  routeTree: root.addChildren([signIn, signedIn.addChildren([fleet, instance, queries, query, locks, databases, replication, settings])]),
   parseSearch,
   stringifySearch,
   defaultNotFoundComponent: NotFound,

@@ -19,6 +19,8 @@ export interface Search {
   user?: string | undefined;
   /** `all`: nested statements too. */
   level?: string | undefined;
+  /** The moment of a state, RFC 3339. */
+  at?: string | undefined;
   /** Where to go after signing in. */
   next?: string | undefined;
 }
@@ -36,6 +38,7 @@ const KEYS = [
   'db',
   'user',
   'level',
+  'at',
   'next',
 ] as const satisfies readonly (keyof Search)[];
 

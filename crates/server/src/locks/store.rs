@@ -10,7 +10,7 @@ use super::model::{LockSession, Peak};
 use super::tree::{Place, tree};
 use crate::queries::names::{Names, shown};
 use crate::range::{Grid, Range};
-use crate::readings::step_of;
+use crate::readings::{self, step_of};
 use crate::sessions::store::age_ms;
 
 /// Who waits for whom.
@@ -251,4 +251,12 @@ pub(crate) async fn blocked(
     let peak = most.iter().max_by_key(|(_, blocked, at)| (*blocked, *at));
     let peak = peak.map(|(_, blocked, at)| Peak { at: *at, blocked: *blocked });
     Ok(Blocked { most, peak })
+}
+
+/// How many wait at the newest reading, if it tells of now.
+pub(crate) async fn now(transaction: &Transaction<'_>, id: i32, now: Timestamp) -> Result<Option<i64>, Error> {
+    let Some(at) = readings::at(transaction, id, SET, now).await? else { return Ok(None) };
+    let sql = "select count(distinct pid) from metrics.lock_waits where instance_id = $1 and time = $2";
+    let statement = transaction.prepare_cached(sql).await?;
+    Ok(Some(transaction.query_one(&statement, &[&id, &at]).await?.get(0)))
 }
