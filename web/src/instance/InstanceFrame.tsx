@@ -98,7 +98,7 @@ export function InstanceFrame(props: Props) {
                   activeOptions={{ includeSearch: false }}
                 >
                   {one.name}
-                  {one.name === 'Locks' && (detail?.blocked ?? 0) > 0 ? ` ${detail?.blocked}` : ''}
+                  {one.name === 'Locks' && (detail?.blocked ?? 0) > 0 ? `\u00a0${detail?.blocked}` : ''}
                 </Link>
               ))}
             </nav>
