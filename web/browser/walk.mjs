@@ -178,6 +178,44 @@ async function openCatalogue(page) {
   await rows(page, 'Queries').first().waitFor();
 }
 
+/** Who blocks whom: a picked moment is in the URL, and Back undoes it; where somebody waits, the keyboard walks the tree. */
+async function walkLocks(page) {
+  await page.getByRole('navigation', { name: 'Instance' }).getByRole('link', { name: /^Locks/ }).click();
+  await page.waitForURL(/\/locks/);
+  await settled(page);
+  const plot = page.locator('.u-over').first();
+  await plot.waitFor();
+  say(`locks: ${await page.locator('h1').innerText()}`);
+  await inspect(page, 'locks');
+  // The plot is drawn anew for each size and theme; the box around it stays.
+  const frame = page.locator('figure [role=application]').first();
+  await frame.scrollIntoViewIfNeeded();
+  await plot.waitFor();
+  const box = await frame.boundingBox();
+  must(box !== null, 'the chart of blocked sessions has no plot');
+  await page.mouse.move(box.x + box.width * 0.9, box.y + box.height / 2);
+  await page.waitForFunction(() => document.querySelector('figure thead th:nth-child(2)')?.textContent !== '');
+  await page.mouse.click(box.x + box.width * 0.9, box.y + box.height / 2);
+  await page.waitForURL(/[?&]at=/);
+  await settled(page);
+  say(`picked a moment: ${new URL(page.url()).search}`);
+  await page.goBack();
+  await page.waitForURL((url) => !url.searchParams.has('at'));
+  const row = page.locator('[role=treegrid] tbody tr').first();
+  if ((await row.count()) > 0) {
+    await row.focus();
+    await page.keyboard.press('Enter');
+    await page.locator('section[aria-label^=Session]').waitFor();
+    await page.keyboard.press('ArrowDown');
+    await page.waitForFunction(() => document.activeElement?.getAttribute('aria-level') !== null);
+    say('arrow keys move through the tree');
+    await inspect(page, 'locks-detail');
+  }
+  await page.getByRole('navigation', { name: 'Instance' }).getByRole('link', { name: 'Queries', exact: true }).click();
+  await page.waitForURL(/\/queries/);
+  await rows(page, 'Queries').first().waitFor();
+}
+
 async function sortByCalls(page) {
   const header = grid(page, 'Queries').locator('th[data-column=calls]');
   await header.click();
@@ -294,6 +332,7 @@ try {
     await openTabs(page);
     await openStandby(page);
     await openCatalogue(page);
+    await walkLocks(page);
     await sortByCalls(page);
     await openQuery(page);
     await pickRange(page);

@@ -28,7 +28,7 @@ from (
   from pg_catalog.pg_stat_activity as s
   where s.wait_event_type = 'Lock' and s.pid <> pg_backend_pid()
   order by s.state_change
-  limit 500
+  limit 200
 ) as w
 cross join lateral (select distinct p.pid from pg_catalog.unnest(pg_blocking_pids(w.pid)) as p (pid)) as b
 left join lateral (

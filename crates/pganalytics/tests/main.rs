@@ -17,6 +17,8 @@ mod grafana;
 mod host;
 #[path = "main/install.rs"]
 mod install;
+#[path = "main/lock_queue.rs"]
+mod lock_queue;
 #[path = "main/losses.rs"]
 mod losses;
 #[path = "main/relations.rs"]

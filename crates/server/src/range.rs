@@ -115,6 +115,11 @@ impl Grid {
         })
     }
 
+    /// The length of a step in microseconds, as statements take it.
+    pub(crate) fn step_us(self) -> f64 {
+        self.step_ms as f64 * 1000.0
+    }
+
     /// A series without any value.
     pub(crate) fn empty(self) -> Vec<Option<f64>> {
         vec![None; usize::try_from(self.points).unwrap_or(0)]

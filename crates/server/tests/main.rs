@@ -31,6 +31,8 @@ mod ingest_json;
 mod instances;
 #[path = "main/limits.rs"]
 mod limits;
+#[path = "main/locks.rs"]
+mod locks;
 #[path = "main/metrics.rs"]
 mod metrics;
 #[path = "main/migrations.rs"]
@@ -49,6 +51,8 @@ mod queries;
 mod replication;
 #[path = "main/serve.rs"]
 mod serve;
+#[path = "main/sessions.rs"]
+mod sessions;
 #[path = "main/store.rs"]
 mod store;
 #[path = "main/support.rs"]

@@ -41,6 +41,12 @@ export type Slot = Schemas['Slot'];
 export type Wal = Schemas['Wal'];
 export type Wraparound = Schemas['Wraparound'];
 export type DatabaseAge = Schemas['DatabaseAge'];
+export type Activity = Schemas['ActiveSessions'];
+export type Waits = Schemas['Waits'];
+export type Connections = Schemas['Connections'];
+export type SessionSeries = Schemas['SessionSeries'];
+export type Locks = Schemas['Locks'];
+export type LockSession = Schemas['LockSession'];
 export type Settings = Schemas['Settings'];
 export type Setting = Schemas['Setting'];
 

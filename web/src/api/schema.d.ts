@@ -344,6 +344,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/instances/{id}/activity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The sessions that are not idle, now or at a moment, the oldest transaction first.
+         * @description Who: viewer. Limit: caller.
+         */
+        get: operations["get_instances_id_activity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/instances/{id}/collector": {
         parameters: {
             query?: never;
@@ -356,6 +376,26 @@ export interface paths {
          * @description Who: viewer. Limit: caller.
          */
         get: operations["get_instances_id_collector"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/instances/{id}/connections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Connections against their limit, by state, database and role, now or at a moment, and over time.
+         * @description Who: viewer. Limit: caller.
+         */
+        get: operations["get_instances_id_connections"];
         put?: never;
         post?: never;
         delete?: never;
@@ -456,6 +496,26 @@ export interface paths {
          * @description Who: viewer. Limit: caller.
          */
         get: operations["get_instances_id_indexes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/instances/{id}/locks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who blocks whom, now or at a moment, and how many were blocked over time.
+         * @description Who: viewer. Limit: caller.
+         */
+        get: operations["get_instances_id_locks"];
         put?: never;
         post?: never;
         delete?: never;
@@ -596,6 +656,26 @@ export interface paths {
          * @description Who: viewer. Limit: caller.
          */
         get: operations["get_instances_id_tables"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/instances/{id}/waits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Active sessions over time, by what they wait for.
+         * @description Who: viewer. Limit: caller.
+         */
+        get: operations["get_instances_id_waits"];
         put?: never;
         post?: never;
         delete?: never;
@@ -860,6 +940,103 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description A session that is not idle. */
+        ActiveSession: {
+            /** @description The name that its client gave itself. */
+            application_name: string;
+            /**
+             * Format: date-time
+             * @description When it was started.
+             */
+            backend_start?: string | null;
+            /** @description What kind of process. */
+            backend_type: string;
+            /** @description The client's address; null over a Unix socket. */
+            client_addr?: string | null;
+            /** @description The database; its oid where the name is not known, null where there is none. */
+            database?: string | null;
+            /**
+             * Format: int32
+             * @description The process id of the leader, for a parallel worker.
+             */
+            leader_pid?: number | null;
+            /**
+             * Format: int32
+             * @description Its process id.
+             */
+            pid: number;
+            /** @description The statement, or the last one where none runs. */
+            query?: string | null;
+            /**
+             * Format: double
+             * @description The age of its statement in milliseconds; null where none runs.
+             */
+            query_age_ms?: number | null;
+            /**
+             * Format: date-time
+             * @description When its statement began, or the last one where none runs.
+             */
+            query_start?: string | null;
+            query_state?: null | components["schemas"]["TextState"];
+            /** @description The statement's queryid, as text: it can pass 2^53. */
+            queryid?: string | null;
+            /** @description `active`, `idle in transaction` and so on; null for processes that run no statements. */
+            state?: string | null;
+            /**
+             * Format: double
+             * @description For how long it has been in its state, in milliseconds.
+             */
+            state_age_ms?: number | null;
+            /**
+             * Format: date-time
+             * @description When its state last changed.
+             */
+            state_change?: string | null;
+            /** @description The role; its oid where the name is not known, null where there is none. */
+            user?: string | null;
+            /** @description What it waits for, by class: `CPU` when it is active and waits for nothing; null when it is not active. */
+            wait_class?: string | null;
+            /** @description The wait event; null when it waits for nothing. */
+            wait_event?: string | null;
+            /**
+             * Format: double
+             * @description The age of its transaction in milliseconds.
+             */
+            xact_age_ms?: number | null;
+            /**
+             * Format: date-time
+             * @description When its transaction began.
+             */
+            xact_start?: string | null;
+            /**
+             * Format: int64
+             * @description How many transactions ago it got its transaction id.
+             */
+            xid_age?: number | null;
+            /**
+             * Format: int64
+             * @description How many transactions ago its snapshot was taken.
+             */
+            xmin_age?: number | null;
+        };
+        /** @description The sessions that are not idle, at one moment. */
+        ActiveSessions: {
+            /**
+             * Format: date-time
+             * @description When they were read; null when nothing was read near the moment.
+             */
+            at?: string | null;
+            /** @description How many are listed. */
+            count: number;
+            /** @description The oldest transaction first. */
+            data: components["schemas"]["ActiveSession"][];
+            /** @description How many there are. */
+            total: number;
+            /** @description Why columns are null. */
+            unmeasured: {
+                [key: string]: components["schemas"]["Reason"];
+            };
+        };
         /** @description An age against its limits. */
         Age: {
             /**
@@ -1150,6 +1327,65 @@ export interface components {
             since_version?: string | null;
             /** @description `degraded`, `missing` or `error`. */
             state: string;
+        };
+        /** @description How many connections one of something has. */
+        Connected: {
+            /** @description Its name; its oid where the name is not known. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Its connections.
+             */
+            sessions: number;
+        };
+        /** @description Client connections: at a moment, and over time by state. */
+        Connections: {
+            /**
+             * Format: date-time
+             * @description When they were read; null when nothing was read near the moment.
+             */
+            at?: string | null;
+            /** @description By database, the most first. */
+            databases: components["schemas"]["Connected"][];
+            /** @description Parts of the range in which something is known to be missing. */
+            flagged_intervals: components["schemas"]["FlaggedInterval"][];
+            /** @description The steps of all series. */
+            grid: components["schemas"]["Grid"];
+            /**
+             * Format: int64
+             * @description `max_connections`.
+             */
+            limit?: number | null;
+            /**
+             * Format: double
+             * @description The age of the oldest transaction in milliseconds; null when there was none.
+             */
+            oldest_xact_age_ms?: number | null;
+            /**
+             * Format: int64
+             * @description The age of the oldest snapshot in transactions; null when there was none.
+             */
+            oldest_xmin_age?: number | null;
+            /**
+             * Format: int64
+             * @description How many of them only superusers and `pg_use_reserved_connections` may take.
+             */
+            reserved?: number | null;
+            /** @description By state. */
+            series: components["schemas"]["SessionSeries"][];
+            /** @description By state, in the order of the series. */
+            states: components["schemas"]["Connected"][];
+            /**
+             * Format: int64
+             * @description How many there were, without the collector's own that read them; null without a reading.
+             */
+            total?: number | null;
+            /** @description Why there are no values. */
+            unmeasured: {
+                [key: string]: components["schemas"]["Reason"];
+            };
+            /** @description By role, the most first. */
+            users: components["schemas"]["Connected"][];
         };
         /** @description Sums of increments over a range. A figure that is missing was not measured; `unmeasured` says why. */
         Counted: {
@@ -2239,6 +2475,11 @@ export interface components {
         };
         /** @description An instance, its databases, and how its sets can be read. */
         InstanceDetail: components["schemas"]["Instance"] & {
+            /**
+             * Format: int64
+             * @description How many sessions wait for a lock; null when that was not read of late.
+             */
+            blocked?: number | null;
             /** @description Its databases, by name. */
             databases: components["schemas"]["DatabaseName"][];
             /** @description Its sets, by name. */
@@ -2267,6 +2508,118 @@ export interface components {
             total: number;
             /** @description How many pages there are, at least 1. */
             total_pages: number;
+        };
+        /** @description A session in the tree. */
+        LockSession: {
+            /** @description The name that its client gave itself. */
+            application_name?: string | null;
+            /** @description All that it waits for; empty for one that only blocks. */
+            blocked_by: number[];
+            /** @description How many wait for it, directly or behind others. */
+            blocks: number;
+            /** @description Whether it waits, in the end, for itself: PostgreSQL is about to find a deadlock. */
+            circular: boolean;
+            /** @description The database; its oid where the name is not known. */
+            database?: string | null;
+            /** @description The modes in which it holds what others wait for. */
+            holds?: string | null;
+            /** @description Its depth in the tree; roots are 1. */
+            level: number;
+            /** @description What kind of thing that lock is on. */
+            locktype?: string | null;
+            /** @description The mode of the lock that it waits for. */
+            mode?: string | null;
+            /**
+             * Format: int32
+             * @description Its process id; 0 stands for prepared transactions, which have none.
+             */
+            pid: number;
+            /** @description Its statement, or its last. */
+            query?: string | null;
+            query_state?: null | components["schemas"]["TextState"];
+            /**
+             * @description The relation that it waits for, with its schema; null where there is none or its name is not known. For one
+             *     that only blocks, the relation that others wait for.
+             */
+            relation?: string | null;
+            /**
+             * Format: int64
+             * @description The relation's oid.
+             */
+            relid?: number | null;
+            /** @description `active`, `idle in transaction` and so on. */
+            state?: string | null;
+            /**
+             * Format: double
+             * @description For how long one that only blocks has been in its state, in milliseconds.
+             */
+            state_age_ms?: number | null;
+            /** @description The role; its oid where the name is not known. */
+            user?: string | null;
+            /**
+             * Format: double
+             * @description For how long it has waited, in milliseconds.
+             */
+            waiting_ms?: number | null;
+            /**
+             * Format: date-time
+             * @description Since when it waits.
+             */
+            waiting_since?: string | null;
+            /**
+             * Format: double
+             * @description The age of its transaction in milliseconds.
+             */
+            xact_age_ms?: number | null;
+            /**
+             * Format: date-time
+             * @description When its transaction began.
+             */
+            xact_start?: string | null;
+        };
+        /** @description Who blocks whom at a moment, and how many were blocked over time. */
+        Locks: {
+            /**
+             * Format: date-time
+             * @description When the tree was read; null when nothing was read near the moment.
+             */
+            at?: string | null;
+            /** @description How many wait; null when nothing was read near the moment. */
+            blocked?: number | null;
+            /** @description The reading of that in each step; null where nobody waited. */
+            blocked_at: (string | null)[];
+            /** @description The most sessions that waited at once in each step; null is a step without a reading. */
+            blocked_series: (number | null)[];
+            /** @description How many block others without waiting themselves, or are the first of a circle. */
+            blockers?: number | null;
+            /** @description Whether only the 200 that have waited longest were read. */
+            cut: boolean;
+            /** @description The tree from its roots down, each session once: below the one it waits for directly. */
+            data: components["schemas"]["LockSession"][];
+            /** @description Parts of the range in which something is known to be missing. */
+            flagged_intervals: components["schemas"]["FlaggedInterval"][];
+            /** @description The steps of the series. */
+            grid: components["schemas"]["Grid"];
+            /**
+             * Format: date-time
+             * @description The reading after that one.
+             */
+            next_at?: string | null;
+            /**
+             * Format: double
+             * @description The longest wait in milliseconds; null when nobody waits, or it is not known since when.
+             */
+            oldest_wait_ms?: number | null;
+            peak?: null | components["schemas"]["Peak"];
+            /**
+             * Format: date-time
+             * @description The reading before that one.
+             */
+            previous_at?: string | null;
+            /** @description Why columns are null. */
+            unmeasured: {
+                [key: string]: components["schemas"]["Reason"];
+            };
         };
         /** @description A name and a password. */
         Login: {
@@ -2356,6 +2709,19 @@ export interface components {
         Others: components["schemas"]["Figures"] & {
             /** @description How many statements; those that collectors only summed are counted by queryid. */
             statements: number;
+        };
+        /** @description The worst moment of a range. */
+        Peak: {
+            /**
+             * Format: date-time
+             * @description When it was read.
+             */
+            at: string;
+            /**
+             * Format: int64
+             * @description How many waited.
+             */
+            blocked: number;
         };
         /** @description A batch is stored, or was before. */
         PushAnswer: {
@@ -2606,6 +2972,23 @@ export interface components {
             token: string;
             /** @description Who signed in. */
             user: components["schemas"]["User"];
+        };
+        /** @description A number of sessions over time. */
+        SessionSeries: {
+            /**
+             * Format: double
+             * @description The mean over all readings of the range.
+             */
+            mean?: number | null;
+            /** @description A wait class, a wait event or a state. */
+            name: string;
+            /**
+             * Format: double
+             * @description Its part of all; null where there was none.
+             */
+            share?: number | null;
+            /** @description The mean of the readings of each step; null is a step without a reading. */
+            values: (number | null)[];
         };
         /** @description How a set can be read, and which of its columns cannot. */
         SetAndColumns: components["schemas"]["SetCoverage"] & {
@@ -3326,6 +3709,24 @@ export interface components {
             commit?: string | null;
             /** @description The version. */
             version: string;
+        };
+        /** @description Active sessions over time, by what they wait for. */
+        Waits: {
+            /** @description Parts of the range in which something is known to be missing. */
+            flagged_intervals: components["schemas"]["FlaggedInterval"][];
+            /** @description The steps of all series. */
+            grid: components["schemas"]["Grid"];
+            /**
+             * Format: double
+             * @description The mean number of active sessions over the range; null without a reading.
+             */
+            mean?: number | null;
+            /** @description By wait class, in the order in which they are stacked; with `class` by wait event, the most frequent first. */
+            series: components["schemas"]["SessionSeries"][];
+            /** @description Why there are no values. */
+            unmeasured: {
+                [key: string]: components["schemas"]["Reason"];
+            };
         };
         /** @description WAL over a range and at a moment. */
         Wal: {
@@ -4210,6 +4611,47 @@ export interface operations {
             };
         };
     };
+    get_instances_id_activity: {
+        parameters: {
+            query?: {
+                /** @description As it was then; else as it is now. */
+                at?: string | null;
+                /** @description Only of this database: a name or an oid. */
+                database?: string | null;
+                /** @description Only of this role: a name or an oid. */
+                user?: string | null;
+                /** @description At most so many, 100 unless said otherwise. */
+                limit?: number | null;
+            };
+            header?: never;
+            path: {
+                /** @description The instance. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActiveSessions"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     get_instances_id_collector: {
         parameters: {
             query?: {
@@ -4238,6 +4680,47 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CollectorCost"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_instances_id_connections: {
+        parameters: {
+            query?: {
+                /** @description What was read after this moment; else the last hour. */
+                start?: string | null;
+                /** @description What was read up to this moment; else until now. */
+                end?: string | null;
+                /** @description The length of a step in seconds; else chosen, never shorter than the interval of readings. */
+                step?: number | null;
+                /** @description The moment of the numbers; else the end of the range. */
+                at?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description The instance. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Connections"];
                 };
             };
             /** @description Every failure. */
@@ -4452,6 +4935,47 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Indexes"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_instances_id_locks: {
+        parameters: {
+            query?: {
+                /** @description What was read after this moment; else the last hour. */
+                start?: string | null;
+                /** @description What was read up to this moment; else until now. */
+                end?: string | null;
+                /** @description The length of a step in seconds; else chosen, never shorter than the interval of readings. */
+                step?: number | null;
+                /** @description The moment of the tree; else the end of the range. */
+                at?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description The instance. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Locks"];
                 };
             };
             /** @description Every failure. */
@@ -4777,6 +5301,51 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Tables"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_instances_id_waits: {
+        parameters: {
+            query?: {
+                /** @description What was read after this moment; else the last hour. */
+                start?: string | null;
+                /** @description What was read up to this moment; else until now. */
+                end?: string | null;
+                /** @description The length of a step in seconds; else chosen, never shorter than the interval of readings. */
+                step?: number | null;
+                /** @description Only of this database: a name or an oid. */
+                database?: string | null;
+                /** @description Only of this role: a name or an oid. */
+                user?: string | null;
+                /** @description Only this class of waits, by its wait events. */
+                class?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description The instance. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Waits"];
                 };
             };
             /** @description Every failure. */

@@ -1,6 +1,6 @@
 import { exact, text } from '../format/number';
 import { clock, type Zone } from '../time/zone';
-import { summary, type ChartSpec } from './chart';
+import { colorOf, summary, type ChartSpec } from './chart';
 import styles from './TimeChart.module.css';
 
 interface Props {
@@ -46,7 +46,7 @@ export function ChartLegend({ spec, cursor, at, zone, hidden, onHide }: Props) {
           const figures = summary(series.values);
           const mean = series.mean === undefined ? figures.mean : series.mean;
           const now = cursor === null ? undefined : (series.values[cursor] ?? null);
-          const swatch = <span className={styles.swatch} style={{ background: `var(--data-${series.color})` }} />;
+          const swatch = <span className={styles.swatch} style={{ background: `var(--${colorOf(series)})` }} />;
           const key = own[index] ?? '';
           return (
             <tr key={series.id} data-hidden={hidden.includes(key)}>

@@ -13,7 +13,7 @@ import { stepAt, stepEnds, type ChartSpec } from './chart';
 import { ChartLegend } from './ChartLegend';
 import { ChartValues } from './ChartValues';
 import { chartColors } from './colors';
-import { CHART_HEIGHT, moveCursor, plotData, plotOptions, type PlotState } from './plot';
+import { CHART_HEIGHT, SHORTEST_DRAG, moveCursor, plotData, plotOptions, type PlotState } from './plot';
 import styles from './TimeChart.module.css';
 
 interface Props {
@@ -28,16 +28,19 @@ interface Props {
   onZoom: (instants: Instants) => void;
   /** The new range is on its way. */
   outdated: boolean;
+  /** A click, or Enter at the cursor, picks a step. */
+  onPick?: (step: number) => void;
 }
 
 /** One chart: title and unit, the plot, its figures as a table, and the values as a table on demand. */
-export function TimeChart({ spec, grid, range, zone, flags, hidden, onHide, onZoom, outdated }: Props) {
+export function TimeChart({ spec, grid, range, zone, flags, hidden, onHide, onZoom, outdated, onPick }: Props) {
   const [cursor, setCursor] = useState<number | null>(null);
   const [spoken, setSpoken] = useState('');
   const [asTable, setAsTable] = useState(false);
   const [width, setWidth] = useState(0);
   const frame = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
+  const pressedAt = useRef(0);
   const scheme = useScheme();
   const id = useId();
   const measured = spec.series.some((series) => series.values.some((value) => value !== null));
@@ -82,10 +85,13 @@ export function TimeChart({ spec, grid, range, zone, flags, hidden, onHide, onZo
   const hiddenHere = spec.series.map((series) => isHidden(series.id)).join();
   useEffect(() => {
     hiddenHere.split(',').forEach((value, index) => plot.current?.setSeries(index + 1, { show: value !== 'true' }));
+    // The layers above a hidden one come down.
+    if (state.current?.spec.stacked === true) plot.current?.setData(plotData(state.current));
   }, [hiddenHere]);
 
   function press(event: KeyboardEvent) {
     if (event.key === 'Escape' && plot.current !== null) cancelDrag(plot.current);
+    if (event.key === 'Enter' && cursor !== null) onPick?.(cursor);
     const direction = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
     if (direction === 0 || plot.current === null) return;
     event.preventDefault();
@@ -127,7 +133,16 @@ export function TimeChart({ spec, grid, range, zone, flags, hidden, onHide, onZo
         className={styles.plot}
         style={{ height: CHART_HEIGHT }}
         {...(shown
-          ? { role: 'application', tabIndex: 0, 'aria-label': `${spec.title}, ${spec.unit}. Left and right arrow keys read the values.`, onKeyDown: press }
+          ? {
+              role: 'application',
+              tabIndex: 0,
+              'aria-label': `${spec.title}, ${spec.unit}. Left and right arrow keys read the values${onPick === undefined ? '' : ', Enter picks the moment'}.`,
+              onKeyDown: press,
+              onPointerDown: (event) => (pressedAt.current = event.clientX),
+              onClick: (event) => {
+                if (cursor !== null && Math.abs(event.clientX - pressedAt.current) < SHORTEST_DRAG) onPick?.(cursor);
+              },
+            }
           : {})}
       >
         {missing !== null && <CapabilityNotice message={missing.message} fix={missing.fix} />}

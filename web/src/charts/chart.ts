@@ -7,6 +7,8 @@ export interface ChartSeries {
   name: string;
   /** 1 to 10, `--data-n`; it belongs to the name, not to the rank. */
   color: number;
+  /** A colour of the tokens by its name, `wait-cpu`; instead of `color`. */
+  token?: string;
   values: Series;
   /** Over the whole range, where the mean of the steps would not be it. */
   mean?: number | null;
@@ -20,6 +22,10 @@ export interface ChartSpec {
   format: (value: number) => Figure;
   /** How the axis divides: tens, or powers of two. */
   axis: 'decimal' | 'binary';
+  /** Each series stands on the one before; hidden ones leave no room. */
+  stacked?: boolean;
+  /** A dashed line, such as the number of CPUs. */
+  limit?: { value: number; label: string } | null | undefined;
   /** Why there is nothing to draw, and the SQL that mends it. */
   missing?: { message: string; fix?: string | null } | null | undefined;
 }
@@ -54,6 +60,31 @@ export function perSecond(values: Series | null | undefined, coveredMs: Series, 
     const covered = coveredMs[index];
     return value === null || covered == null || covered <= 0 ? null : (value * factor * 1000) / covered;
   });
+}
+
+/** Where a layer of a stack begins and ends. */
+export interface Layer {
+  base: Series;
+  top: Series;
+}
+
+/** Sums of layers from the first up. A step that any shown layer lacks is a gap in all of them. */
+export function layers(series: readonly Series[], hidden: readonly boolean[], points: number): Layer[] {
+  const shown = series.filter((_, index) => hidden[index] !== true);
+  const gap = Array.from({ length: points }, (_, step) => shown.length === 0 || shown.some((values) => values[step] == null));
+  let below: Series = gap.map((missing) => (missing ? null : 0));
+  return series.map((values, index) => {
+    const base = below;
+    if (hidden[index] === true) return { base, top: base };
+    const top = base.map((sum, step) => (sum === null ? null : sum + (values[step] ?? 0)));
+    below = top;
+    return { base, top };
+  });
+}
+
+/** The name of a series' colour in the tokens. */
+export function colorOf(series: ChartSeries): string {
+  return series.token ?? `data-${series.color}`;
 }
 
 /** The end of each step in epoch seconds: where uPlot wants a stepped increment. */

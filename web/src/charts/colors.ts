@@ -5,18 +5,24 @@ export interface ChartColors {
   surface: string;
   warning: string;
   noData: string;
-  data: (index: number, opacity?: number) => string;
+  /** Of a token: `data-1`, `wait-cpu`. */
+  token: (name: string, opacity?: number) => string;
 }
 
 export function chartColors(): ChartColors {
-  const probe = document.createElement('span');
-  probe.hidden = true;
-  document.body.append(probe);
+  const known = new Map<string, string>();
   const read = (name: string): string => {
+    const before = known.get(name);
+    if (before !== undefined) return before;
+    const probe = document.createElement('span');
+    probe.hidden = true;
     probe.style.color = `var(--${name})`;
-    return getComputedStyle(probe).color;
+    document.body.append(probe);
+    const color = getComputedStyle(probe).color;
+    probe.remove();
+    known.set(name, color);
+    return color;
   };
-  const data = Array.from({ length: 10 }, (_, index) => read(`data-${index + 1}`));
   const colors = {
     text: read('text-3'),
     line: read('line'),
@@ -24,11 +30,10 @@ export function chartColors(): ChartColors {
     warning: read('warning'),
     noData: read('no-data'),
   };
-  probe.remove();
   return {
     ...colors,
-    data: (index, opacity = 1) => {
-      const color = data[(index - 1) % data.length] ?? 'gray';
+    token: (name, opacity = 1) => {
+      const color = read(name);
       return opacity === 1 ? color : color.replace(/^rgb\((.*)\)$/, `rgba($1, ${opacity})`);
     },
   };

@@ -4,7 +4,7 @@ import type { FlaggedInterval, Grid } from '../api/model';
 import { text, type Figure } from '../format/number';
 import type { Instants } from '../time/range';
 import { clock, day, minute, type Zone } from '../time/zone';
-import { axisTop, divisions, stepEnds, type ChartSpec } from './chart';
+import { axisTop, colorOf, divisions, layers, stepEnds, type ChartSpec, type Layer } from './chart';
 import type { ChartColors } from './colors';
 import { drawFlags } from './flagMarks';
 
@@ -13,7 +13,7 @@ export const CHART_HEIGHT = 180;
 const AXIS_WIDTH = 68;
 const SYNC_KEY = 'time';
 /** A shorter drag is a click. */
-const SHORTEST_DRAG = 4;
+export const SHORTEST_DRAG = 4;
 
 /** What the plot reads anew on every draw. */
 export interface PlotState {
@@ -27,8 +27,40 @@ export interface PlotState {
   onCursor: (seconds: number | null) => void;
 }
 
-export function plotData({ spec, grid }: PlotState): uPlot.AlignedData {
-  return [stepEnds(grid), ...spec.series.map((series) => series.values)];
+/** uPlot does not stack: it gets the sums of the layers. */
+export function plotData(state: PlotState): uPlot.AlignedData {
+  const { spec, grid } = state;
+  const values = spec.stacked === true ? layersOf(state).map((layer) => layer.top) : spec.series.map((series) => series.values);
+  return [stepEnds(grid), ...values];
+}
+
+function layersOf({ spec, grid, hidden }: PlotState): Layer[] {
+  return layers(
+    spec.series.map((series) => series.values),
+    spec.series.map((series) => hidden(series.id)),
+    grid.points,
+  );
+}
+
+/** The limit, dashed, with its label. */
+function drawLimit(plot: uPlot, { limit }: ChartSpec, colors: ChartColors): void {
+  if (limit == null) return;
+  const { ctx, bbox } = plot;
+  const ratio = devicePixelRatio;
+  const y = plot.valToPos(limit.value, 'y', true);
+  ctx.save();
+  ctx.strokeStyle = colors.text;
+  ctx.fillStyle = colors.text;
+  ctx.lineWidth = ratio;
+  ctx.setLineDash([6 * ratio, 4 * ratio]);
+  ctx.beginPath();
+  ctx.moveTo(bbox.left, y);
+  ctx.lineTo(bbox.left + bbox.width, y);
+  ctx.stroke();
+  ctx.font = `${11 * ratio}px ${getComputedStyle(document.body).fontFamily}`;
+  ctx.textBaseline = 'bottom';
+  ctx.fillText(limit.label, bbox.left + 6 * ratio, y - 2 * ratio);
+  ctx.restore();
 }
 
 /** Flat over each step, joined only where two neighbours were both measured; a gap stays open. */
@@ -40,6 +72,7 @@ function stepPaths(current: () => PlotState): uPlot.Series.PathBuilder {
     const stroke = new Path2D();
     const fill = new Path2D();
     const floor = plot.valToPos(0, 'y', true);
+    const base = current().spec.stacked === true ? layersOf(current())[index - 1]?.base : undefined;
     let drawing = false;
     for (let i = Math.max(0, from); i <= Math.min(xs.length - 1, to + 1); i += 1) {
       const x = xs[i];
@@ -54,7 +87,8 @@ function stepPaths(current: () => PlotState): uPlot.Series.PathBuilder {
       if (drawing) stroke.lineTo(left, top);
       else stroke.moveTo(left, top);
       stroke.lineTo(right, top);
-      fill.rect(left, top, right - left, floor - top);
+      const below = base === undefined ? floor : plot.valToPos(base[i] ?? 0, 'y', true);
+      fill.rect(left, top, right - left, below - top);
       drawing = true;
     }
     return { stroke, fill };
@@ -113,7 +147,12 @@ export function plotOptions(current: () => PlotState, width: number, colors: Cha
     select: { show: true, left: 0, top: 0, width: 0, height: 0 },
     scales: {
       x: { time: true, range: () => [current().range.start / 1000, current().range.end / 1000] },
-      y: { range: (_plot, _min, max) => [0, axisTop(Number.isFinite(max) ? max : null)] },
+      y: {
+        range: (_plot, _min, max) => {
+          const limit = current().spec.limit?.value ?? 0;
+          return [0, axisTop(Number.isFinite(max) ? Math.max(max, limit) : limit > 0 ? limit : null)];
+        },
+      },
     },
     axes: [
       { ...axis, size: 30, gap: 4, space: 64, values: (_plot, splits, _axis, _space, increment) => timeLabels(current, splits, increment) },
@@ -132,9 +171,10 @@ export function plotOptions(current: () => PlotState, width: number, colors: Cha
         (series): uPlot.Series => ({
           label: series.name,
           show: !current().hidden(series.id),
-          stroke: colors.data(series.color),
-          width: 1.5,
-          ...(single ? { fill: colors.data(series.color, 0.12) } : {}),
+          // A pixel of the surface splits the layers of a stack.
+          stroke: spec.stacked === true ? colors.surface : colors.token(colorOf(series)),
+          width: spec.stacked === true ? 1 : 1.5,
+          ...(spec.stacked === true ? { fill: colors.token(colorOf(series)) } : single ? { fill: colors.token(colorOf(series), 0.12) } : {}),
           paths: stepPaths(current),
           points: { show: false },
         }),
@@ -142,6 +182,7 @@ export function plotOptions(current: () => PlotState, width: number, colors: Cha
     ],
     hooks: {
       drawClear: [(plot) => drawFlags(plot, current().flags, colors)],
+      draw: [(plot) => drawLimit(plot, current().spec, colors)],
       setCursor: [
         (plot) => {
           const left = plot.cursor.left ?? -1;

@@ -16,6 +16,7 @@ import styles from './InstanceFrame.module.css';
 /** The tabs that have a page, in the order a reader looks for them. */
 const TABS = [
   { to: '/instances/$instanceId/queries', name: 'Queries' },
+  { to: '/instances/$instanceId/locks', name: 'Locks' },
   { to: '/instances/$instanceId/databases', name: 'Databases' },
   { to: '/instances/$instanceId/replication', name: 'Replication' },
   { to: '/instances/$instanceId/tables', name: 'Tables' },
@@ -100,6 +101,7 @@ export function InstanceFrame(props: Props) {
                   activeOptions={{ includeSearch: false }}
                 >
                   {one.name}
+                  {one.name === 'Locks' && (detail?.blocked ?? 0) > 0 ? `\u00a0${detail?.blocked}` : ''}
                 </Link>
               ))}
             </nav>

@@ -37,6 +37,12 @@ const query = createRoute({
   // Charts and their library come with the first page that has some.
   component: lazyRouteComponent(() => import('../query/QueryPage'), 'QueryPage'),
 });
+const locks = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/instances/$instanceId/locks',
+  // The same library of charts.
+  component: lazyRouteComponent(() => import('../locks/LocksPage'), 'LocksPage'),
+});
 const databases = createRoute({
   getParentRoute: () => signedIn,
   path: '/instances/$instanceId/databases',
@@ -69,7 +75,7 @@ const coverage = createRoute({
 });
 const catalogue = createRoute({ getParentRoute: () => signedIn, path: '/catalogue', component: CataloguePage });
 
-const ofInstance = [instance, queries, query, databases, replication, tables, indexes, settings, coverage];
+const ofInstance = [instance, queries, query, locks, databases, replication, tables, indexes, settings, coverage];
 
 export const router = createRouter({
   routeTree: root.addChildren([signIn, signedIn.addChildren([fleet, ...ofInstance, catalogue])]),

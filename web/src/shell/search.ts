@@ -25,6 +25,8 @@ export interface Search {
   /** The oid of the table whose partitions or indexes are shown. */
   table?: string | undefined;
   finding?: string | undefined;
+  /** The moment of a state, RFC 3339. */
+  at?: string | undefined;
   /** Where to go after signing in. */
   next?: string | undefined;
 }
@@ -46,6 +48,7 @@ const KEYS = [
   'partitions',
   'table',
   'finding',
+  'at',
   'next',
 ] as const satisfies readonly (keyof Search)[];
 

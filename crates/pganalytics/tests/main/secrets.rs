@@ -66,7 +66,7 @@ async fn a_password_leaves_the_instance_nowhere() {
     }
     let captured = world.get(&format!("/instances/{}/queries?limit=1000&search=leaky", world.instance)).await.unwrap();
     assert!(captured["count"].as_u64().unwrap() >= 6, "the statements are there: {captured}");
-    for path in ["queries?limit=1000", "settings", "databases", "replication", "coverage", ""] {
+    for path in ["queries?limit=1000", "activity", "locks", "settings", "databases", "replication", "coverage", ""] {
         let url = format!("/instances/{}/{path}", world.instance);
         let answer = world.get(url.trim_end_matches('/')).await;
         let answer = answer.unwrap_or_else(|| panic!("no answer to {path}")).to_string();

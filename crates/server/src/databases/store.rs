@@ -78,7 +78,7 @@ pub(crate) async fn series(
     grid: Grid,
 ) -> Result<HashMap<i64, Rates>, Error> {
     let statement = transaction.prepare_cached(SERIES).await?;
-    let step_us = grid.step_ms as f64 * 1000.0;
+    let step_us = grid.step_us();
     let rows =
         transaction.query(&statement, &[&id, &range.start, &range.end, &grid.start, &step_us, &grid.points]).await?;
     let empty = grid.empty();

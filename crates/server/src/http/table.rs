@@ -13,10 +13,12 @@ use crate::host::http as host;
 use crate::indexes::http as indexes;
 use crate::ingest::http as ingest;
 use crate::instances::http as instances;
+use crate::locks::http as locks;
 use crate::metrics::http as metrics;
 use crate::pg_settings::http as pg_settings;
 use crate::queries::http as queries;
 use crate::replication::http as replication;
+use crate::sessions::http as sessions;
 use crate::slots::http as slots;
 use crate::tables::http as tables;
 use crate::wal::http as wal;
@@ -35,6 +37,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     rows.extend(collector_rows());
     rows.extend(metric_rows());
     rows.extend(instance_rows());
+    rows.extend(session_rows());
     rows.extend(query_rows());
     rows.extend(relation_rows());
     rows
@@ -322,6 +325,37 @@ fn relation_rows() -> [Endpoint; 2] {
             .path_parameter(INSTANCE)
             .query::<IndexesQuery>()
             .answers::<Indexes>(),
+    ]
+}
+
+fn session_rows() -> [Endpoint; 4] {
+    use crate::locks::model::{Locks, LocksQuery};
+    use crate::sessions::model::{ActiveSessions, ActivityQuery, Connections, ConnectionsQuery, Waits, WaitsQuery};
+    [
+        Endpoint::get("/instances/{id}/activity", Who::Viewer, sessions::activity)
+            .tag("sessions")
+            .summary("The sessions that are not idle, now or at a moment, the oldest transaction first.")
+            .path_parameter(INSTANCE)
+            .query::<ActivityQuery>()
+            .answers::<ActiveSessions>(),
+        Endpoint::get("/instances/{id}/waits", Who::Viewer, sessions::waits)
+            .tag("sessions")
+            .summary("Active sessions over time, by what they wait for.")
+            .path_parameter(INSTANCE)
+            .query::<WaitsQuery>()
+            .answers::<Waits>(),
+        Endpoint::get("/instances/{id}/locks", Who::Viewer, locks::get)
+            .tag("sessions")
+            .summary("Who blocks whom, now or at a moment, and how many were blocked over time.")
+            .path_parameter(INSTANCE)
+            .query::<LocksQuery>()
+            .answers::<Locks>(),
+        Endpoint::get("/instances/{id}/connections", Who::Viewer, sessions::connections)
+            .tag("sessions")
+            .summary("Connections against their limit, by state, database and role, now or at a moment, and over time.")
+            .path_parameter(INSTANCE)
+            .query::<ConnectionsQuery>()
+            .answers::<Connections>(),
     ]
 }
 

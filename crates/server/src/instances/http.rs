@@ -12,6 +12,7 @@ use super::model::{Coverage, Instance, InstanceDetail};
 use super::{coverage, fleet, store};
 use crate::app::App;
 use crate::http::{ApiError, Page, Paging, QueryValues, VisibleInstance};
+use crate::locks::store as locks;
 
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
@@ -36,18 +37,19 @@ pub(crate) async fn get(
 ) -> Result<Json<InstanceDetail>, ApiError> {
     app.store()?;
     let now = app.clock.now();
-    let (described, databases) = {
+    let (described, databases, blocked) = {
         let mut client = app.metrics.get().await?;
         let transaction = store::snapshot(&mut client).await?;
         let stored = store::one(&transaction, visible.id).await?;
         let described = fleet::describe(&transaction, stored.into_iter().collect(), now).await?;
-        (described, store::databases(&transaction, visible.id, false).await?)
+        let blocked = locks::now(&transaction, visible.id, now).await?;
+        (described, store::databases(&transaction, visible.id, false).await?, blocked)
     };
     let described = with_collectors(&app, described, now).await?.pop();
     let Described { instance, states, latest, .. } =
         described.ok_or_else(|| ApiError::not_found("No such instance, or not yours to see."))?;
     let sets = coverage::sets(&app.catalog, &states, &latest);
-    Ok(Json(InstanceDetail { instance, databases, sets }))
+    Ok(Json(InstanceDetail { instance, databases, sets, blocked }))
 }
 
 pub(crate) async fn get_coverage(

@@ -174,6 +174,8 @@ pub(crate) struct InstanceDetail {
     pub(crate) databases: Vec<DatabaseName>,
     /// Its sets, by name.
     pub(crate) sets: Vec<SetCoverage>,
+    /// How many sessions wait for a lock; null when that was not read of late.
+    pub(crate) blocked: Option<i64>,
 }
 
 /// How each set and column can be read.

@@ -55,10 +55,21 @@ impl Names {
         self.names.get(&oid).cloned().unwrap_or_else(|| oid.to_string())
     }
 
+    /// The oids that are meant by a name or number: a name may have been given anew.
+    pub(crate) fn oids(&self, wanted: &str) -> Vec<i64> {
+        let named = self.names.iter().filter(|(_, name)| *name == wanted).map(|(oid, _)| *oid);
+        named.chain(wanted.parse().ok()).collect()
+    }
+
     /// Whether an oid is the one that is meant by a name or number.
     pub(crate) fn is(&self, oid: i64, wanted: &str) -> bool {
         self.names.get(&oid).is_some_and(|name| name == wanted) || oid.to_string() == wanted
     }
+}
+
+/// The text of a statement as it may be shown, and what is known of it.
+pub(crate) fn shown(text: String) -> (Option<String>, Option<TextState>) {
+    if text.trim() == MASK { (None, Some(TextState::Hidden)) } else { (Some(text), Some(TextState::Ok)) }
 }
 
 /// Texts by database and queryid.

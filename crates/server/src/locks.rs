@@ -1,0 +1,6 @@
+//! Who waits for a lock and who blocks whom: the tree of a moment, and how many were blocked over time.
+
+pub(crate) mod http;
+pub(crate) mod model;
+pub(crate) mod store;
+mod tree;

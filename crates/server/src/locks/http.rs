@@ -1,0 +1,80 @@
+//! `GET /instances/{id}/locks`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+
+use super::model::{Locks, LocksQuery};
+use super::store::{self, Waits};
+use crate::app::App;
+use crate::flags;
+use crate::http::{ApiError, QueryValues, VisibleInstance};
+use crate::instances::coverage::note_missing;
+use crate::instances::store as instances;
+use crate::queries::model::Unmeasured;
+use crate::queries::names::Names;
+use crate::range::Range;
+use crate::readings::{self, Counted};
+use crate::replication::model::Moment;
+use crate::sessions::http::grid;
+
+pub(crate) async fn get(
+    State(app): State<Arc<App>>,
+    visible: VisibleInstance,
+    QueryValues(query): QueryValues<LocksQuery>,
+) -> Result<Json<Locks>, ApiError> {
+    let now = app.clock.now();
+    let range = Range::asked(query.start, query.end, now)?;
+    app.store()?;
+    let mut client = app.metrics.get().await?;
+    let transaction = instances::snapshot(&mut client).await?;
+    let moment = Moment { at: query.at }.or(range.end);
+    let at = readings::at(&transaction, visible.id, store::SET, moment).await?;
+    let (waits, data) = match at {
+        Some(at) => {
+            let waits = Waits::read(&transaction, visible.id, at).await?;
+            let databases = Names::databases(&transaction, visible.id, at).await?;
+            let roles = Names::roles(&transaction, visible.id, at).await?;
+            let relations = store::relations(&transaction, visible.id, &waits.relations(), at).await?;
+            let data = waits.tree(at, &databases, &roles, &relations);
+            (waits, data)
+        }
+        None => (Waits::default(), Vec::new()),
+    };
+    // Beside a moment without a reading there may still be some.
+    let (previous_at, next_at) =
+        readings::neighbours(&transaction, visible.id, store::SET, at.unwrap_or(moment)).await?;
+    let grid = grid(&transaction, visible.id, store::SET, range, query.step, now).await?;
+    let counted = Counted::read(&transaction, visible.id, store::SET, range, grid).await?;
+    let blocked = store::blocked(&transaction, visible.id, range, grid).await?;
+    let mut blocked_series = counted.zeros();
+    let mut blocked_at = vec![None; blocked_series.len()];
+    for (step, most, time) in blocked.most {
+        let Ok(step) = usize::try_from(step) else { continue };
+        if let (Some(value), Some(at)) = (blocked_series.get_mut(step), blocked_at.get_mut(step)) {
+            (*value, *at) = (Some(most as f64), Some(time));
+        }
+    }
+    let states = instances::states(&transaction, &[visible.id]).await?.remove(&visible.id).unwrap_or_default();
+    let mut unmeasured = Unmeasured::new();
+    for (name, column) in [("data", ""), ("waiting_since", "waitstart"), ("query", "query"), ("state", "state")] {
+        note_missing(&mut unmeasured, name, &states, store::SET, column);
+    }
+    Ok(Json(Locks {
+        at,
+        previous_at,
+        next_at,
+        blocked: at.map(|_| waits.blocked()),
+        cut: waits.is_cut(),
+        blockers: at.map(|_| data.iter().filter(|session| session.level == 1).count()),
+        oldest_wait_ms: at.and_then(|at| waits.oldest_ms(at)),
+        data,
+        grid,
+        blocked_series,
+        blocked_at,
+        peak: blocked.peak,
+        unmeasured,
+        flagged_intervals: flags::read(&transaction, visible.id, store::SET, range).await?,
+    }))
+}

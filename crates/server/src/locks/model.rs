@@ -1,0 +1,125 @@
+//! Sessions that wait for locks, and those that block them.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::flags::FlaggedInterval;
+use crate::queries::model::{Reason, TextState, Unmeasured};
+use crate::range::Grid;
+
+/// Which time, and which moment of it.
+#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LocksQuery {
+    /// What was read after this moment; else the last hour.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub(crate) start: Option<Timestamp>,
+    /// What was read up to this moment; else until now.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub(crate) end: Option<Timestamp>,
+    /// The length of a step in seconds; else chosen, never shorter than the interval of readings.
+    #[param(minimum = 1)]
+    pub(crate) step: Option<i64>,
+    /// The moment of the tree; else the end of the range.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub(crate) at: Option<Timestamp>,
+}
+
+/// Who blocks whom at a moment, and how many were blocked over time.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Locks {
+    /// When the tree was read; null when nothing was read near the moment.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub(crate) at: Option<Timestamp>,
+    /// The reading before that one.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub(crate) previous_at: Option<Timestamp>,
+    /// The reading after that one.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub(crate) next_at: Option<Timestamp>,
+    /// The tree from its roots down, each session once: below the one it waits for directly.
+    pub(crate) data: Vec<LockSession>,
+    /// How many wait; null when nothing was read near the moment.
+    pub(crate) blocked: Option<usize>,
+    /// Whether only the 200 that have waited longest were read.
+    pub(crate) cut: bool,
+    /// How many block others without waiting themselves, or are the first of a circle.
+    pub(crate) blockers: Option<usize>,
+    /// The longest wait in milliseconds; null when nobody waits, or it is not known since when.
+    pub(crate) oldest_wait_ms: Option<f64>,
+    /// The steps of the series.
+    pub(crate) grid: Grid,
+    /// The most sessions that waited at once in each step; null is a step without a reading.
+    pub(crate) blocked_series: Vec<Option<f64>>,
+    /// The reading of that in each step; null where nobody waited.
+    #[schema(value_type = Vec<Option<String>>)]
+    pub(crate) blocked_at: Vec<Option<Timestamp>>,
+    /// The reading of the range in which the most waited; null when nobody did.
+    pub(crate) peak: Option<Peak>,
+    /// Why columns are null.
+    #[schema(value_type = BTreeMap<String, Reason>)]
+    pub(crate) unmeasured: Unmeasured,
+    /// Parts of the range in which something is known to be missing.
+    pub(crate) flagged_intervals: Vec<FlaggedInterval>,
+}
+
+/// The worst moment of a range.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
+pub(crate) struct Peak {
+    /// When it was read.
+    #[schema(value_type = String, format = DateTime)]
+    pub(crate) at: Timestamp,
+    /// How many waited.
+    pub(crate) blocked: i64,
+}
+
+/// A session in the tree.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(crate) struct LockSession {
+    /// Its process id; 0 stands for prepared transactions, which have none.
+    pub(crate) pid: i32,
+    /// Its depth in the tree; roots are 1.
+    pub(crate) level: usize,
+    /// All that it waits for; empty for one that only blocks.
+    pub(crate) blocked_by: Vec<i32>,
+    /// How many wait for it, directly or behind others.
+    pub(crate) blocks: usize,
+    /// Whether it waits, in the end, for itself: PostgreSQL is about to find a deadlock.
+    pub(crate) circular: bool,
+    /// The database; its oid where the name is not known.
+    pub(crate) database: Option<String>,
+    /// The role; its oid where the name is not known.
+    pub(crate) user: Option<String>,
+    /// The name that its client gave itself.
+    pub(crate) application_name: Option<String>,
+    /// `active`, `idle in transaction` and so on.
+    pub(crate) state: Option<String>,
+    /// The mode of the lock that it waits for.
+    pub(crate) mode: Option<String>,
+    /// What kind of thing that lock is on.
+    pub(crate) locktype: Option<String>,
+    /// The modes in which it holds what others wait for.
+    pub(crate) holds: Option<String>,
+    /// The relation that it waits for, with its schema; null where there is none or its name is not known. For one
+    /// that only blocks, the relation that others wait for.
+    pub(crate) relation: Option<String>,
+    /// The relation's oid.
+    pub(crate) relid: Option<i64>,
+    /// Since when it waits.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub(crate) waiting_since: Option<Timestamp>,
+    /// For how long it has waited, in milliseconds.
+    pub(crate) waiting_ms: Option<f64>,
+    /// When its transaction began.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub(crate) xact_start: Option<Timestamp>,
+    /// The age of its transaction in milliseconds.
+    pub(crate) xact_age_ms: Option<f64>,
+    /// For how long one that only blocks has been in its state, in milliseconds.
+    pub(crate) state_age_ms: Option<f64>,
+    /// Its statement, or its last.
+    pub(crate) query: Option<String>,
+    /// What is known of the text; null where there is none.
+    pub(crate) query_state: Option<TextState>,
+}

@@ -1,0 +1,137 @@
+//! Readings of a set: the one that tells of a moment, and how many fall into each step of a grid.
+//!
+//! What is counted at the moment of a reading is averaged over the readings of a step; a step without one is a gap.
+
+use deadpool_postgres::Transaction;
+use jiff::{SignedDuration, Timestamp};
+use tokio_postgres::Error;
+
+use crate::range::{Grid, Range};
+
+/// A reading older than this tells nothing of a moment.
+const OLDEST: SignedDuration = SignedDuration::from_mins(15);
+
+/// The steps of a series of gauges, about.
+pub(crate) const SERIES_POINTS: i64 = 240;
+
+/// The step of a grid that a moment belongs to: `$4` is where the steps begin, `$5` how long each is in
+/// microseconds. Takes the moment's place in the statement for `{}`.
+pub(crate) const STEP: &str = "(ceil((extract(epoch from {} - $4::timestamptz) * 1e6)::float8 / $5::float8) - 1)::int8";
+
+/// [`STEP`] of a column.
+pub(crate) fn step_of(column: &str) -> String {
+    STEP.replace("{}", column)
+}
+
+const AT: &str = "select r.time from metrics.readings r
+    where r.instance_id = $1 and r.set_name = $2 and r.error is null and r.time <= $3 and r.time >= $4
+    order by r.time desc limit 1";
+
+/// The newest reading of a set at or before a moment, if there is one that still tells of it.
+pub(crate) async fn at(
+    transaction: &Transaction<'_>,
+    id: i32,
+    set: &str,
+    moment: Timestamp,
+) -> Result<Option<Timestamp>, Error> {
+    let statement = transaction.prepare_cached(AT).await?;
+    let oldest = moment.saturating_sub(OLDEST).unwrap_or(moment);
+    Ok(transaction.query_opt(&statement, &[&id, &set, &moment, &oldest]).await?.map(|row| row.get(0)))
+}
+
+const NEIGHBOURS: &str = "select (
+        select max(b.time) from metrics.readings b
+        where b.instance_id = $1 and b.set_name = $2 and b.error is null and b.time < $3), (
+        select min(a.time) from metrics.readings a
+        where a.instance_id = $1 and a.set_name = $2 and a.error is null and a.time > $3)";
+
+/// The readings just before and just after a moment.
+pub(crate) async fn neighbours(
+    transaction: &Transaction<'_>,
+    id: i32,
+    set: &str,
+    moment: Timestamp,
+) -> Result<(Option<Timestamp>, Option<Timestamp>), Error> {
+    let statement = transaction.prepare_cached(NEIGHBOURS).await?;
+    let row = transaction.query_one(&statement, &[&id, &set, &moment]).await?;
+    Ok((row.get(0), row.get(1)))
+}
+
+/// The readings of a set in a range, counted per step of a grid.
+#[derive(Clone, Debug)]
+pub(crate) struct Counted {
+    grid: Grid,
+    per_step: Vec<i64>,
+    total: i64,
+}
+
+impl Counted {
+    /// Counts them.
+    pub(crate) async fn read(
+        transaction: &Transaction<'_>,
+        id: i32,
+        set: &str,
+        range: Range,
+        grid: Grid,
+    ) -> Result<Self, Error> {
+        let sql = format!(
+            "select {}, count(*) from metrics.readings r
+             where r.instance_id = $1 and r.time > $2 and r.time <= $3 and r.set_name = $6 and r.error is null
+             group by 1",
+            step_of("r.time")
+        );
+        let statement = transaction.prepare_cached(&sql).await?;
+        let step_us = grid.step_us();
+        let rows = transaction.query(&statement, &[&id, &range.start, &range.end, &grid.start, &step_us, &set]).await?;
+        let mut counted = Self { grid, per_step: vec![0; grid.empty().len()], total: 0 };
+        for row in rows {
+            let (step, readings): (i64, i64) = (row.get(0), row.get(1));
+            if let Some(place) = usize::try_from(step).ok().and_then(|step| counted.per_step.get_mut(step)) {
+                *place = readings;
+                counted.total += readings;
+            }
+        }
+        Ok(counted)
+    }
+
+    /// Means per step from the sums of the steps that have one: nothing was counted in the other readings.
+    pub(crate) fn means(&self, sums: impl IntoIterator<Item = (i64, f64)>) -> Vec<Option<f64>> {
+        let mut means = self.grid.empty();
+        for (mean, readings) in means.iter_mut().zip(&self.per_step) {
+            *mean = (*readings > 0).then_some(0.0);
+        }
+        for (step, sum) in sums {
+            let Ok(step) = usize::try_from(step) else { continue };
+            if let (Some(Some(mean)), Some(readings)) = (means.get_mut(step), self.per_step.get(step)) {
+                *mean += sum / *readings as f64;
+            }
+        }
+        means
+    }
+
+    /// Zero in each step with a reading.
+    pub(crate) fn zeros(&self) -> Vec<Option<f64>> {
+        self.means([])
+    }
+
+    /// The mean of all readings of the range, from their sum; `None` without a reading.
+    pub(crate) fn mean(&self, sum: f64) -> Option<f64> {
+        (self.total > 0).then(|| sum / self.total as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_the_mean_of_its_readings_and_a_gap_without_one() {
+        let range = Range { start: Timestamp::UNIX_EPOCH, end: Timestamp::from_second(40).unwrap() };
+        let grid = Grid::asked(range, 10).unwrap();
+        let counted = Counted { grid, per_step: vec![2, 0, 1, 1], total: 4 };
+        assert_eq!(counted.means([(0, 3.0), (2, 5.0), (9, 1.0), (-1, 1.0)]), [Some(1.5), None, Some(5.0), Some(0.0)]);
+        assert_eq!(counted.zeros(), [Some(0.0), None, Some(0.0), Some(0.0)]);
+        assert_eq!(counted.mean(8.0), Some(2.0));
+        assert_eq!(Counted { total: 0, ..counted }.mean(0.0), None);
+    }
+}

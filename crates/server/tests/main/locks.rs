@@ -1,0 +1,116 @@
+//! GET /instances/{id}/locks, against what was computed by hand.
+
+use serde_json::{Value, json};
+
+use crate::monitored::Monitored;
+
+const RANGE: &str = "start=2026-03-01T11:50:00Z&end=2026-03-01T11:55:00Z&step=60";
+
+fn wait(pid: i64, blocker: i64, more: Value) -> Value {
+    let mut row = json!({"pid": pid, "blocker_pid": blocker, "locktype": "relation", "mode": "AccessExclusiveLock",
+        "lock_datid": 5, "relid": 700, "datid": 5, "userid": 10, "application_name": "shop", "state": "active",
+        "xact_start": "2026-03-01T11:50:00Z", "waitstart": "2026-03-01T11:50:10Z", "query": "alter table stock …"});
+    row.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    row
+}
+
+#[tokio::test]
+async fn the_tree_of_a_moment_and_the_blocked_of_a_range() {
+    let monitored = Monitored::new().await;
+    let holder = json!({"blocker_mode": "RowExclusiveLock", "blocker_datid": 5, "blocker_userid": 10,
+        "blocker_application_name": "", "blocker_state": "idle in transaction",
+        "blocker_xact_start": "2026-03-01T11:40:00Z", "blocker_state_change": "2026-03-01T11:48:00Z",
+        "blocker_query": "'***'"});
+    let queue = json!([
+        wait(2, 1, holder.clone()),
+        wait(3, 2, json!({"mode": "AccessShareLock", "waitstart": "2026-03-01T11:51:00Z", "query": "select 1"})),
+        wait(3, 1, holder),
+        wait(4, 0, json!({"relid": 0, "lock_datid": 0, "locktype": "transactionid", "waitstart": null})),
+    ]);
+    let one = json!([wait(2, 1, json!({}))]);
+    let readings = [
+        ("lock_waits", "11:50:20", one),
+        ("lock_waits", "11:52:00", queue),
+        ("lock_waits", "11:54:00", json!([])),
+        ("pg_roles", "11:00:00", json!([{"roleid": 10, "rolname": "app"}])),
+    ];
+    monitored.push("main", &readings).await;
+    let id = monitored.id("main").await;
+    let path = format!("/instances/{id}/locks?{RANGE}");
+    let answer = monitored.get(&format!("{path}&at=2026-03-01T11:53:00Z")).await.expect(200);
+    assert_eq!(
+        (&answer["at"], &answer["previous_at"], &answer["next_at"]),
+        (&json!("2026-03-01T11:52:00Z"), &json!("2026-03-01T11:50:20Z"), &json!("2026-03-01T11:54:00Z"))
+    );
+    assert_eq!((&answer["blocked"], &answer["blockers"]), (&json!(3), &json!(2)));
+    assert_eq!(answer["oldest_wait_ms"], json!(110_000.0));
+    let shape: Vec<_> = answer["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| ["pid", "level", "blocks"].map(|name| one[name].as_i64().unwrap()))
+        .collect();
+    assert_eq!(shape, [[1, 1, 2], [2, 2, 1], [3, 3, 0], [0, 1, 1], [4, 2, 0]]);
+    let [root, second, third] = [&answer["data"][0], &answer["data"][1], &answer["data"][2]];
+    assert_eq!(
+        (&root["holds"], &root["mode"], &root["relid"]),
+        (&json!("RowExclusiveLock"), &json!(null), &json!(700))
+    );
+    assert_eq!((&root["xact_age_ms"], &root["state_age_ms"]), (&json!(720_000.0), &json!(240_000.0)));
+    assert_eq!((&root["query"], &root["query_state"]), (&json!(null), &json!("hidden")));
+    assert_eq!(
+        (&root["user"], &root["application_name"], &root["waiting_ms"]),
+        (&json!("app"), &json!(null), &json!(null))
+    );
+    assert_eq!((&second["waiting_ms"], &second["mode"]), (&json!(110_000.0), &json!("AccessExclusiveLock")));
+    assert_eq!((&third["blocked_by"], &third["circular"]), (&json!([1, 2]), &json!(false)));
+    assert_eq!((&third["relation"], &answer["data"][4]["relid"]), (&json!(null), &json!(null)));
+
+    assert_eq!(answer["blocked_series"], json!([1.0, 3.0, null, 0.0, null]));
+    assert_eq!(answer["blocked_at"], json!(["2026-03-01T11:50:20Z", "2026-03-01T11:52:00Z", null, null, null]));
+    assert_eq!(answer["peak"], json!({"at": "2026-03-01T11:52:00Z", "blocked": 3}));
+
+    // The tab counts those of now.
+    assert_eq!(monitored.get(&format!("/instances/{id}")).await.expect(200)["blocked"], 0);
+    let again = json!([wait(2, 1, json!({})), wait(2, 3, json!({}))]);
+    monitored.push("main", &[("lock_waits", "11:59:50", again)]).await;
+    assert_eq!(monitored.get(&format!("/instances/{id}")).await.expect(200)["blocked"], 1);
+
+    let free = monitored.get(&path).await.expect(200);
+    assert_eq!((&free["at"], &free["blocked"], &free["data"]), (&json!("2026-03-01T11:54:00Z"), &json!(0), &json!([])));
+    let unread = monitored.get(&format!("{path}&at=2026-03-01T11:49:00Z")).await.expect(200);
+    assert_eq!((&unread["at"], &unread["blocked"]), (&json!(null), &json!(null)));
+    assert_eq!(unread["next_at"], "2026-03-01T11:50:20Z");
+}
+
+#[tokio::test]
+async fn relations_have_the_names_that_they_had() {
+    let monitored = Monitored::new().await;
+    monitored.push("main", &[("lock_waits", "11:52:00", json!([wait(2, 1, json!({}))]))]).await;
+    let id = monitored.id("main").await;
+    let names = format!(
+        "create table if not exists metrics.pg_class (instance_id int, time timestamptz, removed bool,
+             datid_read bigint, relid bigint, schema text, relname text);
+         insert into metrics.pg_class (instance_id, time, removed, datid_read, relid, schema, relname) values
+             ({id}, '2026-03-01T10:00:00Z', false, 5, 700, 'public', 'stock'),
+             ({id}, '2026-03-01T11:55:00Z', false, 5, 700, 'old', 'stock_1'),
+             ({id}, '2026-03-01T10:00:00Z', false, 6, 700, 'public', 'another')"
+    );
+    monitored.execute(&names).await;
+    let answer = monitored.get(&format!("/instances/{id}/locks?{RANGE}")).await.expect(200);
+    assert_eq!((&answer["data"][0]["relation"], &answer["data"][1]["relation"]), (&json!("stock"), &json!("stock")));
+}
+
+#[tokio::test]
+async fn what_may_not_be_read_has_its_reason() {
+    let monitored = Monitored::new().await;
+    monitored.push("main", &[("lock_waits", "11:52:00", json!([]))]).await;
+    let id = monitored.id("main").await;
+    let said = format!(
+        "insert into metrics.set_states (instance_id, set_name, column_name, state, code, message, fix, since, checked_at)
+         values ({id}, 'lock_waits', 'waitstart', 'missing', 'version', 'Needs PostgreSQL 14.', '', now(), now())"
+    );
+    monitored.execute(&said).await;
+    let answer = monitored.get(&format!("/instances/{id}/locks?{RANGE}")).await.expect(200);
+    assert_eq!(answer["unmeasured"], json!({"waiting_since": {"code": "version", "message": "Needs PostgreSQL 14."}}));
+}

@@ -1,0 +1,115 @@
+import { useParams } from '@tanstack/react-router';
+import { useMemo } from 'react';
+import { queryString } from '../api/client';
+import type { InstanceDetail, Locks } from '../api/model';
+import { between, useReads } from '../api/useReads';
+import type { ChartSpec } from '../charts/chart';
+import { TimeChart } from '../charts/TimeChart';
+import { average } from '../format/number';
+import { InstanceFrame, shortestInterval } from '../instance/InstanceFrame';
+import { FlagNotices } from '../notices/FlagNotices';
+import { CapabilityNotice } from '../notices/Notice';
+import { ReadProblem } from '../notices/ReadProblem';
+import { Button } from '../shell/Button';
+import { useChangeUrl, useTime, useUrl, useZoom } from '../time/useTime';
+import { exactMoment } from '../time/zone';
+import { LockTree } from './LockTree';
+import { locksHeading } from './lockTree';
+import styles from './LocksPage.module.css';
+
+interface Reads {
+  instance: InstanceDetail;
+  locks: Locks;
+}
+
+/** The sessions that waited, over the range. */
+export function blockedChart(locks: Locks): ChartSpec {
+  const missing = locks.unmeasured['data'];
+  return {
+    id: 'blocked', title: 'Blocked', unit: 'sessions', axis: 'decimal', format: average,
+    series: [{ id: 'blocked', name: 'blocked', color: 2, token: 'wait-lock', values: locks.blocked_series }],
+    missing: missing === undefined ? null : { message: missing.message, fix: missing.fix ?? null },
+  };
+}
+
+export function LocksPage() {
+  const { instanceId } = useParams({ from: '/signed-in/instances/$instanceId/locks' });
+  const url = useUrl();
+  const change = useChangeUrl();
+  const zoom = useZoom();
+  const { zone } = useTime();
+  const page = useReads<Reads>(
+    ['locks', instanceId, url.at],
+    (range) => ({
+      instance: `/instances/${instanceId}`,
+      locks: `/instances/${instanceId}/locks${queryString({ ...between(range), at: url.at })}`,
+    }),
+    (reads) => shortestInterval(reads.instance.data),
+  );
+  const read = page.reads?.locks;
+  const locks = read?.data ?? null;
+  const hidden = useMemo(() => url.hide?.split(',') ?? [], [url.hide]);
+  const spec = useMemo(() => (locks === null ? null : blockedChart(locks)), [locks]);
+  const missing = locks?.unmeasured['data'];
+  const go = (at: string | null | undefined) => change({ at: at ?? undefined });
+
+  return (
+    <InstanceFrame
+      instanceId={instanceId}
+      instance={page.reads?.instance}
+      error={page.error}
+      retry={page.retry}
+      tab="Locks"
+      title={locks === null || missing !== undefined ? 'Locks' : locksHeading(locks)}
+    >
+      {read?.error != null && <ReadProblem what="locks" error={read.error} shownAt={read.at} retry={page.retry} />}
+      {locks === null && page.reads === null && <div className={styles.skeleton} role="status" aria-label="Loading the locks" />}
+      {locks !== null && spec !== null && (
+        <>
+          <div className={styles.moment} role="group" aria-label="Moment">
+            <span>
+              {url.at === undefined ? 'Now' : 'Then'}
+              {locks.at == null ? '' : `, read ${exactMoment(Date.parse(locks.at), zone)}`}
+            </span>
+            <Button label="Reading before" hint="The reading before" disabled={locks.previous_at == null} onClick={() => go(locks.previous_at)}>
+              &lt;
+            </Button>
+            <Button label="Reading after" hint="The reading after" disabled={locks.next_at == null} onClick={() => go(locks.next_at)}>
+              &gt;
+            </Button>
+            {url.at !== undefined && <Button onClick={() => go(null)}>Now</Button>}
+            {locks.peak != null && locks.peak.at !== locks.at && (
+              <Button onClick={() => go(locks.peak?.at)} hint={`${exactMoment(Date.parse(locks.peak.at), zone)}: ${locks.peak.blocked} blocked`}>
+                Worst moment of the range
+              </Button>
+            )}
+          </div>
+          {missing !== undefined && <CapabilityNotice message={missing.message} fix={missing.fix} />}
+          <FlagNotices flags={locks.flagged_intervals} />
+          {locks.data.length > 0 ? (
+            <LockTree sessions={locks.data} unmeasured={locks.unmeasured} zone={zone} outdated={page.outdated} />
+          ) : (
+            missing === undefined && (
+              <p className={styles.empty}>{locks.at == null ? 'Nothing was read at that moment.' : 'Nobody waits for a lock.'}</p>
+            )
+          )}
+          <TimeChart
+            spec={spec}
+            grid={locks.grid}
+            range={page.range}
+            zone={zone}
+            flags={locks.flagged_intervals}
+            hidden={hidden}
+            onHide={(next) => change({ hide: next.length === 0 ? undefined : next.join(',') }, true)}
+            onZoom={zoom}
+            onPick={(step) => {
+              const end = Date.parse(locks.grid.start) + (step + 1) * locks.grid.step_ms;
+              go(locks.blocked_at[step] ?? new Date(end).toISOString());
+            }}
+            outdated={page.outdated}
+          />
+        </>
+      )}
+    </InstanceFrame>
+  );
+}
