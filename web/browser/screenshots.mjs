@@ -39,14 +39,33 @@ try {
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.locator('tr[data-open] a').first().waitFor();
   await shoot(page, 'fleet');
-  await page.locator('tr[data-open] a').first().click();
-  await page.waitForURL(/\/queries/);
-  await page.locator('tr[data-open] a').first().waitFor();
-  await shoot(page, 'queries');
+  const cell = (role) => page.locator('td', { hasText: new RegExp(`^${role}$`) });
+  const instance = (role) => page.locator('tr[data-open]').filter({ has: cell(role) }).first().locator('a').first();
+  const main = page.getByRole('navigation', { name: 'Main' });
+  const tabs = page.getByRole('navigation', { name: 'Instance' });
+  const open = async (tab) => {
+    await tabs.getByRole('link', { name: new RegExp(`^${tab}`) }).click();
+    await page.waitForURL(new RegExp(`/${tab.toLowerCase()}`));
+    await page.locator('[role=grid], [role=treegrid], figure').first().waitFor();
+    await page.waitForLoadState('networkidle');
+  };
+  await instance('primary').click();
+  for (const tab of ['Overview', 'Queries', 'Locks', 'Databases', 'Replication', 'Tables', 'Indexes', 'Settings', 'Coverage']) {
+    await open(tab);
+    await shoot(page, tab.toLowerCase());
+  }
+  await open('Queries');
   // The second: the first of the demo waits for locks, and that is a story of its own.
   await page.locator('tr[data-open] a').nth(1).click();
   await page.locator('.u-over').first().waitFor();
   await shoot(page, 'query');
+  await main.getByRole('link', { name: 'Catalogue', exact: true }).click();
+  await page.locator('tr[data-open]').first().waitFor();
+  await shoot(page, 'catalogue');
+  await main.getByRole('link', { name: 'Fleet', exact: true }).click();
+  await instance('standby').click();
+  await open('Replication');
+  await shoot(page, 'standby-replication');
 } finally {
   await browser.close();
 }

@@ -64,11 +64,11 @@ async function accessible(page, name) {
 }
 
 async function noSideways(page, name) {
-  const { content, window: inner } = await page.evaluate(() => ({
-    content: document.documentElement.scrollWidth,
-    window: document.documentElement.clientWidth,
-  }));
-  must(content <= inner, `${name} scrolls sideways: ${content} px of content in ${inner} px`);
+  // Charts are drawn anew after the window changes; until then they are as wide as before.
+  const fits = () => document.documentElement.scrollWidth <= document.documentElement.clientWidth;
+  const fitted = await page.waitForFunction(fits, undefined, { timeout: PATIENCE_MS }).catch(() => null);
+  const widths = () => `${document.documentElement.scrollWidth} px of content in ${document.documentElement.clientWidth} px`;
+  must(fitted !== null, `${name} scrolls sideways: ${await page.evaluate(widths)}`);
 }
 
 /** The same page in both themes and at both sizes: no sideways scroll, nothing serious from axe. */
@@ -121,48 +121,45 @@ async function signIn(page) {
   await inspect(page, 'fleet');
 }
 
-async function openQueries(page) {
-  // The primary: nobody but the collector asks its standby anything.
-  const instance = rows(page, 'Instances').filter({ hasText: 'primary' }).first().locator('a').first();
+/** The tabs of an instance, each of which answers a question of its own. */
+const TABS = ['Overview', 'Queries', 'Locks', 'Databases', 'Replication', 'Tables', 'Indexes', 'Settings', 'Coverage'];
+
+/** An instance of a role, from the fleet; it opens with its overview. */
+async function openInstance(page, role) {
+  const cell = page.locator('td', { hasText: new RegExp(`^${role}$`) });
+  const instance = rows(page, 'Instances').filter({ has: cell }).first().locator('a').first();
+  await instance.waitFor();
   say(`opening instance ${await instance.innerText()}`);
   await instance.click();
-  await page.waitForURL(/\/instances\/\d+\/queries/);
-  await rows(page, 'Queries').first().waitFor();
-  say(`queries: ${await page.locator('h1').innerText()}`);
-  await inspect(page, 'queries');
+  await page.waitForURL(/\/instances\/\d+\/overview/);
 }
 
-/** The instance's other tabs: each shows its table, or says in a sentence why there is none. */
-async function openTabs(page) {
-  for (const tab of ['Databases', 'Replication', 'Tables', 'Indexes', 'Settings', 'Coverage']) {
-    await page.getByRole('navigation', { name: 'Instance' }).getByRole('link', { name: tab, exact: true }).click();
-    await page.waitForURL(new RegExp(`/${tab.toLowerCase()}`));
-    await settled(page);
-    await page.locator('[role=grid]').first().waitFor();
-    say(`${tab.toLowerCase()}: ${await page.locator('h1').innerText()}`);
-    await inspect(page, tab.toLowerCase());
-  }
-  await page.getByRole('navigation', { name: 'Instance' }).getByRole('link', { name: 'Queries', exact: true }).click();
-  await page.waitForURL(/\/queries/);
-  await rows(page, 'Queries').first().waitFor();
-}
-
-/** The standby's own view: what it receives, and how far its replay is. */
-async function openStandby(page) {
-  const fleet = page.getByRole('link', { name: 'Fleet', exact: true }).first();
-  await fleet.click();
-  const standby = rows(page, 'Instances').filter({ hasText: 'standby' }).first().locator('a').first();
-  await standby.waitFor();
-  await standby.click();
-  await page.getByRole('navigation', { name: 'Instance' }).getByRole('link', { name: 'Replication', exact: true }).click();
-  await page.waitForURL(/\/replication/);
+/** A tab, by its link; the one of locks has a count behind its name. */
+async function openTab(page, tab) {
+  const tabs = page.getByRole('navigation', { name: 'Instance' });
+  await tabs.getByRole('link', { name: new RegExp(`^${tab}`) }).click();
+  await page.waitForURL(new RegExp(`/${tab.toLowerCase()}`));
   await settled(page);
-  await page.locator('[aria-label="Who streams from whom"]').waitFor();
-  say(`standby: ${await page.locator('h1').innerText()}`);
-  await inspect(page, 'replication of a standby');
-  await fleet.click();
+  await page.locator('[role=grid], [role=treegrid], figure').first().waitFor();
+}
+
+/** Every tab shows its figures, or says in a sentence why there are none. */
+async function openTabs(page, role) {
+  for (const tab of TABS) {
+    await openTab(page, tab);
+    say(`${role}, ${tab.toLowerCase()}: ${await page.locator('h1').innerText()}`);
+    await inspect(page, `${role}-${tab.toLowerCase()}`);
+  }
+}
+
+async function openFleet(page) {
+  await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Fleet', exact: true }).click();
   await rows(page, 'Instances').first().waitFor();
-  await openQueries(page);
+}
+
+async function openQueries(page) {
+  await openTab(page, 'Queries');
+  await rows(page, 'Queries').first().waitFor();
 }
 
 /** What is measured at all, from the top bar and back. */
@@ -180,13 +177,9 @@ async function openCatalogue(page) {
 
 /** Who blocks whom: a picked moment is in the URL, and Back undoes it; where somebody waits, the keyboard walks the tree. */
 async function walkLocks(page) {
-  await page.getByRole('navigation', { name: 'Instance' }).getByRole('link', { name: /^Locks/ }).click();
-  await page.waitForURL(/\/locks/);
-  await settled(page);
+  await openTab(page, 'Locks');
   const plot = page.locator('.u-over').first();
   await plot.waitFor();
-  say(`locks: ${await page.locator('h1').innerText()}`);
-  await inspect(page, 'locks');
   // The plot is drawn anew for each size and theme; the box around it stays.
   const frame = page.locator('figure [role=application]').first();
   await frame.scrollIntoViewIfNeeded();
@@ -211,9 +204,7 @@ async function walkLocks(page) {
     say('arrow keys move through the tree');
     await inspect(page, 'locks-detail');
   }
-  await page.getByRole('navigation', { name: 'Instance' }).getByRole('link', { name: 'Queries', exact: true }).click();
-  await page.waitForURL(/\/queries/);
-  await rows(page, 'Queries').first().waitFor();
+  await openQueries(page);
 }
 
 async function sortByCalls(page) {
@@ -328,9 +319,12 @@ try {
   await watch(page);
   try {
     await signIn(page);
+    await openInstance(page, 'standby');
+    await openTabs(page, 'standby');
+    await openFleet(page);
+    await openInstance(page, 'primary');
+    await openTabs(page, 'primary');
     await openQueries(page);
-    await openTabs(page);
-    await openStandby(page);
     await openCatalogue(page);
     await walkLocks(page);
     await sortByCalls(page);

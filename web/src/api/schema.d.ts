@@ -1775,6 +1775,8 @@ export interface components {
             flagged_intervals: components["schemas"]["FlaggedInterval"][];
             /** @description The steps of all series. */
             grid: components["schemas"]["Grid"];
+            /** @description All of them together, shared objects included. */
+            total: components["schemas"]["Throughput"];
             /** @description Why columns are null. */
             unmeasured: {
                 [key: string]: components["schemas"]["Reason"];
@@ -3603,6 +3605,17 @@ export interface components {
          * @enum {string}
          */
         TextState: "ok" | "not_captured" | "hidden" | "not_readable";
+        /** @description What all databases did together. Values on the grid; null is a step without a reading. */
+        Throughput: {
+            /** @description Transactions committed per second. */
+            commits: (number | null)[];
+            /** @description Blocks found in PostgreSQL's cache, of all that were asked for, 0 to 1; null also where none was. */
+            hit_ratio: (number | null)[];
+            /** @description Transactions rolled back per second. */
+            rollbacks: (number | null)[];
+            /** @description Bytes written to temporary files per second. */
+            temp_bytes: (number | null)[];
+        };
         /** @description One statement's figures per step. Increments are spread over the steps that their interval covers. */
         Timeline: {
             /** @description How many milliseconds of each step were read; null where nothing was. Rates divide by this, not by the step. */

@@ -67,7 +67,7 @@ export function FleetPage() {
           onSort={(sort) => change({ sort: writeSort(sort, WORST_FIRST) }, true)}
           onOpen={(row) =>
             void navigate({
-              to: '/instances/$instanceId/queries',
+              to: '/instances/$instanceId/overview',
               params: { instanceId: String(row.id) },
               search: (old: Search) => keepTime(old),
             })

@@ -15,6 +15,7 @@ import styles from './InstanceFrame.module.css';
 
 /** The tabs that have a page, in the order a reader looks for them. */
 const TABS = [
+  { to: '/instances/$instanceId/overview', name: 'Overview' },
   { to: '/instances/$instanceId/queries', name: 'Queries' },
   { to: '/instances/$instanceId/locks', name: 'Locks' },
   { to: '/instances/$instanceId/databases', name: 'Databases' },

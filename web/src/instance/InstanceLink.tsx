@@ -5,7 +5,7 @@ import { keepTime, type Search } from '../shell/search';
 export function InstanceLink({ instance }: { instance: { id: number; name: string } }) {
   return (
     <Link
-      to="/instances/$instanceId/queries"
+      to="/instances/$instanceId/overview"
       params={{ instanceId: String(instance.id) }}
       search={(old: Search) => keepTime(old)}
       tabIndex={-1}

@@ -23,8 +23,13 @@ const instance = createRoute({
   getParentRoute: () => signedIn,
   path: '/instances/$instanceId',
   beforeLoad: ({ params, search }) => {
-    throw redirect({ to: '/instances/$instanceId/queries', params, search: keepTime(search), replace: true });
+    throw redirect({ to: '/instances/$instanceId/overview', params, search: keepTime(search), replace: true });
   },
+});
+const overview = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/instances/$instanceId/overview',
+  component: lazyRouteComponent(() => import('../overview/OverviewPage'), 'OverviewPage'),
 });
 const queries = createRoute({
   getParentRoute: () => signedIn,
@@ -75,7 +80,7 @@ const coverage = createRoute({
 });
 const catalogue = createRoute({ getParentRoute: () => signedIn, path: '/catalogue', component: CataloguePage });
 
-const ofInstance = [instance, queries, query, locks, databases, replication, tables, indexes, settings, coverage];
+const ofInstance = [instance, overview, queries, query, locks, databases, replication, tables, indexes, settings, coverage];
 
 export const router = createRouter({
   routeTree: root.addChildren([signIn, signedIn.addChildren([fleet, ...ofInstance, catalogue])]),

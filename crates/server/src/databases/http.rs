@@ -44,6 +44,7 @@ pub(crate) async fn list(
     };
     let sums = store::sums(&transaction, visible.id, range).await?;
     let mut series = store::series(&transaction, visible.id, range, grid).await?;
+    let total = store::throughput(&transaction, visible.id, range, grid).await?;
     let flagged_intervals = flags::read(&transaction, visible.id, store::SET, range).await?;
     let named = instances::databases(&transaction, visible.id, true).await?;
     let names: HashMap<i64, String> = named.into_iter().map(|one| (one.datid, one.name)).collect();
@@ -73,5 +74,5 @@ pub(crate) async fn list(
         })
         .collect();
     data.sort_by(|a, b| (&a.name, a.datid).cmp(&(&b.name, b.datid)));
-    Ok(Json(Databases { grid, data, unmeasured, flagged_intervals }))
+    Ok(Json(Databases { grid, data, total, unmeasured, flagged_intervals }))
 }

@@ -31,6 +31,8 @@ pub(crate) struct Databases {
     pub(crate) grid: Grid,
     /// By name; the shared objects are the database 0.
     pub(crate) data: Vec<Database>,
+    /// All of them together, shared objects included.
+    pub(crate) total: Throughput,
     /// Why columns are null.
     #[schema(value_type = BTreeMap<String, Reason>)]
     pub(crate) unmeasured: Unmeasured,
@@ -60,4 +62,17 @@ pub(crate) struct DatabaseSeries {
     pub(crate) tps: Vec<Option<f64>>,
     /// Mean number of sessions that execute a statement.
     pub(crate) active: Vec<Option<f64>>,
+}
+
+/// What all databases did together. Values on the grid; null is a step without a reading.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Throughput {
+    /// Transactions committed per second.
+    pub(crate) commits: Vec<Option<f64>>,
+    /// Transactions rolled back per second.
+    pub(crate) rollbacks: Vec<Option<f64>>,
+    /// Blocks found in PostgreSQL's cache, of all that were asked for, 0 to 1; null also where none was.
+    pub(crate) hit_ratio: Vec<Option<f64>>,
+    /// Bytes written to temporary files per second.
+    pub(crate) temp_bytes: Vec<Option<f64>>,
 }

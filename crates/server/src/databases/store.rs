@@ -8,7 +8,9 @@ use deadpool_postgres::Transaction;
 use tokio_postgres::Error;
 
 use super::counters::{COUNTERS, Counters};
+use super::model::Throughput;
 use crate::range::{Grid, Range};
+use crate::series::{Source, rates};
 
 /// The set that all figures come from.
 pub(crate) const SET: &str = "pg_stat_database";
@@ -91,4 +93,31 @@ pub(crate) async fn series(
         }
     }
     Ok(all)
+}
+
+/// All databases of a reading are one row here: their intervals are one.
+const TOGETHER: &str = "(
+        select d.instance_id, d.time, max(d.interval_us) as interval_us, sum(d.xact_commit) as commits,
+            sum(d.xact_rollback) as rollbacks, sum(d.blks_hit) as hit, sum(d.blks_hit + d.blks_read) as asked,
+            sum(d.temp_bytes) as temp_bytes
+        from metrics.pg_stat_database d
+        where d.instance_id = $1 and d.time > $2 and d.time <= $3
+        group by d.instance_id, d.time) t";
+
+/// What all databases did together, on the grid.
+pub(crate) async fn throughput(
+    transaction: &Transaction<'_>,
+    id: i32,
+    range: Range,
+    grid: Grid,
+) -> Result<Throughput, Error> {
+    let source = Source { from: TOGETHER, key: "''", values: &["commits", "rollbacks", "temp_bytes", "hit", "asked"] };
+    let rates = rates(transaction, source, id, range, grid).await?.remove("");
+    let [commits, rollbacks, temp_bytes, hit, asked] =
+        rates.and_then(|rates| rates.try_into().ok()).unwrap_or_else(|| std::array::from_fn(|_| grid.empty()));
+    let ratio = |(hit, asked): (&Option<f64>, &Option<f64>)| {
+        let asked = asked.filter(|asked| *asked > 0.0)?;
+        hit.map(|hit| hit / asked)
+    };
+    Ok(Throughput { commits, rollbacks, temp_bytes, hit_ratio: hit.iter().zip(&asked).map(ratio).collect() })
 }

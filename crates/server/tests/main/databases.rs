@@ -48,6 +48,11 @@ async fn increments_are_summed_over_the_range() {
     let shared = &answer["data"][1];
     assert_eq!((&shared["blks_hit"], &shared["active_time_ms"]), (&json!(14.0), &json!(null)));
     assert_eq!(shared["series"]["tps"], json!([0.0, null, null, null, 0.0]));
+    let total = &answer["total"];
+    // The database that is gone told of its commits only.
+    assert_eq!(total["commits"], json!([9.0 + 1.0 / 60.0, 0.0, null, null, 19.0]));
+    assert_eq!(total["rollbacks"], json!([1.0, 1.0, null, null, 1.0]));
+    assert_eq!(total["temp_bytes"].as_array().unwrap()[2], json!(null));
     // It is not in the newest reading, and half of what makes its rate is not known.
     let gone = &answer["data"][0];
     assert_eq!((&gone["numbackends"], &gone["xact_commit"]), (&json!(null), &json!(1.0)));

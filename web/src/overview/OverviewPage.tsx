@@ -1,0 +1,217 @@
+import { Link, useParams } from '@tanstack/react-router';
+import { useMemo, type ReactNode } from 'react';
+import { queryString } from '../api/client';
+import type { CollectorCost as Cost, Connections, Databases, Disks, Host, InstanceDetail, Ranking, Unmeasured, Waits, Wal } from '../api/model';
+import { between, useReads } from '../api/useReads';
+import { TimeChart } from '../charts/TimeChart';
+import { average, byteRate, coarse, count, exact, percent, rate, text, type Figure } from '../format/number';
+import { Missing } from '../format/Num';
+import { CollectorCost } from '../host/CollectorCost';
+import { HostCharts } from '../host/HostCharts';
+import { InstanceFrame, shortestInterval } from '../instance/InstanceFrame';
+import { FlagNotices } from '../notices/FlagNotices';
+import { ReadProblem } from '../notices/ReadProblem';
+import { rankingColumns } from '../queries/columns';
+import { lineKey, type Line } from '../queries/ranking';
+import { keepTime, type Search } from '../shell/search';
+import { parseSort, writeSort, type Sort } from '../tables/column';
+import { DataTable } from '../tables/DataTable';
+import { useChangeUrl, useTime, useUrl, useZoom } from '../time/useTime';
+import { SessionsByState } from '../waits/SessionsByState';
+import { WaitsChart } from '../waits/WaitsChart';
+import { CheckpointsChart, WalRateChart } from '../wal/WalCharts';
+import { hitRatio, newest, overviewHeading, throughputCharts } from './overview';
+import styles from './OverviewPage.module.css';
+
+interface Reads {
+  instance: InstanceDetail;
+  waits: Waits;
+  connections: Connections;
+  ranking: Ranking;
+  databases: Databases;
+  wal: Wal;
+  host: Host;
+  disks: Disks;
+  collector: Cost;
+}
+
+const TOP = 5;
+const BY_TIME: Sort = { id: 'time', descending: true };
+const TOP_COLUMNS = ['query', 'share', 'time', 'trend', 'calls', 'mean', 'database'];
+
+export function OverviewPage() {
+  const { instanceId } = useParams({ from: '/signed-in/instances/$instanceId/overview' });
+  const url = useUrl();
+  const change = useChangeUrl();
+  const zoom = useZoom();
+  const { zone } = useTime();
+  const page = useReads<Reads>(
+    ['overview', instanceId],
+    (range) => {
+      const of = (what: string, more: Record<string, string | number | boolean> = {}) =>
+        `/instances/${instanceId}/${what}${queryString({ ...between(range), ...more })}`;
+      return {
+        instance: `/instances/${instanceId}`,
+        waits: of('waits'),
+        connections: of('connections'),
+        ranking: of('queries', { limit: TOP, toplevel: true, trend: true }),
+        databases: of('databases'),
+        wal: of('wal'),
+        host: of('host'),
+        disks: of('disks'),
+        collector: of('collector'),
+      };
+    },
+    (reads) => shortestInterval(reads.instance.data),
+  );
+  const { reads } = page;
+  const instance = reads?.instance.data ?? null;
+  const waits = reads?.waits.data ?? null;
+  const connections = reads?.connections.data ?? null;
+  const ranking = reads?.ranking.data ?? null;
+  const databases = reads?.databases.data ?? null;
+  const wal = reads?.wal.data ?? null;
+  const hidden = useMemo(() => url.hide?.split(',') ?? [], [url.hide]);
+  const shared = {
+    range: page.range,
+    zone,
+    hidden,
+    onHide: (next: string[]) => change({ hide: next.length === 0 ? undefined : next.join(',') }, true),
+    onZoom: zoom,
+    outdated: page.outdated,
+  };
+  const { start, end } = page.range;
+  const columns = useMemo(() => {
+    const context = { instanceId, unmeasured: ranking?.unmeasured ?? {}, ranking, range: { start, end }, zone, filter: () => undefined };
+    return rankingColumns(context).filter((column) => TOP_COLUMNS.includes(column.id));
+  }, [instanceId, ranking, start, end, zone]);
+  const rows: Line[] = useMemo(() => ranking?.data ?? [], [ranking]);
+  const throughput = useMemo(() => (databases === null ? [] : throughputCharts(databases)), [databases]);
+  const load = waits?.mean ?? null;
+  const oldest = connections?.oldest_xact_age_ms ?? null;
+  const failed = Object.entries(reads ?? {}).flatMap(([name, read]) =>
+    name === 'instance' || read.error === null ? [] : [{ name, error: read.error, at: read.at }],
+  );
+
+  return (
+    <InstanceFrame
+      instanceId={instanceId}
+      instance={reads?.instance}
+      error={page.error}
+      retry={page.retry}
+      tab="Overview"
+      title={instance === null ? 'Overview' : overviewHeading(instance, load, oldest)}
+    >
+      {reads === null && page.error === null && <div className={styles.skeleton} role="status" aria-label="Loading the overview" />}
+      {failed.map(({ name, error, at }) => (
+        <ReadProblem key={name} what={name} error={error} shownAt={at} retry={page.retry} />
+      ))}
+      {instance !== null && (
+        <section aria-label="Figures" className={styles.figures} data-outdated={page.outdated}>
+          <dl>
+            <Key title={instance.cpus == null ? 'Load' : 'Load / CPUs'} to="queries" value={load} format={average} unit="active sessions, mean of the range" source="sessions" reason={reasonOf(waits?.unmeasured, 'series')} after={instance.cpus == null ? '' : ` / ${instance.cpus}`} instanceId={instanceId} />
+            <Key title="TPS" to="databases" value={instance.tps} format={(value) => rate(value)} unit="transactions per second, newest" source="pg_stat_database.xact_commit + xact_rollback" reason={reasonOf(databases?.unmeasured, 'xact_commit')} instanceId={instanceId} />
+            <Key title="Connections" to="databases" value={connections?.total ?? instance.connections} format={count} unit="client backends" source="sessions" reason={reasonOf(connections?.unmeasured, 'series')} after={instance.connections_limit == null ? '' : ` / ${instance.connections_limit}`} instanceId={instanceId} />
+            <Key title="Blocked" to="locks" value={instance.blocked} format={count} unit="sessions that wait for a lock" source="lock_waits" reason="Who waits for a lock was not read yet, or is not readable; see Coverage." instanceId={instanceId} />
+            <Key title="Oldest transaction" to="locks" value={oldest} format={coarse} unit="ms" source="sessions.xact_age" reason={connections?.at == null ? reasonOf(connections?.unmeasured, 'series') : 'No transaction was open.'} instanceId={instanceId} />
+            <Key title="Cache hit" to="databases" value={databases === null ? null : hitRatio(databases)} format={percent} unit="(1 is all blocks), over the range" source="pg_stat_database.blks_hit / (blks_hit + blks_read)" reason="No block was asked for in this range, or nothing was read." instanceId={instanceId} />
+            <Key title="WAL" to="replication" value={wal === null ? null : newest(wal.series.position_bytes)} format={byteRate} unit="bytes per second, newest" source="wal.position" reason={reasonOf(wal?.unmeasured, 'position_bytes')} instanceId={instanceId} />
+            <div className={styles.figure}>
+              <dt>
+                <Link to="/instances/$instanceId/coverage" params={{ instanceId }} search={(old: Search) => keepTime(old)}>
+                  Collector cost
+                </Link>
+              </dt>
+              <dd>
+                <CollectorCost cost={reads?.collector.data ?? null} />
+              </dd>
+            </div>
+          </dl>
+        </section>
+      )}
+      {databases !== null && <FlagNotices flags={databases.flagged_intervals} />}
+      {waits !== null && (
+        <div className={styles.section}>
+          <WaitsChart waits={waits} cpus={instance?.cpus ?? null} {...shared} />
+        </div>
+      )}
+      {ranking !== null && (
+        <section className={styles.section} aria-label="Top queries">
+          <h2>
+            <Link to="/instances/$instanceId/queries" params={{ instanceId }} search={(old: Search) => keepTime(old)}>
+              Top queries
+            </Link>
+          </h2>
+          <DataTable
+            label="Top queries"
+            columns={columns}
+            rows={rows}
+            rowKey={lineKey}
+            sort={parseSort(url.sort, BY_TIME)}
+            onSort={(next) => change({ sort: writeSort(next, BY_TIME) }, true)}
+            outdated={page.outdated}
+            empty="No statement finished in this range."
+          />
+        </section>
+      )}
+      <div className={styles.charts}>
+        {databases !== null && throughput.slice(0, 1).map((spec) => <TimeChart key={spec.id} spec={spec} grid={databases.grid} flags={databases.flagged_intervals} {...shared} />)}
+        {connections !== null && <SessionsByState connections={connections} {...shared} />}
+        {databases !== null && throughput.slice(1, 2).map((spec) => <TimeChart key={spec.id} spec={spec} grid={databases.grid} flags={databases.flagged_intervals} {...shared} />)}
+        {wal !== null && <WalRateChart wal={wal} {...shared} />}
+        {wal !== null && <CheckpointsChart wal={wal} {...shared} />}
+        {databases !== null && throughput.slice(2).map((spec) => <TimeChart key={spec.id} spec={spec} grid={databases.grid} flags={databases.flagged_intervals} {...shared} />)}
+        <HostCharts host={reads?.host.data ?? null} disks={reads?.disks.data ?? null} {...shared} />
+      </div>
+    </InstanceFrame>
+  );
+}
+
+function reasonOf(unmeasured: Unmeasured | undefined, name: string): string {
+  return unmeasured?.[name]?.message ?? 'Not enough data: it needs two readings.';
+}
+
+const PAGES = {
+  queries: '/instances/$instanceId/queries',
+  databases: '/instances/$instanceId/databases',
+  locks: '/instances/$instanceId/locks',
+  replication: '/instances/$instanceId/replication',
+} as const;
+
+interface KeyProps {
+  title: string;
+  /** The page that says more. */
+  to: keyof typeof PAGES;
+  value: number | null | undefined;
+  format: (value: number) => Figure;
+  unit: string;
+  source: string;
+  /** Why there is no value. */
+  reason: string;
+  /** What it is measured against. */
+  after?: string;
+  instanceId: string;
+}
+
+/** One of the figures by which an instance is judged first; a link to its page. */
+function Key({ title, to, value, format, unit, source, reason, after = '', instanceId }: KeyProps): ReactNode {
+  return (
+    <div className={styles.figure}>
+      <dt>
+        <Link to={PAGES[to]} params={{ instanceId }} search={(old: Search) => keepTime(old)}>
+          {title}
+        </Link>
+      </dt>
+      <dd>
+        {value == null ? (
+          <Missing reason={reason} focusable />
+        ) : (
+          <span data-hint={`${exact(value)} ${unit}\n${source}`} tabIndex={0}>
+            {text(format(value))}
+            {after}
+          </span>
+        )}
+      </dd>
+    </div>
+  );
+}
