@@ -42,6 +42,18 @@ function layersOf({ spec, grid, hidden }: PlotState): Layer[] {
   );
 }
 
+/** The highest of what is drawn, the limit included; null where there is nothing. */
+function highest(state: PlotState): number | null {
+  const { spec } = state;
+  const [, ...drawn] = plotData(state);
+  let top = spec.limit?.value ?? null;
+  drawn.forEach((values, index) => {
+    if (state.hidden(spec.series[index]?.id ?? '')) return;
+    for (const value of values) if (value != null && (top === null || value > top)) top = value;
+  });
+  return top;
+}
+
 /** The limit, dashed, with its label. */
 function drawLimit(plot: uPlot, { limit }: ChartSpec, colors: ChartColors): void {
   if (limit == null) return;
@@ -58,6 +70,7 @@ function drawLimit(plot: uPlot, { limit }: ChartSpec, colors: ChartColors): void
   ctx.lineTo(bbox.left + bbox.width, y);
   ctx.stroke();
   ctx.font = `${11 * ratio}px ${getComputedStyle(document.body).fontFamily}`;
+  ctx.textAlign = 'left';
   ctx.textBaseline = 'bottom';
   ctx.fillText(limit.label, bbox.left + 6 * ratio, y - 2 * ratio);
   ctx.restore();
@@ -148,10 +161,8 @@ export function plotOptions(current: () => PlotState, width: number, colors: Cha
     scales: {
       x: { time: true, range: () => [current().range.start / 1000, current().range.end / 1000] },
       y: {
-        range: (_plot, _min, max) => {
-          const limit = current().spec.limit?.value ?? 0;
-          return [0, axisTop(Number.isFinite(max) ? Math.max(max, limit) : limit > 0 ? limit : null)];
-        },
+        // Not uPlot's own highest: it leaves out the step that ends after the range, the newest one.
+        range: () => [0, axisTop(highest(current()))],
       },
     },
     axes: [

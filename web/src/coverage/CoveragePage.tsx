@@ -10,7 +10,7 @@ import { parseSort, writeSort, type Column, type Sort } from '../tables/column';
 import { DataTable } from '../tables/DataTable';
 import { useChangeUrl, useTime, useUrl } from '../time/useTime';
 import { exactMoment, type Zone } from '../time/zone';
-import { coverageHeading, coverageRows, URGENCY, type CoverageRow } from './coverage';
+import { coverageHeading, coverageRows, urgency, type CoverageRow } from './coverage';
 import styles from './CoveragePage.module.css';
 
 interface Reads {
@@ -24,7 +24,7 @@ const SIGN = { works: '●', degraded: '▲', missing: '○', error: '■' } as 
 
 function columns(zone: Zone): Column<CoverageRow>[] {
   return [
-    { id: 'state', title: 'State', width: 110, value: (row) => URGENCY[row.state], cell: (row) => <span className={styles.state} data-state={row.state}>{SIGN[row.state]} {row.state}</span> },
+    { id: 'state', title: 'State', width: 110, value: urgency, cell: (row) => <span className={styles.state} data-state={row.state}>{SIGN[row.state]} {row.state}</span> },
     { id: 'set', title: 'Set', width: 250, value: (row) => `${row.set}.${row.column}`, cell: (row) => <code data-hint={row.column === '' ? 'The set as a whole' : `Column ${row.column} of ${row.set}`}>{row.set}{row.column === '' ? '' : `.${row.column}`}</code> },
     { id: 'reason', title: 'Reason', width: 300, grow: true, value: (row) => row.reason, cell: (row) => (row.reason === null ? '' : <span data-hint={row.reason}>{row.reason}</span>) },
     { id: 'fix', title: 'Fix', help: 'SQL that mends it', width: 260, value: (row) => row.fix, cell: (row) => (row.fix === null ? '' : <span className={styles.fix}><code data-hint={row.fix}>{row.fix}</code><Copy text={row.fix} what={`SQL for ${row.set}`} /></span>) },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Coverage } from '../api/model';
-import { coverageHeading, coverageRows } from './coverage';
+import { coverageHeading, coverageRows, urgency } from './coverage';
 
 const works = (set: string): Coverage['data'][number] => ({ set, state: 'works', interval_seconds: 60, columns: [] });
 
@@ -23,4 +23,16 @@ describe('coverage', () => {
     expect(rows[0]?.state).toBe('error');
     expect(coverageHeading(rows)).toBe('1 of 1 sets is not read whole');
   });
+});
+
+it('what somebody can mend goes before what only a newer version has', () => {
+  const row = { set: 's', column: 'c', reason: null, since: null, intervalSeconds: null, lastReading: null };
+  const order = [
+    urgency({ ...row, state: 'works' as const, fix: null }),
+    urgency({ ...row, state: 'missing', fix: null }),
+    urgency({ ...row, state: 'degraded', fix: 'grant …' }),
+    urgency({ ...row, state: 'error', fix: null }),
+  ];
+  expect(order).toEqual(order.toSorted((a, b) => a - b));
+  expect(new Set(order).size).toBe(4);
 });

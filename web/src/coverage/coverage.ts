@@ -15,8 +15,13 @@ export interface CoverageRow {
   lastReading: string | null;
 }
 
-/** Worst last: a descending order puts first what needs someone. */
-export const URGENCY: Record<State, number> = { works: 0, degraded: 1, missing: 2, error: 3 };
+const URGENCY: Record<State, number> = { works: 0, degraded: 1, missing: 2, error: 4 };
+const MENDABLE = 3;
+
+/** Worst last: a descending order puts first what fails, then what somebody can mend; a version cannot be mended. */
+export function urgency(row: CoverageRow): number {
+  return row.state !== 'works' && row.fix !== null ? Math.max(MENDABLE, URGENCY[row.state]) : URGENCY[row.state];
+}
 
 function asState(word: string): State {
   return word in URGENCY ? (word as State) : 'error';
