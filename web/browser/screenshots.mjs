@@ -52,6 +52,11 @@ try {
   await instance('primary').click();
   for (const tab of ['Overview', 'Queries', 'Locks', 'Databases', 'Replication', 'Tables', 'Indexes', 'Settings', 'Coverage']) {
     await open(tab);
+    const worst = page.getByRole('button', { name: 'Worst moment of the range' });
+    if (tab === 'Locks' && (await worst.isEnabled())) {
+      await worst.click();
+      await page.locator('[role=treegrid] tbody tr').first().waitFor();
+    }
     await shoot(page, tab.toLowerCase());
   }
   await open('Queries');
