@@ -39,7 +39,7 @@ const ADMINISTRATOR: &str = "admin";
 const PORTS: std::ops::RangeInclusive<u16> = 8080..=8180;
 
 /// Settings of the server that the environment may decide; the others are the demo's.
-const FROM_ENVIRONMENT: [&str; 4] = ["BIND_ADDRESS", "PORT", "LOG_LEVEL", "LOG_FORMAT"];
+const FROM_ENVIRONMENT: [&str; 5] = ["BIND_ADDRESS", "PORT", "LOG_LEVEL", "LOG_FORMAT", "EMBEDDED_LISTEN"];
 
 /// Runs the demo until interrupted.
 pub(crate) fn run(arguments: DemoArguments) -> Result<ExitCode> {

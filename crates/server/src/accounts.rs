@@ -16,6 +16,6 @@ mod keys;
 mod role;
 
 pub use administration::{FirstAdmin, add_user, ensure_first_admin, reset_password};
-pub(crate) use keys::COLLECTOR_TOKEN_LIFE;
+pub(crate) use keys::{COLLECTOR_TOKEN_LIFE, kept_secret};
 pub use keys::{TokenClaims, TokenKeys, TokenKind};
 pub use role::Role;

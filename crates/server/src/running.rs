@@ -11,10 +11,12 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::accounts::{FirstAdmin, ensure_first_admin};
+use crate::accounts::{FirstAdmin, ensure_first_admin, kept_secret};
 use crate::store::{Embedded, PoolSettings, Store};
 use crate::{App, Settings, SystemClock, migrations, serve, store};
 
+/// The file in `DATA_DIR` with the password of Grafana's role.
+const GRAFANA_PASSWORD: &str = "grafana-password";
 /// How often partitions are made ahead and old ones dropped.
 const HOUSE_KEEPING_EVERY: Duration = Duration::from_secs(600);
 
@@ -52,11 +54,15 @@ impl Opened {
         let (embedded, url) = match &settings.database_url {
             Some(url) => (None, url.reveal().to_owned()),
             None => {
-                let data_dir = settings.data_dir.clone();
-                let embedded = tokio::task::spawn_blocking(move || Embedded::start(&data_dir))
+                let (data_dir, listen) = (settings.data_dir.clone(), settings.embedded_listen);
+                let embedded = tokio::task::spawn_blocking(move || Embedded::start(&data_dir, listen))
                     .await
                     .context("start the private PostgreSQL cluster")??;
                 let url = embedded.prepare().await.context("prepare the private PostgreSQL cluster")?;
+                if settings.embedded_listen.is_some() {
+                    let password = kept_secret(&settings.data_dir, GRAFANA_PASSWORD)?;
+                    embedded.admit_reader(&password).await.context("let Grafana's role in")?;
+                }
                 (Some(embedded), url)
             }
         };

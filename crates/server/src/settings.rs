@@ -8,7 +8,7 @@ mod table;
 mod value;
 
 use std::fmt::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -90,6 +90,7 @@ pub struct Settings {
     pub request_timeout: Duration,
     pub shutdown_timeout: Duration,
     pub catalog_dir: Option<PathBuf>,
+    pub embedded_listen: Option<SocketAddr>,
     values: Values,
 }
 
@@ -160,6 +161,7 @@ impl Settings {
             request_timeout: values.seconds("REQUEST_TIMEOUT"),
             shutdown_timeout: values.seconds("SHUTDOWN_TIMEOUT"),
             catalog_dir: values.optional("CATALOG_DIR").map(PathBuf::from),
+            embedded_listen: values.optional("EMBEDDED_LISTEN").and_then(|address| address.parse().ok()),
             values,
         }
     }

@@ -79,7 +79,7 @@ impl TokenKeys {
     pub fn from_settings(settings: &Settings) -> anyhow::Result<Self> {
         match &settings.jwt_secret {
             Some(secret) => Ok(Self::new(secret.reveal().as_bytes())),
-            None => Ok(Self::new(kept_secret(&settings.data_dir)?.as_bytes())),
+            None => Ok(Self::new(kept_secret(&settings.data_dir, SECRET_FILE)?.as_bytes())),
         }
     }
 
@@ -174,9 +174,10 @@ pub(crate) fn random_text(length: usize) -> anyhow::Result<String> {
     Ok(text)
 }
 
-fn kept_secret(data_dir: &Path) -> anyhow::Result<String> {
-    let path = data_dir.join(SECRET_FILE);
-    let about = || format!("keep the token secret in {}", path.display());
+/// A secret that is made at the first use and kept in a file that its owner alone can read.
+pub(crate) fn kept_secret(data_dir: &Path, name: &str) -> anyhow::Result<String> {
+    let path = data_dir.join(name);
+    let about = || format!("keep a secret in {}", path.display());
     match std::fs::read_to_string(&path) {
         Ok(secret) if secret.len() >= SECRET_BYTES => return Ok(secret),
         Ok(_) => anyhow::bail!("{} is too short for a secret: remove it to have a new one made", path.display()),
@@ -186,7 +187,7 @@ fn kept_secret(data_dir: &Path) -> anyhow::Result<String> {
     DirBuilder::new().recursive(true).mode(0o700).create(data_dir).with_context(about)?;
     let secret = random_text(SECRET_BYTES * 2)?;
     // Written under another name first: a crash in between leaves no half a secret.
-    let fresh = data_dir.join(format!("{SECRET_FILE}.{}", Uuid::new_v4()));
+    let fresh = data_dir.join(format!("{name}.{}", Uuid::new_v4()));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh).with_context(about)?;
     file.write_all(secret.as_bytes()).with_context(about)?;
     file.sync_all().with_context(about)?;
@@ -243,8 +244,8 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let data_dir = folder.path().join("data");
-        let first = kept_secret(&data_dir).unwrap();
-        assert_eq!(kept_secret(&data_dir).unwrap(), first);
+        let first = kept_secret(&data_dir, SECRET_FILE).unwrap();
+        assert_eq!(kept_secret(&data_dir, SECRET_FILE).unwrap(), first);
         let mode = std::fs::metadata(data_dir.join(SECRET_FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(&data_dir).unwrap().count(), 1);

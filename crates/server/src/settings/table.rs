@@ -24,6 +24,8 @@ pub enum Kind {
     OneOf(&'static [&'static str]),
     /// An address of this machine.
     LoopbackAddress,
+    /// An address and a port.
+    SocketAddress,
     /// Origins (`https://host:port`), separated by commas.
     Origins,
     /// A level, or several as in `info,server=debug`.
@@ -46,6 +48,7 @@ impl Kind {
             Self::LoopbackAddress => {
                 "an address of this machine alone, 127.0.0.1 or ::1, while TLS is not supported".to_owned()
             }
+            Self::SocketAddress => "an address with a port, as in 127.0.0.1:5433 or [::1]:5433".to_owned(),
             Self::LogLevels => {
                 "error, warn, info, debug, trace or off, also per module as in info,server=debug".to_owned()
             }
@@ -196,7 +199,14 @@ pub const SETTINGS: &[Setting] = &[
     ),
     row("CATALOG_DIR", Kind::Path, None, "A folder with more sets, over those in the binary.").absent("none"),
     later("TRUSTED_PROXIES", Kind::Text, None, "Proxies whose `X-Forwarded-For` is believed."),
-    later("EMBEDDED_LISTEN", Kind::Text, None, "A TCP port of the embedded store for Grafana's read-only role."),
+    row(
+        "EMBEDDED_LISTEN",
+        Kind::SocketAddress,
+        None,
+        "Where the private cluster listens over TCP, without TLS, for Grafana: its role `pganalytics_grafana` reads what \
+         was measured, with the password in `DATA_DIR/grafana-password`.",
+    )
+    .absent("a Unix socket only"),
     later("TLS_ENABLED", Kind::Flag, Some("false"), "Whether the listener speaks TLS."),
     later("TLS_CERT_PATH", Kind::Path, None, "The listener's certificate.").aliases(&["TLS_CERT"]),
     later("TLS_KEY_PATH", Kind::Path, None, "The listener's key.").aliases(&["TLS_KEY"]),

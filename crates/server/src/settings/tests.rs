@@ -25,6 +25,7 @@ fn a_bad_value_says_what_was_expected() {
         "PORT expected a whole number from 0 to 65535 (0 takes a free one), not \"http\""
     );
     assert!(refused(&[("BIND_ADDRESS", "0.0.0.0")]).contains("an address of this machine alone"));
+    assert!(refused(&[("EMBEDDED_LISTEN", "5433")]).contains("an address with a port"));
     assert!(refused(&[("LOG_LEVEL", "loud")]).contains("error, warn, info"));
     assert!(refused(&[("LOG_LEVEL", "info,=debug")]).contains("error, warn, info"));
     assert!(Settings::from_pairs(&[("LOG_LEVEL", "warn,server::http=trace")]).is_ok());

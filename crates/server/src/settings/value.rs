@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Display};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -184,6 +184,7 @@ fn check(setting: &Setting, text: &str) -> Result<(), String> {
         Kind::Flag => text == "true" || text == "false",
         Kind::OneOf(words) => words.contains(&text),
         Kind::LoopbackAddress => text.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()),
+        Kind::SocketAddress => text.parse::<SocketAddr>().is_ok(),
         Kind::LogLevels => text.split(',').all(|level| is_log_level(level.trim())),
         Kind::Origins => text.split(',').all(|origin| is_origin(origin.trim())),
     };

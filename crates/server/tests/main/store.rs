@@ -54,7 +54,7 @@ async fn the_reading_role_reads_and_does_not_write() {
 #[tokio::test]
 async fn the_embedded_store_is_made_adopted_and_stopped() {
     let folder = passable_folder();
-    let start = || Embedded::start(folder.path()).unwrap();
+    let start = || Embedded::start(folder.path(), None).unwrap();
     let first = start();
     let postmaster = async |dsn: &str| {
         let client = testkit::connect(dsn).await.unwrap();
@@ -71,6 +71,30 @@ async fn the_embedded_store_is_made_adopted_and_stopped() {
     assert_ne!(postmaster(&dsn).await, started);
     assert_eq!(open_store(&dsn).await.store_id(), store_id, "what was stored is there again");
     again.stop().unwrap();
+}
+
+#[tokio::test]
+async fn the_embedded_store_lets_grafana_read_over_tcp_and_nobody_else_in() {
+    let folder = passable_folder();
+    let anywhere = "127.0.0.1:0".parse().unwrap();
+    let embedded = Embedded::start(folder.path(), Some(anywhere)).unwrap();
+    let dsn = embedded.prepare().await.unwrap();
+    embedded.admit_reader("OpenSesame").await.unwrap();
+    embedded.admit_reader("Geheim-4_2").await.unwrap();
+    open_store(&dsn).await;
+    let (address, port) = embedded.listens().map(|(address, port)| (address.to_owned(), port)).unwrap();
+    let as_role = async |role: &str, password: &str| {
+        let over_tcp = format!("host={address} port={port} dbname=pganalytics user={role} password={password}");
+        testkit::connect(&over_tcp).await
+    };
+    let grafana = as_role("pganalytics_grafana", "Geheim-4_2").await.unwrap();
+    let instances: i64 = grafana.query_one("select count(*) from metrics.instances", &[]).await.unwrap().get(0);
+    assert_eq!(instances, 0);
+    assert!(grafana.query("delete from metrics.instances", &[]).await.is_err());
+    assert!(as_role("pganalytics_grafana", "OpenSesame").await.is_err(), "the password is another one now");
+    assert!(as_role("postgres", "Geheim-4_2").await.is_err(), "the owner has no password");
+    drop(grafana);
+    embedded.stop().unwrap();
 }
 
 /// A folder that the account of the cluster can pass through.
