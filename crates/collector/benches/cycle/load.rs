@@ -12,6 +12,12 @@ pub(crate) const INDEXES: usize = 3 * TABLES;
 /// Rows of each table.
 const TABLE_ROWS: usize = 50;
 
+/// Distinct values of an indexed column.
+const OWNERS: usize = 7;
+
+/// The most that a table is updated between two cycles.
+const MOST_UPDATES: usize = 4;
+
 /// Statements that travel in one message.
 const TOGETHER: usize = 200;
 
@@ -69,7 +75,7 @@ pub(crate) async fn make_tables(client: &Client) -> Result<()> {
         let made = some.iter().map(|n| {
             format!(
                 "create table account_{n} (id int primary key, owner int not null, balance int not null, note text); \
-                 insert into account_{n} select g, g % 7, 0, repeat('x', 50) from generate_series(1, {TABLE_ROWS}) g; \
+                 insert into account_{n} select g, g % {OWNERS}, 0, repeat('x', 50) from generate_series(1, {TABLE_ROWS}) g; \
                  create index on account_{n} (owner); create index on account_{n} (balance); analyze account_{n}"
             )
         });
@@ -83,10 +89,13 @@ pub(crate) async fn touch_tables(client: &Client) -> Result<()> {
     let numbers: Vec<usize> = (0..TABLES).collect();
     for some in numbers.chunks(TABLES_TOGETHER) {
         let touched = some.iter().map(|n| {
+            // Unequal counts: equal ones would be packed better than those of any real instance.
+            let [times, row, owner] = rand::random::<[u32; 3]>().map(|n| n as usize);
+            let update = format!("update account_{n} set balance = balance + 1 where id = {};", 1 + row % TABLE_ROWS);
             format!(
-                "update account_{n} set balance = balance + 1 where id = {}; \
-                 select note from account_{n} where owner = 8; select note from account_{n} where balance = -1",
-                1 + n % TABLE_ROWS
+                "{} select note from account_{n} where owner = {}; select note from account_{n} where balance = 0",
+                update.repeat(1 + times % MOST_UPDATES),
+                owner % OWNERS
             )
         });
         run(client, &touched.collect::<Vec<_>>().join(";")).await?;

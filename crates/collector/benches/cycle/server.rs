@@ -47,7 +47,7 @@ pub(crate) async fn statement_time(pg: &Pg, main: &Client, work: &Client, statem
         cycles.append(&mut watch.read_databases(&baselines).await);
         if nth >= WARM_UP {
             identity.push((milliseconds(asked), 1));
-            note(&cycles, &mut seen);
+            note(&catalog, &cycles, &mut seen);
         }
         for cycle in cycles {
             refuse_failed(&cycle)?;
@@ -85,13 +85,14 @@ fn line(name: &str, seconds: u32, readings: &[(f64, usize)]) -> Line {
     let mut ms: Vec<f64> = readings.iter().map(|(ms, _)| *ms).collect();
     ms.sort_by(f64::total_cmp);
     let ms = ms[ms.len() / 2];
-    let rows = readings.last().map_or(0, |(_, rows)| *rows);
+    let rows = readings.iter().map(|(_, rows)| *rows).max().unwrap_or(0);
     Line { name: name.to_owned(), seconds, rows, ms, share: ms / 1e3 / f64::from(seconds) }
 }
 
-/// Adds one reading of every set: what databases took counts together.
-fn note(cycles: &[Cycle], seen: &mut Seen) {
-    let mut now: BTreeMap<&str, (f64, usize)> = BTreeMap::new();
+/// Adds one reading of every set: what it took in all databases counts together.
+fn note(catalog: &Catalog, cycles: &[Cycle], seen: &mut Seen) {
+    // A set that was not read, as texts are when none is missing, took no time.
+    let mut now: BTreeMap<&str, (f64, usize)> = catalog.sets().map(|set| (set.name(), (0.0, 0))).collect();
     for reading in cycles.iter().flat_map(|cycle| &cycle.readings) {
         now.entry(&reading.set).or_default().0 += milliseconds(Duration::from_micros(reading.duration_us));
     }
