@@ -40,6 +40,7 @@ mod flags;
 pub mod running;
 mod series;
 mod serve;
+mod when;
 
 pub use app::{App, BuildInfo};
 pub use clock::{Clock, SystemClock};

@@ -1,88 +1,12 @@
-//! Series on a grid, from any set of figures: rates of counters and the largest gauge per step; and which reading
-//! answers for a moment. Feature folders say what they want; the SQL stands here once.
+//! Series on a grid, from any set of figures: rates of counters and the largest gauge per step. Feature folders say what they want; the SQL stands here once.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use deadpool_postgres::Transaction;
-use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
 use tokio_postgres::Error;
-use utoipa::IntoParams;
 
-use crate::http::ApiError;
-use crate::instances::store as instances;
 use crate::range::{Grid, Range};
-
-/// A reading answers for a moment at most so much later.
-const ANSWERS_FOR: SignedDuration = SignedDuration::from_hours(1);
-
-/// The steps of a grid that nobody asked for, about.
-const POINTS: i64 = 60;
-
-/// Which time, and which moment in it.
-#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct When {
-    /// What ended after this moment; else the last hour.
-    #[param(value_type = Option<String>, format = DateTime)]
-    pub(crate) start: Option<Timestamp>,
-    /// What ended up to this moment; else until now.
-    #[param(value_type = Option<String>, format = DateTime)]
-    pub(crate) end: Option<Timestamp>,
-    /// The length of a step in seconds; else chosen, never shorter than the interval of readings.
-    #[param(minimum = 1)]
-    pub(crate) step: Option<i64>,
-    /// States are those of this moment; else of the range's end.
-    #[param(value_type = Option<String>, format = DateTime)]
-    pub(crate) at: Option<Timestamp>,
-}
-
-impl When {
-    /// The range that is meant.
-    pub(crate) fn range(&self, now: Timestamp) -> Result<Range, ApiError> {
-        Range::asked(self.start, self.end, now)
-    }
-
-    /// The moment that is meant. Nothing was read before 1970, and PostgreSQL's time begins later than ours.
-    pub(crate) fn moment(&self, now: Timestamp) -> Timestamp {
-        self.at.or(self.end).unwrap_or(now).max(Timestamp::UNIX_EPOCH)
-    }
-
-    /// The grid over the range: the one that was asked for, or one that readings of `set` fill. A step is half as
-    /// long again as their interval, because no two readings are exactly one interval apart.
-    pub(crate) async fn grid(
-        &self,
-        transaction: &Transaction<'_>,
-        id: i32,
-        set: &str,
-        now: Timestamp,
-    ) -> Result<Grid, ApiError> {
-        let range = self.range(now)?;
-        if let Some(step) = self.step {
-            return Grid::asked(range, step);
-        }
-        let latest = instances::latest(transaction, &[id], now).await?.remove(&id);
-        let interval_us = latest.and_then(|sets| sets.get(set)?.interval_us);
-        Ok(Grid::over(range, POINTS, interval_us.map(|us| SignedDuration::from_micros(us.saturating_mul(3) / 2))))
-    }
-}
-
-const READING: &str = "select r.time from metrics.readings r
-    where r.instance_id = $1 and r.set_name = $2 and r.error is null and r.time <= $3 and r.time > $4
-    order by r.time desc limit 1";
-
-/// The time of the newest reading of a set at or before `at`, if it is not too old to answer for it.
-pub(crate) async fn reading_at(
-    transaction: &Transaction<'_>,
-    id: i32,
-    set: &str,
-    at: Timestamp,
-) -> Result<Option<Timestamp>, Error> {
-    let statement = transaction.prepare_cached(READING).await?;
-    let oldest = at.saturating_sub(ANSWERS_FOR).unwrap_or(at).max(Timestamp::UNIX_EPOCH);
-    Ok(transaction.query_opt(&statement, &[&id, &set, &at, &oldest]).await?.map(|row| row.get(0)))
-}
 
 /// What series are made from. `$1` is the instance, `$2` and `$3` are the range.
 #[derive(Clone, Copy, Debug)]

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use deadpool_postgres::Transaction;
+use jiff::Timestamp;
 use tokio_postgres::Error;
 
 use super::counters::{COUNTERS, Counters};
@@ -21,11 +22,10 @@ static SUMS: LazyLock<String> = LazyLock::new(|| {
         list
     });
     format!(
-        "select d.datid, max(d.numbackends) filter (where d.time = newest.time){sums}
+        "select d.datid, (
+                 select b.numbackends from metrics.pg_stat_database b
+                 where b.instance_id = $1 and b.time = $4 and b.datid = d.datid limit 1){sums}
          from metrics.pg_stat_database d
-         cross join (
-             select max(n.time) as time from metrics.pg_stat_database n
-             where n.instance_id = $1 and n.time > $2 and n.time <= $3) newest
          where d.instance_id = $1 and d.time > $2 and d.time <= $3 and d.datid is not null
          group by d.datid"
     )
@@ -38,10 +38,15 @@ pub(crate) struct Sums {
     pub(crate) counters: Counters,
 }
 
-/// Sums over the range, by database.
-pub(crate) async fn sums(transaction: &Transaction<'_>, id: i32, range: Range) -> Result<Vec<Sums>, Error> {
+/// Sums over the range, by database; with the backends of the reading at `at`.
+pub(crate) async fn sums(
+    transaction: &Transaction<'_>,
+    id: i32,
+    range: Range,
+    at: Option<Timestamp>,
+) -> Result<Vec<Sums>, Error> {
     let statement = transaction.prepare_cached(&SUMS).await?;
-    let rows = transaction.query(&statement, &[&id, &range.start, &range.end]).await?;
+    let rows = transaction.query(&statement, &[&id, &range.start, &range.end, &at]).await?;
     let sums = rows.iter().map(|row| {
         let counters = Counters::of((0..COUNTERS.len()).map(|place| row.get(place + 2)));
         Sums { datid: row.get(0), numbackends: row.get(1), counters }
