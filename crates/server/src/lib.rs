@@ -40,6 +40,7 @@ mod flags;
 pub mod running;
 mod series;
 mod serve;
+mod spread;
 mod when;
 
 pub use app::{App, BuildInfo};

@@ -22,6 +22,29 @@ pub(crate) struct Source<'a> {
 /// Values by key, in the order of [`Source::values`].
 pub(crate) type Series = HashMap<String, Vec<Vec<Option<f64>>>>;
 
+/// One row per value, key and step that its interval covers: `key`, `step`, `length` of the interval and what is
+/// `covered` of it in microseconds, and `v0`, `v1` and so on. `$4` is where the steps begin, `$5` how long each is in
+/// microseconds and `$6` how many there are.
+pub(crate) fn over_steps(source: Source<'_>) -> String {
+    let (mut inner, mut names) = (String::new(), String::new());
+    for (nth, value) in source.values.iter().enumerate() {
+        let _ = write!(inner, ", ({value})::float8 as v{nth}");
+        let _ = write!(names, ", d.v{nth}");
+    }
+    let Source { from, key, .. } = source;
+    format!(
+        "select d.key, d.length, b.step{names},
+            least(e.until, (b.step + 1) * $5::float8)
+                - greatest(e.until - d.length, b.step * $5::float8) as covered
+        from (select coalesce(({key})::text, '') as key, time, interval_us::float8 as length{inner} from {from}
+              where instance_id = $1 and time > $2 and time <= $3 and interval_us > 0) d
+        cross join lateral (select (extract(epoch from d.time - $4::timestamptz) * 1e6)::float8 as until) e
+        cross join lateral generate_series(
+            greatest(floor((e.until - d.length) / $5::float8), 0)::int8,
+            least(ceil(e.until / $5::float8) - 1, $6::int8 - 1)::int8) as b (step)"
+    )
+}
+
 /// Increments per second. An increment is spread over the steps that its interval covers; a step that none covers is
 /// null.
 pub(crate) async fn rates(
@@ -31,29 +54,17 @@ pub(crate) async fn rates(
     range: Range,
     grid: Grid,
 ) -> Result<Series, Error> {
-    let (mut inner, mut outer, mut names) = (String::new(), String::new(), String::new());
-    for (nth, value) in source.values.iter().enumerate() {
-        let _ = write!(inner, ", ({value})::float8 as v{nth}");
-        let _ = write!(names, ", d.v{nth}");
+    let mut rates = String::new();
+    for nth in 0..source.values.len() {
         let _ = write!(
-            outer,
+            rates,
             ", sum(c.v{nth} * c.covered / c.length) * 1e6
                 / nullif(sum(c.covered) filter (where c.v{nth} is not null), 0)"
         );
     }
-    let Source { from, key, .. } = source;
     let sql = format!(
-        "select c.key, c.step{outer} from (
-            select d.key, d.length, b.step{names},
-                least(e.until, (b.step + 1) * $5::float8)
-                    - greatest(e.until - d.length, b.step * $5::float8) as covered
-            from (select coalesce(({key})::text, '') as key, time, interval_us::float8 as length{inner} from {from}
-                  where instance_id = $1 and time > $2 and time <= $3 and interval_us > 0) d
-            cross join lateral (select (extract(epoch from d.time - $4::timestamptz) * 1e6)::float8 as until) e
-            cross join lateral generate_series(
-                greatest(floor((e.until - d.length) / $5::float8), 0)::int8,
-                least(ceil(e.until / $5::float8) - 1, $6::int8 - 1)::int8) as b (step)) c
-         where c.covered > 0 group by c.key, c.step"
+        "select c.key, c.step{rates} from ({}) c where c.covered > 0 group by c.key, c.step",
+        over_steps(source)
     );
     on_grid(transaction, &sql, source.values.len(), id, range, grid).await
 }
@@ -88,7 +99,7 @@ async fn on_grid(
     grid: Grid,
 ) -> Result<Series, Error> {
     let statement = transaction.prepare_cached(sql).await?;
-    let step_us = grid.step_ms as f64 * 1000.0;
+    let step_us = grid.step_us();
     let rows =
         transaction.query(&statement, &[&id, &range.start, &range.end, &grid.start, &step_us, &grid.points]).await?;
     let mut all = Series::new();

@@ -9,11 +9,11 @@ use axum::extract::State;
 use super::model::CollectorCost;
 use super::store::{self, PROCESS, SETS};
 use crate::app::App;
-use crate::host::spread::ratio;
 use crate::http::{ApiError, QueryValues, VisibleInstance};
 use crate::instances::coverage::note_missing;
 use crate::instances::store as instances;
 use crate::queries::model::Unmeasured;
+use crate::spread::ratio;
 use crate::when::{Fineness, When};
 
 pub(crate) async fn get(

@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use tokio_postgres::Error;
 
 use super::model::{CollectorProcess, SetCost};
-use crate::host::spread::Columns;
 use crate::range::Range;
 use crate::readings;
+use crate::spread::Columns;
 
 /// The process.
 pub(crate) const PROCESS: Columns =

@@ -8,7 +8,6 @@ use axum::extract::State;
 use deadpool_postgres::Transaction;
 
 use super::model::{Device, DeviceFigures, Disks, Host};
-use super::spread::{Columns, Step, Steps, ratio};
 use super::store::{self, CPU, DISKS, FILESYSTEMS, LOAD, MEMORY};
 use crate::app::App;
 use crate::flags;
@@ -17,6 +16,7 @@ use crate::instances::coverage::note_missing;
 use crate::instances::store as instances;
 use crate::queries::model::Unmeasured;
 use crate::range::{Grid, Range};
+use crate::spread::{Columns, Step, Steps, ratio};
 use crate::when::{Fineness, When};
 
 /// Kinds of processor time that are no work.

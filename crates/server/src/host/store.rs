@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use tokio_postgres::Error;
 
 use super::model::{FileSystem, HostState};
-use super::spread::{Columns, ratio};
 use crate::readings;
+use crate::spread::{Columns, ratio};
 
 /// Processor time.
 pub(crate) const CPU: Columns = Columns {
