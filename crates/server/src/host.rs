@@ -2,5 +2,4 @@
 
 pub(crate) mod http;
 pub(crate) mod model;
-pub(crate) mod spread;
 pub(crate) mod store;

@@ -40,6 +40,8 @@ mod flags;
 pub mod running;
 mod series;
 mod serve;
+mod spread;
+mod when;
 
 pub use app::{App, BuildInfo};
 pub use clock::{Clock, SystemClock};

@@ -12,7 +12,7 @@ use crate::http::{ApiError, Detail};
 /// The range that is meant where none is given.
 const DEFAULT_RANGE: SignedDuration = SignedDuration::from_hours(1);
 /// The longest range: the longest retention and some.
-const MAX_RANGE: SignedDuration = SignedDuration::from_hours(24 * 366 * 6);
+pub(crate) const MAX_RANGE: SignedDuration = SignedDuration::from_hours(24 * 366 * 6);
 /// The most steps of a grid.
 pub(crate) const MAX_POINTS: i64 = 1440;
 /// The steps that grids have, in seconds.
@@ -82,6 +82,9 @@ impl Grid {
     /// A grid over a range with a step that was asked for, in seconds.
     pub(crate) fn asked(range: Range, step: i64) -> Result<Self, ApiError> {
         let (start, end) = range.micros();
+        if step > MAX_RANGE.as_secs() {
+            return Err(ApiError::invalid(vec![Detail::new("step", "must not be longer than six years")]));
+        }
         if step < 1 || (end - start) / 1_000_000 / step >= MAX_POINTS {
             let reason = format!("must be at least 1 second and make at most {MAX_POINTS} steps of the range");
             return Err(ApiError::invalid(vec![Detail::new("step", reason)]));
@@ -143,6 +146,8 @@ mod tests {
         assert_eq!(grid.step_ms, 60_000);
         assert!(Grid::asked(range, 0).is_err());
         assert!(Grid::asked(range, 2).is_err());
+        assert!(Grid::asked(range, i64::MAX).is_err());
+        assert_eq!(Grid::asked(range, MAX_RANGE.as_secs()).unwrap().points, 1);
         assert_eq!(Grid::asked(range, 3).unwrap().step_ms, 3000);
     }
 

@@ -8,11 +8,12 @@ use tokio_postgres::Error;
 
 use crate::range::{Grid, Range};
 
-/// A reading older than this tells nothing of a moment.
-const OLDEST: SignedDuration = SignedDuration::from_mins(15);
-
-/// The steps of a series of gauges, about.
-pub(crate) const SERIES_POINTS: i64 = 240;
+/// A reading tells of a moment up to so much later,
+const TELLS_FOR: SignedDuration = SignedDuration::from_mins(15);
+/// or up to so many intervals of its set, where they are longer.
+const TELLS_INTERVALS: i32 = 3;
+/// No reading is looked for further back than this.
+const LOOKED_BACK: SignedDuration = SignedDuration::from_hours(24);
 
 /// The step of a grid that a moment belongs to: `$4` is where the steps begin, `$5` how long each is in
 /// microseconds. Takes the moment's place in the statement for `{}`.
@@ -23,11 +24,18 @@ pub(crate) fn step_of(column: &str) -> String {
     STEP.replace("{}", column)
 }
 
-const AT: &str = "select r.time from metrics.readings r
-    where r.instance_id = $1 and r.set_name = $2 and r.error is null and r.time <= $3 and r.time >= $4
-    order by r.time desc limit 1";
+/// With the shortest of the last five intervals: one after a pause is longer than what is configured.
+const AT: &str = "select n.time, (
+        select min(l.interval_us) from (
+            select r.interval_us from metrics.readings r
+            where r.instance_id = $1 and r.set_name = $2 and r.interval_us > 0 and r.time <= n.time and r.time > $4
+            order by r.time desc limit 5) l)
+    from (
+        select r.time from metrics.readings r
+        where r.instance_id = $1 and r.set_name = $2 and r.error is null and r.time <= $3 and r.time > $4
+        order by r.time desc limit 1) n";
 
-/// The newest reading of a set at or before a moment, if there is one that still tells of it.
+/// The newest reading of a set at or before a moment, if it still tells of it.
 pub(crate) async fn at(
     transaction: &Transaction<'_>,
     id: i32,
@@ -35,8 +43,16 @@ pub(crate) async fn at(
     moment: Timestamp,
 ) -> Result<Option<Timestamp>, Error> {
     let statement = transaction.prepare_cached(AT).await?;
-    let oldest = moment.saturating_sub(OLDEST).unwrap_or(moment);
-    Ok(transaction.query_opt(&statement, &[&id, &set, &moment, &oldest]).await?.map(|row| row.get(0)))
+    let oldest = moment.saturating_sub(LOOKED_BACK).unwrap_or(moment);
+    let Some(row) = transaction.query_opt(&statement, &[&id, &set, &moment, &oldest]).await? else { return Ok(None) };
+    let time: Timestamp = row.get(0);
+    Ok(tells(time, row.get(1), moment).then_some(time))
+}
+
+/// Whether a reading of a set with this interval tells of a moment after it.
+fn tells(time: Timestamp, interval_us: Option<i64>, moment: Timestamp) -> bool {
+    let intervals = SignedDuration::from_micros(interval_us.unwrap_or(0)).saturating_mul(TELLS_INTERVALS);
+    moment.duration_since(time) <= intervals.max(TELLS_FOR)
 }
 
 const NEIGHBOURS: &str = "select (
@@ -123,6 +139,16 @@ impl Counted {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reading_tells_for_a_quarter_of_an_hour_or_three_intervals() {
+        let tells =
+            |interval_us, second| tells(Timestamp::UNIX_EPOCH, interval_us, Timestamp::from_second(second).unwrap());
+        assert!(tells(None, 900) && !tells(None, 901));
+        assert!(tells(Some(10_000_000), 900) && !tells(Some(10_000_000), 901));
+        assert!(tells(Some(600_000_000), 1800) && !tells(Some(600_000_000), 1801));
+        assert!(tells(Some(i64::MAX), 1_000_000));
+    }
 
     #[test]
     fn a_step_is_the_mean_of_its_readings_and_a_gap_without_one() {

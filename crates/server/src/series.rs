@@ -1,88 +1,12 @@
-//! Series on a grid, from any set of figures: rates of counters and the largest gauge per step; and which reading
-//! answers for a moment. Feature folders say what they want; the SQL stands here once.
+//! Series on a grid, from any set of figures: rates of counters and the largest gauge per step. Feature folders say what they want; the SQL stands here once.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use deadpool_postgres::Transaction;
-use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
 use tokio_postgres::Error;
-use utoipa::IntoParams;
 
-use crate::http::ApiError;
-use crate::instances::store as instances;
 use crate::range::{Grid, Range};
-
-/// A reading answers for a moment at most so much later.
-const ANSWERS_FOR: SignedDuration = SignedDuration::from_hours(1);
-
-/// The steps of a grid that nobody asked for, about.
-const POINTS: i64 = 60;
-
-/// Which time, and which moment in it.
-#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct When {
-    /// What ended after this moment; else the last hour.
-    #[param(value_type = Option<String>, format = DateTime)]
-    pub(crate) start: Option<Timestamp>,
-    /// What ended up to this moment; else until now.
-    #[param(value_type = Option<String>, format = DateTime)]
-    pub(crate) end: Option<Timestamp>,
-    /// The length of a step in seconds; else chosen, never shorter than the interval of readings.
-    #[param(minimum = 1)]
-    pub(crate) step: Option<i64>,
-    /// States are those of this moment; else of the range's end.
-    #[param(value_type = Option<String>, format = DateTime)]
-    pub(crate) at: Option<Timestamp>,
-}
-
-impl When {
-    /// The range that is meant.
-    pub(crate) fn range(&self, now: Timestamp) -> Result<Range, ApiError> {
-        Range::asked(self.start, self.end, now)
-    }
-
-    /// The moment that is meant. Nothing was read before 1970, and PostgreSQL's time begins later than ours.
-    pub(crate) fn moment(&self, now: Timestamp) -> Timestamp {
-        self.at.or(self.end).unwrap_or(now).max(Timestamp::UNIX_EPOCH)
-    }
-
-    /// The grid over the range: the one that was asked for, or one that readings of `set` fill. A step is half as
-    /// long again as their interval, because no two readings are exactly one interval apart.
-    pub(crate) async fn grid(
-        &self,
-        transaction: &Transaction<'_>,
-        id: i32,
-        set: &str,
-        now: Timestamp,
-    ) -> Result<Grid, ApiError> {
-        let range = self.range(now)?;
-        if let Some(step) = self.step {
-            return Grid::asked(range, step);
-        }
-        let latest = instances::latest(transaction, &[id], now).await?.remove(&id);
-        let interval_us = latest.and_then(|sets| sets.get(set)?.interval_us);
-        Ok(Grid::over(range, POINTS, interval_us.map(|us| SignedDuration::from_micros(us.saturating_mul(3) / 2))))
-    }
-}
-
-const READING: &str = "select r.time from metrics.readings r
-    where r.instance_id = $1 and r.set_name = $2 and r.error is null and r.time <= $3 and r.time > $4
-    order by r.time desc limit 1";
-
-/// The time of the newest reading of a set at or before `at`, if it is not too old to answer for it.
-pub(crate) async fn reading_at(
-    transaction: &Transaction<'_>,
-    id: i32,
-    set: &str,
-    at: Timestamp,
-) -> Result<Option<Timestamp>, Error> {
-    let statement = transaction.prepare_cached(READING).await?;
-    let oldest = at.saturating_sub(ANSWERS_FOR).unwrap_or(at).max(Timestamp::UNIX_EPOCH);
-    Ok(transaction.query_opt(&statement, &[&id, &set, &at, &oldest]).await?.map(|row| row.get(0)))
-}
 
 /// What series are made from. `$1` is the instance, `$2` and `$3` are the range.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +22,29 @@ pub(crate) struct Source<'a> {
 /// Values by key, in the order of [`Source::values`].
 pub(crate) type Series = HashMap<String, Vec<Vec<Option<f64>>>>;
 
+/// One row per value, key and step that its interval covers: `key`, `step`, `length` of the interval and what is
+/// `covered` of it in microseconds, and `v0`, `v1` and so on. `$4` is where the steps begin, `$5` how long each is in
+/// microseconds and `$6` how many there are.
+pub(crate) fn over_steps(source: Source<'_>) -> String {
+    let (mut inner, mut names) = (String::new(), String::new());
+    for (nth, value) in source.values.iter().enumerate() {
+        let _ = write!(inner, ", ({value})::float8 as v{nth}");
+        let _ = write!(names, ", d.v{nth}");
+    }
+    let Source { from, key, .. } = source;
+    format!(
+        "select d.key, d.length, b.step{names},
+            least(e.until, (b.step + 1) * $5::float8)
+                - greatest(e.until - d.length, b.step * $5::float8) as covered
+        from (select coalesce(({key})::text, '') as key, time, interval_us::float8 as length{inner} from {from}
+              where instance_id = $1 and time > $2 and time <= $3 and interval_us > 0) d
+        cross join lateral (select (extract(epoch from d.time - $4::timestamptz) * 1e6)::float8 as until) e
+        cross join lateral generate_series(
+            greatest(floor((e.until - d.length) / $5::float8), 0)::int8,
+            least(ceil(e.until / $5::float8) - 1, $6::int8 - 1)::int8) as b (step)"
+    )
+}
+
 /// Increments per second. An increment is spread over the steps that its interval covers; a step that none covers is
 /// null.
 pub(crate) async fn rates(
@@ -107,29 +54,17 @@ pub(crate) async fn rates(
     range: Range,
     grid: Grid,
 ) -> Result<Series, Error> {
-    let (mut inner, mut outer, mut names) = (String::new(), String::new(), String::new());
-    for (nth, value) in source.values.iter().enumerate() {
-        let _ = write!(inner, ", ({value})::float8 as v{nth}");
-        let _ = write!(names, ", d.v{nth}");
+    let mut rates = String::new();
+    for nth in 0..source.values.len() {
         let _ = write!(
-            outer,
+            rates,
             ", sum(c.v{nth} * c.covered / c.length) * 1e6
                 / nullif(sum(c.covered) filter (where c.v{nth} is not null), 0)"
         );
     }
-    let Source { from, key, .. } = source;
     let sql = format!(
-        "select c.key, c.step{outer} from (
-            select d.key, d.length, b.step{names},
-                least(e.until, (b.step + 1) * $5::float8)
-                    - greatest(e.until - d.length, b.step * $5::float8) as covered
-            from (select coalesce(({key})::text, '') as key, time, interval_us::float8 as length{inner} from {from}
-                  where instance_id = $1 and time > $2 and time <= $3 and interval_us > 0) d
-            cross join lateral (select (extract(epoch from d.time - $4::timestamptz) * 1e6)::float8 as until) e
-            cross join lateral generate_series(
-                greatest(floor((e.until - d.length) / $5::float8), 0)::int8,
-                least(ceil(e.until / $5::float8) - 1, $6::int8 - 1)::int8) as b (step)) c
-         where c.covered > 0 group by c.key, c.step"
+        "select c.key, c.step{rates} from ({}) c where c.covered > 0 group by c.key, c.step",
+        over_steps(source)
     );
     on_grid(transaction, &sql, source.values.len(), id, range, grid).await
 }
@@ -164,7 +99,7 @@ async fn on_grid(
     grid: Grid,
 ) -> Result<Series, Error> {
     let statement = transaction.prepare_cached(sql).await?;
-    let step_us = grid.step_ms as f64 * 1000.0;
+    let step_us = grid.step_us();
     let rows =
         transaction.query(&statement, &[&id, &range.start, &range.end, &grid.start, &step_us, &grid.points]).await?;
     let mut all = Series::new();

@@ -15,6 +15,8 @@ mod conventions;
 mod databases;
 #[path = "main/fixture.rs"]
 mod fixture;
+#[path = "main/foreign.rs"]
+mod foreign;
 #[path = "main/health.rs"]
 mod health;
 #[path = "main/host.rs"]

@@ -13,6 +13,7 @@ use super::store;
 use crate::accounts::COLLECTOR_TOKEN_LIFE;
 use crate::app::App;
 use crate::http::{ApiError, Caller, JsonBody, Page, Paging, PathValues, QueryValues};
+use crate::metrics::health;
 
 pub(crate) async fn register(
     State(app): State<Arc<App>>,
@@ -43,7 +44,8 @@ pub(crate) async fn list(
     QueryValues(paging): QueryValues<Paging>,
 ) -> Result<Json<Page<Collector>>, ApiError> {
     let paging = paging.checked()?;
-    let (collectors, total) = store::list(&app.pool.get().await?, paging, app.clock.now()).await?;
+    let (mut collectors, total) = store::list(&app.pool.get().await?, paging, app.clock.now()).await?;
+    add_deliveries(&app, &mut collectors).await?;
     Ok(Json(paging.page(collectors, total)))
 }
 
@@ -52,7 +54,27 @@ pub(crate) async fn get(
     PathValues(id): PathValues<Uuid>,
 ) -> Result<Json<Collector>, ApiError> {
     let collector = store::get(&app.pool.get().await?, id, app.clock.now()).await?;
-    collector.map(Json).ok_or_else(no_such_collector)
+    let mut collector = collector.ok_or_else(no_such_collector)?;
+    add_deliveries(&app, std::slice::from_mut(&mut collector)).await?;
+    Ok(Json(collector))
+}
+
+/// Says how the deliveries of collectors go, where there is a store of them.
+async fn add_deliveries(app: &App, collectors: &mut [Collector]) -> Result<(), ApiError> {
+    if app.store().is_err() {
+        return Ok(());
+    }
+    let (metrics, accounts) = (app.metrics.get().await?, app.pool.get().await?);
+    let deliveries = health::deliveries(&metrics, &accounts, app.clock.now()).await?;
+    for collector in collectors {
+        if let Some((instances, lag_ms, discarded, errors)) = deliveries.of(collector.id) {
+            collector.instances = Some(instances);
+            collector.lag_ms = lag_ms;
+            collector.discarded_rows = Some(discarded);
+            collector.errors = Some(errors);
+        }
+    }
+    Ok(())
 }
 
 pub(crate) async fn delete(

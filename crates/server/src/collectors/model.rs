@@ -132,6 +132,14 @@ pub struct Collector {
     /// When that was.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub last_error_at: Option<Timestamp>,
+    /// How many instances it reads; null while the store of measurements does not answer.
+    pub instances: Option<usize>,
+    /// From the end of the cycle to the commit, of the batch that was stored last; null before the first one.
+    pub lag_ms: Option<f64>,
+    /// Rows that it lost within the last 24 hours.
+    pub discarded_rows: Option<i64>,
+    /// Readings that failed and have not succeeded since.
+    pub errors: Option<usize>,
 }
 
 #[cfg(test)]

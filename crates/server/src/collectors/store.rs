@@ -102,6 +102,10 @@ fn collector(row: &Row, now: Timestamp) -> Collector {
         token_expires_at: row.get(6),
         last_error,
         last_error_at: row.get(8),
+        instances: None,
+        lag_ms: None,
+        discarded_rows: None,
+        errors: None,
     }
 }
 

@@ -9,24 +9,24 @@ use axum::extract::State;
 use super::model::CollectorCost;
 use super::store::{self, PROCESS, SETS};
 use crate::app::App;
-use crate::host::http::asked;
-use crate::host::model::RangeQuery;
-use crate::host::spread::ratio;
 use crate::http::{ApiError, QueryValues, VisibleInstance};
 use crate::instances::coverage::note_missing;
 use crate::instances::store as instances;
 use crate::queries::model::Unmeasured;
+use crate::spread::ratio;
+use crate::when::{Fineness, When};
 
 pub(crate) async fn get(
     State(app): State<Arc<App>>,
     visible: VisibleInstance,
-    QueryValues(query): QueryValues<RangeQuery>,
+    QueryValues(when): QueryValues<When>,
 ) -> Result<Json<CollectorCost>, ApiError> {
     app.store()?;
     let mut client = app.metrics.get().await?;
     let transaction = instances::snapshot(&mut client).await?;
-    let id = visible.id;
-    let (range, grid, at) = asked(&transaction, id, query, SETS.set, app.clock.now()).await?;
+    let (id, now) = (visible.id, app.clock.now());
+    let range = when.range(now)?;
+    let grid = when.grid(&transaction, id, SETS.set, now, Fineness::SPREAD).await?;
     let process = PROCESS.read(&transaction, id, range, grid).await?.remove("").unwrap_or_default();
     let whole = PROCESS.whole(&process);
     let (sets, measured_us) = store::sets(&transaction, id, range).await?;
@@ -58,7 +58,7 @@ pub(crate) async fn get(
         cpu_share_series: PROCESS
             .series(grid, &process, |columns, step| ratio(columns.sum(step, "cpu_time"), Some(step.covered_us))),
         statement_share_series,
-        process: store::process(&transaction, id, at).await?,
+        process: store::process(&transaction, id, when.moment(now)).await?,
         sets,
         unmeasured,
     }))

@@ -1,15 +1,13 @@
 //! Sums of the collector's own sets.
 
 use deadpool_postgres::Transaction;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio_postgres::Error;
 
 use super::model::{CollectorProcess, SetCost};
-use crate::host::spread::Columns;
 use crate::range::Range;
-
-/// A reading older than this says nothing about a moment: ten of the usual intervals.
-const FRESH: SignedDuration = SignedDuration::from_mins(10);
+use crate::readings;
+use crate::spread::Columns;
 
 /// The process.
 pub(crate) const PROCESS: Columns =
@@ -53,8 +51,7 @@ pub(crate) async fn sets(transaction: &Transaction<'_>, id: i32, range: Range) -
 
 const NEWEST: &str = "select p.time, p.resident_bytes, p.peak_resident_bytes, p.instances, p.spool_records,
         p.spool_bytes, p.spool_max_bytes
-    from metrics.collector_process p where p.instance_id = $1 and p.time > $2 and p.time <= $3
-    order by p.time desc limit 1";
+    from metrics.collector_process p where p.instance_id = $1 and p.time = $2 limit 1";
 
 /// The process at a moment.
 pub(crate) async fn process(
@@ -62,8 +59,9 @@ pub(crate) async fn process(
     id: i32,
     at: Timestamp,
 ) -> Result<Option<CollectorProcess>, Error> {
+    let Some(time) = readings::at(transaction, id, PROCESS.set, at).await? else { return Ok(None) };
     let statement = transaction.prepare_cached(NEWEST).await?;
-    let row = transaction.query_opt(&statement, &[&id, &(at - FRESH), &at]).await?;
+    let row = transaction.query_opt(&statement, &[&id, &time]).await?;
     Ok(row.map(|row| CollectorProcess {
         at: row.get(0),
         resident_bytes: row.get(1),

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use jiff::SignedDuration;
 
 use super::counters::COUNTERS;
-use super::model::{Database, DatabaseSeries, Databases, DatabasesQuery};
+use super::model::{Database, DatabaseSeries, Databases};
 use super::store;
 use crate::app::App;
 use crate::flags;
@@ -16,33 +15,25 @@ use crate::http::{ApiError, QueryValues, VisibleInstance};
 use crate::instances::coverage::note_missing;
 use crate::instances::store as instances;
 use crate::queries::model::Unmeasured;
-use crate::range::{Grid, Range};
+use crate::readings;
+use crate::when::{Fineness, When};
 
 /// What `pg_stat_database` counts under datid 0.
 const SHARED_OBJECTS: &str = "shared objects";
 
-/// The steps of a series, about.
-const TREND_POINTS: i64 = 60;
-
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     visible: VisibleInstance,
-    QueryValues(query): QueryValues<DatabasesQuery>,
+    QueryValues(when): QueryValues<When>,
 ) -> Result<Json<Databases>, ApiError> {
     app.store()?;
     let now = app.clock.now();
-    let range = Range::asked(query.start, query.end, now)?;
+    let range = when.range(now)?;
     let mut client = app.metrics.get().await?;
     let transaction = instances::snapshot(&mut client).await?;
-    let grid = match query.step {
-        Some(step) => Grid::asked(range, step)?,
-        None => {
-            let latest = instances::latest(&transaction, &[visible.id], now).await?.remove(&visible.id);
-            let interval_us = latest.and_then(|sets| sets.get(store::SET)?.interval_us);
-            Grid::over(range, TREND_POINTS, interval_us.map(SignedDuration::from_micros))
-        }
-    };
-    let sums = store::sums(&transaction, visible.id, range).await?;
+    let grid = when.grid(&transaction, visible.id, store::SET, now, Fineness::SPREAD).await?;
+    let at = readings::at(&transaction, visible.id, store::SET, when.moment(now)).await?;
+    let sums = store::sums(&transaction, visible.id, range, at).await?;
     let mut series = store::series(&transaction, visible.id, range, grid).await?;
     let total = store::throughput(&transaction, visible.id, range, grid).await?;
     let flagged_intervals = flags::read(&transaction, visible.id, store::SET, range).await?;

@@ -1,28 +1,12 @@
 //! A database's figures over a time range.
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::counters::Counters;
 use crate::flags::FlaggedInterval;
 use crate::queries::model::{Reason, Unmeasured};
 use crate::range::Grid;
-
-/// Which time.
-#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct DatabasesQuery {
-    /// What ended after this moment; else the last hour.
-    #[param(value_type = Option<String>, format = DateTime)]
-    pub(crate) start: Option<Timestamp>,
-    /// What ended up to this moment; else until now.
-    #[param(value_type = Option<String>, format = DateTime)]
-    pub(crate) end: Option<Timestamp>,
-    /// The length of a step in seconds; else chosen, never shorter than the interval of readings.
-    #[param(minimum = 1)]
-    pub(crate) step: Option<i64>,
-}
 
 /// The databases of an instance over a time range.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -47,7 +31,7 @@ pub(crate) struct Database {
     pub(crate) datid: i64,
     /// Its name; its oid where the name is not known.
     pub(crate) name: String,
-    /// Connected backends at the newest reading; null when it was not in that reading.
+    /// Connected backends at the moment; null when it was not in that reading.
     pub(crate) numbackends: Option<i32>,
     #[serde(flatten)]
     pub(crate) counters: Counters,

@@ -6,10 +6,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use deadpool_postgres::Transaction;
-use jiff::{SignedDuration, Timestamp};
 
-use super::model::{Device, DeviceFigures, Disks, Host, RangeQuery};
-use super::spread::{Columns, Step, Steps, ratio};
+use super::model::{Device, DeviceFigures, Disks, Host};
 use super::store::{self, CPU, DISKS, FILESYSTEMS, LOAD, MEMORY};
 use crate::app::App;
 use crate::flags;
@@ -18,32 +16,11 @@ use crate::instances::coverage::note_missing;
 use crate::instances::store as instances;
 use crate::queries::model::Unmeasured;
 use crate::range::{Grid, Range};
+use crate::spread::{Columns, Step, Steps, ratio};
+use crate::when::{Fineness, When};
 
-/// The steps of a series, about.
-const POINTS: i64 = 60;
 /// Kinds of processor time that are no work.
 const IDLE: [&str; 2] = ["idle_time", "iowait_time"];
-
-/// The range, the grid and the moment that were asked for.
-pub(crate) async fn asked(
-    transaction: &Transaction<'_>,
-    id: i32,
-    query: RangeQuery,
-    set: &str,
-    now: Timestamp,
-) -> Result<(Range, Grid, Timestamp), ApiError> {
-    let range = Range::asked(query.start, query.end, now)?;
-    let grid = match query.step {
-        Some(step) => Grid::asked(range, step)?,
-        None => {
-            let latest = instances::latest(transaction, &[id], now).await?.remove(&id);
-            let interval_us = latest.and_then(|sets| sets.get(set)?.interval_us);
-            Grid::over(range, POINTS, interval_us.map(SignedDuration::from_micros))
-        }
-    };
-    // Nothing was read before 1970, and the first moments of time have none before them.
-    Ok((range, grid, query.at.unwrap_or(range.end).max(Timestamp::UNIX_EPOCH)))
-}
 
 /// Why sets of the host have no figures, each under its own name.
 async fn unmeasured(transaction: &Transaction<'_>, id: i32, sets: &[&str]) -> Result<Unmeasured, ApiError> {
@@ -76,13 +53,14 @@ async fn flagged(
 pub(crate) async fn get(
     State(app): State<Arc<App>>,
     visible: VisibleInstance,
-    QueryValues(query): QueryValues<RangeQuery>,
+    QueryValues(when): QueryValues<When>,
 ) -> Result<Json<Host>, ApiError> {
     app.store()?;
     let mut client = app.metrics.get().await?;
     let transaction = instances::snapshot(&mut client).await?;
-    let id = visible.id;
-    let (range, grid, at) = asked(&transaction, id, query, CPU.set, app.clock.now()).await?;
+    let (id, now) = (visible.id, app.clock.now());
+    let range = when.range(now)?;
+    let grid = when.grid(&transaction, id, CPU.set, now, Fineness::SPREAD).await?;
     let cpu = CPU.read(&transaction, id, range, grid).await?.remove("").unwrap_or_default();
     let load = LOAD.read(&transaction, id, range, grid).await?.remove("").unwrap_or_default();
     let memory = MEMORY.read(&transaction, id, range, grid).await?.remove("").unwrap_or_default();
@@ -99,7 +77,7 @@ pub(crate) async fn get(
         }),
         load: gauges(&LOAD, grid, &load),
         memory: gauges(&MEMORY, grid, &memory),
-        state: store::state(&transaction, id, at).await?,
+        state: store::state(&transaction, id, when.moment(now)).await?,
         unmeasured: unmeasured(&transaction, id, &[CPU.set, LOAD.set, MEMORY.set]).await?,
         flagged_intervals: flagged(&transaction, id, CPU.set, range).await?,
     }))
@@ -119,13 +97,14 @@ fn gauges(columns: &Columns, grid: Grid, steps: &Steps) -> BTreeMap<&'static str
 pub(crate) async fn disks(
     State(app): State<Arc<App>>,
     visible: VisibleInstance,
-    QueryValues(query): QueryValues<RangeQuery>,
+    QueryValues(when): QueryValues<When>,
 ) -> Result<Json<Disks>, ApiError> {
     app.store()?;
     let mut client = app.metrics.get().await?;
     let transaction = instances::snapshot(&mut client).await?;
-    let id = visible.id;
-    let (range, grid, at) = asked(&transaction, id, query, DISKS.set, app.clock.now()).await?;
+    let (id, now) = (visible.id, app.clock.now());
+    let range = when.range(now)?;
+    let grid = when.grid(&transaction, id, DISKS.set, now, Fineness::SPREAD).await?;
     let read = DISKS.read(&transaction, id, range, grid).await?;
     let devices = read.into_iter().map(|(device, steps)| {
         let whole = DISKS.whole(&steps);
@@ -136,7 +115,7 @@ pub(crate) async fn disks(
         }
     });
     let mut used = FILESYSTEMS.read(&transaction, id, range, grid).await?;
-    let (at, mut filesystems) = store::filesystems(&transaction, id, at).await?;
+    let (at, mut filesystems) = store::filesystems(&transaction, id, when.moment(now)).await?;
     for one in &mut filesystems {
         let steps = used.remove(&one.mount_point).unwrap_or_default();
         one.used_share_series = FILESYSTEMS.series(grid, &steps, |columns, step| {

@@ -3,30 +3,12 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::flags::FlaggedInterval;
 use crate::queries::model::{Reason, Unmeasured};
 use crate::range::Grid;
-
-/// Which time.
-#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RangeQuery {
-    /// What ended after this moment; else the last hour.
-    #[param(value_type = Option<String>, format = DateTime)]
-    pub(crate) start: Option<Timestamp>,
-    /// What ended up to this moment; else until now.
-    #[param(value_type = Option<String>, format = DateTime)]
-    pub(crate) end: Option<Timestamp>,
-    /// The length of a step in seconds; else chosen, never shorter than the interval of readings.
-    #[param(minimum = 1)]
-    pub(crate) step: Option<i64>,
-    /// The moment whose state is told; else the end of the range.
-    #[param(value_type = Option<String>, format = DateTime)]
-    pub(crate) at: Option<Timestamp>,
-}
 
 /// The host over a time range.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -42,7 +24,7 @@ pub(crate) struct Host {
     pub(crate) load: BTreeMap<&'static str, Vec<Option<f64>>>,
     /// Bytes, by column of `host_memory`.
     pub(crate) memory: BTreeMap<&'static str, Vec<Option<f64>>>,
-    /// The newest reading at or before the moment; null when there is none within 10 minutes.
+    /// The newest reading at or before the moment; null when none tells of it.
     pub(crate) state: Option<HostState>,
     /// Why figures are null.
     #[schema(value_type = BTreeMap<String, Reason>)]
@@ -86,7 +68,7 @@ pub(crate) struct Disks {
     pub(crate) grid: Grid,
     /// Block devices by name.
     pub(crate) devices: Vec<Device>,
-    /// When the file systems were read; null when they were not within 10 minutes before the moment.
+    /// When the file systems were read; null when no reading tells of the moment.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub(crate) at: Option<Timestamp>,
     /// Local file systems by mount point, at that time.

@@ -1,14 +1,12 @@
 //! The newest rows of the host's sets at a moment.
 
 use deadpool_postgres::Transaction;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio_postgres::Error;
 
 use super::model::{FileSystem, HostState};
-use super::spread::{Columns, ratio};
-
-/// A reading older than this says nothing about a moment: ten of the usual intervals.
-const FRESH: SignedDuration = SignedDuration::from_mins(10);
+use crate::readings;
+use crate::spread::{Columns, ratio};
 
 /// Processor time.
 pub(crate) const CPU: Columns = Columns {
@@ -74,17 +72,18 @@ const STATE: &str = "select c.time, c.cpus, c.cpu_limit,
             + c.user_time + coalesce(c.nice_time, 0) + c.system_time + coalesce(c.irq_time, 0)
             + coalesce(c.softirq_time, 0) + coalesce(c.steal_time, 0), 0))::float8,
         l.load_1m, l.load_5m, l.load_15m, l.uptime, m.total_bytes, m.available_bytes, m.memory_limit_bytes
-    from (select * from metrics.host_cpu where instance_id = $1 and time > $2 and time <= $3
-        order by time desc limit 1) c
-    left join lateral (select * from metrics.host_load where instance_id = $1 and time > $2 and time <= $3
-        order by time desc limit 1) l on true
-    left join lateral (select * from metrics.host_memory where instance_id = $1 and time > $2 and time <= $3
-        order by time desc limit 1) m on true";
+    from metrics.host_cpu c
+    left join metrics.host_load l on l.instance_id = c.instance_id and l.time = $3
+    left join metrics.host_memory m on m.instance_id = c.instance_id and m.time = $4
+    where c.instance_id = $1 and c.time = $2 limit 1";
 
 /// The host at a moment.
 pub(crate) async fn state(transaction: &Transaction<'_>, id: i32, at: Timestamp) -> Result<Option<HostState>, Error> {
+    let Some(cpu) = readings::at(transaction, id, CPU.set, at).await? else { return Ok(None) };
+    let load = readings::at(transaction, id, LOAD.set, at).await?;
+    let memory = readings::at(transaction, id, MEMORY.set, at).await?;
     let statement = transaction.prepare_cached(STATE).await?;
-    let row = transaction.query_opt(&statement, &[&id, &(at - FRESH), &at]).await?;
+    let row = transaction.query_opt(&statement, &[&id, &cpu, &load, &memory]).await?;
     Ok(row.map(|row| HostState {
         at: row.get(0),
         cpus: row.get(1),
@@ -100,12 +99,10 @@ pub(crate) async fn state(transaction: &Transaction<'_>, id: i32, at: Timestamp)
     }))
 }
 
-const MOUNTED: &str = "select f.time, f.mount_point, f.device, f.fs_type, f.size_bytes, f.free_bytes,
+const MOUNTED: &str = "select f.mount_point, f.device, f.fs_type, f.size_bytes, f.free_bytes,
         f.available_bytes, f.inodes, f.inodes_free, f.holds_data_directory
     from metrics.host_filesystems f
-    where f.instance_id = $1 and f.time > $2 and f.time <= $3 and f.mount_point is not null and f.time = (
-        select max(n.time) from metrics.host_filesystems n
-        where n.instance_id = $1 and n.time > $2 and n.time <= $3)
+    where f.instance_id = $1 and f.time = $2 and f.mount_point is not null
     order by f.mount_point";
 
 /// The file systems at a moment, and when they were read.
@@ -114,24 +111,25 @@ pub(crate) async fn filesystems(
     id: i32,
     at: Timestamp,
 ) -> Result<(Option<Timestamp>, Vec<FileSystem>), Error> {
+    let Some(time) = readings::at(transaction, id, FILESYSTEMS.set, at).await? else { return Ok((None, Vec::new())) };
     let statement = transaction.prepare_cached(MOUNTED).await?;
-    let rows = transaction.query(&statement, &[&id, &(at - FRESH), &at]).await?;
+    let rows = transaction.query(&statement, &[&id, &time]).await?;
     let mounted = rows.iter().map(|row| {
         let number = |place: usize| row.get::<_, Option<i64>>(place);
         let float = |place: usize| number(place).map(|value| value as f64);
         FileSystem {
-            mount_point: row.get(1),
-            device: row.get(2),
-            fs_type: row.get(3),
-            size_bytes: number(4),
-            available_bytes: number(6),
-            used_share: used_share(float(4), float(5), float(6)),
-            inodes_used_share: ratio(float(7).zip(float(8)).map(|(all, free)| all - free), float(7)),
-            holds_data_directory: row.get(9),
+            mount_point: row.get(0),
+            device: row.get(1),
+            fs_type: row.get(2),
+            size_bytes: number(3),
+            available_bytes: number(5),
+            used_share: used_share(float(3), float(4), float(5)),
+            inodes_used_share: ratio(float(6).zip(float(7)).map(|(all, free)| all - free), float(6)),
+            holds_data_directory: row.get(8),
             used_share_series: Vec::new(),
         }
     });
-    Ok((rows.first().map(|row| row.get(0)), mounted.collect()))
+    Ok((Some(time), mounted.collect()))
 }
 
 /// Used over used and available: what the superuser keeps is not there for programs.

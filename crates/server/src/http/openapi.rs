@@ -158,3 +158,26 @@ pub(super) async fn serve_style() -> Response {
 fn with_type(content_type: &'static str, body: &'static str) -> Response {
     ([(CONTENT_TYPE, HeaderValue::from_static(content_type))], body).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_schemas_have_one_name() {
+        let mut schemas: BTreeMap<String, String> = BTreeMap::new();
+        let mut taken = Vec::new();
+        for endpoint in endpoints() {
+            let answers = endpoint.answers.iter().filter_map(|answer| answer.shape.as_ref());
+            for (name, schema) in endpoint.requests.iter().chain(answers).flat_map(|shape| &shape.named) {
+                let schema = serde_json::to_string(schema).unwrap();
+                let first = schemas.entry(name.clone()).or_insert_with(|| schema.clone());
+                if *first != schema {
+                    taken.push(format!("{name} of {} {}", endpoint.method.as_str(), endpoint.path));
+                }
+            }
+        }
+        assert!(schemas.len() > 50, "{} schemas: is it the right table?", schemas.len());
+        assert_eq!(taken, Vec::<String>::new(), "two types have one name, and one of them would be lost");
+    }
+}

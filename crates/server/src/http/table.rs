@@ -226,15 +226,15 @@ fn metric_rows() -> Vec<Endpoint> {
 
 fn instance_rows() -> Vec<Endpoint> {
     use crate::cost::model::CollectorCost;
-    use crate::databases::model::{Databases, DatabasesQuery};
-    use crate::host::model::{Disks, Host, RangeQuery};
+    use crate::databases::model::Databases;
+    use crate::host::model::{Disks, Host};
     use crate::http::{Page, Paging};
     use crate::instances::model::{Coverage, Instance, InstanceDetail};
     use crate::pg_settings::model::Settings;
-    use crate::replication::model::{Moment, Replication};
-    use crate::series::When;
+    use crate::replication::model::Replication;
     use crate::slots::model::Slots;
     use crate::wal::model::Wal;
+    use crate::when::{Moment, When};
     use crate::wraparound::model::Wraparound;
     vec![
         Endpoint::get("/instances", Who::Viewer, instances::list)
@@ -256,25 +256,25 @@ fn instance_rows() -> Vec<Endpoint> {
             .tag("instances")
             .summary("Processors, load and memory of the instance's host over a time range, and at a moment.")
             .path_parameter(INSTANCE)
-            .query::<RangeQuery>()
+            .query::<When>()
             .answers::<Host>(),
         Endpoint::get("/instances/{id}/disks", Who::Viewer, host::disks)
             .tag("instances")
             .summary("Block devices and file systems of the instance's host over a time range, and at a moment.")
             .path_parameter(INSTANCE)
-            .query::<RangeQuery>()
+            .query::<When>()
             .answers::<Disks>(),
         Endpoint::get("/instances/{id}/collector", Who::Viewer, cost::get)
             .tag("instances")
             .summary("What collecting takes: the collector's process, and the instance's time by set.")
             .path_parameter(INSTANCE)
-            .query::<RangeQuery>()
+            .query::<When>()
             .answers::<CollectorCost>(),
         Endpoint::get("/instances/{id}/databases", Who::Viewer, databases::list)
             .tag("instances")
             .summary("What each database did over a time range, and its rates over time.")
             .path_parameter(INSTANCE)
-            .query::<DatabasesQuery>()
+            .query::<When>()
             .answers::<Databases>(),
         Endpoint::get("/instances/{id}/replication", Who::Viewer, replication::get)
             .tag("instances")
@@ -329,8 +329,9 @@ fn relation_rows() -> [Endpoint; 2] {
 }
 
 fn session_rows() -> [Endpoint; 4] {
-    use crate::locks::model::{Locks, LocksQuery};
-    use crate::sessions::model::{ActiveSessions, ActivityQuery, Connections, ConnectionsQuery, Waits, WaitsQuery};
+    use crate::locks::model::Locks;
+    use crate::sessions::model::{ActiveSessions, ActivityQuery, Connections, Waits, WaitsQuery};
+    use crate::when::When;
     [
         Endpoint::get("/instances/{id}/activity", Who::Viewer, sessions::activity)
             .tag("sessions")
@@ -348,13 +349,13 @@ fn session_rows() -> [Endpoint; 4] {
             .tag("sessions")
             .summary("Who blocks whom, now or at a moment, and how many were blocked over time.")
             .path_parameter(INSTANCE)
-            .query::<LocksQuery>()
+            .query::<When>()
             .answers::<Locks>(),
         Endpoint::get("/instances/{id}/connections", Who::Viewer, sessions::connections)
             .tag("sessions")
             .summary("Connections against their limit, by state, database and role, now or at a moment, and over time.")
             .path_parameter(INSTANCE)
-            .query::<ConnectionsQuery>()
+            .query::<When>()
             .answers::<Connections>(),
     ]
 }

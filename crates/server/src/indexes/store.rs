@@ -24,10 +24,12 @@ pub(super) struct Gauges {
     pub(super) pages: Option<i64>,
 }
 
-const GAUGES: &str = "select x.datid_read, x.indexrelid, x.relid, x.time, x.last_idx_scan, x.scans, x.stats_since,
+const GAUGES: &str = "select x.datid_read, x.indexrelid, x.relid, x.time, case when isfinite(x.last_idx_scan) then x.last_idx_scan end, x.scans,
+        case when isfinite(x.stats_since) then x.stats_since end,
         x.relpages
     from unnest($2::int8[], $3::timestamptz[]) as r (datid, time)
-    join metrics.pg_stat_all_indexes x on x.instance_id = $1 and x.time = r.time and x.datid_read = r.datid";
+    join metrics.pg_stat_all_indexes x on x.instance_id = $1 and x.time = r.time and x.datid_read = r.datid
+    where x.indexrelid is not null";
 
 /// Gauges at the readings of databases.
 pub(super) async fn gauges(
@@ -69,7 +71,7 @@ impl Sums {
 const SUMS: &str = "select x.datid_read, x.indexrelid, sum(x.idx_scan)::float8, sum(x.idx_tup_read)::float8,
         sum(x.idx_tup_fetch)::float8
     from metrics.pg_stat_all_indexes x
-    where x.instance_id = $1 and x.time > $2 and x.time <= $3
+    where x.instance_id = $1 and x.time > $2 and x.time <= $3 and x.indexrelid is not null
     group by x.datid_read, x.indexrelid";
 
 /// Sums over a range.
@@ -88,7 +90,7 @@ const ELSEWHERE: &str = "select distinct on (x.datid_read, x.indexrelid) x.datid
     from metrics.instances i
     join metrics.instances o on o.system_identifier = i.system_identifier and o.id <> i.id
     join metrics.pg_stat_all_indexes x on x.instance_id = o.id and x.time > $2 and x.time <= $3 and x.scans > 0
-    where i.id = $1 and i.system_identifier <> '' and x.datid_read is not null
+    where i.id = $1 and i.system_identifier <> '' and x.datid_read is not null and x.indexrelid is not null
     order by x.datid_read, x.indexrelid, o.name";
 
 /// Indexes that another instance of the cluster scans, with its name.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 
-use super::model::{Locks, LocksQuery};
+use super::model::Locks;
 use super::store::{self, Waits};
 use crate::app::App;
 use crate::flags;
@@ -14,22 +14,20 @@ use crate::instances::coverage::note_missing;
 use crate::instances::store as instances;
 use crate::queries::model::Unmeasured;
 use crate::queries::names::Names;
-use crate::range::Range;
 use crate::readings::{self, Counted};
-use crate::replication::model::Moment;
-use crate::sessions::http::grid;
+use crate::when::{Fineness, When};
 
 pub(crate) async fn get(
     State(app): State<Arc<App>>,
     visible: VisibleInstance,
-    QueryValues(query): QueryValues<LocksQuery>,
+    QueryValues(when): QueryValues<When>,
 ) -> Result<Json<Locks>, ApiError> {
     let now = app.clock.now();
-    let range = Range::asked(query.start, query.end, now)?;
+    let range = when.range(now)?;
     app.store()?;
     let mut client = app.metrics.get().await?;
     let transaction = instances::snapshot(&mut client).await?;
-    let moment = Moment { at: query.at }.or(range.end);
+    let moment = when.moment(now);
     let at = readings::at(&transaction, visible.id, store::SET, moment).await?;
     let (waits, data) = match at {
         Some(at) => {
@@ -45,7 +43,7 @@ pub(crate) async fn get(
     // Beside a moment without a reading there may still be some.
     let (previous_at, next_at) =
         readings::neighbours(&transaction, visible.id, store::SET, at.unwrap_or(moment)).await?;
-    let grid = grid(&transaction, visible.id, store::SET, range, query.step, now).await?;
+    let grid = when.grid(&transaction, visible.id, store::SET, now, Fineness::FINE).await?;
     let counted = Counted::read(&transaction, visible.id, store::SET, range, grid).await?;
     let blocked = store::blocked(&transaction, visible.id, range, grid).await?;
     let mut blocked_series = counted.zeros();

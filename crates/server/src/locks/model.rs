@@ -1,30 +1,12 @@
 //! Sessions that wait for locks, and those that block them.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::flags::FlaggedInterval;
 use crate::queries::model::{Reason, TextState, Unmeasured};
 use crate::range::Grid;
-
-/// Which time, and which moment of it.
-#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct LocksQuery {
-    /// What was read after this moment; else the last hour.
-    #[param(value_type = Option<String>, format = DateTime)]
-    pub(crate) start: Option<Timestamp>,
-    /// What was read up to this moment; else until now.
-    #[param(value_type = Option<String>, format = DateTime)]
-    pub(crate) end: Option<Timestamp>,
-    /// The length of a step in seconds; else chosen, never shorter than the interval of readings.
-    #[param(minimum = 1)]
-    pub(crate) step: Option<i64>,
-    /// The moment of the tree; else the end of the range.
-    #[param(value_type = Option<String>, format = DateTime)]
-    pub(crate) at: Option<Timestamp>,
-}
 
 /// Who blocks whom at a moment, and how many were blocked over time.
 #[derive(Clone, Debug, Serialize, ToSchema)]

@@ -20,10 +20,13 @@ pub(crate) const SET: &str = "lock_waits";
 const WAITING_MOST: usize = 200;
 
 const WAITS: &str = "select pid, blocker_pid, nullif(locktype, ''), nullif(mode, ''), nullif(lock_datid, 0),
-        nullif(relid, 0), waitstart, datid, userid, application_name, state, xact_start, query,
-        blocker_mode, blocker_datid, blocker_userid, blocker_application_name, blocker_state, blocker_xact_start,
-        blocker_query, blocker_state_change
-    from metrics.lock_waits where instance_id = $1 and time = $2 order by pid, blocker_pid";
+        nullif(relid, 0), case when isfinite(waitstart) then waitstart end, datid, userid, application_name, state,
+        case when isfinite(xact_start) then xact_start end, query,
+        blocker_mode, blocker_datid, blocker_userid, blocker_application_name, blocker_state,
+        case when isfinite(blocker_xact_start) then blocker_xact_start end, blocker_query,
+        case when isfinite(blocker_state_change) then blocker_state_change end
+    from metrics.lock_waits where instance_id = $1 and time = $2 and pid is not null and blocker_pid is not null
+    order by pid, blocker_pid";
 
 /// What is said of a session, as the one that waits or as the one that blocks.
 #[derive(Clone, Debug, Default)]

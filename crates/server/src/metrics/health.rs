@@ -134,6 +134,16 @@ pub(crate) async fn deliveries(metrics: &Client, accounts: &Client, now: Timesta
     Ok(Deliveries { count: data.len(), data })
 }
 
+impl Deliveries {
+    /// How many instances a collector reads, the lag of its last batch, rows it lost within the last 24 hours, and
+    /// its readings that fail; `None` where nothing is known of it.
+    pub(crate) fn of(&self, id: Uuid) -> Option<(usize, Option<f64>, i64, usize)> {
+        let delivery = self.data.iter().find(|delivery| delivery.collector_id == id)?;
+        let discarded = delivery.discarded.iter().map(|one| one.rows).fold(0, i64::saturating_add);
+        Some((delivery.instances.len(), delivery.lag_ms, discarded, delivery.errors.len()))
+    }
+}
+
 fn entry(all: &mut BTreeMap<Uuid, Delivery>, id: Uuid) -> &mut Delivery {
     all.entry(id).or_insert_with(|| Delivery {
         collector_id: id,

@@ -16,6 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::catalog::{MeasuredColumn, column};
 use crate::http::{ApiError, Detail};
+use crate::range::MAX_RANGE;
 use crate::store::{Known, Store};
 
 /// Rows of an answer unless asked otherwise, and at most.
@@ -135,6 +136,9 @@ impl<'a> Plan<'a> {
         if start >= end {
             wrong.push(Detail::new("start", "expected a moment before end"));
         }
+        if start < Timestamp::UNIX_EPOCH {
+            wrong.push(Detail::new("start", "must not be before 1970"));
+        }
         let limit = query.limit.unwrap_or(LIMIT);
         if !(1..=LIMIT_MOST).contains(&limit) {
             wrong.push(Detail::new("limit", format!("expected 1 to {LIMIT_MOST}")));
@@ -146,6 +150,9 @@ impl<'a> Plan<'a> {
         let range_us = end.as_microsecond().saturating_sub(start.as_microsecond());
         let step_us = query.step.map(|seconds| seconds.saturating_mul(1_000_000));
         match step_us {
+            Some(step) if step > MAX_RANGE.as_secs() * 1_000_000 => {
+                wrong.push(Detail::new("step", "must not be longer than six years"));
+            }
             Some(step) if step <= 0 || range_us / step > STEPS_MOST => {
                 wrong.push(Detail::new("step", format!("expected seconds that make at most {STEPS_MOST} steps")));
             }

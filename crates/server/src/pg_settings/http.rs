@@ -10,7 +10,7 @@ use super::store;
 use crate::app::App;
 use crate::http::{ApiError, QueryValues, VisibleInstance};
 use crate::instances::store::snapshot;
-use crate::replication::model::Moment;
+use crate::when::Moment;
 
 pub(crate) async fn list(
     State(app): State<Arc<App>>,

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use crate::http::{ApiError, Detail};
 use crate::range::Range;
+use crate::when::When;
 
 /// Rows in an answer unless asked otherwise, and at most.
 const LIMIT: usize = 100;
@@ -51,7 +52,7 @@ pub(crate) fn when(
     now: Timestamp,
 ) -> Result<(Range, Timestamp), ApiError> {
     let range = Range::asked(start, end.or(at), now)?;
-    Ok((range, at.unwrap_or(range.end).max(Timestamp::UNIX_EPOCH)))
+    Ok((range, When { start, end, step: None, at }.moment(range.end)))
 }
 
 /// How many rows are meant.

@@ -25,7 +25,7 @@ const RELATIONS: &str = "select n.datid_read, n.relid, n.schema, n.relname, n.re
         select distinct on (c.datid_read, c.relid) c.* from metrics.pg_class c
         where c.instance_id = $1 and c.time <= $2
         order by c.datid_read, c.relid, c.time desc) n
-    where not n.removed and n.datid_read is not null";
+    where not n.removed and n.datid_read is not null and n.relid is not null";
 
 /// The tables of an instance at a moment.
 pub(crate) async fn relations(
@@ -79,7 +79,7 @@ const INDEXES: &str = "select n.datid_read, n.indexrelid, n.relid, n.schema, n.r
         from metrics.pg_index x
         where x.instance_id = $1 and x.time <= $2
         order by x.datid_read, x.indexrelid, x.time desc) n
-    where not n.removed and n.datid_read is not null";
+    where not n.removed and n.datid_read is not null and n.indexrelid is not null";
 
 /// The indexes of an instance at a moment.
 pub(crate) async fn indexes(

@@ -40,7 +40,8 @@ const SIZES: &str = "select s.datid_read, s.relid,
         s.main_bytes + coalesce(s.fsm_bytes, 0) + coalesce(s.vm_bytes, 0) + coalesce(s.init_bytes, 0),
         s.toast_bytes, s.indexes_bytes
     from unnest($2::int8[], $3::timestamptz[]) as r (datid, time)
-    join metrics.relation_size s on s.instance_id = $1 and s.time = r.time and s.datid_read = r.datid";
+    join metrics.relation_size s on s.instance_id = $1 and s.time = r.time and s.datid_read = r.datid
+    where s.relid is not null";
 
 /// Sizes at the readings of databases.
 pub(crate) async fn at(transaction: &Transaction<'_>, id: i32, times: &Times) -> Result<HashMap<Key, Size>, Error> {

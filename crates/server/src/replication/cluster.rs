@@ -8,7 +8,7 @@ use tokio_postgres::Error;
 
 use super::links::{Member, Receiver, Sender, link};
 use super::model::{ClusterMember, InstanceLink};
-use crate::series::reading_at;
+use crate::readings;
 
 /// Instances of one cluster that are looked at, at most.
 const MEMBERS_MOST: i64 = 50;
@@ -67,7 +67,7 @@ impl Cluster {
             for (pid, slot) in slots_in_use(transaction, member.id, at).await? {
                 slots.insert((member.id, pid), slot);
             }
-            let Some(time) = reading_at(transaction, member.id, "pg_stat_replication", at).await? else { continue };
+            let Some(time) = readings::at(transaction, member.id, "pg_stat_replication", at).await? else { continue };
             let statement = transaction.prepare_cached(SENDERS).await?;
             for row in transaction.query(&statement, &[&member.id, &time]).await? {
                 let pid = row.get(0);
@@ -112,14 +112,14 @@ impl Cluster {
 }
 
 async fn receiver(transaction: &Transaction<'_>, id: i32, at: Timestamp) -> Result<Option<Receiver>, Error> {
-    let Some(time) = reading_at(transaction, id, "pg_stat_wal_receiver", at).await? else { return Ok(None) };
+    let Some(time) = readings::at(transaction, id, "pg_stat_wal_receiver", at).await? else { return Ok(None) };
     let statement = transaction.prepare_cached(RECEIVER).await?;
     let row = transaction.query_opt(&statement, &[&id, &time]).await?;
     Ok(row.map(|row| Receiver { slot_name: row.get(0), sender_port: row.get(1) }))
 }
 
 async fn slots_in_use(transaction: &Transaction<'_>, id: i32, at: Timestamp) -> Result<Vec<(i32, String)>, Error> {
-    let Some(time) = reading_at(transaction, id, "pg_replication_slots", at).await? else { return Ok(Vec::new()) };
+    let Some(time) = readings::at(transaction, id, "pg_replication_slots", at).await? else { return Ok(Vec::new()) };
     let statement = transaction.prepare_cached(SLOTS).await?;
     let rows = transaction.query(&statement, &[&id, &time]).await?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())

@@ -10,7 +10,7 @@ use super::store;
 use crate::app::App;
 use crate::http::{ApiError, QueryValues, VisibleInstance};
 use crate::instances::store::snapshot;
-use crate::series::When;
+use crate::when::{Fineness, When};
 
 pub(crate) async fn get(
     State(app): State<Arc<App>>,
@@ -22,6 +22,6 @@ pub(crate) async fn get(
     let range = when.range(now)?;
     let mut client = app.metrics.get().await?;
     let transaction = snapshot(&mut client).await?;
-    let grid = when.grid(&transaction, visible.id, store::SET, now).await?;
+    let grid = when.grid(&transaction, visible.id, store::SET, now, Fineness::READ).await?;
     Ok(Json(store::at(&transaction, visible.id, when.moment(now), range, grid).await?))
 }

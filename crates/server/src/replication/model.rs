@@ -1,27 +1,10 @@
 //! An instance's replication at one moment.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::range::Grid;
-
-/// Which moment.
-#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Moment {
-    /// As it was then; else as it is now.
-    #[param(value_type = Option<String>, format = DateTime)]
-    pub(crate) at: Option<Timestamp>,
-}
-
-impl Moment {
-    /// The moment that is meant. Nothing was read before 1970, and PostgreSQL's time begins later than ours.
-    #[must_use]
-    pub(crate) fn or(self, now: Timestamp) -> Timestamp {
-        self.at.unwrap_or(now).max(Timestamp::UNIX_EPOCH)
-    }
-}
 
 /// Who streams from an instance.
 #[derive(Clone, Debug, Serialize, ToSchema)]

@@ -12,7 +12,8 @@ use tokio_postgres::Error;
 
 use super::model::{ReceiverSeries, WalReceiver};
 use crate::range::{Grid, Range};
-use crate::series::{self, Source, lsn, reading_at};
+use crate::readings;
+use crate::series::{self, Source, lsn};
 
 /// The set that all comes from.
 pub(crate) const SET: &str = "pg_stat_wal_receiver";
@@ -44,7 +45,7 @@ const RECEIVER: &str = concat!(
 
 /// The receiver of a standby at a moment; `None` where nothing was read shortly before.
 pub(crate) async fn at(transaction: &Transaction<'_>, id: i32, at: Timestamp) -> Result<Option<WalReceiver>, Error> {
-    let Some(time) = reading_at(transaction, id, SET, at).await? else { return Ok(None) };
+    let Some(time) = readings::at(transaction, id, SET, at).await? else { return Ok(None) };
     let statement = transaction.prepare_cached(RECEIVER).await?;
     let row = transaction.query_opt(&statement, &[&id, &time]).await?;
     Ok(row.map(|row| {

@@ -8,7 +8,8 @@ use super::cluster::Cluster;
 use super::model::{Replication, Standby, StandbySeries};
 use super::receiver;
 use crate::range::{Grid, Range};
-use crate::series::{self, Source, lsn, reading_at};
+use crate::readings;
+use crate::series::{self, Source, lsn};
 use crate::wal::store as wal;
 
 /// The set of those that stream.
@@ -51,7 +52,7 @@ pub(crate) async fn at(
     let role = transaction.prepare_cached(ROLE).await?;
     let said = transaction.query_opt(&role, &[&id]).await?;
     let role: Option<String> = said.as_ref().and_then(|row| row.get(0));
-    let time = reading_at(transaction, id, SET, at).await?;
+    let time = readings::at(transaction, id, SET, at).await?;
     let rows = match time {
         Some(time) => {
             let standbys = transaction.prepare_cached(STANDBYS).await?;

@@ -6,11 +6,9 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use deadpool_postgres::Transaction;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use super::model::{
-    ActiveSessions, ActivityQuery, Connected, Connections, ConnectionsQuery, SessionSeries, Waits, WaitsQuery,
-};
+use super::model::{ActiveSessions, ActivityQuery, Connected, Connections, SessionSeries, Waits, WaitsQuery};
 use super::store::{self, CLASSES, Kind, Of, STATES, Sums};
 use crate::app::App;
 use crate::flags;
@@ -20,9 +18,8 @@ use crate::instances::store as instances;
 use crate::pg_settings::store as pg_settings;
 use crate::queries::model::Unmeasured;
 use crate::queries::names::Names;
-use crate::range::{Grid, Range};
-use crate::readings::{self, Counted, SERIES_POINTS};
-use crate::replication::model::Moment;
+use crate::readings::{self, Counted};
+use crate::when::{Fineness, Moment, When};
 
 /// Sessions in a list unless asked otherwise, and at most.
 const LIMIT: usize = 100;
@@ -68,7 +65,8 @@ pub(crate) async fn waits(
     QueryValues(query): QueryValues<WaitsQuery>,
 ) -> Result<Json<Waits>, ApiError> {
     let now = app.clock.now();
-    let range = Range::asked(query.start, query.end, now)?;
+    let when = When { start: query.start, end: query.end, step: query.step, at: None };
+    let range = when.range(now)?;
     if let Some(class) = query.class.as_deref()
         && !CLASSES.contains(&class)
     {
@@ -77,7 +75,7 @@ pub(crate) async fn waits(
     app.store()?;
     let mut client = app.metrics.get().await?;
     let transaction = instances::snapshot(&mut client).await?;
-    let grid = grid(&transaction, visible.id, store::SESSIONS, range, query.step, now).await?;
+    let grid = when.grid(&transaction, visible.id, store::SESSIONS, now, Fineness::FINE).await?;
     let counted = Counted::read(&transaction, visible.id, store::SESSIONS, range, grid).await?;
     let names = Both::read(&transaction, visible.id, range.end).await?;
     let of = names.of(query.database.as_deref(), query.user.as_deref());
@@ -104,14 +102,14 @@ pub(crate) async fn waits(
 pub(crate) async fn connections(
     State(app): State<Arc<App>>,
     visible: VisibleInstance,
-    QueryValues(query): QueryValues<ConnectionsQuery>,
+    QueryValues(when): QueryValues<When>,
 ) -> Result<Json<Connections>, ApiError> {
     let now = app.clock.now();
-    let range = Range::asked(query.start, query.end, now)?;
+    let range = when.range(now)?;
     app.store()?;
     let mut client = app.metrics.get().await?;
     let transaction = instances::snapshot(&mut client).await?;
-    let moment = Moment { at: query.at }.or(range.end);
+    let moment = when.moment(now);
     let at = readings::at(&transaction, visible.id, store::SESSIONS, moment).await?;
     let names = Both::read(&transaction, visible.id, moment).await?;
     let (kinds, (oldest_xact_age_ms, oldest_xmin_age)) = match at {
@@ -120,7 +118,7 @@ pub(crate) async fn connections(
         }
         None => (Vec::new(), (None, None)),
     };
-    let grid = grid(&transaction, visible.id, store::SESSIONS, range, query.step, now).await?;
+    let grid = when.grid(&transaction, visible.id, store::SESSIONS, now, Fineness::FINE).await?;
     let counted = Counted::read(&transaction, visible.id, store::SESSIONS, range, grid).await?;
     let sums = store::states(&transaction, visible.id, range, grid).await?;
     let settings = pg_settings::at(&transaction, visible.id, moment).await?;
@@ -172,23 +170,6 @@ impl Both {
             roles: user.map(|wanted| self.roles.oids(wanted)),
         }
     }
-}
-
-/// The grid that was asked for, or one whose steps are no shorter than the set's interval.
-pub(crate) async fn grid(
-    transaction: &Transaction<'_>,
-    id: i32,
-    set: &str,
-    range: Range,
-    step: Option<i64>,
-    now: Timestamp,
-) -> Result<Grid, ApiError> {
-    if let Some(step) = step {
-        return Grid::asked(range, step);
-    }
-    let latest = instances::latest(transaction, &[id], now).await?.remove(&id);
-    let interval_us = latest.and_then(|sets| sets.get(set)?.interval_us);
-    Ok(Grid::over(range, SERIES_POINTS, interval_us.map(SignedDuration::from_micros)))
 }
 
 async fn unmeasured(transaction: &Transaction<'_>, id: i32) -> Result<Unmeasured, ApiError> {

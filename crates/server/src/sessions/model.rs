@@ -144,24 +144,6 @@ pub(crate) struct SessionSeries {
     pub(crate) values: Vec<Option<f64>>,
 }
 
-/// Which time.
-#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ConnectionsQuery {
-    /// What was read after this moment; else the last hour.
-    #[param(value_type = Option<String>, format = DateTime)]
-    pub(crate) start: Option<Timestamp>,
-    /// What was read up to this moment; else until now.
-    #[param(value_type = Option<String>, format = DateTime)]
-    pub(crate) end: Option<Timestamp>,
-    /// The length of a step in seconds; else chosen, never shorter than the interval of readings.
-    #[param(minimum = 1)]
-    pub(crate) step: Option<i64>,
-    /// The moment of the numbers; else the end of the range.
-    #[param(value_type = Option<String>, format = DateTime)]
-    pub(crate) at: Option<Timestamp>,
-}
-
 /// Client connections: at a moment, and over time by state.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Connections {

@@ -37,7 +37,7 @@ const AT: &str =
         case when isfinite(query_start) then query_start end, case when isfinite(state_change) then state_change end,
         xid_age, xmin_age, query_id, query
     from metrics.pg_stat_activity
-    where instance_id = $1 and time = $2 and backend_type is distinct from 'walsender'
+    where instance_id = $1 and time = $2 and pid is not null and backend_type is distinct from 'walsender'
         and ($3::int8[] is null or datid = any($3)) and ($4::int8[] is null or userid = any($4))
     order by xact_start nulls last, query_start nulls last, pid";
 
@@ -194,7 +194,7 @@ pub(crate) struct Kind {
 /// Client connections of a reading.
 pub(crate) async fn connected(transaction: &Transaction<'_>, id: i32, time: Timestamp) -> Result<Vec<Kind>, Error> {
     let sql = format!(
-        "select s.datid, s.userid, s.state, sum(s.sessions)::int8 from metrics.sessions s
+        "select coalesce(s.datid, 0), coalesce(s.userid, 0), coalesce(s.state, ''), coalesce(sum(s.sessions), 0)::int8 from metrics.sessions s
          where s.instance_id = $1 and s.time = $2 and {CONNECTED} group by 1, 2, 3"
     );
     let statement = transaction.prepare_cached(&sql).await?;

@@ -12,7 +12,8 @@ use crate::http::{ApiError, QueryValues, VisibleInstance};
 use crate::instances::coverage::note_missing;
 use crate::instances::store as instances;
 use crate::queries::model::Unmeasured;
-use crate::series::{self, When};
+use crate::readings;
+use crate::when::{Fineness, When};
 
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
@@ -24,8 +25,8 @@ pub(crate) async fn list(
     let range = when.range(now)?;
     let mut client = app.metrics.get().await?;
     let transaction = instances::snapshot(&mut client).await?;
-    let grid = when.grid(&transaction, visible.id, store::SET, now).await?;
-    let at = series::reading_at(&transaction, visible.id, store::SET, when.moment(now)).await?;
+    let grid = when.grid(&transaction, visible.id, store::SET, now, Fineness::READ).await?;
+    let at = readings::at(&transaction, visible.id, store::SET, when.moment(now)).await?;
     let data = match at {
         Some(time) => store::at(&transaction, visible.id, time, range, grid).await?,
         None => Vec::new(),

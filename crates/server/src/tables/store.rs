@@ -33,10 +33,12 @@ pub(super) struct Gauges {
 }
 
 const GAUGES: &str = "select t.datid_read, t.relid, t.time, t.n_live_tup, t.n_dead_tup, t.n_mod_since_analyze,
-        t.n_ins_since_vacuum, t.last_vacuum, t.last_autovacuum, t.last_analyze, t.last_autoanalyze, t.relpages,
+        t.n_ins_since_vacuum, case when isfinite(t.last_vacuum) then t.last_vacuum end, case when isfinite(t.last_autovacuum) then t.last_autovacuum end,
+        case when isfinite(t.last_analyze) then t.last_analyze end, case when isfinite(t.last_autoanalyze) then t.last_autoanalyze end, t.relpages,
         t.reltuples, t.relallfrozen, t.xid_age, t.mxid_age
     from unnest($2::int8[], $3::timestamptz[]) as r (datid, time)
-    join metrics.pg_stat_all_tables t on t.instance_id = $1 and t.time = r.time and t.datid_read = r.datid";
+    join metrics.pg_stat_all_tables t on t.instance_id = $1 and t.time = r.time and t.datid_read = r.datid
+    where t.relid is not null";
 
 /// Gauges at the readings of databases.
 pub(super) async fn gauges(
@@ -103,7 +105,7 @@ const SUMS: &str = "select t.datid_read, t.relid, sum(t.seq_scan)::float8, sum(t
         sum(t.heap_blks_read + coalesce(t.idx_blks_read, 0) + coalesce(t.toast_blks_read, 0)
             + coalesce(t.tidx_blks_read, 0))::float8
     from metrics.pg_stat_all_tables t
-    where t.instance_id = $1 and t.time > $2 and t.time <= $3
+    where t.instance_id = $1 and t.time > $2 and t.time <= $3 and t.relid is not null
     group by t.datid_read, t.relid";
 
 /// Sums over a range.
@@ -124,6 +126,7 @@ pub(super) async fn sums(transaction: &Transaction<'_>, id: i32, range: Range) -
 const INDEX_PAGES: &str = "select x.datid_read, x.relid, sum(x.relpages)::int8
     from unnest($2::int8[], $3::timestamptz[]) as r (datid, time)
     join metrics.pg_stat_all_indexes x on x.instance_id = $1 and x.time = r.time and x.datid_read = r.datid
+    where x.relid is not null
     group by x.datid_read, x.relid";
 
 /// Pages of all indexes of each table, as the last vacuum counted them.

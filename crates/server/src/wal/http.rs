@@ -13,7 +13,7 @@ use crate::http::{ApiError, QueryValues, VisibleInstance};
 use crate::instances::coverage::note_missing;
 use crate::instances::store as instances;
 use crate::queries::model::Unmeasured;
-use crate::series::When;
+use crate::when::{Fineness, When};
 
 pub(crate) async fn get(
     State(app): State<Arc<App>>,
@@ -26,7 +26,7 @@ pub(crate) async fn get(
     let moment = when.moment(now);
     let mut client = app.metrics.get().await?;
     let transaction = instances::snapshot(&mut client).await?;
-    let grid = when.grid(&transaction, id, store::GRID, now).await?;
+    let grid = when.grid(&transaction, id, store::GRID, now, Fineness::READ).await?;
     let (at, position, in_recovery) = store::position(&transaction, id, moment).await?;
     let directory = store::directory(&transaction, id, moment).await?;
     let archiver = store::archiver(&transaction, id, moment).await?;

@@ -9,6 +9,7 @@ use tokio_postgres::Error;
 
 use super::model::{Archiver, Directory, FIGURES, WalSeries, WalTotals};
 use crate::range::{Grid, Range};
+use crate::readings;
 use crate::series::{self, Source, lsn};
 
 /// The set of the position.
@@ -96,7 +97,7 @@ pub(crate) async fn position(
     id: i32,
     at: Timestamp,
 ) -> Result<(Option<Timestamp>, Option<String>, Option<bool>), Error> {
-    let Some(time) = series::reading_at(transaction, id, POSITION, at).await? else { return Ok((None, None, None)) };
+    let Some(time) = readings::at(transaction, id, POSITION, at).await? else { return Ok((None, None, None)) };
     let statement = transaction.prepare_cached(POSITION_AT).await?;
     let row = transaction.query_opt(&statement, &[&id, &time]).await?;
     let position = row.as_ref().and_then(|row| row.get::<_, Option<i64>>(0)).map(lsn);
@@ -109,7 +110,7 @@ const DIRECTORY_AT: &str = "select size, files, ready_files,
 
 /// The directory at a moment.
 pub(crate) async fn directory(transaction: &Transaction<'_>, id: i32, at: Timestamp) -> Result<Directory, Error> {
-    let Some(time) = series::reading_at(transaction, id, DIRECTORY, at).await? else {
+    let Some(time) = readings::at(transaction, id, DIRECTORY, at).await? else {
         return Ok(Directory::default());
     };
     let statement = transaction.prepare_cached(DIRECTORY_AT).await?;
@@ -130,7 +131,7 @@ const ARCHIVER_AT: &str = "select last_archived_wal,
 
 /// The archiver at a moment.
 pub(crate) async fn archiver(transaction: &Transaction<'_>, id: i32, at: Timestamp) -> Result<Archiver, Error> {
-    let Some(time) = series::reading_at(transaction, id, ARCHIVER, at).await? else { return Ok(Archiver::default()) };
+    let Some(time) = readings::at(transaction, id, ARCHIVER, at).await? else { return Ok(Archiver::default()) };
     let statement = transaction.prepare_cached(ARCHIVER_AT).await?;
     // The first reading of a set with counters gives no figures.
     let Some(row) = transaction.query_opt(&statement, &[&id, &time]).await? else { return Ok(Archiver::default()) };

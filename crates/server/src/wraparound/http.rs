@@ -13,7 +13,9 @@ use crate::instances::coverage::note_missing;
 use crate::instances::store as instances;
 use crate::queries::model::Unmeasured;
 use crate::queries::names::Names;
-use crate::series::{self, Source, When};
+use crate::readings;
+use crate::series::{self, Source};
+use crate::when::{Fineness, When};
 
 const SET: &str = "wraparound";
 
@@ -32,9 +34,9 @@ pub(crate) async fn list(
     let range = when.range(now)?;
     let mut client = app.metrics.get().await?;
     let transaction = instances::snapshot(&mut client).await?;
-    let grid = when.grid(&transaction, id, SET, now).await?;
+    let grid = when.grid(&transaction, id, SET, now, Fineness::READ).await?;
     let moment = when.moment(now);
-    let at = series::reading_at(&transaction, id, SET, moment).await?;
+    let at = readings::at(&transaction, id, SET, moment).await?;
     let version_num = instances::one(&transaction, id).await?.and_then(|one| one.version_num);
     let (xid_stop_age, mxid_stop_age) = (xid_stop(version_num), mxid_stop(version_num));
     let mut data = Vec::new();

@@ -140,6 +140,11 @@ async fn what_is_pushed_can_be_read_counted_and_watched() {
     assert!(delivery["lag_ms"].is_number() && delivery["errors"] == json!([]), "{delivery}");
     let collector = measured.get(&format!("/collectors/{}", measured.collector)).await.expect(200);
     assert_eq!((&collector["version"], &collector["hostname"]), (&json!("4.1.0"), &json!("db-2.example")));
+    assert_eq!((&collector["instances"], &collector["errors"]), (&json!(1), &json!(0)));
+    let lost: i64 = delivery["discarded"].as_array().unwrap().iter().map(|one| one["rows"].as_i64().unwrap()).sum();
+    assert_eq!((&collector["discarded_rows"], &collector["lag_ms"]), (&json!(lost), &delivery["lag_ms"]));
+    let listed = measured.get("/collectors").await.expect(200);
+    assert_eq!(listed["data"][0]["instances"], json!(1));
 }
 
 #[tokio::test]

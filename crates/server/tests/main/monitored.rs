@@ -16,7 +16,7 @@ pub(crate) struct Monitored {
 
 impl Monitored {
     pub(crate) async fn new() -> Self {
-        let server = Server::measuring(&[]).await;
+        let server = Server::measuring(&[("RATE_LIMIT_USER_PER_MINUTE", "100000")]).await;
         let (collector, token) = server.collector("measured").await;
         let viewer = server.signed_in(Role::Viewer).await;
         Self { server, collector, token, viewer }

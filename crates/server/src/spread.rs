@@ -8,6 +8,7 @@ use deadpool_postgres::Transaction;
 use tokio_postgres::Error;
 
 use crate::range::{Grid, Range};
+use crate::series::{Source, over_steps};
 
 /// Which columns of which set.
 pub(crate) struct Columns {
@@ -78,31 +79,22 @@ impl Columns {
     }
 
     fn sql(&self) -> String {
-        let (mut read, mut kept) = (String::new(), String::new());
-        for name in self.counters {
-            let _ = write!(read, ", d.{name}::float8 as {name}");
-            let _ = write!(kept, ", sum(c.{name} * c.covered / c.length)");
+        let mut kept = String::new();
+        let values: Vec<&str> = self.counters.iter().chain(self.gauges).copied().collect();
+        for nth in 0..values.len() {
+            if nth < self.counters.len() {
+                let _ = write!(kept, ", sum(c.v{nth} * c.covered / c.length)");
+            } else {
+                let _ =
+                    write!(kept, ", sum(c.v{nth} * c.covered) / sum(c.covered) filter (where c.v{nth} is not null)");
+            }
         }
-        for name in self.gauges {
-            let _ = write!(read, ", d.{name}::float8 as {name}");
-            let _ = write!(kept, ", sum(c.{name} * c.covered) / sum(c.covered) filter (where c.{name} is not null)");
-        }
-        let key = self.key.map_or("''".to_owned(), |key| format!("d.{key}"));
+        let from = format!("metrics.{}", self.set);
+        let spread = over_steps(Source { from: &from, key: self.key.unwrap_or("''"), values: &values });
+        let keyed = if self.key.is_some() { " and c.key <> ''" } else { "" };
         format!(
-            "select c.key, c.step, sum(c.covered)::float8{kept}
-             from (
-                 select {key} as key, b.step, d.interval_us::float8 as length{read},
-                     least(e.until, (b.step + 1) * $5::float8)
-                         - greatest(e.until - d.interval_us, b.step * $5::float8) as covered
-                 from metrics.{set} d
-                 cross join lateral (select (extract(epoch from d.time - $4::timestamptz) * 1e6)::float8 as until) e
-                 cross join lateral generate_series(
-                     greatest(floor((e.until - d.interval_us) / $5::float8), 0)::int8,
-                     least(ceil(e.until / $5::float8) - 1, $6::int8 - 1)::int8) as b (step)
-                 where d.instance_id = $1 and d.time > $2 and d.time <= $3 and d.interval_us > 0) c
-             where c.covered > 0 and c.key is not null
-             group by c.key, c.step",
-            set = self.set
+            "select c.key, c.step, sum(c.covered)::float8{kept} from ({spread}) c
+             where c.covered > 0{keyed} group by c.key, c.step"
         )
     }
 
@@ -115,7 +107,7 @@ impl Columns {
         grid: Grid,
     ) -> Result<BTreeMap<String, Steps>, Error> {
         let statement = transaction.prepare_cached(&self.sql()).await?;
-        let step_us = grid.step_ms as f64 * 1000.0;
+        let step_us = grid.step_us();
         let rows = transaction
             .query(&statement, &[&id, &range.start, &range.end, &grid.start, &step_us, &grid.points])
             .await?;
