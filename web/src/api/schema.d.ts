@@ -1184,6 +1184,13 @@ export interface components {
         };
         /** @description A collector as others see it. */
         Collector: {
+            /**
+             * Format: int64
+             * @description Rows that it lost within the last 24 hours.
+             */
+            discarded_rows?: number | null;
+            /** @description Readings that failed and have not succeeded since. */
+            errors?: number | null;
             /** @description The machine it runs on. */
             hostname: string;
             /**
@@ -1191,6 +1198,13 @@ export interface components {
              * @description The collector's id.
              */
             id: string;
+            /** @description How many instances it reads; null while the store of measurements does not answer. */
+            instances?: number | null;
+            /**
+             * Format: double
+             * @description From the end of the cycle to the commit, of the batch that was stored last; null before the first one.
+             */
+            lag_ms?: number | null;
             /** @description What went wrong last, while nothing has gone right since. */
             last_error?: string | null;
             /**
@@ -1728,7 +1742,7 @@ export interface components {
             name: string;
             /**
              * Format: int32
-             * @description Connected backends at the newest reading; null when it was not in that reading.
+             * @description Connected backends at the moment; null when it was not in that reading.
              */
             numbackends?: number | null;
             /** @description Values on the grid; null is a step without a reading. */
@@ -1925,7 +1939,7 @@ export interface components {
         Disks: {
             /**
              * Format: date-time
-             * @description When the file systems were read; null when they were not within 10 minutes before the moment.
+             * @description When the file systems were read; null when no reading tells of the moment.
              */
             at?: string | null;
             /** @description Block devices by name. */
@@ -4674,7 +4688,10 @@ export interface operations {
                 end?: string | null;
                 /** @description The length of a step in seconds; else chosen, never shorter than the interval of readings. */
                 step?: number | null;
-                /** @description The moment whose state is told; else the end of the range. */
+                /**
+                 * @description States are those of this moment; else of the range's end. The newest reading at or before it tells of it,
+                 *     unless that is older than 15 minutes and than three intervals of its set.
+                 */
                 at?: string | null;
             };
             header?: never;
@@ -4709,13 +4726,16 @@ export interface operations {
     get_instances_id_connections: {
         parameters: {
             query?: {
-                /** @description What was read after this moment; else the last hour. */
+                /** @description What ended after this moment; else the last hour. */
                 start?: string | null;
-                /** @description What was read up to this moment; else until now. */
+                /** @description What ended up to this moment; else until now. */
                 end?: string | null;
                 /** @description The length of a step in seconds; else chosen, never shorter than the interval of readings. */
                 step?: number | null;
-                /** @description The moment of the numbers; else the end of the range. */
+                /**
+                 * @description States are those of this moment; else of the range's end. The newest reading at or before it tells of it,
+                 *     unless that is older than 15 minutes and than three intervals of its set.
+                 */
                 at?: string | null;
             };
             header?: never;
@@ -4788,6 +4808,11 @@ export interface operations {
                 end?: string | null;
                 /** @description The length of a step in seconds; else chosen, never shorter than the interval of readings. */
                 step?: number | null;
+                /**
+                 * @description States are those of this moment; else of the range's end. The newest reading at or before it tells of it,
+                 *     unless that is older than 15 minutes and than three intervals of its set.
+                 */
+                at?: string | null;
             };
             header?: never;
             path: {
@@ -4827,7 +4852,10 @@ export interface operations {
                 end?: string | null;
                 /** @description The length of a step in seconds; else chosen, never shorter than the interval of readings. */
                 step?: number | null;
-                /** @description The moment whose state is told; else the end of the range. */
+                /**
+                 * @description States are those of this moment; else of the range's end. The newest reading at or before it tells of it,
+                 *     unless that is older than 15 minutes and than three intervals of its set.
+                 */
                 at?: string | null;
             };
             header?: never;
@@ -4868,7 +4896,10 @@ export interface operations {
                 end?: string | null;
                 /** @description The length of a step in seconds; else chosen, never shorter than the interval of readings. */
                 step?: number | null;
-                /** @description The moment whose state is told; else the end of the range. */
+                /**
+                 * @description States are those of this moment; else of the range's end. The newest reading at or before it tells of it,
+                 *     unless that is older than 15 minutes and than three intervals of its set.
+                 */
                 at?: string | null;
             };
             header?: never;
@@ -4964,13 +4995,16 @@ export interface operations {
     get_instances_id_locks: {
         parameters: {
             query?: {
-                /** @description What was read after this moment; else the last hour. */
+                /** @description What ended after this moment; else the last hour. */
                 start?: string | null;
-                /** @description What was read up to this moment; else until now. */
+                /** @description What ended up to this moment; else until now. */
                 end?: string | null;
                 /** @description The length of a step in seconds; else chosen, never shorter than the interval of readings. */
                 step?: number | null;
-                /** @description The moment of the tree; else the end of the range. */
+                /**
+                 * @description States are those of this moment; else of the range's end. The newest reading at or before it tells of it,
+                 *     unless that is older than 15 minutes and than three intervals of its set.
+                 */
                 at?: string | null;
             };
             header?: never;
@@ -5160,7 +5194,10 @@ export interface operations {
                 end?: string | null;
                 /** @description The length of a step in seconds; else chosen, never shorter than the interval of readings. */
                 step?: number | null;
-                /** @description States are those of this moment; else of the range's end. */
+                /**
+                 * @description States are those of this moment; else of the range's end. The newest reading at or before it tells of it,
+                 *     unless that is older than 15 minutes and than three intervals of its set.
+                 */
                 at?: string | null;
             };
             header?: never;
@@ -5236,7 +5273,10 @@ export interface operations {
                 end?: string | null;
                 /** @description The length of a step in seconds; else chosen, never shorter than the interval of readings. */
                 step?: number | null;
-                /** @description States are those of this moment; else of the range's end. */
+                /**
+                 * @description States are those of this moment; else of the range's end. The newest reading at or before it tells of it,
+                 *     unless that is older than 15 minutes and than three intervals of its set.
+                 */
                 at?: string | null;
             };
             header?: never;
@@ -5381,7 +5421,10 @@ export interface operations {
                 end?: string | null;
                 /** @description The length of a step in seconds; else chosen, never shorter than the interval of readings. */
                 step?: number | null;
-                /** @description States are those of this moment; else of the range's end. */
+                /**
+                 * @description States are those of this moment; else of the range's end. The newest reading at or before it tells of it,
+                 *     unless that is older than 15 minutes and than three intervals of its set.
+                 */
                 at?: string | null;
             };
             header?: never;
@@ -5422,7 +5465,10 @@ export interface operations {
                 end?: string | null;
                 /** @description The length of a step in seconds; else chosen, never shorter than the interval of readings. */
                 step?: number | null;
-                /** @description States are those of this moment; else of the range's end. */
+                /**
+                 * @description States are those of this moment; else of the range's end. The newest reading at or before it tells of it,
+                 *     unless that is older than 15 minutes and than three intervals of its set.
+                 */
                 at?: string | null;
             };
             header?: never;
