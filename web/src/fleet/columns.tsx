@@ -23,6 +23,14 @@ const NOT_YET: Record<string, string> = {
   replay_lag_ms: 'Not known: no recent reading of what is received here.',
 };
 
+function lagHint(instance: Instance): string {
+  const exactly = [
+    instance.replay_lag_ms == null ? null : `${exact(instance.replay_lag_ms)} ms`,
+    instance.replay_lag_bytes == null ? null : `${exact(instance.replay_lag_bytes)} bytes not replayed`,
+  ];
+  return [...exactly.filter((part) => part !== null), 'pg_stat_wal_receiver'].join('\n');
+}
+
 function lag(instance: Instance): string {
   if (instance.replay_lag_ms === 0) return '0 B, idle';
   const parts = [];
@@ -136,7 +144,8 @@ export const FLEET_COLUMNS: Column<Instance>[] = [
     numeric: true,
     unit: 'ms',
     value: (row) => row.replay_lag_ms,
-    cell: (row) => (lag(row) === '' ? <Missing reason={why(row, 'replay_lag_ms')} /> : lag(row)),
+    cell: (row) =>
+      lag(row) === '' ? <Missing reason={why(row, 'replay_lag_ms')} /> : <span data-hint={lagHint(row)}>{lag(row)}</span>,
   },
   {
     id: 'age',

@@ -142,37 +142,41 @@ export function ReplicationPage() {
           />
         </Section>
       )}
-      <Section title="Slots">
-        {reads?.slots.error != null && <ReadProblem what="slots" error={reads.slots.error} shownAt={reads.slots.at} retry={page.retry} />}
-        {slots !== null && (
-          <DataTable
-            label="Slots"
-            columns={slotTable}
-            rows={slots.data}
-            rowKey={(row) => row.slot_name}
-            empty={slots.at == null ? 'No reading yet.' : 'There is no replication slot.'}
-            {...sorted(slotTable, BY_RETAINED)}
-          />
-        )}
-      </Section>
-      <Section title="Wraparound">
-        {reads?.wraparound.error != null && (
-          <ReadProblem what="wraparound" error={reads.wraparound.error} shownAt={reads.wraparound.at} retry={page.retry} />
-        )}
-        {wraparound?.unmeasured['data'] !== undefined && (
-          <CapabilityNotice message={wraparound.unmeasured['data'].message} fix={wraparound.unmeasured['data'].fix} />
-        )}
-        {wraparound !== null && (
-          <DataTable
-            label="Wraparound"
-            columns={ages}
-            rows={wraparound.data}
-            rowKey={(row) => String(row.datid)}
-            empty="No reading yet."
-            {...sorted(ages, BY_AGE)}
-          />
-        )}
-      </Section>
+      {reads !== null && (
+        <>
+          <Section title="Slots">
+            {reads.slots.error != null && <ReadProblem what="slots" error={reads.slots.error} shownAt={reads.slots.at} retry={page.retry} />}
+            {slots !== null && (
+              <DataTable
+                label="Slots"
+                columns={slotTable}
+                rows={slots.data}
+                rowKey={(row) => row.slot_name}
+                empty={slots.at == null ? 'No reading yet.' : 'There is no replication slot.'}
+                {...sorted(slotTable, BY_RETAINED)}
+              />
+            )}
+          </Section>
+          <Section title="Wraparound">
+            {reads.wraparound.error != null && (
+              <ReadProblem what="wraparound" error={reads.wraparound.error} shownAt={reads.wraparound.at} retry={page.retry} />
+            )}
+            {wraparound?.unmeasured['data'] !== undefined && (
+              <CapabilityNotice message={wraparound.unmeasured['data'].message} fix={wraparound.unmeasured['data'].fix} />
+            )}
+            {wraparound !== null && (
+              <DataTable
+                label="Wraparound"
+                columns={ages}
+                rows={wraparound.data}
+                rowKey={(row) => String(row.datid)}
+                empty="No reading yet."
+                {...sorted(ages, BY_AGE)}
+              />
+            )}
+          </Section>
+        </>
+      )}
     </InstanceFrame>
   );
 }
