@@ -15,7 +15,7 @@ import { useChangeUrl, useTime, useUrl } from '../time/useTime';
 import { indexColumns, INDEX_DEFAULTS, INDEX_ORDER } from './indexColumns';
 import { indexesHeading } from './relation';
 import { RelationFilters } from './RelationFilters';
-import { RelationNotices } from './RelationNotices';
+import { isPast, NothingRead, RelationNotices } from './RelationNotices';
 
 /** The API's largest answer; beyond it the order is the server's. */
 const LIMIT = 1000;
@@ -70,7 +70,7 @@ export function IndexesPage() {
       error={page.error}
       retry={page.retry}
       tab="Indexes"
-      title={indexes === null ? 'Indexes' : indexes.at == null ? 'No indexes read yet' : indexesHeading(indexes)}
+      title={indexes === null ? 'Indexes' : indexes.at == null ? (isPast(page.range) ? 'No indexes were read then' : 'No indexes read yet') : indexesHeading(indexes)}
       fill
     >
       {read?.error != null && <ReadProblem what="indexes" error={read.error} shownAt={read.at} retry={page.retry} />}
@@ -103,7 +103,7 @@ export function IndexesPage() {
             outdated={page.outdated}
             empty={
               indexes.at == null ? (
-                <>No figures yet. Databases are read one after the other; the first takes about 60 s.</>
+                <NothingRead range={page.range} zone={zone} />
               ) : filtered ? (
                 <>
                   No index matches.{' '}

@@ -1,5 +1,7 @@
 import type { Unmeasured, Unreadable } from '../api/model';
 import { CapabilityNotice } from '../notices/Notice';
+import type { Instants } from '../time/range';
+import { span, type Zone } from '../time/zone';
 
 interface Props {
   unmeasured: Unmeasured;
@@ -17,4 +19,17 @@ export function RelationNotices({ unmeasured, notReadable, fields }: Props) {
     if (reason !== undefined && !reasons.has(reason.message)) reasons.set(reason.message, reason.fix);
   }
   return [...reasons].map(([message, fix]) => <CapabilityNotice key={message} message={message} fix={fix} />);
+}
+
+/** A range that ended longer ago than this will not fill any more. */
+const STILL_FILLS_MS = 5 * 60_000;
+
+export function isPast(range: Instants): boolean {
+  return range.end < Date.now() - STILL_FILLS_MS;
+}
+
+/** Why there is no row at all. */
+export function NothingRead({ range, zone }: { range: Instants; zone: Zone }) {
+  if (isPast(range)) return `Nothing was read between ${span(range.start, range.end, zone, Date.now(), ' and ')}.`;
+  return 'No figures yet. Databases are read one after the other; the first takes about 60 s.';
 }
