@@ -15,7 +15,7 @@ import { useChangeUrl, useTime, useUrl } from '../time/useTime';
 import { indexColumns, INDEX_DEFAULTS, INDEX_ORDER } from './indexColumns';
 import { indexesHeading } from './relation';
 import { RelationFilters } from './RelationFilters';
-import { isPast, NothingRead, RelationNotices } from './RelationNotices';
+import { nothingRead, NothingRead, RelationNotices } from './RelationNotices';
 
 /** The API's largest answer; beyond it the order is the server's. */
 const LIMIT = 1000;
@@ -70,7 +70,7 @@ export function IndexesPage() {
       error={page.error}
       retry={page.retry}
       tab="Indexes"
-      title={indexes === null ? 'Indexes' : indexes.at == null ? (isPast(page.range) ? 'No indexes were read then' : 'No indexes read yet') : indexesHeading(indexes)}
+      title={indexes === null ? 'Indexes' : indexes.at == null ? nothingRead('indexes', page.range) : indexesHeading(indexes)}
       fill
     >
       {read?.error != null && <ReadProblem what="indexes" error={read.error} shownAt={read.at} retry={page.retry} />}

@@ -24,8 +24,13 @@ export function RelationNotices({ unmeasured, notReadable, fields }: Props) {
 /** A range that ended longer ago than this will not fill any more. */
 const STILL_FILLS_MS = 5 * 60_000;
 
-export function isPast(range: Instants): boolean {
+function isPast(range: Instants): boolean {
   return range.end < Date.now() - STILL_FILLS_MS;
+}
+
+/** The heading of a page without a reading. */
+export function nothingRead(things: string, range: Instants): string {
+  return isPast(range) ? `No ${things} were read then` : `No ${things} read yet`;
 }
 
 /** Why there is no row at all. */

@@ -14,7 +14,7 @@ import { DataTable } from '../tables/DataTable';
 import { useChangeUrl, useTime, useUrl } from '../time/useTime';
 import { tablesHeading } from './relation';
 import { RelationFilters } from './RelationFilters';
-import { isPast, NothingRead, RelationNotices } from './RelationNotices';
+import { nothingRead, NothingRead, RelationNotices } from './RelationNotices';
 import { tableColumns, TABLE_DEFAULTS, TABLE_ORDER } from './tableColumns';
 
 /** The API's largest answer; beyond it the order is the server's. */
@@ -76,7 +76,7 @@ export function TablesPage() {
       error={page.error}
       retry={page.retry}
       tab="Tables"
-      title={tables === null ? 'Tables' : tables.at == null ? (isPast(page.range) ? 'No tables were read then' : 'No tables read yet') : tablesHeading(tables)}
+      title={tables === null ? 'Tables' : tables.at == null ? nothingRead('tables', page.range) : tablesHeading(tables)}
       fill
     >
       {read?.error != null && <ReadProblem what="tables" error={read.error} shownAt={read.at} retry={page.retry} />}

@@ -39,6 +39,8 @@ impl Watch {
 
     /// Reads what is due in the next database; `None` when nothing was to be read yet.
     pub async fn read_database(&mut self, baselines: &Baselines) -> Option<Cycle> {
+        // Else a visit that does not get to disk would tell again what the instance's own cycle told.
+        self.beside.own.begin();
         if self.sweep.must_list(Instant::now()) {
             if let Err(error) = self.list_databases().await {
                 tracing::debug!(instance.name = %self.config.name, error = format!("{error:#}"), "no list of databases");

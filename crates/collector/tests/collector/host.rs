@@ -316,6 +316,23 @@ async fn the_collector_tells_what_its_last_cycle_took() {
 }
 
 #[tokio::test]
+async fn what_was_told_is_told_once_also_when_a_visit_is_not_spooled() {
+    let pg = Pg::start(PgOptions::default()).await.unwrap();
+    make_role(&pg).await;
+    let mut rig = Rig::new(&pg, ROLE);
+    rig.whole_cycle().await;
+    assert!(!rig.whole_sweep().await.is_empty());
+    // The visit did not get to disk; the instance's own cycle before it did.
+    rig.watch.not_spooled();
+    let cycle = rig.whole_cycle().await;
+    let told = rig.rows(reading(&cycle, "collector_sets").unwrap());
+    let definition = &rig.catalog.get(own::SETS).unwrap().definition;
+    let column = |name: &str| told.column(definition.column(name).unwrap().0).unwrap();
+    let identity = (0..told.rows).find(|row| column("set_name").text(*row) == Some("identity")).unwrap();
+    assert_eq!(column("readings").int(identity), Some(1), "this cycle's; the first one's was told before");
+}
+
+#[tokio::test]
 async fn an_instance_that_does_not_answer_keeps_its_hosts_figures() {
     let pg = Pg::start(PgOptions::default()).await.unwrap();
     make_role(&pg).await;
