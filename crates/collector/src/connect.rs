@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 use tokio_postgres::{Client, NoTls};
 
+use crate::read::signed;
 use crate::unreachable;
 
 /// The most backends that a collector ever has on one instance.
@@ -189,7 +190,8 @@ impl Connector {
             Ok(Err(_)) | Err(_) => return Err(ConnectError::Timeout),
         };
         let session = Session { client };
-        let lock_timeout = session.client.query_typed_one("select pg_catalog.current_setting('lock_timeout')", &[]);
+        let in_force = signed("select pg_catalog.current_setting('lock_timeout')");
+        let lock_timeout = session.client.query_typed_one(&in_force, &[]);
         match tokio::time::timeout(limit, lock_timeout).await {
             Err(_) => Err(ConnectError::Timeout),
             Ok(Err(error)) => Err(ConnectError::Refused(error)),
