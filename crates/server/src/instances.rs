@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! http ─► fleet (figures of many instances at once) ─► store
-//!              └─► health (state and reasons)  └─► coverage (sets and columns)
+//!              ├─► watched (read, down, silent)  └─► coverage (sets and columns)
+//!              └─► signs ─► health (state and reasons)
 //! ```
 
 pub(crate) mod coverage;
@@ -10,4 +11,6 @@ pub(crate) mod fleet;
 mod health;
 pub(crate) mod http;
 pub(crate) mod model;
+mod signs;
 pub(crate) mod store;
+pub(crate) mod watched;

@@ -10,6 +10,7 @@
 pub mod accounts;
 pub mod collectors;
 mod cost;
+mod covered;
 mod databases;
 pub mod health;
 mod host;
@@ -37,9 +38,11 @@ mod wraparound;
 mod app;
 mod clock;
 mod flags;
+mod gaps;
 pub mod running;
 mod series;
 mod serve;
+mod span;
 mod spread;
 mod when;
 

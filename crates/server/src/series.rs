@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use deadpool_postgres::Transaction;
-use tokio_postgres::Error;
+use tokio_postgres::{Error, Row};
 
+use crate::gaps::Gaps;
 use crate::range::{Grid, Range};
 
 /// What series are made from. `$1` is the instance, `$2` and `$3` are the range.
@@ -24,7 +25,7 @@ pub(crate) type Series = HashMap<String, Vec<Vec<Option<f64>>>>;
 
 /// One row per value, key and step that its interval covers: `key`, `step`, `length` of the interval and what is
 /// `covered` of it in microseconds, and `v0`, `v1` and so on. `$4` is where the steps begin, `$5` how long each is in
-/// microseconds and `$6` how many there are.
+/// microseconds and `$6` how many there are. Readings at the times `$7` are left out: their intervals cover gaps.
 pub(crate) fn over_steps(source: Source<'_>) -> String {
     let (mut inner, mut names) = (String::new(), String::new());
     for (nth, value) in source.values.iter().enumerate() {
@@ -37,7 +38,7 @@ pub(crate) fn over_steps(source: Source<'_>) -> String {
             least(e.until, (b.step + 1) * $5::float8)
                 - greatest(e.until - d.length, b.step * $5::float8) as covered
         from (select coalesce(({key})::text, '') as key, time, interval_us::float8 as length{inner} from {from}
-              where instance_id = $1 and time > $2 and time <= $3 and interval_us > 0) d
+              where instance_id = $1 and time > $2 and time <= $3 and interval_us > 0 and time <> all($7)) d
         cross join lateral (select (extract(epoch from d.time - $4::timestamptz) * 1e6)::float8 as until) e
         cross join lateral generate_series(
             greatest(floor((e.until - d.length) / $5::float8), 0)::int8,
@@ -46,13 +47,14 @@ pub(crate) fn over_steps(source: Source<'_>) -> String {
 }
 
 /// Increments per second. An increment is spread over the steps that its interval covers; a step that none covers is
-/// null.
+/// null, and one over a gap is in no step.
 pub(crate) async fn rates(
     transaction: &Transaction<'_>,
     source: Source<'_>,
     id: i32,
     range: Range,
     grid: Grid,
+    gaps: &Gaps,
 ) -> Result<Series, Error> {
     let mut rates = String::new();
     for nth in 0..source.values.len() {
@@ -66,7 +68,12 @@ pub(crate) async fn rates(
         "select c.key, c.step{rates} from ({}) c where c.covered > 0 group by c.key, c.step",
         over_steps(source)
     );
-    on_grid(transaction, &sql, source.values.len(), id, range, grid).await
+    let statement = transaction.prepare_cached(&sql).await?;
+    let (step_us, ends) = (grid.step_us(), gaps.ends());
+    let rows = transaction
+        .query(&statement, &[&id, &range.start, &range.end, &grid.start, &step_us, &grid.points, &ends])
+        .await?;
+    Ok(on_grid(&rows, source.values.len(), grid))
 }
 
 /// The largest value that was read within each step; a step without a reading is null.
@@ -87,21 +94,14 @@ pub(crate) async fn gauges(
             least(ceil(extract(epoch from time - $4::timestamptz) * 1e6 / $5::float8) - 1, $6::int8 - 1)::int8{values}
          from {from} where instance_id = $1 and time > $2 and time <= $3 group by 1, 2"
     );
-    on_grid(transaction, &sql, source.values.len(), id, range, grid).await
-}
-
-async fn on_grid(
-    transaction: &Transaction<'_>,
-    sql: &str,
-    values: usize,
-    id: i32,
-    range: Range,
-    grid: Grid,
-) -> Result<Series, Error> {
-    let statement = transaction.prepare_cached(sql).await?;
+    let statement = transaction.prepare_cached(&sql).await?;
     let step_us = grid.step_us();
     let rows =
         transaction.query(&statement, &[&id, &range.start, &range.end, &grid.start, &step_us, &grid.points]).await?;
+    Ok(on_grid(&rows, source.values.len(), grid))
+}
+
+fn on_grid(rows: &[Row], values: usize, grid: Grid) -> Series {
     let mut all = Series::new();
     for row in rows {
         let series = all.entry(row.get(0)).or_insert_with(|| empty(values, grid));
@@ -112,7 +112,7 @@ async fn on_grid(
             }
         }
     }
-    Ok(all)
+    all
 }
 
 /// So many series without any value.

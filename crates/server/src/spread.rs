@@ -4,9 +4,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use catalog::Catalog;
 use deadpool_postgres::Transaction;
+use jiff::Timestamp;
 use tokio_postgres::Error;
 
+use crate::gaps::{Gap, Gaps};
 use crate::range::{Grid, Range};
 use crate::series::{Source, over_steps};
 
@@ -26,6 +29,22 @@ pub(crate) struct Step {
     pub(crate) covered_us: f64,
     counters: Vec<Option<f64>>,
     gauges: Vec<Option<f64>>,
+}
+
+/// What was read over a range.
+#[derive(Debug, Default)]
+pub(crate) struct Spread {
+    /// Its steps, by key.
+    pub(crate) keys: BTreeMap<String, Steps>,
+    /// Where nothing was read.
+    pub(crate) gaps: Vec<Gap>,
+}
+
+impl Spread {
+    /// The steps where there is one key.
+    pub(crate) fn one(&mut self) -> Steps {
+        self.keys.remove("").unwrap_or_default()
+    }
 }
 
 /// The steps of one key, by their place on the grid.
@@ -98,18 +117,21 @@ impl Columns {
         )
     }
 
-    /// Reads the steps of a range, by key.
+    /// Reads the steps of a range up to `now`, by key.
     pub(crate) async fn read(
         &self,
         transaction: &Transaction<'_>,
+        catalog: &Catalog,
         id: i32,
         range: Range,
         grid: Grid,
-    ) -> Result<BTreeMap<String, Steps>, Error> {
+        now: Timestamp,
+    ) -> Result<Spread, Error> {
+        let gaps = Gaps::read(transaction, catalog, id, self.set, range, now).await?;
         let statement = transaction.prepare_cached(&self.sql()).await?;
         let step_us = grid.step_us();
         let rows = transaction
-            .query(&statement, &[&id, &range.start, &range.end, &grid.start, &step_us, &grid.points])
+            .query(&statement, &[&id, &range.start, &range.end, &grid.start, &step_us, &grid.points, &gaps.ends()])
             .await?;
         let mut all: BTreeMap<String, Steps> = BTreeMap::new();
         for row in rows {
@@ -123,7 +145,7 @@ impl Columns {
             };
             all.entry(row.get(0)).or_default().insert(nth, step);
         }
-        Ok(all)
+        Ok(Spread { keys: all, gaps: gaps.listed })
     }
 }
 

@@ -312,7 +312,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Monitored PostgreSQL instances by name: what each is, how it is and why.
+         * Monitored PostgreSQL instances by name: what each is, how it is and why, at a moment.
          * @description Who: viewer. Limit: caller.
          */
         get: operations["get_instances"];
@@ -332,7 +332,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * One instance, its databases, and how its sets can be read.
+         * One instance at a moment, its databases, and how its sets can be read.
          * @description Who: viewer. Limit: caller.
          */
         get: operations["get_instances_id"];
@@ -1243,6 +1243,8 @@ export interface components {
             cpu_share?: number | null;
             /** @description `cpu_share` on the grid. */
             cpu_share_series: (number | null)[];
+            /** @description Parts of the range in which nothing was read. */
+            gaps: components["schemas"]["Gap"][];
             /** @description The steps of all series. */
             grid: components["schemas"]["Grid"];
             /**
@@ -1363,6 +1365,8 @@ export interface components {
             databases: components["schemas"]["Connected"][];
             /** @description Parts of the range in which something is known to be missing. */
             flagged_intervals: components["schemas"]["FlaggedInterval"][];
+            /** @description Parts of the range in which nothing was read. */
+            gaps: components["schemas"]["Gap"][];
             /** @description The steps of all series. */
             grid: components["schemas"]["Grid"];
             /**
@@ -1564,7 +1568,7 @@ export interface components {
              */
             wal_records?: number | null;
         };
-        /** @description Sums of increments over a range; null where not measured. */
+        /** @description Increments over a range; null where not measured. */
         Counters: {
             /**
              * Format: double
@@ -1716,6 +1720,21 @@ export interface components {
             /** @description By set. */
             data: components["schemas"]["SetAndColumns"][];
         };
+        /** @description The time that readings cover in a range. Sums of the range are of that time, and rates divide by it. */
+        Covered: {
+            /** @description What is to be said of it, where that is not nearly all. */
+            message?: string | null;
+            /**
+             * Format: double
+             * @description So many milliseconds.
+             */
+            ms: number;
+            /**
+             * Format: double
+             * @description Of the range, 0 to 1.
+             */
+            share: number;
+        };
         /** @description What a collector needs to deliver. */
         Credentials: {
             /**
@@ -1734,6 +1753,11 @@ export interface components {
         /** @description What a database did: increments are sums over the range, null where not measured. */
         Database: components["schemas"]["Counters"] & {
             /**
+             * Format: double
+             * @description The time that was read of it in the range.
+             */
+            covered_ms: number;
+            /**
              * Format: int64
              * @description Its oid; 0 stands for the shared objects.
              */
@@ -1745,6 +1769,8 @@ export interface components {
              * @description Connected backends at the moment; null when it was not in that reading.
              */
             numbackends?: number | null;
+            /** @description The same per second of the time that was read: never of the range. */
+            rates: components["schemas"]["Counters"];
             /** @description Values on the grid; null is a step without a reading. */
             series: components["schemas"]["DatabaseSeries"];
         };
@@ -1783,10 +1809,14 @@ export interface components {
         };
         /** @description The databases of an instance over a time range. */
         Databases: {
+            /** @description How much of the range was read. */
+            covered: components["schemas"]["Covered"];
             /** @description By name; the shared objects are the database 0. */
             data: components["schemas"]["Database"][];
             /** @description Parts of the range in which something is known to be missing. */
             flagged_intervals: components["schemas"]["FlaggedInterval"][];
+            /** @description Parts of the range in which nothing was read. */
+            gaps: components["schemas"]["Gap"][];
             /** @description The steps of all series. */
             grid: components["schemas"]["Grid"];
             /** @description All of them together, shared objects included. */
@@ -1948,6 +1978,8 @@ export interface components {
             filesystems: components["schemas"]["FileSystem"][];
             /** @description Parts of the range in which something is known to be missing. */
             flagged_intervals: components["schemas"]["FlaggedInterval"][];
+            /** @description Parts of the range in which nothing was read. */
+            gaps: components["schemas"]["Gap"][];
             /** @description The steps of all series. */
             grid: components["schemas"]["Grid"];
             /** @description Why figures are null. */
@@ -2072,6 +2104,30 @@ export interface components {
              */
             start: string;
         };
+        /** @description A part of a range in which a set was not read. */
+        Gap: {
+            /**
+             * Format: date-time
+             * @description To when; the range's end, or now, where the gap goes on.
+             */
+            end: string;
+            /** @description The same as a sentence, with the times of the whole gap. */
+            message: string;
+            /** @description Why. */
+            reason: components["schemas"]["GapReason"];
+            /**
+             * Format: date-time
+             * @description From when; the range's start where the gap began before it.
+             */
+            start: string;
+            /** @description Whether counters went on over it: sums and rates over the range have that work, though its course is not known. */
+            sums_known: boolean;
+        };
+        /**
+         * @description Why something was not read.
+         * @enum {string}
+         */
+        GapReason: "collector" | "unreachable" | "failed" | "not_watched" | "not_read";
         /** @description The steps that all series of an answer share. */
         Grid: {
             /**
@@ -2131,6 +2187,8 @@ export interface components {
             };
             /** @description Parts of the range in which something is known to be missing. */
             flagged_intervals: components["schemas"]["FlaggedInterval"][];
+            /** @description Parts of the range in which nothing was read. */
+            gaps: components["schemas"]["Gap"][];
             /** @description The steps of all series. */
             grid: components["schemas"]["Grid"];
             /** @description `load_1m`, `load_5m`, `load_15m`. */
@@ -2383,7 +2441,7 @@ export interface components {
             collector?: null | components["schemas"]["ReadingCollector"];
             /**
              * Format: int64
-             * @description Backends connected to a database, at the newest reading.
+             * @description Connections of clients, at the reading that tells of the moment.
              */
             connections?: number | null;
             /**
@@ -2398,7 +2456,7 @@ export interface components {
             cpus?: number | null;
             /**
              * Format: double
-             * @description Since the newest reading.
+             * @description Since the newest reading of PostgreSQL; what is read of its host does not count.
              */
             data_age_ms?: number | null;
             /** @description The host or socket directory that the collector connects to. */
@@ -2415,10 +2473,10 @@ export interface components {
             last_seen?: string | null;
             /**
              * Format: double
-             * @description Mean number of sessions that execute a statement, over the last 5 minutes.
+             * @description Mean number of sessions that execute a statement, over the 5 minutes before the moment.
              */
             load?: number | null;
-            /** @description The same over the last hour. */
+            /** @description The same over the range. */
             load_trend: components["schemas"]["Trend"];
             /** @description Its name in the collector's configuration. */
             name: string;
@@ -2458,7 +2516,7 @@ export interface components {
             timeline?: number | null;
             /**
              * Format: double
-             * @description Transactions per second, over the last 5 minutes.
+             * @description Transactions per second, over the 5 minutes before the moment.
              */
             tps?: number | null;
             /** @description Why figures above are null. */
@@ -2472,6 +2530,8 @@ export interface components {
              * @description As in `170004`.
              */
             version_num?: number | null;
+            /** @description Whether it is read; figures are null while it is not. */
+            watched: components["schemas"]["Watched"];
         };
         /** @description How fresh an instance is. */
         InstanceDelivery: {
@@ -2496,11 +2556,13 @@ export interface components {
         InstanceDetail: components["schemas"]["Instance"] & {
             /**
              * Format: int64
-             * @description How many sessions wait for a lock; null when that was not read of late.
+             * @description How many sessions wait for a lock; null when no reading tells of the moment.
              */
             blocked?: number | null;
             /** @description Its databases, by name. */
             databases: components["schemas"]["DatabaseName"][];
+            /** @description Parts of the range in which nothing was read of it. */
+            gaps: components["schemas"]["Gap"][];
             /** @description Its sets, by name. */
             sets: components["schemas"]["SetCoverage"][];
         };
@@ -2617,6 +2679,8 @@ export interface components {
             data: components["schemas"]["LockSession"][];
             /** @description Parts of the range in which something is known to be missing. */
             flagged_intervals: components["schemas"]["FlaggedInterval"][];
+            /** @description Parts of the range in which nothing was read. */
+            gaps: components["schemas"]["Gap"][];
             /** @description The steps of the series. */
             grid: components["schemas"]["Grid"];
             /**
@@ -2807,12 +2871,16 @@ export interface components {
         Ranking: {
             /** @description How many statements are listed. */
             count: number;
+            /** @description How much of the range was read: sums are of that time, and rates divide by it. */
+            covered: components["schemas"]["Covered"];
             /** @description How many milliseconds of each step were read; null where nothing was. Rates divide by this, not by the step. */
             covered_ms: (number | null)[];
             /** @description The statements. */
             data: components["schemas"]["RankedStatement"][];
             /** @description What is known to be missing. */
             flagged_intervals: components["schemas"]["FlaggedInterval"][];
+            /** @description Parts of the range in which nothing was read. */
+            gaps: components["schemas"]["Gap"][];
             /**
              * Format: date-time
              * @description When this was put together.
@@ -2948,6 +3016,8 @@ export interface components {
             cluster: components["schemas"]["ClusterMember"][];
             /** @description How far the instance's WAL goes; null where nobody streams. */
             current_lsn?: string | null;
+            /** @description Parts of the range in which nothing was read. */
+            gaps: components["schemas"]["Gap"][];
             /** @description The steps of all series. */
             grid: components["schemas"]["Grid"];
             receiver?: null | components["schemas"]["WalReceiver"];
@@ -3245,6 +3315,8 @@ export interface components {
             at?: string | null;
             /** @description By retained bytes, the most first. */
             data: components["schemas"]["Slot"][];
+            /** @description Parts of the range in which nothing was read. */
+            gaps: components["schemas"]["Gap"][];
             /** @description The steps of all series. */
             grid: components["schemas"]["Grid"];
             /** @description Why columns are null. */
@@ -3359,15 +3431,29 @@ export interface components {
         State: "healthy" | "degraded" | "unhealthy";
         /** @description One statement over a range. */
         Statement: {
+            /**
+             * @description By figure, how many times as much as in the period before: of rates over the time that was read, and of means
+             *     as they are. What was 0 before has none.
+             */
+            change: {
+                [key: string]: number;
+            };
             /** @description Whether all its work in the range is here. */
             complete: boolean;
+            /** @description How much of the range was read: sums are of that time, and rates divide by it. */
+            covered: components["schemas"]["Covered"];
             /** @description The databases in which it ran. */
             databases: string[];
             /** @description What it did. */
             figures: components["schemas"]["Figures"];
             /** @description What is known to be missing. */
             flagged_intervals: components["schemas"]["FlaggedInterval"][];
+            /** @description Parts of the range in which nothing was read. */
+            gaps: components["schemas"]["Gap"][];
+            /** @description Why there is nothing to compare with: too little of that period was read. */
+            no_comparison?: string | null;
             previous?: null | components["schemas"]["Figures"];
+            previous_covered?: null | components["schemas"]["Covered"];
             /** @description Its normalised text. */
             query?: string | null;
             /** @description What is known of the text. */
@@ -3646,10 +3732,14 @@ export interface components {
         };
         /** @description One statement's figures per step. Increments are spread over the steps that their interval covers. */
         Timeline: {
+            /** @description How much of the range was read: sums are of that time, and rates divide by it. */
+            covered: components["schemas"]["Covered"];
             /** @description How many milliseconds of each step were read; null where nothing was. Rates divide by this, not by the step. */
             covered_ms: (number | null)[];
             /** @description What is known to be missing. */
             flagged_intervals: components["schemas"]["FlaggedInterval"][];
+            /** @description Parts of the range in which nothing was read. */
+            gaps: components["schemas"]["Gap"][];
             /** @description The steps. */
             grid: components["schemas"]["Grid"];
             /** @description By figure: the sum per step, null where nothing was read; `mean_exec_time_ms` is derived. */
@@ -3755,6 +3845,8 @@ export interface components {
         Waits: {
             /** @description Parts of the range in which something is known to be missing. */
             flagged_intervals: components["schemas"]["FlaggedInterval"][];
+            /** @description Parts of the range in which nothing was read. */
+            gaps: components["schemas"]["Gap"][];
             /** @description The steps of all series. */
             grid: components["schemas"]["Grid"];
             /**
@@ -3778,10 +3870,14 @@ export interface components {
              * @description When the position was read; null when nothing was read shortly before.
              */
             at?: string | null;
+            /** @description How much of the range was read: sums are of that time. */
+            covered: components["schemas"]["Covered"];
             /** @description What lies in the directory. */
             directory: components["schemas"]["Directory"];
             /** @description Parts of the range in which something is known to be missing. */
             flagged_intervals: components["schemas"]["FlaggedInterval"][];
+            /** @description Parts of the range in which nothing was read. */
+            gaps: components["schemas"]["Gap"][];
             /** @description The steps of all series. */
             grid: components["schemas"]["Grid"];
             /** @description Whether the instance was in recovery then. */
@@ -4018,6 +4114,37 @@ export interface components {
              */
             wal_writes?: number | null;
         };
+        /** @description How an instance is watched at a moment. */
+        Watched: {
+            /** @description Down: why, without a stop. */
+            error?: string | null;
+            /** @description Down, while figures of its host still come. */
+            host_still_read: boolean;
+            /**
+             * Format: date-time
+             * @description The newest good reading of PostgreSQL up to the moment; what is read of its host does not count.
+             */
+            last_reading?: string | null;
+            /**
+             * Format: double
+             * @description How old that was at the moment.
+             */
+            last_reading_age_ms?: number | null;
+            /** @description What is to be said; null while it is read. */
+            message?: string | null;
+            /**
+             * Format: date-time
+             * @description Down: the first attempt that failed after the last good reading. Silent: when something was heard last.
+             */
+            since?: string | null;
+            /** @description Whether it is read. */
+            state: components["schemas"]["WatchedState"];
+        };
+        /**
+         * @description Whether PostgreSQL is read.
+         * @enum {string}
+         */
+        WatchedState: "read" | "down" | "silent" | "not_watched";
         /** @description How near the databases of an instance are to wraparound. */
         Wraparound: {
             /**
@@ -4590,9 +4717,15 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description The page, from 1. */
-                page?: number;
-                /** @description Rows on a page. */
-                page_size?: number;
+                page?: number | null;
+                /** @description Rows on a page, 20 unless said otherwise. */
+                page_size?: number | null;
+                /** @description Trends begin here; else an hour before the moment. */
+                start?: string | null;
+                /** @description Trends end here; else at the moment. */
+                end?: string | null;
+                /** @description As it was then; else at the end, or now. */
+                at?: string | null;
             };
             header?: never;
             path?: never;
@@ -4622,7 +4755,14 @@ export interface operations {
     };
     get_instances_id: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description The trend begins here; else an hour before the moment. */
+                start?: string | null;
+                /** @description The trend ends here; else at the moment. */
+                end?: string | null;
+                /** @description As it was then; else at the end, or now. */
+                at?: string | null;
+            };
             header?: never;
             path: {
                 /** @description The instance. */

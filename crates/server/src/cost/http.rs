@@ -27,14 +27,15 @@ pub(crate) async fn get(
     let (id, now) = (visible.id, app.clock.now());
     let range = when.range(now)?;
     let grid = when.grid(&transaction, id, SETS.set, now, Fineness::SPREAD).await?;
-    let process = PROCESS.read(&transaction, id, range, grid).await?.remove("").unwrap_or_default();
+    let process = PROCESS.read(&transaction, &app.catalog, id, range, grid, now).await?.one();
     let whole = PROCESS.whole(&process);
     let (sets, measured_us) = store::sets(&transaction, id, range).await?;
     let timed: Vec<f64> = sets.iter().filter_map(|set| set.statement_time_ms).collect();
     let statement_time_ms = (!timed.is_empty()).then(|| timed.iter().sum::<f64>());
     // In each step the time of all sets, over the time that a set of them covers.
     let mut steps: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
-    for (nth, step) in SETS.read(&transaction, id, range, grid).await?.values().flatten() {
+    let spread = SETS.read(&transaction, &app.catalog, id, range, grid, now).await?;
+    for (nth, step) in spread.keys.values().flatten() {
         let (time, covered) = steps.entry(*nth).or_default();
         *time += SETS.sum(step, "statement_time").unwrap_or(0.0);
         *covered = covered.max(step.covered_us);
@@ -61,5 +62,6 @@ pub(crate) async fn get(
         process: store::process(&transaction, id, when.moment(now)).await?,
         sets,
         unmeasured,
+        gaps: spread.gaps,
     }))
 }

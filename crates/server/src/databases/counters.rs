@@ -15,7 +15,7 @@ macro_rules! counters {
         pub(crate) const COUNTERS: &[Counter] =
             &[$(Counter { name: stringify!($name), column: $column },)+];
 
-        /// Sums of increments over a range; null where not measured.
+        /// Increments over a range; null where not measured.
         #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
         pub(crate) struct Counters {
             $($(#[$doc])* pub(crate) $name: Option<f64>,)+

@@ -10,7 +10,9 @@ use super::counters::COUNTERS;
 use super::model::{Database, DatabaseSeries, Databases};
 use super::store;
 use crate::app::App;
+use crate::covered::Covered;
 use crate::flags;
+use crate::gaps::Gaps;
 use crate::http::{ApiError, QueryValues, VisibleInstance};
 use crate::instances::coverage::note_missing;
 use crate::instances::store as instances;
@@ -34,8 +36,10 @@ pub(crate) async fn list(
     let grid = when.grid(&transaction, visible.id, store::SET, now, Fineness::SPREAD).await?;
     let at = readings::at(&transaction, visible.id, store::SET, when.moment(now)).await?;
     let sums = store::sums(&transaction, visible.id, range, at).await?;
-    let mut series = store::series(&transaction, visible.id, range, grid).await?;
-    let total = store::throughput(&transaction, visible.id, range, grid).await?;
+    let gaps = Gaps::read(&transaction, &app.catalog, visible.id, store::SET, range, now).await?;
+    let covered = Covered::read(&transaction, visible.id, store::SET, range).await?;
+    let mut series = store::series(&transaction, visible.id, range, grid, &gaps).await?;
+    let total = store::throughput(&transaction, visible.id, range, grid, &gaps).await?;
     let flagged_intervals = flags::read(&transaction, visible.id, store::SET, range).await?;
     let named = instances::databases(&transaction, visible.id, true).await?;
     let names: HashMap<i64, String> = named.into_iter().map(|one| (one.datid, one.name)).collect();
@@ -60,10 +64,12 @@ pub(crate) async fn list(
                 name,
                 numbackends: sums.numbackends,
                 counters: sums.counters,
+                rates: sums.rates,
+                covered_ms: sums.covered_us / 1000.0,
                 series: DatabaseSeries { tps, active },
             }
         })
         .collect();
     data.sort_by(|a, b| (&a.name, a.datid).cmp(&(&b.name, b.datid)));
-    Ok(Json(Databases { grid, data, total, unmeasured, flagged_intervals }))
+    Ok(Json(Databases { grid, data, total, unmeasured, flagged_intervals, covered, gaps: gaps.listed }))
 }

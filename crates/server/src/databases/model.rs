@@ -4,7 +4,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::counters::Counters;
+use crate::covered::Covered;
 use crate::flags::FlaggedInterval;
+use crate::gaps::Gap;
 use crate::queries::model::{Reason, Unmeasured};
 use crate::range::Grid;
 
@@ -22,6 +24,10 @@ pub(crate) struct Databases {
     pub(crate) unmeasured: Unmeasured,
     /// Parts of the range in which something is known to be missing.
     pub(crate) flagged_intervals: Vec<FlaggedInterval>,
+    /// How much of the range was read.
+    pub(crate) covered: Covered,
+    /// Parts of the range in which nothing was read.
+    pub(crate) gaps: Vec<Gap>,
 }
 
 /// What a database did: increments are sums over the range, null where not measured.
@@ -35,6 +41,10 @@ pub(crate) struct Database {
     pub(crate) numbackends: Option<i32>,
     #[serde(flatten)]
     pub(crate) counters: Counters,
+    /// The same per second of the time that was read: never of the range.
+    pub(crate) rates: Counters,
+    /// The time that was read of it in the range.
+    pub(crate) covered_ms: f64,
     /// Values on the grid; null is a step without a reading.
     pub(crate) series: DatabaseSeries,
 }

@@ -10,6 +10,8 @@ use tokio_postgres::Error;
 
 use super::counters::{COUNTERS, Counters};
 use super::model::Throughput;
+use crate::covered::per_second;
+use crate::gaps::Gaps;
 use crate::range::{Grid, Range};
 use crate::series::{Source, rates};
 
@@ -21,10 +23,15 @@ static SUMS: LazyLock<String> = LazyLock::new(|| {
         let _ = write!(list, ", sum(d.{})::float8", counter.column);
         list
     });
+    let measured = COUNTERS.iter().fold(String::new(), |mut list, counter| {
+        let _ = write!(list, ", sum(d.interval_us) filter (where d.{} is not null)::float8", counter.column);
+        list
+    });
     format!(
         "select d.datid, (
                  select b.numbackends from metrics.pg_stat_database b
-                 where b.instance_id = $1 and b.time = $4 and b.datid = d.datid limit 1){sums}
+                 where b.instance_id = $1 and b.time = $4 and b.datid = d.datid limit 1){sums}{measured},
+             coalesce(sum(d.interval_us), 0)::float8
          from metrics.pg_stat_database d
          where d.instance_id = $1 and d.time > $2 and d.time <= $3 and d.datid is not null
          group by d.datid"
@@ -36,6 +43,10 @@ pub(crate) struct Sums {
     pub(crate) datid: i64,
     pub(crate) numbackends: Option<i32>,
     pub(crate) counters: Counters,
+    /// The same per second of the time in which each was measured.
+    pub(crate) rates: Counters,
+    /// Over how long, in microseconds.
+    pub(crate) covered_us: f64,
 }
 
 /// Sums over the range, by database; with the backends of the reading at `at`.
@@ -48,8 +59,17 @@ pub(crate) async fn sums(
     let statement = transaction.prepare_cached(&SUMS).await?;
     let rows = transaction.query(&statement, &[&id, &range.start, &range.end, &at]).await?;
     let sums = rows.iter().map(|row| {
-        let counters = Counters::of((0..COUNTERS.len()).map(|place| row.get(place + 2)));
-        Sums { datid: row.get(0), numbackends: row.get(1), counters }
+        let sum = |place: usize| row.get::<_, Option<f64>>(place + 2);
+        let measured = |place: usize| row.get::<_, Option<f64>>(place + 2 + COUNTERS.len());
+        let places = || 0..COUNTERS.len();
+        let rate = |place: usize| per_second(sum(place)?, measured(place)?);
+        Sums {
+            datid: row.get(0),
+            numbackends: row.get(1),
+            counters: Counters::of(places().map(sum)),
+            rates: Counters::of(places().map(rate)),
+            covered_us: row.get(2 + 2 * COUNTERS.len()),
+        }
     });
     Ok(sums.collect())
 }
@@ -69,8 +89,9 @@ pub(crate) async fn series(
     id: i32,
     range: Range,
     grid: Grid,
+    gaps: &Gaps,
 ) -> Result<HashMap<i64, Rates>, Error> {
-    let series = rates(transaction, RATES, id, range, grid).await?;
+    let series = rates(transaction, RATES, id, range, grid, gaps).await?;
     let named = series.into_iter().filter_map(|(datid, series)| {
         let [tps, active] = <[_; 2]>::try_from(series).ok()?;
         Some((datid.parse().ok()?, (tps, active)))
@@ -93,9 +114,10 @@ pub(crate) async fn throughput(
     id: i32,
     range: Range,
     grid: Grid,
+    gaps: &Gaps,
 ) -> Result<Throughput, Error> {
     let source = Source { from: TOGETHER, key: "''", values: &["commits", "rollbacks", "temp_bytes", "hit", "asked"] };
-    let rates = rates(transaction, source, id, range, grid).await?.remove("");
+    let rates = rates(transaction, source, id, range, grid, gaps).await?.remove("");
     let [commits, rollbacks, temp_bytes, hit, asked] =
         rates.and_then(|rates| rates.try_into().ok()).unwrap_or_else(|| std::array::from_fn(|_| grid.empty()));
     let ratio = |(hit, asked): (&Option<f64>, &Option<f64>)| {

@@ -61,9 +61,10 @@ pub(crate) async fn get(
     let (id, now) = (visible.id, app.clock.now());
     let range = when.range(now)?;
     let grid = when.grid(&transaction, id, CPU.set, now, Fineness::SPREAD).await?;
-    let cpu = CPU.read(&transaction, id, range, grid).await?.remove("").unwrap_or_default();
-    let load = LOAD.read(&transaction, id, range, grid).await?.remove("").unwrap_or_default();
-    let memory = MEMORY.read(&transaction, id, range, grid).await?.remove("").unwrap_or_default();
+    let mut spread = CPU.read(&transaction, &app.catalog, id, range, grid, now).await?;
+    let cpu = spread.one();
+    let load = LOAD.read(&transaction, &app.catalog, id, range, grid, now).await?.one();
+    let memory = MEMORY.read(&transaction, &app.catalog, id, range, grid, now).await?.one();
     let kinds = CPU.counters.iter().map(|counter| {
         let share = |columns: &Columns, step: &Step| ratio(columns.sum(step, counter), all_time(step));
         (counter.trim_end_matches("_time"), CPU.series(grid, &cpu, share))
@@ -80,6 +81,7 @@ pub(crate) async fn get(
         state: store::state(&transaction, id, when.moment(now)).await?,
         unmeasured: unmeasured(&transaction, id, &[CPU.set, LOAD.set, MEMORY.set]).await?,
         flagged_intervals: flagged(&transaction, id, CPU.set, range).await?,
+        gaps: spread.gaps,
     }))
 }
 
@@ -105,8 +107,8 @@ pub(crate) async fn disks(
     let (id, now) = (visible.id, app.clock.now());
     let range = when.range(now)?;
     let grid = when.grid(&transaction, id, DISKS.set, now, Fineness::SPREAD).await?;
-    let read = DISKS.read(&transaction, id, range, grid).await?;
-    let devices = read.into_iter().map(|(device, steps)| {
+    let read = DISKS.read(&transaction, &app.catalog, id, range, grid, now).await?;
+    let devices = read.keys.into_iter().map(|(device, steps)| {
         let whole = DISKS.whole(&steps);
         Device {
             device,
@@ -114,7 +116,7 @@ pub(crate) async fn disks(
             series: figures(|value| DISKS.series(grid, &steps, |_, step| value(step))),
         }
     });
-    let mut used = FILESYSTEMS.read(&transaction, id, range, grid).await?;
+    let mut used = FILESYSTEMS.read(&transaction, &app.catalog, id, range, grid, now).await?.keys;
     let (at, mut filesystems) = store::filesystems(&transaction, id, when.moment(now)).await?;
     for one in &mut filesystems {
         let steps = used.remove(&one.mount_point).unwrap_or_default();
@@ -130,6 +132,7 @@ pub(crate) async fn disks(
         filesystems,
         unmeasured: unmeasured(&transaction, id, &[DISKS.set, FILESYSTEMS.set]).await?,
         flagged_intervals: flagged(&transaction, id, DISKS.set, range).await?,
+        gaps: read.gaps,
     }))
 }
 

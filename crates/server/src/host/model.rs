@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::flags::FlaggedInterval;
+use crate::gaps::Gap;
 use crate::queries::model::{Reason, Unmeasured};
 use crate::range::Grid;
 
@@ -31,6 +32,8 @@ pub(crate) struct Host {
     pub(crate) unmeasured: Unmeasured,
     /// Parts of the range in which something is known to be missing.
     pub(crate) flagged_intervals: Vec<FlaggedInterval>,
+    /// Parts of the range in which nothing was read.
+    pub(crate) gaps: Vec<Gap>,
 }
 
 /// The host at one moment.
@@ -78,6 +81,8 @@ pub(crate) struct Disks {
     pub(crate) unmeasured: Unmeasured,
     /// Parts of the range in which something is known to be missing.
     pub(crate) flagged_intervals: Vec<FlaggedInterval>,
+    /// Parts of the range in which nothing was read.
+    pub(crate) gaps: Vec<Gap>,
 }
 
 /// A block device over the range: means of what was measured.

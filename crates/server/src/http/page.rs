@@ -36,6 +36,12 @@ fn usual_size() -> u32 {
     PAGE_SIZE
 }
 
+impl Default for Paging {
+    fn default() -> Self {
+        Self { page: first_page(), page_size: usual_size() }
+    }
+}
+
 impl Paging {
     /// These values, if they are within bounds.
     ///

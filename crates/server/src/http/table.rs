@@ -228,8 +228,8 @@ fn instance_rows() -> Vec<Endpoint> {
     use crate::cost::model::CollectorCost;
     use crate::databases::model::Databases;
     use crate::host::model::{Disks, Host};
-    use crate::http::{Page, Paging};
-    use crate::instances::model::{Coverage, Instance, InstanceDetail};
+    use crate::http::Page;
+    use crate::instances::model::{Coverage, FleetQuery, Instance, InstanceDetail, InstanceQuery};
     use crate::pg_settings::model::Settings;
     use crate::replication::model::Replication;
     use crate::slots::model::Slots;
@@ -239,13 +239,14 @@ fn instance_rows() -> Vec<Endpoint> {
     vec![
         Endpoint::get("/instances", Who::Viewer, instances::list)
             .tag("instances")
-            .summary("Monitored PostgreSQL instances by name: what each is, how it is and why.")
-            .query::<Paging>()
+            .summary("Monitored PostgreSQL instances by name: what each is, how it is and why, at a moment.")
+            .query::<FleetQuery>()
             .answers::<Page<Instance>>(),
         Endpoint::get("/instances/{id}", Who::Viewer, instances::get)
             .tag("instances")
-            .summary("One instance, its databases, and how its sets can be read.")
+            .summary("One instance at a moment, its databases, and how its sets can be read.")
             .path_parameter(INSTANCE)
+            .query::<InstanceQuery>()
             .answers::<InstanceDetail>(),
         Endpoint::get("/instances/{id}/coverage", Who::Viewer, instances::get_coverage)
             .tag("instances")

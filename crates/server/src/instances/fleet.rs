@@ -1,28 +1,76 @@
-//! Figures of many instances at once: a fixed number of statements, however many instances there are.
+//! Figures of many instances at a moment: a fixed number of statements, however many instances there are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+use catalog::{Catalog, Scope};
 use deadpool_postgres::Transaction;
 use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
 
 use super::coverage::{not_readable, note_missing, why_missing};
 use super::health::{Signs, judge};
 use super::model::{Instance, Trend};
+use super::signs::{self, Blocked, Holder, Lost, Times, Used};
 use super::store::{self, Activity, Behind, LatestReading, SetState, StoredInstance};
+use super::watched::{Watched, Word};
 use crate::http::ApiError;
 use crate::queries::model::{Reason, Unmeasured};
 use crate::range::{Grid, Range};
 use crate::replication::receiver::{self, OwnLag};
 
-/// Rates are means over this long.
+/// The set that says what an instance does.
+pub(crate) const ACTIVITY: &str = "pg_stat_database";
+
+/// Rates are means over this long before the moment.
 const RATE_WINDOW: SignedDuration = SignedDuration::from_mins(5);
 
-/// A lag that was read before is no reason any more: nobody knows what it is now.
-const LAG_KNOWN_FOR: SignedDuration = SignedDuration::from_mins(3);
+/// A state that was read before is no reason any more, nor is one that is older than three intervals of its set.
+const KNOWN_FOR: SignedDuration = SignedDuration::from_mins(3);
+const KNOWN_INTERVALS: i32 = 3;
+/// How many processors a host has seldom changes.
+const CPUS_KNOWN_FOR: SignedDuration = SignedDuration::from_mins(15);
 
-/// The trend's length and its steps, about; longer steps only for an instance that is read less often.
+/// A moment this long ago is now: what is newer may be on its way to whoever asks.
+const LIVE: SignedDuration = SignedDuration::from_secs(30);
+
+/// The trend's length where none is asked for, and its steps, about; longer steps only for an instance that is read
+/// less often.
 const TREND: SignedDuration = SignedDuration::from_hours(1);
 const TREND_POINTS: i64 = 60;
+/// Up to this length every interval is spread over the steps that it covers; in longer ranges steps are summed first.
+const SPREAD_UP_TO: SignedDuration = SignedDuration::from_hours(6);
+/// An interval of so many percent of the usual one covers a gap, whose course nobody knows.
+const HOLE_PERCENT: i64 = 250;
+
+/// Of which time instances are described.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    /// The range of trends.
+    pub(crate) range: Range,
+    /// The moment of all other figures.
+    pub(crate) at: Timestamp,
+    /// Whether that moment is gone by.
+    pub(crate) is_past: bool,
+}
+
+impl Asked {
+    /// The moment is `at`, else the end, else now.
+    pub(crate) fn of(
+        start: Option<Timestamp>,
+        end: Option<Timestamp>,
+        at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Self, ApiError> {
+        let wanted = at.or(end).unwrap_or(now).max(Timestamp::UNIX_EPOCH);
+        let is_past = now.duration_since(wanted) > LIVE;
+        let at = if is_past { wanted } else { now };
+        // Whole minutes, so that the steps of an hour are 60 and not 61.
+        let minute = Timestamp::from_second((at.as_second() + 59).div_euclid(60) * 60).unwrap_or(at);
+        let end = end.unwrap_or(minute);
+        let start = start.or_else(|| end.checked_sub(TREND).ok());
+        Ok(Self { range: Range::asked(start, Some(end), now)?, at, is_past })
+    }
+}
 
 /// All that is read of one instance.
 struct Read {
@@ -31,76 +79,224 @@ struct Read {
     states: Vec<SetState>,
     activity: Vec<Activity>,
     connections: Option<i64>,
+    limit: Option<i32>,
     cpus: Option<i64>,
     behind: Vec<Behind>,
     own_lag: Option<OwnLag>,
+    first_reading: Option<Timestamp>,
+    failing_since: Option<Timestamp>,
+    blocked: Option<Blocked>,
+    holding: Option<Holder>,
+    limited: Vec<Used>,
+    lost: Vec<Lost>,
 }
 
 /// An instance for the pages (without its collector), with what it was made from.
 pub(crate) struct Described {
     pub(crate) instance: Instance,
-    pub(crate) collector_id: uuid::Uuid,
+    pub(crate) collector_id: Uuid,
     pub(crate) latest: BTreeMap<String, LatestReading>,
     pub(crate) states: Vec<SetState>,
 }
 
-/// Describes instances as they are at `now`.
+/// The readings of a set that tell of the moment, by instance.
+fn times(
+    latest: &HashMap<i32, BTreeMap<String, LatestReading>>,
+    set: &str,
+    at: Timestamp,
+    known_for: SignedDuration,
+) -> Times {
+    let told = |(id, sets): (&i32, &BTreeMap<String, LatestReading>)| {
+        let reading = sets.get(set)?;
+        let time = reading.time?;
+        let intervals = SignedDuration::from_micros(reading.interval_us.unwrap_or(0)).saturating_mul(KNOWN_INTERVALS);
+        (at.duration_since(time) < intervals.max(known_for)).then_some((*id, time))
+    };
+    latest.iter().filter_map(told).collect()
+}
+
+/// The sets that are read beside PostgreSQL.
+fn beside(catalog: &Catalog) -> Vec<&str> {
+    let is_beside = |scope: Scope| matches!(scope, Scope::Host | Scope::Collector);
+    catalog.sets().filter(|set| is_beside(set.definition.scope)).map(catalog::Set::name).collect()
+}
+
+/// Describes instances as they were at the moment.
 pub(crate) async fn describe(
     transaction: &Transaction<'_>,
-    all: Vec<StoredInstance>,
-    now: Timestamp,
+    catalog: &Catalog,
+    mut all: Vec<StoredInstance>,
+    when: Asked,
 ) -> Result<Vec<Described>, ApiError> {
+    let at = when.at;
     let ids: Vec<i32> = all.iter().map(|one| one.id).collect();
-    let mut latest = store::latest(transaction, &ids, now).await?;
+    let mut latest = if when.is_past {
+        store::latest_at(transaction, &ids, at).await?
+    } else {
+        store::latest(transaction, &ids, at).await?
+    };
+    let of = |set: &str| times(&latest, set, at, KNOWN_FOR);
     let mut states = store::states(transaction, &ids).await?;
-    let mut activity = store::activity(transaction, &ids, now - TREND, now).await?;
-    let connections = store::connections(transaction, &ids).await?;
-    let cpus = store::cpus(transaction, &ids).await?;
-    let mut behind = store::behind(transaction, &ids, now - LAG_KNOWN_FOR).await?;
-    let own_lags = receiver::newest(transaction, &ids, now).await?;
+    let longest = ids.iter().map(|id| longest_us(latest.get(id)));
+    let spread = Range { start: when.range.start.min(at - RATE_WINDOW), end: when.range.end.max(at) };
+    let length = when.range.end.duration_since(when.range.start);
+    let step_s = if length > SPREAD_UP_TO { length.as_secs_f64() / TREND_POINTS as f64 } else { 0.0 };
+    let mut activity = store::activity(transaction, &ids, &longest.collect::<Vec<i64>>(), spread, step_s).await?;
+    let mut recent = if step_s > 0.0 {
+        let longest: Vec<i64> = ids.iter().map(|id| longest_us(latest.get(id))).collect();
+        store::activity(transaction, &ids, &longest, Range { start: at - RATE_WINDOW, end: at }, 0.0).await?
+    } else {
+        HashMap::new()
+    };
+    let connections = store::connections(transaction, &of("sessions")).await?;
+    let cpus = store::cpus(transaction, &times(&latest, "host_cpu", at, CPUS_KNOWN_FOR)).await?;
+    let mut behind = store::behind(transaction, &of("pg_stat_replication")).await?;
+    let blocked = signs::blocked(transaction, &of("lock_waits")).await?;
+    let holding = signs::holding(transaction, &of("pg_stat_activity")).await?;
+    let mut limited = signs::limited(transaction, &of("sessions"), at).await?;
+    let collectors: Vec<Uuid> = all.iter().map(|one| one.collector_id).collect();
+    let lost = signs::lost(transaction, &collectors, at).await?;
+    let first_readings = if when.is_past { store::first_readings(transaction, &ids).await? } else { HashMap::new() };
+    let mut limits = HashMap::new();
+    let mut own_lags = HashMap::new();
+    if when.is_past {
+        limits = store::limits_at(transaction, &ids, at).await?;
+        let roles = store::roles_at(transaction, &of("wal")).await?;
+        for one in &mut all {
+            if let Some(role) = roles.get(&one.id) {
+                one.role = Some(role.clone());
+            }
+            if let Some(receiver) = receiver::at(transaction, one.id, at).await? {
+                #[expect(clippy::cast_possible_truncation, reason = "milliseconds that were microseconds before")]
+                let lag_us = receiver.replay_lag_ms.map(|ms| (ms * 1000.0) as i64);
+                own_lags.insert(one.id, OwnLag { lag_us, bytes: receiver.not_replayed_bytes });
+            }
+        }
+    } else {
+        own_lags.extend(receiver::newest(transaction, &ids, at).await?);
+    }
+    let beside = beside(catalog);
+    let after: Vec<(i32, Timestamp)> = all
+        .iter()
+        .filter_map(|one| {
+            let latest = latest.get(&one.id)?;
+            unreachable(one, latest, &beside, when)?;
+            Some((one.id, newest(latest, |set| !beside.contains(&set)).unwrap_or(Timestamp::UNIX_EPOCH)))
+        })
+        .collect();
+    let failing_since = store::failing_since(transaction, &after, at, &beside).await?;
     let described = all.into_iter().map(|stored| {
         let id = stored.id;
+        let lost = lost.get(&stored.collector_id).cloned().unwrap_or_default();
+        let activity = activity.remove(&id).unwrap_or_default();
+        let recent = recent.remove(&id).unwrap_or_else(|| activity.clone());
         let read = Read {
+            limit: limits.get(&id).copied().or(stored.max_connections),
             stored,
             latest: latest.remove(&id).unwrap_or_default(),
             states: states.remove(&id).unwrap_or_default(),
-            activity: activity.remove(&id).unwrap_or_default(),
+            activity,
             connections: connections.get(&id).copied(),
             cpus: cpus.get(&id).copied(),
             behind: behind.remove(&id).unwrap_or_default(),
             own_lag: own_lags.get(&id).copied(),
+            first_reading: first_readings.get(&id).copied(),
+            failing_since: failing_since.get(&id).copied(),
+            blocked: blocked.get(&id).cloned(),
+            holding: holding.get(&id).cloned(),
+            limited: limited.remove(&id).unwrap_or_default(),
+            lost,
         };
-        read.describe(now)
+        read.describe(&recent, &beside, when)
     });
     Ok(described.collect())
 }
 
+/// The longest interval that is no gap.
+fn longest_us(latest: Option<&BTreeMap<String, LatestReading>>) -> i64 {
+    let usual = latest.and_then(|sets| sets.get(ACTIVITY)?.interval_us);
+    usual.map_or(i64::MAX, |usual| usual.saturating_mul(HOLE_PERCENT) / 100)
+}
+
+/// The newest good reading of some sets.
+fn newest(latest: &BTreeMap<String, LatestReading>, of: impl Fn(&str) -> bool) -> Option<Timestamp> {
+    latest.iter().filter(|(set, _)| of(set)).filter_map(|(_, reading)| reading.time).max()
+}
+
+/// Why PostgreSQL could not be reached at the moment. Of now the collector says so itself; of a moment that is gone by
+/// it is known from two sets at least that failed alike, with none that was read since.
+fn unreachable(
+    stored: &StoredInstance,
+    latest: &BTreeMap<String, LatestReading>,
+    beside: &[&str],
+    when: Asked,
+) -> Option<String> {
+    if !when.is_past {
+        return stored.error.clone().filter(|_| stored.error_at > stored.attributes_at);
+    }
+    let good = newest(latest, |set| !beside.contains(&set));
+    let mut failed: Vec<(Timestamp, &str)> = latest
+        .iter()
+        .filter(|(set, _)| !beside.contains(&set.as_str()))
+        .filter_map(|(_, reading)| Some((reading.error_at?, reading.error.as_deref()?)))
+        .filter(|(at, _)| Some(*at) > good)
+        .collect();
+    failed.sort_unstable();
+    let (_, error) = *failed.last()?;
+    (failed.iter().filter(|(_, other)| *other == error).count() > 1).then(|| error.to_owned())
+}
+
 impl Read {
-    fn describe(self, now: Timestamp) -> Described {
-        let newest = self.latest.values().filter_map(|reading| reading.time).max();
-        let last_seen = newest.max(self.stored.attributes_at).max(self.stored.error_at);
-        let unreachable = self.stored.error.as_deref().filter(|_| self.stored.error_at > self.stored.attributes_at);
+    fn describe(self, recent: &[Activity], beside: &[&str], when: Asked) -> Described {
+        let at = when.at;
+        let of_host = newest(&self.latest, |set| beside.contains(&set));
+        let newest = newest(&self.latest, |set| !beside.contains(&set));
+        let tried = self.latest.values().filter_map(|reading| reading.error_at).max();
+        let last_seen = if when.is_past {
+            newest.max(of_host).max(tried)
+        } else {
+            newest.max(of_host).max(self.stored.attributes_at).max(self.stored.error_at)
+        };
+        let unreachable = unreachable(&self.stored, &self.latest, beside, when);
         let shortest_us = self.latest.values().filter_map(|reading| reading.interval_us).min();
-        // What it received before it was promoted is no news.
-        let own = self.own_lag.filter(|_| self.is_standby());
-        let lagging = self.behind.first().and_then(|worst| Some((name(worst), worst.replay_lag_us?)));
-        let signs = Signs {
+        let word = Word {
             last_seen,
             interval: shortest_us.map(SignedDuration::from_micros),
-            unreachable,
-            connections: self.connections,
-            connections_limit: self.stored.max_connections.map(i64::from),
+            unreachable: unreachable.as_deref(),
+            failing_since: self.failing_since,
+            last_reading: newest,
+            host_reading: of_host,
+            first_reading: self.first_reading,
+            is_past: when.is_past,
+        };
+        let watched = Watched::at(&word, at);
+        let is_read = watched.is_read();
+        // What it received before it was promoted is no news.
+        let own = self.own_lag.filter(|_| is_read && self.is_standby());
+        let lagging = self.behind.first().and_then(|worst| Some((name(worst), worst.replay_lag_us?)));
+        let recent =
+            || recent.iter().filter(|one| is_read && one.time > at - RATE_WINDOW && one.time <= at);
+        let load = mean(recent().map(|one| (one.active_us, one.interval_us)));
+        let tps = mean(recent().map(|one| (one.transactions, one.interval_us))).map(|per_us| per_us * 1e6);
+        let connections = self.connections.filter(|_| is_read);
+        let of_instance = connections.zip(self.limit.map(i64::from));
+        let of_instance = of_instance.map(|(used, limit)| Used { of: String::new(), used, limit });
+        let states: Vec<SetState> = self.states.iter().filter(|state| state.since <= at).cloned().collect();
+        let signs = Signs {
+            watched: Some(&watched),
+            used: of_instance.into_iter().chain(self.limited.iter().cloned()).collect(),
             lagging,
             replay_lag_us: own.and_then(|own| own.lag_us),
-            statements: why_missing(&self.states, "pg_stat_statements", "")
+            blocked: self.blocked.as_ref(),
+            holding: self.holding.as_ref(),
+            lost: &self.lost,
+            load,
+            cpus: self.cpus,
+            statements: why_missing(&states, "pg_stat_statements", "")
                 .filter(|state| state.code != "disabled")
                 .map(|state| state.message.as_str()),
         };
-        let (state, reasons) = judge(&signs, now);
-        let recent: Vec<Activity> =
-            self.activity.iter().filter(|one| one.time > now - RATE_WINDOW && one.time <= now).copied().collect();
-        let load = mean(recent.iter().map(|one| (one.active_us, one.interval_us)));
-        let tps = mean(recent.iter().map(|one| (one.transactions, one.interval_us))).map(|per_us| per_us * 1e6);
+        let (state, reasons) = judge(&signs);
         let instance = Instance {
             id: self.stored.id,
             name: self.stored.name.clone(),
@@ -114,33 +310,31 @@ impl Read {
             timeline: self.stored.timeline,
             started_at: self.stored.postmaster_start,
             last_seen,
-            data_age_ms: newest.map(|time| milliseconds(now.duration_since(time)).max(0.0)),
+            data_age_ms: watched.last_reading_age_ms,
             state,
             reasons,
             load,
-            load_trend: self.trend(now),
+            load_trend: self.trend(when.range),
             cpus: self.cpus,
             tps,
-            connections: self.connections,
-            connections_limit: self.stored.max_connections,
+            connections,
+            connections_limit: self.limit,
             replay_lag_ms: own.and_then(|own| own.lag_us).map(|lag_us| lag_us as f64 / 1000.0),
             replay_lag_bytes: own.and_then(|own| own.bytes),
-            not_readable: not_readable(&self.states),
-            unmeasured: self.unmeasured(load, tps),
+            not_readable: not_readable(&states),
+            unmeasured: self.unmeasured(&watched, load, tps),
+            watched,
             collector: None,
         };
-        Described { instance, collector_id: self.stored.collector_id, latest: self.latest, states: self.states }
+        Described { instance, collector_id: self.stored.collector_id, latest: self.latest, states }
     }
 
     fn is_standby(&self) -> bool {
         self.stored.role.as_deref() == Some("standby")
     }
 
-    fn trend(&self, now: Timestamp) -> Trend {
-        let interval_us = self.latest.get("pg_stat_database").and_then(|reading| reading.interval_us);
-        // Whole minutes, so that the steps of an hour are 60 and not 61.
-        let end = Timestamp::from_second((now.as_second() + 59).div_euclid(60) * 60).unwrap_or(now);
-        let range = Range { start: end - TREND, end };
+    fn trend(&self, range: Range) -> Trend {
+        let interval_us = self.latest.get(ACTIVITY).and_then(|reading| reading.interval_us);
         let grid = Grid::over(range, TREND_POINTS, interval_us.map(SignedDuration::from_micros));
         let mut sums: Vec<Option<(f64, f64)>> = vec![None; grid.empty().len()];
         for one in &self.activity {
@@ -156,15 +350,21 @@ impl Read {
         Trend { grid, values }
     }
 
-    fn unmeasured(&self, load: Option<f64>, tps: Option<f64>) -> Unmeasured {
+    fn unmeasured(&self, watched: &Watched, load: Option<f64>, tps: Option<f64>) -> Unmeasured {
         let mut reasons = Unmeasured::new();
-        let set = "pg_stat_database";
+        if let Some(message) = &watched.message {
+            for key in ["load", "tps", "connections", "replay_lag_ms", "replay_lag_bytes", "blocked"] {
+                let reason = Reason { code: watched.code().to_owned(), message: message.clone(), fix: None };
+                reasons.insert(key.to_owned(), reason);
+            }
+            return reasons;
+        }
         let figures = [
-            ("load", "active_time", load.is_none()),
-            ("tps", "xact_commit", tps.is_none()),
-            ("connections", "numbackends", self.connections.is_none()),
+            ("load", ACTIVITY, "active_time", load.is_none()),
+            ("tps", ACTIVITY, "xact_commit", tps.is_none()),
+            ("connections", "sessions", "backend_type", self.connections.is_none()),
         ];
-        for (key, column, is_null) in figures {
+        for (key, set, column, is_null) in figures {
             if is_null {
                 note_missing(&mut reasons, key, &self.states, set, column);
             }
@@ -177,10 +377,10 @@ impl Read {
             });
         }
         for (key, is_null) in [("load", load.is_none()), ("tps", tps.is_none())] {
-            if is_null && self.latest.contains_key(set) {
+            if is_null && self.latest.contains_key(ACTIVITY) {
                 reasons.entry(key.to_owned()).or_insert_with(|| Reason {
                     code: "not_enough_data".to_owned(),
-                    message: format!("No interval of {set} ended within the last 5 minutes."),
+                    message: format!("No interval of {ACTIVITY} ended within the 5 minutes before."),
                     fix: None,
                 });
             }
@@ -209,8 +409,4 @@ fn mean(increments: impl Iterator<Item = (Option<f64>, i64)>) -> Option<f64> {
 
 fn name(standby: &Behind) -> &str {
     standby.standby.as_deref().filter(|name| !name.is_empty()).unwrap_or("without a name")
-}
-
-fn milliseconds(duration: SignedDuration) -> f64 {
-    duration.as_secs_f64() * 1000.0
 }

@@ -1,84 +1,165 @@
 //! How an instance is, and why: the rules, without the store.
 
-use jiff::{SignedDuration, Timestamp, Unit};
+use jiff::SignedDuration;
 
 use super::model::HealthState;
+use super::signs::{Blocked, Holder, Lost, Used};
+use super::watched::{Watched, WatchedState};
+use crate::span::spell;
 
-/// An instance is silent after this many intervals without a word, and not before [`SILENT_LEAST`].
-const SILENT_INTERVALS: i32 = 3;
-const SILENT_LEAST: SignedDuration = SignedDuration::from_mins(3);
-
-/// Shares of `max_connections` in percent. The last few are reserved for superusers, so full comes before 100.
+/// Shares of a limit of connections in percent. The instance's last few are reserved for superusers, so full comes
+/// before 100.
 const CONNECTIONS_CRITICAL: i64 = 95;
 const CONNECTIONS_WARNING: i64 = 80;
 
 /// Replay lag above this is worth a look.
 const REPLAY_LAG_WARNING_US: i64 = 30_000_000;
 
+/// Waiting for a lock for longer than this is worth a look, and then wrong.
+const BLOCKED_WARNING_MS: f64 = 60_000.0;
+const BLOCKED_CRITICAL_MS: f64 = 300_000.0;
+
+/// Idle in a transaction that holds back vacuum for longer than this is worth a look.
+const HOLDING_WARNING_MS: f64 = 300_000.0;
+
 /// What the rules look at.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Signs<'a> {
-    /// When something arrived last.
-    pub(crate) last_seen: Option<Timestamp>,
-    /// The shortest time between two readings of a set.
-    pub(crate) interval: Option<SignedDuration>,
-    /// Why it could not be reached, if that is the newest that is known.
-    pub(crate) unreachable: Option<&'a str>,
-    pub(crate) connections: Option<i64>,
-    pub(crate) connections_limit: Option<i64>,
+    /// How it is watched; the other signs are of what was read before where it is not.
+    pub(crate) watched: Option<&'a Watched>,
+    /// What is used of limits of connections: the instance's, databases' and roles'.
+    pub(crate) used: Vec<Used>,
     /// The standby with the longest replay lag, and that lag in microseconds.
     pub(crate) lagging: Option<(&'a str, i64)>,
     /// How far its own replay is behind, on a standby.
     pub(crate) replay_lag_us: Option<i64>,
+    /// Who waits for locks, and for whom.
+    pub(crate) blocked: Option<&'a Blocked>,
+    /// The session that has been idle the longest in a transaction that holds back vacuum.
+    pub(crate) holding: Option<&'a Holder>,
+    /// Rows that were lost of late.
+    pub(crate) lost: &'a [Lost],
+    /// Mean number of sessions that execute a statement.
+    pub(crate) load: Option<f64>,
+    /// Processors of its host.
+    pub(crate) cpus: Option<i64>,
     /// Why figures of statements cannot be read.
     pub(crate) statements: Option<&'a str>,
 }
 
 /// The state and its reasons, the worst first.
-pub(crate) fn judge(signs: &Signs<'_>, now: Timestamp) -> (HealthState, Vec<String>) {
-    if let Some(reason) = silence(signs, now) {
-        let mut reasons = vec![reason];
-        reasons.extend(signs.unreachable.map(|error| sentence("PostgreSQL could not be reached before", error)));
-        return (HealthState::NoData, reasons);
-    }
+pub(crate) fn judge(signs: &Signs<'_>) -> (HealthState, Vec<String>) {
     let mut found: Vec<(HealthState, String)> = Vec::new();
-    if let Some(error) = signs.unreachable {
-        found.push((HealthState::Critical, sentence("PostgreSQL cannot be reached", error)));
-    } else {
-        if let (Some(used), Some(limit)) = (signs.connections, signs.connections_limit.filter(|limit| *limit > 0)) {
-            let percent = used.saturating_mul(100);
-            let reason = format!("{used} of {limit} connections are in use.");
-            if percent >= limit.saturating_mul(CONNECTIONS_CRITICAL) {
-                found.push((HealthState::Critical, reason));
-            } else if percent >= limit.saturating_mul(CONNECTIONS_WARNING) {
-                found.push((HealthState::Warning, reason));
-            }
+    let state = signs.watched.map_or(WatchedState::Read, |watched| watched.state);
+    let message = signs.watched.and_then(|watched| watched.message.clone());
+    match state {
+        WatchedState::Silent | WatchedState::NotWatched => {
+            found.extend(message.map(|message| (HealthState::NoData, message)));
+            let before = signs.watched.and_then(|watched| watched.error.as_deref());
+            let before = before.map(|error| sentence("PostgreSQL could not be reached before", error));
+            found.extend(before.map(|before| (HealthState::Warning, before)));
         }
-        if let Some((standby, lag_us)) = signs.lagging.filter(|(_, lag_us)| *lag_us > REPLAY_LAG_WARNING_US) {
-            let seconds = lag_us / 1_000_000;
-            found.push((HealthState::Warning, format!("Standby {standby} replays {seconds} s behind.")));
-        }
-        if let Some(lag_us) = signs.replay_lag_us.filter(|lag_us| *lag_us > REPLAY_LAG_WARNING_US) {
-            found.push((HealthState::Warning, format!("Replay is {} s behind.", lag_us / 1_000_000)));
-        }
+        WatchedState::Down => found.extend(message.map(|message| (HealthState::Critical, message))),
+        WatchedState::Read => of_readings(signs, &mut found),
     }
-    if let Some(reason) = signs.statements {
-        found.push((HealthState::Warning, sentence("Statement figures are not readable", reason)));
-    }
+    found.extend(signs.lost.iter().map(|lost| (HealthState::Warning, loss(lost))));
+    // Of equal ones the order above stays.
     found.sort_by_key(|(state, _)| std::cmp::Reverse(*state));
     let state = found.first().map_or(HealthState::Healthy, |(state, _)| *state);
     (state, found.into_iter().map(|(_, reason)| reason).collect())
 }
 
-/// Why nothing is known of it now.
-fn silence(signs: &Signs<'_>, now: Timestamp) -> Option<String> {
-    let Some(seen) = signs.last_seen else { return Some("Nothing has arrived from the collector yet.".to_owned()) };
-    let intervals = signs.interval.map_or(SILENT_LEAST, |interval| interval.saturating_mul(SILENT_INTERVALS));
-    if now.duration_since(seen) < intervals.max(SILENT_LEAST) {
+/// What the newest readings say.
+fn of_readings(signs: &Signs<'_>, found: &mut Vec<(HealthState, String)>) {
+    found.extend(signs.blocked.and_then(blocked));
+    for Used { of, used, limit } in signs.used.iter().filter(|used| used.limit > 0) {
+        let reason = if of.is_empty() {
+            format!("{used} of {limit} connections are in use.")
+        } else {
+            format!("{used} of {limit} connections of {of} are in use.")
+        };
+        let percent = used.saturating_mul(100);
+        if percent >= limit.saturating_mul(CONNECTIONS_CRITICAL) {
+            found.push((HealthState::Critical, reason));
+        } else if percent >= limit.saturating_mul(CONNECTIONS_WARNING) {
+            found.push((HealthState::Warning, reason));
+        }
+    }
+    let long = |holder: &&Holder| holder.state_ms.is_some_and(|ms| ms > HOLDING_WARNING_MS);
+    if let Some(holder) = signs.holding.filter(long) {
+        let length = holder.state_ms.map(|ms| format!(" for {}", length(ms))).unwrap_or_default();
+        let reason = format!("{} is idle in transaction{length} and holds back vacuum.", capital(&holder.who));
+        found.push((HealthState::Warning, reason));
+    }
+    if let Some((standby, lag_us)) = signs.lagging.filter(|(_, lag_us)| *lag_us > REPLAY_LAG_WARNING_US) {
+        let seconds = lag_us / 1_000_000;
+        found.push((HealthState::Warning, format!("Standby {standby} replays {seconds} s behind.")));
+    }
+    if let Some(lag_us) = signs.replay_lag_us.filter(|lag_us| *lag_us > REPLAY_LAG_WARNING_US) {
+        found.push((HealthState::Warning, format!("Replay is {} s behind.", lag_us / 1_000_000)));
+    }
+    if let Some((load, cpus)) = signs.load.zip(signs.cpus.filter(|cpus| *cpus > 0))
+        && load > cpus as f64
+    {
+        found.push((HealthState::Warning, format!("{load:.1} sessions were active on {cpus} CPUs.")));
+    }
+    if let Some(reason) = signs.statements {
+        found.push((HealthState::Warning, sentence("Statement figures are not readable", reason)));
+    }
+}
+
+/// What is to be said of sessions that wait: after a minute, or at once where who blocks them does nothing.
+fn blocked(blocked: &Blocked) -> Option<(HealthState, String)> {
+    let waited = blocked.longest_ms.unwrap_or(0.0);
+    let root = blocked.root.as_ref();
+    if waited < BLOCKED_WARNING_MS && !root.is_some_and(|root| root.idle) {
         return None;
     }
-    let moment = seen.round(Unit::Second).unwrap_or(seen);
-    Some(format!("The collector is silent since {}.", moment.strftime("%Y-%m-%d %H:%M:%S UTC")))
+    let who = match blocked.sessions {
+        1 => "1 session is blocked".to_owned(),
+        sessions => format!("{sessions} sessions are blocked"),
+    };
+    let long = match (blocked.longest_ms, blocked.sessions) {
+        (None, _) => String::new(),
+        (Some(ms), 1) => format!(" for {}", length(ms)),
+        (Some(ms), _) => format!(", the longest for {}", length(ms)),
+    };
+    let by = root.map(|root| {
+        let since = root.state_ms.map(|ms| format!(" for {}", length(ms))).unwrap_or_default();
+        let state = root.state.as_deref().filter(|state| !state.is_empty());
+        let state = state.map(|state| format!(" ({state}{since})")).unwrap_or_default();
+        format!(", by {}{state}", root.who)
+    });
+    let state = if waited >= BLOCKED_CRITICAL_MS { HealthState::Critical } else { HealthState::Warning };
+    Some((state, format!("{who}{long}{}.", by.unwrap_or_default())))
+}
+
+/// What is to be said of lost rows.
+fn loss(lost: &Lost) -> String {
+    let Lost { rejected, reason, rows } = lost;
+    let words = reason.replace('_', " ");
+    let why = match reason.as_str() {
+        "spool_full" => "its spool was full",
+        "spool_age" => "they waited longer than the spool keeps them",
+        "refused" => "the server refused them",
+        "torn" | "damaged" => "its spool was damaged",
+        _ => words.as_str(),
+    };
+    if *rejected {
+        format!("The server rejected {rows} rows of the collector in the last hour: {words}.")
+    } else {
+        format!("The collector lost {rows} rows in the last hour: {why}.")
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "whole milliseconds are enough for words")]
+fn length(ms: f64) -> String {
+    spell(SignedDuration::from_millis(ms as i64))
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn sentence(what: &str, why: &str) -> String {
@@ -91,48 +172,45 @@ fn sentence(what: &str, why: &str) -> String {
 mod tests {
     use super::*;
 
-    fn now() -> Timestamp {
-        Timestamp::from_second(1_772_366_400).unwrap()
+    fn watched(state: WatchedState) -> Watched {
+        Watched {
+            state,
+            since: None,
+            last_reading: None,
+            last_reading_age_ms: None,
+            host_still_read: false,
+            error: Some("connection refused".to_owned()),
+            message: Some("Down.".to_owned()),
+        }
     }
 
-    fn seen(seconds_ago: i64) -> Signs<'static> {
-        Signs { last_seen: Some(now() - SignedDuration::from_secs(seconds_ago)), ..Signs::default() }
-    }
-
-    #[test]
-    fn silence_is_three_intervals_and_at_least_three_minutes() {
-        let slow = |seconds| Signs { interval: Some(SignedDuration::from_secs(300)), ..seen(seconds) };
-        assert_eq!(judge(&seen(179), now()).0, HealthState::Healthy);
-        assert_eq!(judge(&seen(180), now()).0, HealthState::NoData);
-        assert_eq!(judge(&slow(899), now()).0, HealthState::Healthy);
-        assert_eq!(judge(&slow(900), now()).0, HealthState::NoData);
-        assert_eq!(judge(&seen(180), now()).1, ["The collector is silent since 2026-03-01 11:57:00 UTC."]);
-        assert_eq!(judge(&Signs::default(), now()).0, HealthState::NoData);
-        // A collector whose clock is ahead is not silent.
-        assert_eq!(judge(&seen(-900), now()).0, HealthState::Healthy);
+    fn used(used: i64, limit: i64, of: &str) -> Used {
+        Used { of: of.to_owned(), used, limit }
     }
 
     #[test]
     fn connections_have_two_limits() {
-        let used = |connections| {
-            judge(&Signs { connections: Some(connections), connections_limit: Some(200), ..seen(5) }, now()).0
-        };
-        assert_eq!(used(159), HealthState::Healthy);
-        assert_eq!(used(160), HealthState::Warning);
-        assert_eq!(used(189), HealthState::Warning);
-        assert_eq!(used(190), HealthState::Critical);
+        let of = |number| judge(&Signs { used: vec![used(number, 200, "")], ..Signs::default() }).0;
+        assert_eq!([of(159), of(160)], [HealthState::Healthy, HealthState::Warning]);
+        assert_eq!([of(189), of(190)], [HealthState::Warning, HealthState::Critical]);
+    }
+
+    #[test]
+    fn a_database_or_role_that_takes_no_more_is_told() {
+        let full = Signs { used: vec![used(5, 100, ""), used(2, 2, "role app")], ..Signs::default() };
+        let told = vec!["2 of 2 connections of role app are in use.".to_owned()];
+        assert_eq!(judge(&full), (HealthState::Critical, told));
     }
 
     #[test]
     fn the_worst_reason_comes_first() {
         let signs = Signs {
-            connections: Some(100),
-            connections_limit: Some(100),
+            used: vec![used(100, 100, "")],
             lagging: Some(("replica", 30_000_001)),
             statements: Some("Not loaded."),
-            ..seen(5)
+            ..Signs::default()
         };
-        let (state, reasons) = judge(&signs, now());
+        let (state, reasons) = judge(&signs);
         assert_eq!(state, HealthState::Critical);
         assert_eq!(
             reasons,
@@ -142,23 +220,62 @@ mod tests {
                 "Statement figures are not readable: Not loaded."
             ]
         );
-        let reached = judge(&Signs { lagging: Some(("replica", 30_000_000)), ..seen(5) }, now());
+        let reached = judge(&Signs { lagging: Some(("replica", 30_000_000)), ..Signs::default() });
         assert_eq!(reached, (HealthState::Healthy, Vec::new()));
     }
 
     #[test]
-    fn what_was_read_before_it_went_away_is_no_reason() {
-        let signs = Signs {
-            unreachable: Some("connection refused"),
-            connections: Some(100),
-            connections_limit: Some(100),
-            ..seen(5)
+    fn who_is_blocked_is_told_after_a_minute_and_at_once_where_nobody_works() {
+        let root = |idle| Holder {
+            who: "session 4711 of shop".to_owned(),
+            idle,
+            state: Some(if idle { "idle in transaction" } else { "active" }.to_owned()),
+            state_ms: Some(300_000.0),
         };
-        let (state, reasons) = judge(&signs, now());
-        assert_eq!(
-            (state, reasons),
-            (HealthState::Critical, vec!["PostgreSQL cannot be reached: connection refused.".to_owned()])
-        );
-        assert_eq!(judge(&Signs { unreachable: Some("refused"), ..seen(600) }, now()).1.len(), 2);
+        let of = |sessions, longest_ms, idle| {
+            let blocked = Blocked { sessions, longest_ms, root: Some(root(idle)) };
+            judge(&Signs { blocked: Some(&blocked), ..Signs::default() })
+        };
+        assert_eq!(of(6, Some(59_000.0), false), (HealthState::Healthy, Vec::new()));
+        let told = "6 sessions are blocked, the longest for 3 min 30 s, by session 4711 of shop (active for 5 min).";
+        assert_eq!(of(6, Some(210_000.0), false), (HealthState::Warning, vec![told.to_owned()]));
+        assert_eq!(of(6, Some(300_000.0), false).0, HealthState::Critical);
+        let idle = "1 session is blocked for 5 s, by session 4711 of shop (idle in transaction for 5 min).";
+        assert_eq!(of(1, Some(5_000.0), true), (HealthState::Warning, vec![idle.to_owned()]));
+    }
+
+    #[test]
+    fn an_open_transaction_that_holds_back_vacuum_is_told() {
+        let of = |ms| {
+            let holder = Holder { who: "session 5".to_owned(), idle: true, state: None, state_ms: Some(ms) };
+            judge(&Signs { holding: Some(&holder), ..Signs::default() }).1
+        };
+        assert_eq!(of(300_000.0), [] as [String; 0]);
+        assert_eq!(of(720_000.0), ["Session 5 is idle in transaction for 12 min and holds back vacuum."]);
+    }
+
+    #[test]
+    fn losses_and_load_are_told() {
+        let lost = [
+            Lost { rejected: false, reason: "spool_full".to_owned(), rows: 2960 },
+            Lost { rejected: true, reason: "time_in_future".to_owned(), rows: 7 },
+        ];
+        let signs = Signs { lost: &lost, load: Some(4.04), cpus: Some(4), ..Signs::default() };
+        let told = [
+            "4.0 sessions were active on 4 CPUs.",
+            "The collector lost 2960 rows in the last hour: its spool was full.",
+            "The server rejected 7 rows of the collector in the last hour: time in future.",
+        ];
+        assert_eq!(judge(&signs).1, told);
+        assert_eq!(judge(&Signs { load: Some(4.0), cpus: Some(4), ..Signs::default() }).0, HealthState::Healthy);
+    }
+
+    #[test]
+    fn what_was_read_before_it_went_away_is_no_reason() {
+        let (down, silent) = (watched(WatchedState::Down), watched(WatchedState::Silent));
+        let of = |watched| judge(&Signs { watched: Some(watched), used: vec![used(9, 9, "")], ..Signs::default() });
+        assert_eq!(of(&down), (HealthState::Critical, vec!["Down.".to_owned()]));
+        let before = "PostgreSQL could not be reached before: connection refused.";
+        assert_eq!(of(&silent), (HealthState::NoData, vec!["Down.".to_owned(), before.to_owned()]));
     }
 }

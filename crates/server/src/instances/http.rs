@@ -7,25 +7,27 @@ use axum::extract::State;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::fleet::Described;
-use super::model::{Coverage, Instance, InstanceDetail};
+use super::fleet::{Asked, Described};
+use super::model::{Coverage, FleetQuery, Instance, InstanceDetail, InstanceQuery};
 use super::{coverage, fleet, store};
 use crate::app::App;
-use crate::http::{ApiError, Page, Paging, QueryValues, VisibleInstance};
+use crate::gaps::Gaps;
+use crate::http::{ApiError, Page, QueryValues, VisibleInstance};
 use crate::locks::store as locks;
 
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
-    QueryValues(paging): QueryValues<Paging>,
+    QueryValues(query): QueryValues<FleetQuery>,
 ) -> Result<Json<Page<Instance>>, ApiError> {
-    let paging = paging.checked()?;
+    let paging = query.paging().checked()?;
     app.store()?;
     let now = app.clock.now();
+    let when = Asked::of(query.start, query.end, query.at, now)?;
     let (described, total) = {
         let mut client = app.metrics.get().await?;
         let transaction = store::snapshot(&mut client).await?;
         let (stored, total) = store::page(&transaction, paging).await?;
-        (fleet::describe(&transaction, stored, now).await?, total)
+        (fleet::describe(&transaction, &app.catalog, stored, when).await?, total)
     };
     let instances = with_collectors(&app, described, now).await?;
     Ok(Json(paging.page(instances.into_iter().map(|one| one.instance).collect(), total)))
@@ -34,22 +36,26 @@ pub(crate) async fn list(
 pub(crate) async fn get(
     State(app): State<Arc<App>>,
     visible: VisibleInstance,
+    QueryValues(query): QueryValues<InstanceQuery>,
 ) -> Result<Json<InstanceDetail>, ApiError> {
     app.store()?;
     let now = app.clock.now();
-    let (described, databases, blocked) = {
+    let when = Asked::of(query.start, query.end, query.at, now)?;
+    let (described, databases, blocked, gaps) = {
         let mut client = app.metrics.get().await?;
         let transaction = store::snapshot(&mut client).await?;
         let stored = store::one(&transaction, visible.id).await?;
-        let described = fleet::describe(&transaction, stored.into_iter().collect(), now).await?;
-        let blocked = locks::now(&transaction, visible.id, now).await?;
-        (described, store::databases(&transaction, visible.id, false).await?, blocked)
+        let described = fleet::describe(&transaction, &app.catalog, stored.into_iter().collect(), when).await?;
+        let is_read = described.first().is_some_and(|one| one.instance.watched.is_read());
+        let blocked = if is_read { locks::now(&transaction, visible.id, when.at).await? } else { None };
+        let gaps = Gaps::read(&transaction, &app.catalog, visible.id, fleet::ACTIVITY, when.range, now).await?;
+        (described, store::databases(&transaction, visible.id, false).await?, blocked, gaps.listed)
     };
     let described = with_collectors(&app, described, now).await?.pop();
     let Described { instance, states, latest, .. } =
         described.ok_or_else(|| ApiError::not_found("No such instance, or not yours to see."))?;
     let sets = coverage::sets(&app.catalog, &states, &latest);
-    Ok(Json(InstanceDetail { instance, databases, sets, blocked }))
+    Ok(Json(InstanceDetail { instance, databases, sets, blocked, gaps }))
 }
 
 pub(crate) async fn get_coverage(

@@ -1,12 +1,59 @@
 //! An instance as the pages see it: what it is, how it is, and what cannot be read of it.
 
 use jiff::Timestamp;
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::watched::Watched;
+use crate::gaps::Gap;
+use crate::http::Paging;
 use crate::queries::model::{Reason, Unmeasured};
 use crate::range::Grid;
+
+/// Which page of instances, and of which time.
+#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FleetQuery {
+    /// The page, from 1.
+    #[param(minimum = 1)]
+    pub(crate) page: Option<u32>,
+    /// Rows on a page, 20 unless said otherwise.
+    #[param(minimum = 1, maximum = 100)]
+    pub(crate) page_size: Option<u32>,
+    /// Trends begin here; else an hour before the moment.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub(crate) start: Option<Timestamp>,
+    /// Trends end here; else at the moment.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub(crate) end: Option<Timestamp>,
+    /// As it was then; else at the end, or now.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub(crate) at: Option<Timestamp>,
+}
+
+impl FleetQuery {
+    /// The page that is meant.
+    pub(crate) fn paging(&self) -> Paging {
+        let usual = Paging::default();
+        Paging { page: self.page.unwrap_or(usual.page), page_size: self.page_size.unwrap_or(usual.page_size) }
+    }
+}
+
+/// Of which time.
+#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InstanceQuery {
+    /// The trend begins here; else an hour before the moment.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub(crate) start: Option<Timestamp>,
+    /// The trend ends here; else at the moment.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub(crate) end: Option<Timestamp>,
+    /// As it was then; else at the end, or now.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub(crate) at: Option<Timestamp>,
+}
 
 /// How an instance is. Later is worse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
@@ -49,21 +96,23 @@ pub(crate) struct Instance {
     /// When something was heard of it last.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub(crate) last_seen: Option<Timestamp>,
-    /// Since the newest reading.
+    /// Since the newest reading of PostgreSQL; what is read of its host does not count.
     pub(crate) data_age_ms: Option<f64>,
+    /// Whether it is read; figures are null while it is not.
+    pub(crate) watched: Watched,
     /// How it is.
     pub(crate) state: HealthState,
     /// Why, as sentences; the worst first.
     pub(crate) reasons: Vec<String>,
-    /// Mean number of sessions that execute a statement, over the last 5 minutes.
+    /// Mean number of sessions that execute a statement, over the 5 minutes before the moment.
     pub(crate) load: Option<f64>,
-    /// The same over the last hour.
+    /// The same over the range.
     pub(crate) load_trend: Trend,
     /// Processors of its host at the newest reading; null when the collector is on another machine.
     pub(crate) cpus: Option<i64>,
-    /// Transactions per second, over the last 5 minutes.
+    /// Transactions per second, over the 5 minutes before the moment.
     pub(crate) tps: Option<f64>,
-    /// Backends connected to a database, at the newest reading.
+    /// Connections of clients, at the reading that tells of the moment.
     pub(crate) connections: Option<i64>,
     /// `max_connections`.
     pub(crate) connections_limit: Option<i32>,
@@ -174,8 +223,10 @@ pub(crate) struct InstanceDetail {
     pub(crate) databases: Vec<DatabaseName>,
     /// Its sets, by name.
     pub(crate) sets: Vec<SetCoverage>,
-    /// How many sessions wait for a lock; null when that was not read of late.
+    /// How many sessions wait for a lock; null when no reading tells of the moment.
     pub(crate) blocked: Option<i64>,
+    /// Parts of the range in which nothing was read of it.
+    pub(crate) gaps: Vec<Gap>,
 }
 
 /// How each set and column can be read.

@@ -8,8 +8,10 @@ use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
 use super::model::{DatabaseName, ReadingCollector};
+use super::signs::Times;
 use crate::collectors::model::Status;
 use crate::http::Paging;
+use crate::range::Range;
 
 /// How far back the usual interval of a set is looked for.
 const INTERVAL_WITHIN: SignedDuration = SignedDuration::from_hours(24);
@@ -135,6 +137,86 @@ pub(crate) async fn latest(
     Ok(all)
 }
 
+/// The same at a moment that is gone by: the table of the newest knows nothing of it. Only sets that were read at all
+/// are looked for, each by its index.
+const LATEST_AT: &str = "select l.instance_id, l.set_name, g.time, g.started, n.error, n.started, (
+            select min(last.interval_us) from (
+                select r.interval_us from metrics.readings r
+                where r.instance_id = l.instance_id and r.set_name = l.set_name and r.interval_us > 0
+                    and r.time > $2 and r.time <= $3
+                order by r.time desc limit 5) last)
+    from metrics.latest l
+    join lateral (
+        select r.started, r.error from metrics.readings r
+        where r.instance_id = l.instance_id and r.set_name = l.set_name and r.time > $2 and r.time <= $3
+        order by r.time desc limit 1) n on true
+    left join lateral (
+        select r.time, r.started from metrics.readings r
+        where r.instance_id = l.instance_id and r.set_name = l.set_name and r.time > $2 and r.time <= $3
+            and r.error is null
+        order by r.time desc limit 1) g on true
+    where l.instance_id = any($1)";
+
+/// The newest readings at a moment that is gone by, by instance and set.
+pub(crate) async fn latest_at(
+    transaction: &Transaction<'_>,
+    ids: &[i32],
+    at: Timestamp,
+) -> Result<HashMap<i32, BTreeMap<String, LatestReading>>, Error> {
+    let statement = transaction.prepare_cached(LATEST_AT).await?;
+    let since = at.saturating_sub(INTERVAL_WITHIN).unwrap_or(at);
+    let mut all: HashMap<i32, BTreeMap<String, LatestReading>> = HashMap::new();
+    for row in transaction.query(&statement, &[&ids, &since, &at]).await? {
+        let error: Option<String> = row.get(4);
+        let reading = LatestReading {
+            time: row.get(2),
+            started: row.get(3),
+            error_at: row.get::<_, Option<Timestamp>>(5).filter(|_| error.is_some()),
+            error,
+            interval_us: row.get(6),
+        };
+        all.entry(row.get(0)).or_default().insert(row.get(1), reading);
+    }
+    Ok(all)
+}
+
+const FIRST_READING: &str = "select i.id, (select min(r.time) from metrics.readings r where r.instance_id = i.id)
+    from unnest($1::int4[]) i (id)";
+
+/// The first reading that is kept, by instance.
+pub(crate) async fn first_readings(
+    transaction: &Transaction<'_>,
+    ids: &[i32],
+) -> Result<HashMap<i32, Timestamp>, Error> {
+    let statement = transaction.prepare_cached(FIRST_READING).await?;
+    let rows = transaction.query(&statement, &[&ids]).await?;
+    Ok(rows.iter().filter_map(|row| Some((row.get(0), row.get::<_, Option<Timestamp>>(1)?))).collect())
+}
+
+const FAILING_SINCE: &str = "select f.id, min(f.started) from (
+        select i.id, (
+            select r.started from metrics.readings r
+            where r.instance_id = i.id and r.set_name = l.set_name and r.error is not null
+                and r.time > i.since and r.time <= $3
+            order by r.time limit 1) as started
+        from unnest($1::int4[], $2::timestamptz[]) i (id, since)
+        join metrics.latest l on l.instance_id = i.id and l.set_name <> all($4)) f
+    where f.started is not null group by f.id";
+
+/// The first attempt that failed after a reading of PostgreSQL, by instance; `beside` are the sets that are read
+/// beside it.
+pub(crate) async fn failing_since(
+    transaction: &Transaction<'_>,
+    after: &[(i32, Timestamp)],
+    at: Timestamp,
+    beside: &[&str],
+) -> Result<HashMap<i32, Timestamp>, Error> {
+    let (ids, times): (Vec<i32>, Vec<Timestamp>) = after.iter().copied().unzip();
+    let statement = transaction.prepare_cached(FAILING_SINCE).await?;
+    let rows = transaction.query(&statement, &[&ids, &times, &at, &beside]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
 /// How a set or one of its columns can be read.
 #[derive(Clone, Debug)]
 pub(crate) struct SetState {
@@ -180,22 +262,30 @@ pub(crate) struct Activity {
     pub(crate) transactions: Option<f64>,
 }
 
-const ACTIVITY: &str = "select d.instance_id, d.time, max(d.interval_us), sum(d.active_time)::float8,
-        (sum(d.xact_commit) + sum(d.xact_rollback))::float8
-    from metrics.pg_stat_database d
-    where d.instance_id = any($1) and d.time > $2 and d.time <= $3 and d.interval_us > 0
-    group by d.instance_id, d.time";
+/// Intervals that cover gaps are left out. `$5` in seconds sums what ended within steps of that length; 0 sums nothing.
+const ACTIVITY: &str = "select t.instance_id, max(t.time), sum(t.interval_us)::int8, sum(t.active), sum(t.transactions)
+    from (
+        select d.instance_id, d.time, max(d.interval_us) as interval_us, sum(d.active_time)::float8 as active,
+            (sum(d.xact_commit) + sum(d.xact_rollback))::float8 as transactions
+        from metrics.pg_stat_database d
+        where d.instance_id = any($1) and d.time > $3 and d.time <= $4 and d.interval_us > 0
+        group by d.instance_id, d.time) t
+    join unnest($1::int4[], $2::int8[]) i (id, longest) on i.id = t.instance_id and t.interval_us <= i.longest
+    group by t.instance_id, case when $5::float8 > 0 then floor(extract(epoch from t.time)::float8 / $5::float8)
+        else extract(epoch from t.time)::float8 end";
 
-/// What instances did after `start` and up to `end`.
+/// What instances did in a range, summed over steps of so many seconds; 0 is as it was read. `longest_us` is, in the
+/// order of `ids`, the longest interval that covers no gap.
 pub(crate) async fn activity(
     transaction: &Transaction<'_>,
     ids: &[i32],
-    start: Timestamp,
-    end: Timestamp,
+    longest_us: &[i64],
+    range: Range,
+    step_s: f64,
 ) -> Result<HashMap<i32, Vec<Activity>>, Error> {
     let statement = transaction.prepare_cached(ACTIVITY).await?;
     let mut all: HashMap<i32, Vec<Activity>> = HashMap::new();
-    for row in transaction.query(&statement, &[&ids, &start, &end]).await? {
+    for row in transaction.query(&statement, &[&ids, &longest_us, &range.start, &range.end, &step_s]).await? {
         all.entry(row.get(0)).or_default().push(Activity {
             time: row.get(1),
             interval_us: row.get(2),
@@ -206,27 +296,55 @@ pub(crate) async fn activity(
     Ok(all)
 }
 
-const CONNECTIONS: &str = "select l.instance_id, sum(d.numbackends)
-    from metrics.latest l
-    join metrics.pg_stat_database d on d.instance_id = l.instance_id and d.time = l.last_reading_time
-    where l.set_name = 'pg_stat_database' and l.instance_id = any($1)
-    group by l.instance_id";
+const CONNECTIONS: &str = "select m.id, coalesce(sum(s.sessions), 0)::int8
+    from unnest($1::int4[], $2::timestamptz[]) m (id, at)
+    left join metrics.sessions s on s.instance_id = m.id and s.time = m.at and s.backend_type = 'client backend'
+    group by m.id";
 
-/// Connected backends at the newest reading, by instance.
-pub(crate) async fn connections(transaction: &Transaction<'_>, ids: &[i32]) -> Result<HashMap<i32, i64>, Error> {
+/// Connections of clients at readings of `sessions`, by instance.
+pub(crate) async fn connections(transaction: &Transaction<'_>, times: &Times) -> Result<HashMap<i32, i64>, Error> {
+    let (ids, moments): (Vec<i32>, Vec<Timestamp>) = times.iter().map(|(id, time)| (*id, *time)).unzip();
     let statement = transaction.prepare_cached(CONNECTIONS).await?;
-    let rows = transaction.query(&statement, &[&ids]).await?;
-    Ok(rows.iter().filter_map(|row| Some((row.get(0), row.get::<_, Option<i64>>(1)?))).collect())
+    let rows = transaction.query(&statement, &[&ids, &moments]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-const CPUS: &str = "select l.instance_id, h.cpus from metrics.latest l
-    join metrics.host_cpu h on h.instance_id = l.instance_id and h.time = l.last_reading_time
-    where l.set_name = 'host_cpu' and l.instance_id = any($1)";
+const LIMITS_AT: &str = "select distinct on (s.instance_id) s.instance_id, s.setting from metrics.pg_settings s
+    where s.instance_id = any($1) and s.name = 'max_connections' and s.time <= $2 and not s.removed
+    order by s.instance_id, s.time desc";
 
-/// Processors of the host at the newest reading, by instance.
-pub(crate) async fn cpus(transaction: &Transaction<'_>, ids: &[i32]) -> Result<HashMap<i32, i64>, Error> {
+/// `max_connections` as it was at a moment, by instance.
+pub(crate) async fn limits_at(
+    transaction: &Transaction<'_>,
+    ids: &[i32],
+    at: Timestamp,
+) -> Result<HashMap<i32, i32>, Error> {
+    let statement = transaction.prepare_cached(LIMITS_AT).await?;
+    let rows = transaction.query(&statement, &[&ids, &at]).await?;
+    let limit = |row: &Row| Some((row.get(0), row.get::<_, Option<String>>(1)?.parse().ok()?));
+    Ok(rows.iter().filter_map(limit).collect())
+}
+
+const ROLES_AT: &str = "select m.id, case when w.in_recovery then 'standby' else 'primary' end
+    from unnest($1::int4[], $2::timestamptz[]) m (id, at)
+    join metrics.wal w on w.instance_id = m.id and w.time = m.at where w.in_recovery is not null";
+
+/// `primary` or `standby` as it was at readings of `wal`, by instance.
+pub(crate) async fn roles_at(transaction: &Transaction<'_>, times: &Times) -> Result<HashMap<i32, String>, Error> {
+    let (ids, moments): (Vec<i32>, Vec<Timestamp>) = times.iter().map(|(id, time)| (*id, *time)).unzip();
+    let statement = transaction.prepare_cached(ROLES_AT).await?;
+    let rows = transaction.query(&statement, &[&ids, &moments]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+const CPUS: &str = "select m.id, h.cpus from unnest($1::int4[], $2::timestamptz[]) m (id, at)
+    join metrics.host_cpu h on h.instance_id = m.id and h.time = m.at";
+
+/// Processors of the host at readings of `host_cpu`, by instance.
+pub(crate) async fn cpus(transaction: &Transaction<'_>, times: &Times) -> Result<HashMap<i32, i64>, Error> {
+    let (ids, moments): (Vec<i32>, Vec<Timestamp>) = times.iter().map(|(id, time)| (*id, *time)).unzip();
     let statement = transaction.prepare_cached(CPUS).await?;
-    let rows = transaction.query(&statement, &[&ids]).await?;
+    let rows = transaction.query(&statement, &[&ids, &moments]).await?;
     Ok(rows.iter().filter_map(|row| Some((row.get(0), row.get::<_, Option<i64>>(1)?))).collect())
 }
 
@@ -237,21 +355,20 @@ pub(crate) struct Behind {
     pub(crate) replay_lag_us: Option<i64>,
 }
 
-const BEHIND: &str = "select l.instance_id, r.application_name, r.replay_lag
-    from metrics.latest l
-    join metrics.pg_stat_replication r on r.instance_id = l.instance_id and r.time = l.last_reading_time
-    where l.set_name = 'pg_stat_replication' and l.instance_id = any($1) and r.time > $2
+const BEHIND: &str = "select m.id, r.application_name, r.replay_lag
+    from unnest($1::int4[], $2::timestamptz[]) m (id, at)
+    join metrics.pg_stat_replication r on r.instance_id = m.id and r.time = m.at
     order by r.replay_lag desc nulls last, r.application_name, r.pid";
 
-/// Those that stream from instances at the newest reading after `since`, by instance; the longest lag first.
+/// Those that stream from instances at readings of `pg_stat_replication`, by instance; the longest lag first.
 pub(crate) async fn behind(
     transaction: &Transaction<'_>,
-    ids: &[i32],
-    since: Timestamp,
+    times: &Times,
 ) -> Result<HashMap<i32, Vec<Behind>>, Error> {
+    let (ids, moments): (Vec<i32>, Vec<Timestamp>) = times.iter().map(|(id, time)| (*id, *time)).unzip();
     let statement = transaction.prepare_cached(BEHIND).await?;
     let mut all: HashMap<i32, Vec<Behind>> = HashMap::new();
-    for row in transaction.query(&statement, &[&ids, &since]).await? {
+    for row in transaction.query(&statement, &[&ids, &moments]).await? {
         all.entry(row.get(0)).or_default().push(Behind { standby: row.get(1), replay_lag_us: row.get(2) });
     }
     Ok(all)

@@ -9,6 +9,7 @@ use super::model::Locks;
 use super::store::{self, Waits};
 use crate::app::App;
 use crate::flags;
+use crate::gaps::Gaps;
 use crate::http::{ApiError, QueryValues, VisibleInstance};
 use crate::instances::coverage::note_missing;
 use crate::instances::store as instances;
@@ -74,5 +75,6 @@ pub(crate) async fn get(
         peak: blocked.peak,
         unmeasured,
         flagged_intervals: flags::read(&transaction, visible.id, store::SET, range).await?,
+        gaps: Gaps::read(&transaction, &app.catalog, visible.id, store::SET, range, now).await?.listed,
     }))
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::flags::FlaggedInterval;
+use crate::gaps::Gap;
 use crate::queries::model::{Reason, TextState, Unmeasured};
 use crate::range::Grid;
 
@@ -44,6 +45,8 @@ pub(crate) struct Locks {
     pub(crate) unmeasured: Unmeasured,
     /// Parts of the range in which something is known to be missing.
     pub(crate) flagged_intervals: Vec<FlaggedInterval>,
+    /// Parts of the range in which nothing was read.
+    pub(crate) gaps: Vec<Gap>,
 }
 
 /// The worst moment of a range.

@@ -12,6 +12,7 @@ use super::names::{Names, Texts, Watchers};
 use super::ranking::{self, Filter};
 use super::store::{self, Conditions, Key, Readings, Worked};
 use crate::app::App;
+use crate::covered::Covered;
 use crate::flags;
 use crate::http::{ApiError, Detail, PathValues, QueryValues, VisibleInstance};
 use crate::instances::store as instances;
@@ -50,7 +51,7 @@ pub(crate) async fn list(
     let all = store::sums(&client, instance.id, range, None).await?;
     let databases = Names::databases(&client, instance.id, range.end).await?;
     let roles = Names::roles(&client, instance.id, range.end).await?;
-    let readings = Readings::of(&client, instance.id, range).await?;
+    let readings = Readings::of(&client, &app.catalog, instance.id, range, now).await?;
     let cut = store::cut(&client, instance.id, range).await?;
     let search = query.search.as_deref().filter(|search| !search.is_empty());
     let mut texts = Texts::default();
@@ -110,6 +111,8 @@ pub(crate) async fn list(
         monitoring: of_monitoring,
         totals,
         flagged_intervals: flags::read(&client, instance.id, store::SET, range).await?,
+        covered: readings.covered_of(range),
+        gaps: readings.gaps.listed,
         unmeasured: conditions.unmeasured,
         track: conditions.track,
         shares_measurable: conditions.shares_measurable,
@@ -156,7 +159,8 @@ pub(crate) async fn get(
     QueryValues(query): QueryValues<StatementQuery>,
 ) -> Result<Json<Statement>, ApiError> {
     let queryid = queryid_of(&queryid)?;
-    let range = Range::asked(query.start, query.end, app.clock.now())?;
+    let now = app.clock.now();
+    let range = Range::asked(query.start, query.end, now)?;
     app.store()?;
     let mut client = app.metrics.get().await?;
     let client = instances::snapshot(&mut client).await?;
@@ -178,16 +182,17 @@ pub(crate) async fn get(
         let time = |worked: &Worked| worked.sums.of("total_exec_time_ms").unwrap_or(0.0);
         time(b).total_cmp(&time(a)).then_with(|| a.key.cmp(&b.key))
     });
-    let previous = match range.before() {
-        Some(before) => {
-            let readings = Readings::of(&client, instance.id, before).await?;
-            let earlier = store::sums(&client, instance.id, before, Some(queryid)).await?;
-            let earlier = earlier.iter().filter(|worked| filter.matches(worked.key, &databases, &roles, &texts));
-            done(ranking::sum(earlier), &readings, &conditions).map(|sums| Figures::new(&sums, None))
-        }
-        None => None,
-    };
-    let readings = Readings::of(&client, instance.id, range).await?;
+    let mut earlier = Earlier::default();
+    if let Some(before) = range.before() {
+        let readings = Readings::of(&client, &app.catalog, instance.id, before, now).await?;
+        let worked = store::sums(&client, instance.id, before, Some(queryid)).await?;
+        let worked = worked.iter().filter(|worked| filter.matches(worked.key, &databases, &roles, &texts));
+        let covered = readings.covered_of(before);
+        earlier.no_comparison = covered.no_comparison(before);
+        earlier.sums = done(ranking::sum(worked), &readings, &conditions).filter(|_| earlier.no_comparison.is_none());
+        earlier.covered = Some(covered);
+    }
+    let readings = Readings::of(&client, &app.catalog, instance.id, range, now).await?;
     let sums = ranking::sum(&own);
     conditions.judge(&sums, &readings);
     let labels = Labels { databases: &databases, roles: &roles, texts: &texts };
@@ -202,7 +207,10 @@ pub(crate) async fn get(
     let toplevel_us: f64 =
         own.iter().filter(|worked| worked.key.toplevel).filter_map(|worked| worked.sums.of("total_exec_time_ms")).sum();
     let share_of_total = total_us.filter(|total| *total > 0.0).map(|total| toplevel_us / total);
-    let mut figures = Figures::new(&done(sums, &readings, &conditions).unwrap_or_default(), None);
+    let sums = done(sums, &readings, &conditions).unwrap_or_default();
+    let covered = readings.covered_of(range);
+    let change = earlier.change(&sums, &covered);
+    let mut figures = Figures::new(&sums, None);
     figures.share_of_total = share_of_total;
     let is_cut =
         |(dbid, id): &(i64, i64)| *id == queryid && filter.database.is_none_or(|wanted| databases.is(*dbid, wanted));
@@ -229,12 +237,49 @@ pub(crate) async fn get(
         users: distinct(&|row| &row.user),
         complete: !was_cut,
         figures,
-        previous,
+        previous: earlier.sums.map(|sums| Figures::new(&sums, None)),
+        no_comparison: earlier.no_comparison,
+        previous_covered: earlier.covered,
+        change,
         split,
         flagged_intervals: flags::read(&client, instance.id, store::SET, range).await?,
+        covered,
+        gaps: readings.gaps.listed,
         unmeasured: conditions.unmeasured,
         share_of_total,
     }))
+}
+
+/// The equal period before the range.
+#[derive(Default)]
+struct Earlier {
+    sums: Option<Sums>,
+    covered: Option<Covered>,
+    no_comparison: Option<String>,
+}
+
+impl Earlier {
+    /// By figure, how many times as much as then: of sums by their rates over the time that was read.
+    fn change(&self, sums: &Sums, covered: &Covered) -> BTreeMap<String, f64> {
+        let mut change = BTreeMap::new();
+        let (Some(before), Some(covered_before)) = (&self.sums, &self.covered) else { return change };
+        let mut times = |name: &str, now: Option<f64>, then: Option<f64>| {
+            if let (Some(now), Some(then)) = (now, then.filter(|then| *then > 0.0)) {
+                change.insert(name.to_owned(), now / then);
+            }
+        };
+        for counter in COUNTERS {
+            let now = sums.of(counter.name).and_then(|sum| covered.per_second(sum));
+            let then = before.of(counter.name).and_then(|sum| covered_before.per_second(sum));
+            times(counter.name, now, then);
+        }
+        for name in ["mean_exec_time_ms", "rows_per_call"] {
+            let Some(value) = Figures::order_value(name) else { continue };
+            let of = |sums: &Sums| value(&Figures::new(sums, None), sums, 0);
+            times(name, of(sums), of(before));
+        }
+        change
+    }
 }
 
 /// What was done, or zeros where nothing was while it was read; `None` where nothing was read.
@@ -253,12 +298,13 @@ pub(crate) async fn timeline(
     QueryValues(query): QueryValues<StatementQuery>,
 ) -> Result<Json<Timeline>, ApiError> {
     let queryid = queryid_of(&queryid)?;
-    let range = Range::asked(query.start, query.end, app.clock.now())?;
+    let now = app.clock.now();
+    let range = Range::asked(query.start, query.end, now)?;
     app.store()?;
     let mut client = app.metrics.get().await?;
     let client = instances::snapshot(&mut client).await?;
     let mut conditions = store::conditions(&client, instance.id).await?;
-    let readings = Readings::of(&client, instance.id, range).await?;
+    let readings = Readings::of(&client, &app.catalog, instance.id, range, now).await?;
     let grid = match query.step {
         Some(step) => Grid::asked(range, step)?,
         None => Grid::over(range, TIMELINE_POINTS, readings.usual()),
@@ -272,7 +318,7 @@ pub(crate) async fn timeline(
     let rows = store::by_reading(&client, instance.id, range, queryid).await?;
     conditions.judge(&ranking::sum(rows.iter().map(|(_, _, worked)| worked)), &readings);
     for (end, interval_us, worked) in rows {
-        if worked.key.is_cut() || !filter.matches(worked.key, &databases, &roles, &Texts::default()) {
+        if readings.gaps.ends_at(end) || worked.key.is_cut() || !filter.matches(worked.key, &databases, &roles, &Texts::default()) {
             continue;
         }
         for (step, share) in grid.shares(end, interval_us) {
@@ -302,6 +348,8 @@ pub(crate) async fn timeline(
         covered_ms: readings.covered(grid),
         series: named,
         flagged_intervals: flags::read(&client, instance.id, store::SET, range).await?,
+        covered: readings.covered_of(range),
+        gaps: readings.gaps.listed,
         unmeasured: conditions.unmeasured,
     }))
 }

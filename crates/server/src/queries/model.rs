@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::figures::Figures;
+use crate::covered::Covered;
 use crate::flags::FlaggedInterval;
+use crate::gaps::Gap;
 use crate::range::Grid;
 
 /// What a ranking is to show.
@@ -179,6 +181,10 @@ pub(crate) struct Ranking {
     pub(crate) totals: Totals,
     /// What is known to be missing.
     pub(crate) flagged_intervals: Vec<FlaggedInterval>,
+    /// How much of the range was read: sums are of that time, and rates divide by it.
+    pub(crate) covered: Covered,
+    /// Parts of the range in which nothing was read.
+    pub(crate) gaps: Vec<Gap>,
     /// Figures that were not measured, and why.
     #[schema(value_type = BTreeMap<String, Reason>)]
     pub(crate) unmeasured: Unmeasured,
@@ -206,12 +212,24 @@ pub(crate) struct Statement {
     pub(crate) users: Vec<String>,
     /// What it did.
     pub(crate) figures: Figures,
-    /// What it did in the equal period before; null where nothing was read then.
+    /// What it did in the equal period before; null where less than half of that was read.
+    /// Its sums are of the time that was read of it: compare by `change`.
     pub(crate) previous: Option<Figures>,
+    /// Why there is nothing to compare with: too little of that period was read.
+    pub(crate) no_comparison: Option<String>,
+    /// How much of that period was read.
+    pub(crate) previous_covered: Option<Covered>,
+    /// By figure, how many times as much as in the period before: of rates over the time that was read, and of means
+    /// as they are. What was 0 before has none.
+    pub(crate) change: BTreeMap<String, f64>,
     /// The same by database, role and level, the longest time first.
     pub(crate) split: Vec<RankedStatement>,
     /// What is known to be missing.
     pub(crate) flagged_intervals: Vec<FlaggedInterval>,
+    /// How much of the range was read: sums are of that time, and rates divide by it.
+    pub(crate) covered: Covered,
+    /// Parts of the range in which nothing was read.
+    pub(crate) gaps: Vec<Gap>,
     /// Figures that were not measured, and why.
     #[schema(value_type = BTreeMap<String, Reason>)]
     pub(crate) unmeasured: Unmeasured,
@@ -233,6 +251,10 @@ pub(crate) struct Timeline {
     pub(crate) series: BTreeMap<String, Vec<Option<f64>>>,
     /// What is known to be missing.
     pub(crate) flagged_intervals: Vec<FlaggedInterval>,
+    /// How much of the range was read: sums are of that time, and rates divide by it.
+    pub(crate) covered: Covered,
+    /// Parts of the range in which nothing was read.
+    pub(crate) gaps: Vec<Gap>,
     /// Figures that were not measured, and why.
     #[schema(value_type = BTreeMap<String, Reason>)]
     pub(crate) unmeasured: Unmeasured,

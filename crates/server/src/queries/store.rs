@@ -2,11 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
+use catalog::Catalog;
 use deadpool_postgres::Transaction;
 use jiff::{SignedDuration, Timestamp};
 
 use super::figures::{COUNTERS, Sums};
 use super::model::{Reason, Unmeasured};
+use crate::covered::Covered;
+use crate::gaps::Gaps;
 use crate::range::{Grid, Range};
 
 /// The set of the figures.
@@ -72,14 +75,19 @@ pub(crate) async fn sums(
 pub(crate) struct Readings {
     /// End and length in microseconds of each reading's interval.
     pub(crate) intervals: Vec<(Timestamp, i64)>,
+    /// Where nothing was read.
+    pub(crate) gaps: Gaps,
 }
 
 impl Readings {
     pub(crate) async fn of(
         transaction: &Transaction<'_>,
+        catalog: &Catalog,
         instance: i32,
         range: Range,
+        now: Timestamp,
     ) -> Result<Self, tokio_postgres::Error> {
+        let gaps = Gaps::read(transaction, catalog, instance, SET, range, now).await?;
         let statement = transaction
             .prepare_cached(
                 "select time, max(coalesce(interval_us, 0)) from metrics.readings
@@ -89,7 +97,17 @@ impl Readings {
             )
             .await?;
         let rows = transaction.query(&statement, &[&instance, &SET, &range.start, &range.end]).await?;
-        Ok(Self { intervals: rows.iter().map(|row| (row.get(0), row.get(1))).collect() })
+        Ok(Self { intervals: rows.iter().map(|row| (row.get(0), row.get(1))).collect(), gaps })
+    }
+
+    /// The intervals that series are drawn from: of one over a gap nobody knows the course.
+    pub(crate) fn drawn(&self) -> impl Iterator<Item = (Timestamp, i64)> {
+        self.intervals.iter().copied().filter(|(end, _)| !self.gaps.ends_at(*end))
+    }
+
+    /// How much of the range they cover.
+    pub(crate) fn covered_of(&self, range: Range) -> Covered {
+        Covered::new(self.intervals.iter().map(|(_, length)| *length as f64).sum(), range)
     }
 
     /// The usual interval: the median.
@@ -102,8 +120,8 @@ impl Readings {
     /// A series that is zero wherever something was read and null elsewhere.
     pub(crate) fn zeros(&self, grid: Grid) -> Vec<Option<f64>> {
         let mut series = grid.empty();
-        for (end, length) in &self.intervals {
-            for (step, _) in grid.shares(*end, *length) {
+        for (end, length) in self.drawn() {
+            for (step, _) in grid.shares(end, length) {
                 if let Some(value) = series.get_mut(step) {
                     *value = Some(0.0);
                 }
@@ -116,10 +134,10 @@ impl Readings {
     /// what was read, or beside a gap, is covered in part, and its sums are of that part.
     pub(crate) fn covered(&self, grid: Grid) -> Vec<Option<f64>> {
         let mut covered = grid.empty();
-        for (end, length) in &self.intervals {
+        for (end, length) in self.drawn() {
             #[expect(clippy::cast_precision_loss, reason = "an interval is far below 2^52 microseconds")]
-            let length_ms = *length as f64 / 1000.0;
-            for (step, share) in grid.shares(*end, *length) {
+            let length_ms = length as f64 / 1000.0;
+            for (step, share) in grid.shares(end, length) {
                 if let Some(value) = covered.get_mut(step) {
                     *value = Some(value.unwrap_or(0.0) + share * length_ms);
                 }
@@ -143,9 +161,9 @@ pub(crate) async fn trends(
     queryids.dedup();
     // All rows of a reading share its interval, so that its steps need not be worked out for each of them.
     let (mut times, mut steps, mut shares) = (Vec::new(), Vec::new(), Vec::new());
-    for (end, length) in &readings.intervals {
-        for (step, share) in grid.shares(*end, *length) {
-            times.push(*end);
+    for (end, length) in readings.drawn() {
+        for (step, share) in grid.shares(end, length) {
+            times.push(end);
             steps.push(i32::try_from(step).unwrap_or(i32::MAX));
             shares.push(share);
         }
@@ -321,7 +339,7 @@ mod tests {
     #[test]
     fn a_step_is_covered_as_far_as_it_was_read() {
         let grid = Grid::asked(Range { start: at(0), end: at(240) }, 60).unwrap();
-        let readings = Readings { intervals: vec![(at(90), 50_000_000), (at(130), 40_000_000)] };
+        let readings = Readings { intervals: vec![(at(90), 50_000_000), (at(130), 40_000_000)], gaps: Gaps::default() };
         assert_eq!(readings.covered(grid), [Some(20_000.0), Some(60_000.0), Some(10_000.0), None]);
     }
 }

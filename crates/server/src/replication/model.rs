@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::gaps::Gap;
 use crate::range::Grid;
 
 /// Who streams from an instance.
@@ -28,6 +29,8 @@ pub(crate) struct Replication {
     pub(crate) cluster: Vec<ClusterMember>,
     /// The steps of all series.
     pub(crate) grid: Grid,
+    /// Parts of the range in which nothing was read.
+    pub(crate) gaps: Vec<Gap>,
 }
 
 /// A monitored instance.

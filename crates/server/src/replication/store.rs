@@ -78,7 +78,8 @@ pub(crate) async fn at(
     standbys.sort_by_key(|standby| std::cmp::Reverse(standby.replay_behind_bytes));
     // After a promotion what it received before is no news. What it is at the moment, it said with its position.
     let (_, _, in_recovery) = wal::position(transaction, id, at).await?;
-    let follows = in_recovery.unwrap_or(role.as_deref() != Some("primary"));
+    let role = in_recovery.map(|follows| if follows { "standby" } else { "primary" }.to_owned()).or(role);
+    let follows = role.as_deref() != Some("primary");
     let mut receiver = None;
     let mut receiver_series = None;
     if follows {
@@ -98,6 +99,7 @@ pub(crate) async fn at(
         receiver_series,
         cluster: cluster.members,
         grid,
+        gaps: Vec::new(),
     })
 }
 

@@ -12,6 +12,7 @@ use super::model::{ActiveSessions, ActivityQuery, Connected, Connections, Sessio
 use super::store::{self, CLASSES, Kind, Of, STATES, Sums};
 use crate::app::App;
 use crate::flags;
+use crate::gaps::Gaps;
 use crate::http::{ApiError, Detail, QueryValues, VisibleInstance};
 use crate::instances::coverage::note_missing;
 use crate::instances::store as instances;
@@ -96,6 +97,7 @@ pub(crate) async fn waits(
         mean,
         unmeasured: unmeasured(&transaction, visible.id).await?,
         flagged_intervals: flags::read(&transaction, visible.id, store::SESSIONS, range).await?,
+        gaps: Gaps::read(&transaction, &app.catalog, visible.id, store::SESSIONS, range, now).await?.listed,
     }))
 }
 
@@ -149,6 +151,7 @@ pub(crate) async fn connections(
         series: in_order(&counted, sums, &STATES, state_of),
         unmeasured: unmeasured(&transaction, visible.id).await?,
         flagged_intervals: flags::read(&transaction, visible.id, store::SESSIONS, range).await?,
+        gaps: Gaps::read(&transaction, &app.catalog, visible.id, store::SESSIONS, range, now).await?.listed,
     }))
 }
 

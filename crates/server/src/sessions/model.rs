@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::flags::FlaggedInterval;
+use crate::gaps::Gap;
 use crate::queries::model::{Reason, TextState, Unmeasured};
 use crate::range::Grid;
 
@@ -129,6 +130,8 @@ pub(crate) struct Waits {
     pub(crate) unmeasured: Unmeasured,
     /// Parts of the range in which something is known to be missing.
     pub(crate) flagged_intervals: Vec<FlaggedInterval>,
+    /// Parts of the range in which nothing was read.
+    pub(crate) gaps: Vec<Gap>,
 }
 
 /// A number of sessions over time.
@@ -175,6 +178,8 @@ pub(crate) struct Connections {
     pub(crate) unmeasured: Unmeasured,
     /// Parts of the range in which something is known to be missing.
     pub(crate) flagged_intervals: Vec<FlaggedInterval>,
+    /// Parts of the range in which nothing was read.
+    pub(crate) gaps: Vec<Gap>,
 }
 
 /// How many connections one of something has.

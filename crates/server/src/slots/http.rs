@@ -8,6 +8,7 @@ use axum::extract::State;
 use super::model::Slots;
 use super::store;
 use crate::app::App;
+use crate::gaps::Gaps;
 use crate::http::{ApiError, QueryValues, VisibleInstance};
 use crate::instances::coverage::note_missing;
 use crate::instances::store as instances;
@@ -36,5 +37,6 @@ pub(crate) async fn list(
     for column in store::NEWER {
         note_missing(&mut unmeasured, column, &states, store::SET, column);
     }
-    Ok(Json(Slots { at, grid, data, unmeasured }))
+    let gaps = Gaps::read(&transaction, &app.catalog, visible.id, store::SET, range, now).await?.listed;
+    Ok(Json(Slots { at, grid, data, unmeasured, gaps }))
 }

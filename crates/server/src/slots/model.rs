@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::gaps::Gap;
 use crate::queries::model::{Reason, Unmeasured};
 use crate::range::Grid;
 
@@ -20,6 +21,8 @@ pub(crate) struct Slots {
     /// Why columns are null.
     #[schema(value_type = BTreeMap<String, Reason>)]
     pub(crate) unmeasured: Unmeasured,
+    /// Parts of the range in which nothing was read.
+    pub(crate) gaps: Vec<Gap>,
 }
 
 /// One slot, as it was read.

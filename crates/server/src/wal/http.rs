@@ -8,7 +8,9 @@ use axum::extract::State;
 use super::model::{FIGURES, Wal};
 use super::store;
 use crate::app::App;
+use crate::covered::Covered;
 use crate::flags;
+use crate::gaps::Gaps;
 use crate::http::{ApiError, QueryValues, VisibleInstance};
 use crate::instances::coverage::note_missing;
 use crate::instances::store as instances;
@@ -31,7 +33,9 @@ pub(crate) async fn get(
     let directory = store::directory(&transaction, id, moment).await?;
     let archiver = store::archiver(&transaction, id, moment).await?;
     let totals = store::totals(&transaction, id, range).await?;
-    let series = store::series(&transaction, id, range, grid).await?;
+    let series = store::series(&transaction, &app.catalog, id, range, grid, now).await?;
+    let covered = Covered::read(&transaction, id, store::GRID, range).await?;
+    let gaps = Gaps::read(&transaction, &app.catalog, id, store::POSITION, range, now).await?.listed;
     let states = instances::states(&transaction, &[id]).await?.remove(&id).unwrap_or_default();
     let mut unmeasured = Unmeasured::new();
     for (name, set, column, _) in FIGURES {
@@ -61,5 +65,7 @@ pub(crate) async fn get(
         series,
         unmeasured,
         flagged_intervals,
+        covered,
+        gaps,
     }))
 }

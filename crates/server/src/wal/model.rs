@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::covered::Covered;
 use crate::flags::FlaggedInterval;
+use crate::gaps::Gap;
 use crate::queries::model::{Reason, Unmeasured};
 use crate::range::Grid;
 
@@ -33,6 +35,10 @@ pub(crate) struct Wal {
     pub(crate) unmeasured: Unmeasured,
     /// Parts of the range in which something is known to be missing.
     pub(crate) flagged_intervals: Vec<FlaggedInterval>,
+    /// How much of the range was read: sums are of that time.
+    pub(crate) covered: Covered,
+    /// Parts of the range in which nothing was read.
+    pub(crate) gaps: Vec<Gap>,
 }
 
 /// The directory `pg_wal` at a moment.

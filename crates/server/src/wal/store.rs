@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use catalog::Catalog;
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_postgres::Error;
 
 use super::model::{Archiver, Directory, FIGURES, WalSeries, WalTotals};
+use crate::gaps::Gaps;
 use crate::range::{Grid, Range};
 use crate::readings;
 use crate::series::{self, Source, lsn};
@@ -68,9 +70,11 @@ pub(crate) async fn totals(transaction: &Transaction<'_>, id: i32, range: Range)
 /// Rates and gauges on the grid.
 pub(crate) async fn series(
     transaction: &Transaction<'_>,
+    catalog: &Catalog,
     id: i32,
     range: Range,
     grid: Grid,
+    now: Timestamp,
 ) -> Result<WalSeries, Error> {
     let mut rates = vec![grid.empty(); FIGURES.len()];
     for (set, places) in sets() {
@@ -78,7 +82,8 @@ pub(crate) async fn series(
             places.iter().map(|nth| format!("{} / {:?}::float8", FIGURES[*nth].2, FIGURES[*nth].3)).collect();
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
         let source = Source { from: &from(set), key: "''", values: &values };
-        let one = series::rates(transaction, source, id, range, grid).await?.into_values().next();
+        let gaps = Gaps::read(transaction, catalog, id, set, range, now).await?;
+        let one = series::rates(transaction, source, id, range, grid, &gaps).await?.into_values().next();
         for (nth, series) in places.into_iter().zip(one.unwrap_or_default()) {
             rates[nth] = series;
         }

@@ -98,3 +98,36 @@ async fn what_is_missing_is_said() {
         .collect();
     assert_eq!(flags, [("2026-03-01T11:51:00Z", "entry_reset", Some(1)), ("2026-03-01T11:54:00Z", "restart", Some(0))]);
 }
+
+#[tokio::test]
+async fn rates_are_of_the_time_that_was_read_whatever_the_range() {
+    let monitored = Monitored::new().await;
+    // 159 transactions a second over three minutes.
+    let row = |commits: i64| json!([{"datid": 16384, "numbackends": 1, "xact_commit": commits, "xact_rollback": 60, "active_time": 30_000_000}]);
+    let readings: Vec<_> =
+        ["11:58:00", "11:59:00", "12:00:00"].map(|time| ("pg_stat_database", time, row(9_480))).into();
+    monitored.push("main", &readings).await;
+    let path = format!("/instances/{}/databases", monitored.id("main").await);
+    for (start, share, message) in [
+        ("2026-03-01T11:57:00Z", 1.0, json!(null)),
+        ("2026-03-01T11:00:00Z", 0.05, json!("3 min of 1 h were read (5 %). Rates are of that time.")),
+        (
+            "2026-01-30T12:00:00Z",
+            180.0 / 2_592_000.0,
+            json!("Not enough data: only 3 min of 30 d were read, less than 1 %. Rates are of that time only."),
+        ),
+    ] {
+        let answer = monitored.get(&format!("{path}?start={start}&end=2026-03-01T12:00:00Z")).await.expect(200);
+        let rates = &answer["data"][0]["rates"];
+        assert_eq!((&rates["xact_commit"], &rates["xact_rollback"]), (&json!(158.0), &json!(1.0)), "{start}");
+        assert_eq!(rates["active_time_ms"], json!(500.0));
+        assert_eq!(answer["data"][0]["covered_ms"], json!(180_000.0));
+        assert!((answer["covered"]["share"].as_f64().unwrap() - share).abs() < 1e-9, "{start}");
+        assert_eq!(answer["covered"]["message"], message);
+        let known: Vec<f64> =
+            answer["total"]["commits"].as_array().unwrap().iter().filter_map(serde_json::Value::as_f64).collect();
+        assert!(known.iter().all(|rate| (rate - 158.0).abs() < 1e-9), "{known:?}");
+        let before = answer["gaps"].as_array().unwrap().iter().any(|gap| gap["reason"] == "not_watched");
+        assert_eq!(before, share < 1.0, "{}", answer["gaps"]);
+    }
+}

@@ -28,6 +28,8 @@ async fn main_instance() -> Monitored {
         ("pg_stat_database", "11:54:59", activity(600_000_000, 60_000, 7)),
         ("pg_stat_database", "11:58:59", activity(30_000_000, 540, 7)),
         ("pg_stat_database", "11:59:59", activity(90_000_000, 1_140, 9)),
+        ("sessions", "11:59:59", json!([{"datid": 5, "userid": 10, "backend_type": "client backend", "state": "idle",
+            "wait_event_type": "", "wait_event": "", "sessions": 9}])),
         (
             "pg_database",
             "11:30:00",
@@ -122,6 +124,8 @@ async fn an_instance_has_databases_and_sets() {
                 "fix": "grant pg_monitor to p;", "since_version": "12", "interval_seconds": 10},
             {"set": "pg_stat_statements", "state": "missing", "code": "extension", "message": "Not loaded.",
                 "fix": "create extension x;", "since_version": "1.2", "interval_seconds": 60},
+            {"set": "sessions", "state": "works", "last_reading": "2026-03-01T11:59:59Z",
+                "since_version": "12", "interval_seconds": 60},
         ])
     );
     let not_readable: Vec<(&str, bool)> = one["not_readable"]
@@ -136,7 +140,7 @@ async fn an_instance_has_databases_and_sets() {
     assert_eq!(one["unmeasured"], json!({}), "a primary has no replay lag");
 
     let coverage = monitored.get(&format!("/instances/{id}/coverage")).await.expect(200);
-    assert_eq!((&coverage["count"], &coverage["checked_at"]), (&json!(4), &json!("2026-03-01T11:00:00Z")));
+    assert_eq!((&coverage["count"], &coverage["checked_at"]), (&json!(5), &json!("2026-03-01T11:00:00Z")));
     let database = &coverage["data"][1];
     assert_eq!((&database["set"], &database["state"]), (&json!("pg_stat_database"), &json!("works")));
     assert_eq!(
@@ -195,7 +199,7 @@ async fn the_state_follows_from_what_arrives() {
 
     let refused = "update metrics.instances set error = 'connection refused', error_at = '2026-03-01T12:03:01Z'";
     monitored.execute(refused).await;
-    let reason = "PostgreSQL cannot be reached: connection refused.";
+    let reason = "Down: connection refused.";
     assert_eq!(state().await, ("critical".to_owned(), json!([reason])));
     monitored.execute("update metrics.instances set error = null, error_at = null").await;
 
@@ -244,13 +248,13 @@ async fn what_cannot_be_measured_is_null_with_a_reason() {
         .execute("update metrics.instances set version_num = 130010, attributes_at = '2026-03-01T12:00:00Z'")
         .await;
     let one = monitored.get("/instances").await.expect(200)["data"][0].clone();
-    assert_eq!((&one["load"], &one["tps"], &one["connections"]), (&json!(null), &json!(1.0), &json!(2)));
+    assert_eq!((&one["load"], &one["tps"], &one["connections"]), (&json!(null), &json!(1.0), &json!(null)));
     assert_eq!(one["unmeasured"], json!({"load": {"code": "version", "message": "Needs PostgreSQL 14."}}));
     assert!(one["load_trend"]["values"].as_array().unwrap().iter().all(Value::is_null));
     assert_eq!((&one["role"], &one["connections_limit"]), (&json!(null), &json!(null)));
     monitored.server.pass(Duration::from_secs(300));
     let later = monitored.get("/instances").await.expect(200)["data"][0].clone();
-    assert_eq!((&later["tps"], &later["unmeasured"]["tps"]["code"]), (&json!(null), &json!("not_enough_data")));
+    assert_eq!((&later["tps"], &later["unmeasured"]["tps"]["code"]), (&json!(null), &json!("silent")));
 }
 
 #[tokio::test]
@@ -273,4 +277,102 @@ async fn nobody_learns_of_an_instance_that_is_not_there() {
             monitored.get(&format!("/instances/{id}{what}")).await.refused(404, "not_found");
         }
     }
+}
+
+/// What the API says of `main` at a moment.
+async fn at(monitored: &Monitored, query: &str) -> Value {
+    monitored.get(&format!("/instances/{}{query}", monitored.id("main").await)).await.expect(200)
+}
+
+#[tokio::test]
+async fn an_instance_that_is_down_says_since_when_and_keeps_no_figure() {
+    let monitored = main_instance().await;
+    let host = json!([{"cpus": 4, "user_time": 1, "system_time": 1, "idle_time": 1}]);
+    monitored.push("main", &[("host_cpu", "12:00:40", host)]).await;
+    let id = monitored.id("main").await;
+    let error = "connection refused by db-1:5432";
+    let failed = format!(
+        "insert into metrics.readings (instance_id, set_name, started, time, rows, duration_us, error, late_cycles)
+         select {id}, s, t::timestamptz, t::timestamptz, 0, 0, '{error}', 0
+         from unnest(array['pg_stat_database', 'sessions']) s,
+             unnest(array['2026-03-01T12:00:10Z', '2026-03-01T12:00:40Z']) t;
+         update metrics.instances set error = '{error}', error_at = '2026-03-01T12:00:40Z'"
+    );
+    monitored.execute(&failed).await;
+    monitored.server.pass(Duration::from_secs(41));
+    let one = at(&monitored, "").await;
+    let watched = &one["watched"];
+    assert_eq!((&watched["state"], &watched["since"]), (&json!("down"), &json!("2026-03-01T12:00:10Z")));
+    assert_eq!((&watched["error"], &watched["host_still_read"]), (&json!(error), &json!(true)));
+    assert_eq!(watched["last_reading"], json!("2026-03-01T11:59:59Z"));
+    // The host was read a second ago; that is no age of PostgreSQL's figures.
+    assert_eq!((&one["data_age_ms"], &one["cpus"]), (&json!(42_000.0), &json!(4)));
+    for figure in ["load", "tps", "connections", "blocked"] {
+        assert_eq!((&one[figure], &one["unmeasured"][figure]["code"]), (&json!(null), &json!("down")), "{figure}");
+    }
+    let reason = format!("Down since 2026-03-01 12:00:10 UTC: {error}.");
+    assert_eq!((&one["state"], &one["reasons"]), (&json!("critical"), &json!([reason])));
+    let gaps = at(&monitored, "?start=2026-03-01T11:59:00Z&end=2026-03-01T12:00:41Z").await["gaps"].clone();
+    assert_eq!(gaps, json!([]), "half a minute is no gap of a set that is read each minute");
+    monitored.server.pass(Duration::from_secs(600));
+    // Long after it is the same: what was so at a moment stays so.
+    let then = at(&monitored, "?at=2026-03-01T12:00:41Z").await;
+    assert_eq!((&then["watched"]["state"], &then["watched"]["since"]), (&json!("down"), &watched["since"]));
+    assert_eq!((&then["reasons"], &then["load"]), (&one["reasons"], &json!(null)));
+}
+
+#[tokio::test]
+async fn every_figure_is_of_the_moment_and_none_of_now() {
+    let monitored = main_instance().await;
+    let waits = json!([{"pid": 7, "blocker_pid": 4711, "locktype": "relation", "mode": "AccessShareLock",
+        "waitstart": "2026-03-01T11:50:00Z", "datid": 5, "userid": 10, "application_name": "shop", "state": "active",
+        "query": "select 1", "blocker_mode": "AccessExclusiveLock", "blocker_datid": 5, "blocker_userid": 10,
+        "blocker_application_name": "sheet", "blocker_state": "idle in transaction",
+        "blocker_xact_start": "2026-03-01T11:48:00Z", "blocker_state_change": "2026-03-01T11:49:00Z"}]);
+    let readings = [("lock_waits", "11:53:30", waits), ("lock_waits", "11:59:59", json!([]))];
+    monitored.push("main", &readings).await;
+    let now = at(&monitored, "").await;
+    assert_eq!((&now["blocked"], &now["tps"], &now["state"]), (&json!(0), &json!(15.0), &json!("healthy")));
+    let then = at(&monitored, "?start=2026-03-01T11:50:00Z&end=2026-03-01T11:55:30Z").await;
+    // 60,000 commits and 60 rollbacks in the one interval of 60 s that ended within the 5 minutes before.
+    assert_eq!((&then["blocked"], &then["tps"], &then["load"]), (&json!(1), &json!(1001.0), &json!(10.0)));
+    assert_eq!(then["connections"], json!(null), "sessions were not read then");
+    let told = "1 session is blocked for 3 min 30 s, by session 4711 of sheet, role 10 (idle in transaction for 4 min 30 s).";
+    assert_eq!((&then["state"], &then["reasons"]), (&json!("warning"), &json!([told])));
+    assert_eq!(then["load_trend"]["grid"]["start"], json!("2026-03-01T11:50:00Z"));
+    let fleet = monitored.get("/instances?end=2026-03-01T11:55:30Z").await.expect(200);
+    assert_eq!(fleet["data"][0]["reasons"], json!([told]));
+    // Nobody watched a day before.
+    let never = at(&monitored, "?start=2026-02-28T11:00:00Z&end=2026-02-28T12:00:00Z").await;
+    let message = "Not watched at 2026-02-28 12:00:00 UTC: the first reading is of 2026-03-01 11:30:00 UTC.";
+    assert_eq!((&never["state"], &never["reasons"]), (&json!("no_data"), &json!([message])));
+    assert_eq!((&never["watched"]["state"], &never["blocked"]), (&json!("not_watched"), &json!(null)));
+    assert_eq!((&never["gaps"][0]["reason"], &never["tps"]), (&json!("not_watched"), &json!(null)));
+}
+
+#[tokio::test]
+async fn full_limits_and_losses_are_told() {
+    let monitored = main_instance().await;
+    let limits = [
+        ("pg_roles", "11:30:00", json!([{"roleid": 10, "rolname": "app", "rolconnlimit": 9, "rolsuper": false}])),
+        ("pg_database", "11:50:00", json!([{"datid": 5, "datname": "postgres", "datconnlimit": 11}])),
+    ];
+    monitored.push("main", &limits).await;
+    let lost = format!(
+        "insert into metrics.discards (collector_id, set_name, reason, rows, at)
+            values ('{0}', 'sessions', 'spool_full', 40, '2026-03-01T11:20:00Z'),
+                ('{0}', 'sessions', 'spool_full', 900, '2026-03-01T10:59:00Z');
+         insert into metrics.rejected (collector_id, set_name, reason, rows, at)
+            values ('{0}', 'sessions', 'time_in_future', 7, '2026-03-01T11:59:00Z')",
+        monitored.collector
+    );
+    monitored.execute(&lost).await;
+    let told = [
+        "9 of 9 connections of role app are in use.",
+        "9 of 11 connections of database postgres are in use.",
+        "The collector lost 40 rows in the last hour: its spool was full.",
+        "The server rejected 7 rows of the collector in the last hour: time in future.",
+    ];
+    let one = at(&monitored, "").await;
+    assert_eq!((&one["state"], &one["reasons"]), (&json!("critical"), &json!(told)));
 }

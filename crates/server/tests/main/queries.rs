@@ -257,17 +257,24 @@ async fn trends_have_gaps_and_zeros() {
     assert_eq!(answer["data"][1]["trend"], json!([0.0, 0.0, null, 40_000.0, null, null]));
     assert_eq!(watched.read("/queries?trend=false").await["data"][0]["trend"], json!(null));
 
-    // Four minutes without the collector: the next reading brings them all.
+    // Four minutes without the collector: the next reading brings them all as sums, and nobody knows their course.
     let late = watched.reading("pg_stat_statements", "11:38:00", Some(240), &[statement(APP, SHOP, BIG, 8, 8_000_000)]);
     watched.deliver(vec![late]).await;
     let path = format!("/queries/{BIG}/timeline?start=2026-03-01T11:30:00Z&end=2026-03-01T11:40:00Z");
     let line = watched.read(&path).await;
     assert_eq!(line["grid"]["step_ms"], 60_000);
-    assert_eq!(line["series"]["calls"], json!([10.0, 10.0, null, 1.0, 2.0, 2.0, 2.0, 2.0, null, null]));
+    assert_eq!(line["series"]["calls"], json!([10.0, 10.0, null, 1.0, null, null, null, null, null, null]));
     assert_eq!(
         line["series"]["mean_exec_time_ms"],
-        json!([2000.0, 2000.0, null, 40_000.0, 1000.0, 1000.0, 1000.0, 1000.0, null, null])
+        json!([2000.0, 2000.0, null, 40_000.0, null, null, null, null, null, null])
     );
+    let gaps = line["gaps"].as_array().unwrap();
+    let gap = gaps.iter().find(|gap| gap["sums_known"] == true).unwrap_or_else(|| panic!("{gaps:?}"));
+    assert_eq!((&gap["start"], &gap["end"]), (&json!("2026-03-01T11:34:00Z"), &json!("2026-03-01T11:38:00Z")));
+    let reason = "Nothing was read from 11:34:00 to 11:38:00 UTC: the collector was not running, or what it read did not arrive.";
+    assert_eq!((&gap["reason"], &gap["message"]), (&json!("collector"), &json!(reason)));
+    let one = watched.read(&format!("/queries/{BIG}?start=2026-03-01T11:30:00Z&end=2026-03-01T11:40:00Z")).await;
+    assert_eq!(one["figures"]["calls"], json!(29), "their sum is there");
     let half = watched.read(&format!("{path}&step=30&user=etl")).await;
     assert_eq!(half["grid"]["points"], 20);
     assert_eq!(half["series"]["calls"].as_array().unwrap()[6..8], [0.5, 0.5], "{}", half["series"]["calls"]);

@@ -1,0 +1,223 @@
+//! What health looks at beside figures: who blocks whom, who holds back vacuum, limits of connections, lost rows. From
+//! the same readings as the pages of locks, activity and connections.
+
+use std::collections::{BTreeMap, HashMap};
+
+use deadpool_postgres::Transaction;
+use jiff::{SignedDuration, Timestamp};
+use tokio_postgres::Error;
+use uuid::Uuid;
+
+use crate::locks::model::LockSession;
+use crate::locks::store as locks;
+use crate::queries::names::Names;
+use crate::sessions::store as sessions;
+
+/// Losses are told for so long.
+const LOSSES_WITHIN: SignedDuration = SignedDuration::from_hours(1);
+
+/// Sessions that wait for a lock.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Blocked {
+    /// How many.
+    pub(crate) sessions: usize,
+    /// For how long the first of them has waited; `None` where that is not known.
+    pub(crate) longest_ms: Option<f64>,
+    /// Who blocks most of them, without waiting.
+    pub(crate) root: Option<Holder>,
+}
+
+/// A session that others wait for, or that holds back vacuum.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Holder {
+    pub(crate) who: String,
+    /// Whether it is idle in a transaction.
+    pub(crate) idle: bool,
+    /// For how long it has been in its state.
+    pub(crate) state: Option<String>,
+    pub(crate) state_ms: Option<f64>,
+}
+
+/// A limit of connections and what is used of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Used {
+    /// What it is a limit of, as in `of database shop`; empty for the instance.
+    pub(crate) of: String,
+    pub(crate) used: i64,
+    pub(crate) limit: i64,
+}
+
+/// Rows that are lost.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Lost {
+    /// Whether the server refused them; else the collector lost them.
+    pub(crate) rejected: bool,
+    pub(crate) reason: String,
+    pub(crate) rows: i64,
+}
+
+/// By instance, the newest readings of a set that tell of the moment.
+pub(crate) type Times = HashMap<i32, Timestamp>;
+
+fn pairs(times: &Times) -> (Vec<i32>, Vec<Timestamp>) {
+    times.iter().map(|(id, time)| (*id, *time)).unzip()
+}
+
+const WAITING: &str = "select w.instance_id, count(distinct w.pid) from metrics.lock_waits w
+    join unnest($1::int4[], $2::timestamptz[]) m (id, at) on m.id = w.instance_id and m.at = w.time
+    group by w.instance_id";
+
+/// Before 14 nobody says since when he waits: then since the first of the readings in a row that show him.
+const WAITING_SINCE: &str = "select min(s.since)
+    from (select distinct w.pid from metrics.lock_waits w where w.instance_id = $1 and w.time = $2) p
+    cross join lateral (
+        select min(w.time) as since from metrics.lock_waits w
+        where w.instance_id = $1 and w.pid = p.pid and w.time <= $2 and w.time > coalesce((
+            select max(r.time) from metrics.readings r
+            where r.instance_id = $1 and r.set_name = 'lock_waits' and r.error is null
+                and r.time <= $2 and r.time > $2 - interval '1 hour'
+                and not exists (select from metrics.lock_waits n
+                    where n.instance_id = $1 and n.time = r.time and n.pid = p.pid)), $2 - interval '1 hour')) s";
+
+/// Who is blocked, by instance; one that is not in it has nobody who waits.
+pub(crate) async fn blocked(
+    transaction: &Transaction<'_>,
+    times: &Times,
+) -> Result<HashMap<i32, Blocked>, Error> {
+    let (ids, moments) = pairs(times);
+    let statement = transaction.prepare_cached(WAITING).await?;
+    let mut all = HashMap::new();
+    for row in transaction.query(&statement, &[&ids, &moments]).await? {
+        let id: i32 = row.get(0);
+        let Some(at) = times.get(&id).copied() else { continue };
+        let waits = locks::Waits::read(transaction, id, at).await?;
+        let databases = Names::databases(transaction, id, at).await?;
+        let roles = Names::roles(transaction, id, at).await?;
+        let tree = waits.tree(at, &databases, &roles, &HashMap::new());
+        let mut longest_ms = waits.oldest_ms(at);
+        if longest_ms.is_none() {
+            let since = transaction.prepare_cached(WAITING_SINCE).await?;
+            let since: Option<Timestamp> = transaction.query_one(&since, &[&id, &at]).await?.get(0);
+            longest_ms = sessions::age_ms(since, at);
+        }
+        let root = tree.iter().find(|session| session.level == 1).map(holder);
+        all.insert(id, Blocked { sessions: waits.blocked(), longest_ms, root });
+    }
+    Ok(all)
+}
+
+fn holder(session: &LockSession) -> Holder {
+    Holder {
+        who: named(session.pid, session.application_name.as_deref(), session.user.as_deref()),
+        idle: session.state.as_deref().is_some_and(is_idle),
+        state: session.state.clone(),
+        state_ms: session.state_age_ms,
+    }
+}
+
+fn is_idle(state: &str) -> bool {
+    state.starts_with("idle in transaction")
+}
+
+/// A session by its process id and what else tells whose it is.
+fn named(pid: i32, application: Option<&str>, user: Option<&str>) -> String {
+    if pid == 0 {
+        return "a prepared transaction".to_owned();
+    }
+    let whose: Vec<&str> = [application, user].into_iter().flatten().filter(|word| !word.is_empty()).collect();
+    if whose.is_empty() { format!("session {pid}") } else { format!("session {pid} of {}", whose.join(", role ")) }
+}
+
+const HOLDS: &str = "select distinct a.instance_id from metrics.pg_stat_activity a
+    join unnest($1::int4[], $2::timestamptz[]) m (id, at) on m.id = a.instance_id and m.at = a.time
+    where a.state like 'idle in transaction%' and (a.xid_age is not null or a.xmin_age is not null)";
+
+/// The session that has been idle the longest in a transaction that holds back vacuum, by instance.
+pub(crate) async fn holding(
+    transaction: &Transaction<'_>,
+    times: &Times,
+) -> Result<HashMap<i32, Holder>, Error> {
+    let (ids, moments) = pairs(times);
+    let statement = transaction.prepare_cached(HOLDS).await?;
+    let mut all = HashMap::new();
+    for row in transaction.query(&statement, &[&ids, &moments]).await? {
+        let id: i32 = row.get(0);
+        let Some(at) = times.get(&id).copied() else { continue };
+        let databases = Names::databases(transaction, id, at).await?;
+        let roles = Names::roles(transaction, id, at).await?;
+        let of = sessions::Of::default();
+        let listed = sessions::sessions(transaction, id, at, &of, &databases, &roles).await?;
+        let holds = listed.into_iter().filter(|one| {
+            one.state.as_deref().is_some_and(is_idle) && (one.xid_age.is_some() || one.xmin_age.is_some())
+        });
+        let longest = holds.max_by(|one, other| {
+            one.state_age_ms.unwrap_or(0.0).total_cmp(&other.state_age_ms.unwrap_or(0.0))
+        });
+        all.extend(longest.map(|one| {
+            let who = named(one.pid, Some(&one.application_name), one.user.as_deref());
+            (id, Holder { who, idle: true, state: one.state, state_ms: one.state_age_ms })
+        }));
+    }
+    Ok(all)
+}
+
+/// Connections of databases and roles that have a limit; those of superusers have none.
+const LIMITED: &str = "with used as (
+        select s.instance_id, s.datid, s.userid, sum(s.sessions)::int8 as used from metrics.sessions s
+        join unnest($1::int4[], $2::timestamptz[]) m (id, at) on m.id = s.instance_id and m.at = s.time
+        where s.backend_type = 'client backend' group by 1, 2, 3)
+    select d.instance_id, 'database ' || l.datname, d.used, l.datconnlimit::int8
+    from (select instance_id, datid, sum(used)::int8 as used from used group by 1, 2) d
+    cross join lateral (
+        select p.datname, p.datconnlimit from metrics.pg_database p
+        where p.instance_id = d.instance_id and p.datid = d.datid and p.time <= $3
+        order by p.time desc limit 1) l
+    where l.datconnlimit > 0 and l.datname is not null
+    union all
+    select u.instance_id, 'role ' || l.rolname, u.used, l.rolconnlimit::int8
+    from (select instance_id, userid, sum(used)::int8 as used from used group by 1, 2) u
+    cross join lateral (
+        select p.rolname, p.rolconnlimit, p.rolsuper from metrics.pg_roles p
+        where p.instance_id = u.instance_id and p.roleid = u.userid and p.time <= $3
+        order by p.time desc limit 1) l
+    where l.rolconnlimit > 0 and l.rolname is not null and l.rolsuper is not true
+    order by 1, 2";
+
+/// What is used of the limits of databases and roles, by instance.
+pub(crate) async fn limited(
+    transaction: &Transaction<'_>,
+    times: &Times,
+    at: Timestamp,
+) -> Result<HashMap<i32, Vec<Used>>, Error> {
+    let (ids, moments) = pairs(times);
+    let statement = transaction.prepare_cached(LIMITED).await?;
+    let mut all: HashMap<i32, Vec<Used>> = HashMap::new();
+    for row in transaction.query(&statement, &[&ids, &moments, &at]).await? {
+        let one = Used { of: row.get(1), used: row.get(2), limit: row.get(3) };
+        all.entry(row.get(0)).or_default().push(one);
+    }
+    Ok(all)
+}
+
+const LOST: &str = "select d.collector_id, false, d.reason, least(sum(d.rows), 9007199254740991)::int8
+    from metrics.discards d where d.collector_id = any($1) and d.at > $2 and d.at <= $3 group by 1, 2, 3
+    union all
+    select r.collector_id, true, r.reason, least(sum(r.rows), 9007199254740991)::int8
+    from metrics.rejected r where r.collector_id = any($1) and r.at > $2 and r.at <= $3 group by 1, 2, 3
+    order by 1, 4 desc, 3";
+
+/// What collectors lost and what was refused of theirs within the hour before a moment.
+pub(crate) async fn lost(
+    transaction: &Transaction<'_>,
+    collectors: &[Uuid],
+    until: Timestamp,
+) -> Result<BTreeMap<Uuid, Vec<Lost>>, Error> {
+    let statement = transaction.prepare_cached(LOST).await?;
+    let since = until - LOSSES_WITHIN;
+    let mut all: BTreeMap<Uuid, Vec<Lost>> = BTreeMap::new();
+    for row in transaction.query(&statement, &[&collectors, &since, &until]).await? {
+        let one = Lost { rejected: row.get(1), reason: row.get(2), rows: row.get(3) };
+        all.entry(row.get(0)).or_default().push(one);
+    }
+    Ok(all)
+}

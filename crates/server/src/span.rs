@@ -1,0 +1,54 @@
+//! Lengths of time and moments as sentences say them.
+
+use jiff::{SignedDuration, Timestamp};
+
+/// A length in its two largest units: `45 s`, `3 min 30 s`, `2 h`, `1 d 4 h`.
+pub(crate) fn spell(length: SignedDuration) -> String {
+    const UNITS: [(i64, &str); 4] = [(86_400, "d"), (3600, "h"), (60, "min"), (1, "s")];
+    let seconds = length.as_secs().max(0);
+    let largest = UNITS.iter().position(|(size, _)| seconds >= *size).unwrap_or(UNITS.len() - 1);
+    let mut rest = seconds;
+    let mut words = Vec::new();
+    for (size, unit) in UNITS.iter().skip(largest).take(2) {
+        if rest >= *size || words.is_empty() {
+            words.push(format!("{} {unit}", rest / size));
+        }
+        rest %= size;
+    }
+    words.join(" ")
+}
+
+/// A moment with its day.
+pub(crate) fn moment(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// From one moment to another; the day only where they are of two.
+pub(crate) fn between(start: Timestamp, end: Timestamp) -> String {
+    let day = |at: Timestamp| at.strftime("%F").to_string();
+    if day(start) == day(end) {
+        return format!("from {} to {} UTC", start.strftime("%T"), end.strftime("%T"));
+    }
+    format!("from {} to {}", moment(start), moment(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_has_two_units_at_most() {
+        let said = |seconds| spell(SignedDuration::from_secs(seconds));
+        assert_eq!([said(-1), said(0), said(45), said(60), said(210)], ["0 s", "0 s", "45 s", "1 min", "3 min 30 s"]);
+        assert_eq!([said(3600), said(3601), said(7500)], ["1 h", "1 h", "2 h 5 min"]);
+        assert_eq!([said(2_592_000), said(100_800)], ["30 d", "1 d 4 h"]);
+    }
+
+    #[test]
+    fn a_day_is_named_where_there_are_two() {
+        let at = |text: &str| text.parse().unwrap();
+        let (late, early) = (at("2026-03-01T23:59:58.7Z"), at("2026-03-02T00:00:05Z"));
+        assert_eq!(between(late, early), "from 2026-03-01 23:59:58 UTC to 2026-03-02 00:00:05 UTC");
+        assert_eq!(between(early, at("2026-03-02T01:00:00Z")), "from 00:00:05 to 01:00:00 UTC");
+    }
+}
