@@ -160,11 +160,11 @@ impl Read {
         let mut reasons = Unmeasured::new();
         let set = "pg_stat_database";
         let figures = [
-            ("load", "active_time", load.is_none()),
-            ("tps", "xact_commit", tps.is_none()),
-            ("connections", "numbackends", self.connections.is_none()),
+            ("load", set, "active_time", load.is_none()),
+            ("tps", set, "xact_commit", tps.is_none()),
+            ("connections", "sessions", "", self.connections.is_none()),
         ];
-        for (key, column, is_null) in figures {
+        for (key, set, column, is_null) in figures {
             if is_null {
                 note_missing(&mut reasons, key, &self.states, set, column);
             }

@@ -206,17 +206,18 @@ pub(crate) async fn activity(
     Ok(all)
 }
 
-const CONNECTIONS: &str = "select l.instance_id, sum(d.numbackends)
+const CONNECTIONS: &str = "select l.instance_id, coalesce(sum(s.sessions), 0)::int8
     from metrics.latest l
-    join metrics.pg_stat_database d on d.instance_id = l.instance_id and d.time = l.last_reading_time
-    where l.set_name = 'pg_stat_database' and l.instance_id = any($1)
+    left join metrics.sessions s on s.instance_id = l.instance_id and s.time = l.last_reading_time
+        and s.backend_type = 'client backend'
+    where l.set_name = 'sessions' and l.last_reading_time is not null and l.instance_id = any($1)
     group by l.instance_id";
 
-/// Connected backends at the newest reading, by instance.
+/// Client backends at the newest reading, by instance: what counts against `max_connections`.
 pub(crate) async fn connections(transaction: &Transaction<'_>, ids: &[i32]) -> Result<HashMap<i32, i64>, Error> {
     let statement = transaction.prepare_cached(CONNECTIONS).await?;
     let rows = transaction.query(&statement, &[&ids]).await?;
-    Ok(rows.iter().filter_map(|row| Some((row.get(0), row.get::<_, Option<i64>>(1)?))).collect())
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
 const CPUS: &str = "select l.instance_id, h.cpus from metrics.latest l
