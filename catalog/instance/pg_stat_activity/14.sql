@@ -20,4 +20,4 @@ select
 from pg_catalog.pg_stat_activity as a
 -- What only serves the instance is counted in the set sessions, and so are idle sessions.
 where a.pid <> pg_backend_pid()
-  and (a.state <> 'idle' or a.backend_xid is not null or a.backend_type like 'autovacuum worker')
+  and (a.state <> 'idle' or a.backend_xid is not null or a.backend_xmin is not null or a.backend_type like 'autovacuum worker')

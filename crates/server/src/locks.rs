@@ -2,5 +2,7 @@
 
 pub(crate) mod http;
 pub(crate) mod model;
+mod object;
+mod relations;
 pub(crate) mod store;
 mod tree;

@@ -14,7 +14,6 @@ use crate::http::{ApiError, QueryValues, VisibleInstance};
 use crate::instances::coverage::note_missing;
 use crate::instances::store as instances;
 use crate::queries::model::Unmeasured;
-use crate::queries::names::Names;
 use crate::readings::{self, Counted};
 use crate::when::{Fineness, When};
 
@@ -33,10 +32,8 @@ pub(crate) async fn get(
     let (waits, data) = match at {
         Some(at) => {
             let waits = Waits::read(&transaction, visible.id, at).await?;
-            let databases = Names::databases(&transaction, visible.id, at).await?;
-            let roles = Names::roles(&transaction, visible.id, at).await?;
-            let relations = store::relations(&transaction, visible.id, &waits.relations(), at).await?;
-            let data = waits.tree(at, &databases, &roles, &relations);
+            let named = waits.names(&transaction, visible.id, at).await?;
+            let data = waits.tree(at, &named);
             (waits, data)
         }
         None => (Waits::default(), Vec::new()),

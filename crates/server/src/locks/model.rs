@@ -62,12 +62,20 @@ pub(crate) struct Peak {
 /// A session in the tree.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct LockSession {
-    /// Its process id; 0 stands for prepared transactions, which have none.
+    /// What tells it from the others: its process id, or `xid` and the transaction id of a prepared transaction.
+    pub(crate) key: String,
+    /// Its process id, the leader's of parallel workers; 0 stands for a prepared transaction, which has none.
     pub(crate) pid: i32,
+    /// What it is, when it is a prepared transaction.
+    pub(crate) prepared: Option<Prepared>,
+    /// How many of its parallel workers wait: they are it.
+    pub(crate) workers: i32,
     /// Its depth in the tree; roots are 1.
     pub(crate) level: usize,
-    /// All that it waits for; empty for one that only blocks.
+    /// The process ids of all that it waits for, 0 for prepared transactions; empty for one that only blocks.
     pub(crate) blocked_by: Vec<i32>,
+    /// The transaction ids of the prepared transactions that it waits for.
+    pub(crate) blocked_by_prepared: Vec<i64>,
     /// How many wait for it, directly or behind others.
     pub(crate) blocks: usize,
     /// Whether it waits, in the end, for itself: PostgreSQL is about to find a deadlock.
@@ -84,8 +92,14 @@ pub(crate) struct LockSession {
     pub(crate) mode: Option<String>,
     /// What kind of thing that lock is on.
     pub(crate) locktype: Option<String>,
+    /// What it waits for, in words: the relation and its database, the row, whose transaction, the advisory key.
+    pub(crate) object: Option<String>,
+    /// Why something in these words has a number instead of a name.
+    pub(crate) object_unnamed: Option<String>,
     /// The modes in which it holds what others wait for.
     pub(crate) holds: Option<String>,
+    /// The tables on which it holds more than a lock for reading, when it blocks: the strongest lock first.
+    pub(crate) holds_on: Vec<HeldRelation>,
     /// The relation that it waits for, with its schema; null where there is none or its name is not known. For one
     /// that only blocks, the relation that others wait for.
     pub(crate) relation: Option<String>,
@@ -107,4 +121,29 @@ pub(crate) struct LockSession {
     pub(crate) query: Option<String>,
     /// What is known of the text; null where there is none.
     pub(crate) query_state: Option<TextState>,
+}
+
+/// A prepared transaction.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(crate) struct Prepared {
+    /// Its transaction id.
+    pub(crate) xid: i64,
+    /// The name that it was given: what `COMMIT PREPARED` and `ROLLBACK PREPARED` take.
+    pub(crate) gid: Option<String>,
+    /// When it was prepared; when it began is not kept.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub(crate) prepared_at: Option<Timestamp>,
+    /// For how long it has been prepared, in milliseconds.
+    pub(crate) prepared_ms: Option<f64>,
+}
+
+/// A relation that a session has a lock on.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(crate) struct HeldRelation {
+    /// Its name with the schema; its oid where the name is not known.
+    pub(crate) relation: String,
+    /// Its oid.
+    pub(crate) relid: i64,
+    /// The strongest mode.
+    pub(crate) mode: String,
 }

@@ -1,12 +1,14 @@
 //! Rows of `lock_waits`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_postgres::{Error, Row};
 
-use super::model::{LockSession, Peak};
+use super::model::{HeldRelation, LockSession, Peak, Prepared};
+use super::object::{Lookup, Object, Words};
+use super::relations::Relations;
 use super::tree::{Place, tree};
 use crate::queries::names::{Names, shown};
 use crate::range::{Grid, Range};
@@ -19,14 +21,40 @@ pub(crate) const SET: &str = "lock_waits";
 /// The set reads no more than so many that wait.
 const WAITING_MOST: usize = 200;
 
-const WAITS: &str = "select pid, blocker_pid, nullif(locktype, ''), nullif(mode, ''), nullif(lock_datid, 0),
-        nullif(relid, 0), case when isfinite(waitstart) then waitstart end, datid, userid, application_name, state,
-        case when isfinite(xact_start) then xact_start end, query,
+/// Relations that are listed of what one holds.
+const HELD_MOST: usize = 5;
+
+const WAITS: &str = "select pid, blocker_pid, coalesce(blocker_xid, 0) as blocker_xid, nullif(locktype, '') as locktype,
+        nullif(mode, '') as mode, coalesce(lock_datid, 0) as lock_datid, nullif(relid, 0) as relid, relation_name,
+        lock_page, lock_tuple, lock_xid, lock_virtualxid, lock_classid, lock_objid, lock_objsubid, lock_class,
+        case when isfinite(waitstart) then waitstart end as waitstart, coalesce(workers, 0) as workers,
+        datid, userid, application_name, state, case when isfinite(xact_start) then xact_start end as xact_start, query,
         blocker_mode, blocker_datid, blocker_userid, blocker_application_name, blocker_state,
-        case when isfinite(blocker_xact_start) then blocker_xact_start end, blocker_query,
-        case when isfinite(blocker_state_change) then blocker_state_change end
+        case when isfinite(blocker_xact_start) then blocker_xact_start end as blocker_xact_start,
+        case when isfinite(blocker_state_change) then blocker_state_change end as blocker_state_change, blocker_query,
+        blocker_gid, case when isfinite(blocker_prepared) then blocker_prepared end as blocker_prepared,
+        blocker_relations
     from metrics.lock_waits where instance_id = $1 and time = $2 and pid is not null and blocker_pid is not null
-    order by pid, blocker_pid";
+    order by pid, blocker_pid, blocker_xid";
+
+/// What tells one that waits or blocks from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Who {
+    /// 0 for a prepared transaction.
+    pid: i32,
+    /// The transaction id of a prepared transaction; 0 for a session, or where it is not known which one it is.
+    xid: i64,
+}
+
+impl Who {
+    fn is_prepared(self) -> bool {
+        self.pid == 0
+    }
+
+    fn key(self) -> String {
+        if self.is_prepared() { format!("xid {}", self.xid) } else { self.pid.to_string() }
+    }
+}
 
 /// What is said of a session, as the one that waits or as the one that blocks.
 #[derive(Clone, Debug, Default)]
@@ -38,33 +66,44 @@ struct Said {
     xact_start: Option<Timestamp>,
     state_change: Option<Timestamp>,
     query: Option<String>,
+    workers: i32,
 }
 
 /// The lock that a session waits for.
 #[derive(Clone, Debug)]
 struct Lock {
-    locktype: Option<String>,
+    object: Object,
     mode: Option<String>,
-    datid: Option<i64>,
-    relid: Option<i64>,
     since: Option<Timestamp>,
+    /// The one that holds it; the others that block only wait before it.
+    holder: Option<Who>,
 }
 
 /// What a blocker holds, and the relation that others want of it.
 #[derive(Clone, Debug, Default)]
 struct Held {
     modes: Option<String>,
-    datid: Option<i64>,
-    relid: Option<i64>,
+    wanted: Option<Object>,
+    datid: i64,
+    relations: Vec<(i64, String)>,
+    gid: Option<String>,
+    prepared: Option<Timestamp>,
 }
 
 /// A reading of who waits for whom.
 #[derive(Debug, Default)]
 pub(crate) struct Waits {
-    pairs: Vec<(i32, i32)>,
-    said: HashMap<i32, Said>,
-    locks: BTreeMap<i32, Lock>,
-    held: BTreeMap<i32, Held>,
+    pairs: Vec<(Who, Who)>,
+    said: HashMap<Who, Said>,
+    locks: BTreeMap<Who, Lock>,
+    held: BTreeMap<Who, Held>,
+}
+
+/// Names of databases, roles and relations at a moment.
+pub(crate) struct Named {
+    databases: Names,
+    roles: Names,
+    relations: Relations,
 }
 
 impl Waits {
@@ -79,35 +118,48 @@ impl Waits {
     }
 
     fn add(&mut self, row: &Row) {
-        let (pid, blocker): (i32, i32) = (row.get(0), row.get(1));
-        let (datid, relid): (Option<i64>, Option<i64>) = (row.get(4), row.get(5));
-        self.pairs.push((pid, blocker));
-        let lock = Lock { locktype: row.get(2), mode: row.get(3), datid, relid, since: row.get(6) };
-        self.locks.entry(pid).or_insert(lock);
-        let held = self.held.entry(blocker).or_default();
-        held.modes = held.modes.take().or_else(|| row.get(13));
-        if held.relid.is_none() {
-            (held.datid, held.relid) = (datid, relid);
+        let who = Who { pid: row.get("pid"), xid: 0 };
+        let blocker = Who { pid: row.get("blocker_pid"), xid: row.get("blocker_xid") };
+        let blocker_mode: Option<String> = row.get("blocker_mode");
+        let object = object(row);
+        self.pairs.push((who, blocker));
+        let lock = self.locks.entry(who).or_insert_with(|| Lock {
+            object: object.clone(),
+            mode: row.get("mode"),
+            since: row.get("waitstart"),
+            holder: None,
+        });
+        if lock.holder.is_none() && blocker_mode.is_some() {
+            lock.holder = Some(blocker);
         }
+        let held = self.held.entry(blocker).or_default();
+        held.modes = held.modes.take().or(blocker_mode);
+        held.wanted = held.wanted.take().or_else(|| object.relid.is_some().then_some(object));
+        held.datid = row.get::<_, Option<i64>>("blocker_datid").unwrap_or(0);
+        held.relations = relations_of(row.get("blocker_relations"));
+        held.gid = row.get("blocker_gid");
+        held.prepared = row.get("blocker_prepared");
         self.said.entry(blocker).or_insert_with(|| Said {
-            datid: row.get(14),
-            userid: row.get(15),
-            application_name: row.get(16),
-            state: row.get(17),
-            xact_start: row.get(18),
-            query: row.get(19),
-            state_change: row.get(20),
+            datid: row.get("blocker_datid"),
+            userid: row.get("blocker_userid"),
+            application_name: row.get("blocker_application_name"),
+            state: row.get("blocker_state"),
+            xact_start: row.get("blocker_xact_start"),
+            state_change: row.get("blocker_state_change"),
+            query: row.get("blocker_query"),
+            workers: 0,
         });
         // What it says of itself as one that waits is as good, and there for sure.
         self.said.insert(
-            pid,
+            who,
             Said {
-                datid: row.get(7),
-                userid: row.get(8),
-                application_name: row.get(9),
-                state: row.get(10),
-                xact_start: row.get(11),
-                query: row.get(12),
+                datid: row.get("datid"),
+                userid: row.get("userid"),
+                application_name: row.get("application_name"),
+                state: row.get("state"),
+                xact_start: row.get("xact_start"),
+                query: row.get("query"),
+                workers: row.get("workers"),
                 state_change: None,
             },
         );
@@ -128,66 +180,73 @@ impl Waits {
         age_ms(self.locks.values().filter_map(|lock| lock.since).min(), read)
     }
 
-    /// The relations that are waited for, as (database, relation).
-    pub(crate) fn relations(&self) -> Vec<(i64, i64)> {
-        self.locks.values().filter_map(|lock| Some((lock.datid?, lock.relid?))).collect()
+    /// The names of all that is in it, as they were when it was read.
+    pub(crate) async fn names(&self, transaction: &Transaction<'_>, id: i32, read: Timestamp) -> Result<Named, Error> {
+        let wanted = self.locks.values().filter_map(|lock| Some((lock.object.datid, lock.object.relid?)));
+        let held = self.held.values().flat_map(|held| held.relations.iter().map(|(relid, _)| (held.datid, *relid)));
+        let wanted: Vec<(i64, i64)> = wanted.chain(held).collect::<BTreeSet<_>>().into_iter().collect();
+        Ok(Named {
+            databases: Names::databases(transaction, id, read).await?,
+            roles: Names::roles(transaction, id, read).await?,
+            relations: Relations::read(transaction, id, &wanted, read).await?,
+        })
     }
 
     /// The tree.
-    pub(crate) fn tree(
-        &self,
-        read: Timestamp,
-        databases: &Names,
-        roles: &Names,
-        relations: &HashMap<(i64, i64), String>,
-    ) -> Vec<LockSession> {
-        let since = |pid: i32| {
-            let since = self.locks.get(&pid).and_then(|lock| lock.since);
+    pub(crate) fn tree(&self, read: Timestamp, named: &Named) -> Vec<LockSession> {
+        let since = |who: Who| {
+            let since = self.locks.get(&who).and_then(|lock| lock.since);
             since.map_or(i64::MAX, Timestamp::as_microsecond)
         };
         let places = tree(&self.pairs, since);
-        places.into_iter().map(|place| self.session(place, read, databases, roles, relations)).collect()
+        places.into_iter().map(|place| self.session(&place, read, named)).collect()
     }
 
-    fn session(
-        &self,
-        place: Place,
-        read: Timestamp,
-        databases: &Names,
-        roles: &Names,
-        relations: &HashMap<(i64, i64), String>,
-    ) -> LockSession {
-        let said = self.said.get(&place.pid).cloned().unwrap_or_default();
-        let lock = self.locks.get(&place.pid);
-        let held = self.held.get(&place.pid);
-        let wanted = match lock {
-            Some(lock) => lock.datid.zip(lock.relid),
-            None => held.and_then(|held| held.datid.zip(held.relid)),
-        };
-        let relid = match lock {
-            Some(lock) => lock.relid,
-            None => held.and_then(|held| held.relid),
-        };
+    fn session(&self, place: &Place<Who>, read: Timestamp, named: &Named) -> LockSession {
+        let who = place.who;
+        let said = self.said.get(&who).cloned().unwrap_or_default();
+        let lock = self.locks.get(&who);
+        let held = self.held.get(&who);
+        // Of one that only blocks, what others want of it.
+        let wanted = lock.map(|lock| &lock.object).or_else(|| held.and_then(|held| held.wanted.as_ref()));
+        let name = wanted.and_then(|wanted| {
+            wanted.relation_name.as_deref().or_else(|| named.relations.name(wanted.datid, wanted.relid?))
+        });
+        let words = lock.map(|lock| self.words(lock, place, named));
         let waiting_since = lock.and_then(|lock| lock.since);
         let (query, query_state) = match said.query {
             Some(query) if !query.is_empty() => shown(query),
             _ => (None, None),
         };
+        let mut blocked_by: Vec<i32> = place.blocked_by.iter().map(|by| by.pid).collect();
+        blocked_by.dedup();
         LockSession {
-            pid: place.pid,
+            key: who.key(),
+            pid: who.pid,
+            prepared: held.filter(|_| who.is_prepared() && who.xid != 0).map(|held| Prepared {
+                xid: who.xid,
+                gid: held.gid.clone(),
+                prepared_at: held.prepared,
+                prepared_ms: age_ms(held.prepared, read),
+            }),
+            workers: said.workers,
             level: place.level,
-            blocked_by: place.blocked_by,
+            blocked_by,
+            blocked_by_prepared: place.blocked_by.iter().filter(|by| by.xid != 0).map(|by| by.xid).collect(),
             blocks: place.blocks,
             circular: place.circular,
-            database: said.datid.map(|oid| databases.of(oid)),
-            user: said.userid.map(|oid| roles.of(oid)),
+            database: said.datid.map(|oid| named.databases.of(oid)),
+            user: said.userid.map(|oid| named.roles.of(oid)),
             application_name: said.application_name.filter(|name| !name.is_empty()),
             state: said.state,
             mode: lock.and_then(|lock| lock.mode.clone()),
-            locktype: lock.and_then(|lock| lock.locktype.clone()),
+            locktype: lock.map(|lock| lock.object.locktype.clone()).filter(|locktype| !locktype.is_empty()),
+            object: words.as_ref().map(|words| words.text.clone()).filter(|text| !text.is_empty()),
+            object_unnamed: words.and_then(|words| words.unnamed),
             holds: held.and_then(|held| held.modes.clone()),
-            relation: wanted.and_then(|wanted| relations.get(&wanted).cloned()),
-            relid,
+            holds_on: held.map(|held| holds_on(held, named)).unwrap_or_default(),
+            relation: name.map(|name| name.strip_prefix("public.").unwrap_or(name).to_owned()),
+            relid: wanted.and_then(|wanted| wanted.relid),
             waiting_since,
             waiting_ms: age_ms(waiting_since, read),
             xact_start: said.xact_start,
@@ -197,33 +256,65 @@ impl Waits {
             query_state,
         }
     }
+
+    /// What it waits for; whose transaction that is, is the holder's, or of the only one that it waits for.
+    fn words(&self, lock: &Lock, place: &Place<Who>, named: &Named) -> Words {
+        let only = place.blocked_by.first().copied().filter(|_| place.blocked_by.len() == 1);
+        let of = lock.holder.or(only).map(|who| {
+            let gid = self.held.get(&who).and_then(|held| held.gid.clone());
+            match gid {
+                Some(gid) => format!("the prepared transaction '{gid}'"),
+                None if who.is_prepared() => "a prepared transaction".to_owned(),
+                None => format!("session {}", who.pid),
+            }
+        });
+        let lookup = Lookup { databases: &named.databases, roles: &named.roles, relations: &named.relations };
+        lock.object.words(lookup, of.as_deref())
+    }
 }
 
-/// Names of relations are read by a set of their own, which an older store has no table of.
-const KNOWS_RELATIONS: &str = "select to_regclass('metrics.pg_class') is not null";
-
-const RELATIONS: &str = "select distinct on (c.datid_read, c.relid) c.datid_read, c.relid,
-        concat_ws('.', nullif(c.schema, 'public'), c.relname)
-    from metrics.pg_class c
-    join unnest($2::int8[], $3::int8[]) w (datid, relid) on w.datid = c.datid_read and w.relid = c.relid
-    where c.instance_id = $1 and c.relname is not null
-    order by c.datid_read, c.relid, c.time > $4, case when c.time > $4 then c.time end, c.time desc";
-
-/// Names of relations as they were at a moment, with the schema where it is not public.
-pub(crate) async fn relations(
-    transaction: &Transaction<'_>,
-    id: i32,
-    wanted: &[(i64, i64)],
-    at: Timestamp,
-) -> Result<HashMap<(i64, i64), String>, Error> {
-    let knows = transaction.prepare_cached(KNOWS_RELATIONS).await?;
-    if wanted.is_empty() || !transaction.query_one(&knows, &[]).await?.get::<_, bool>(0) {
-        return Ok(HashMap::new());
+fn object(row: &Row) -> Object {
+    Object {
+        locktype: row.get::<_, Option<String>>("locktype").unwrap_or_default(),
+        datid: row.get("lock_datid"),
+        relid: row.get("relid"),
+        relation_name: row.get("relation_name"),
+        row: row.get::<_, Option<i32>>("lock_page").map(|page| (page, row.get("lock_tuple"))).and_then(
+            |(page, tuple): (i32, Option<i32>)| Some((page, tuple?)),
+        ),
+        xid: row.get("lock_xid"),
+        virtualxid: row.get("lock_virtualxid"),
+        classid: row.get("lock_classid"),
+        objid: row.get("lock_objid"),
+        objsubid: row.get("lock_objsubid"),
+        class: row.get("lock_class"),
     }
-    let (datids, relids): (Vec<i64>, Vec<i64>) = wanted.iter().copied().unzip();
-    let statement = transaction.prepare_cached(RELATIONS).await?;
-    let rows = transaction.query(&statement, &[&id, &datids, &relids, &at]).await?;
-    Ok(rows.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect())
+}
+
+/// `16391 RowExclusiveLock, 16395 ShareLock`, as the set has them.
+fn relations_of(text: Option<String>) -> Vec<(i64, String)> {
+    let text = text.unwrap_or_default();
+    let one = |one: &str| {
+        let (relid, mode) = one.trim().split_once(' ')?;
+        Some((relid.parse().ok()?, mode.to_owned()))
+    };
+    text.split(',').filter_map(one).collect()
+}
+
+/// The tables that it has locked: locks on their indexes say no more.
+fn holds_on(held: &Held, named: &Named) -> Vec<HeldRelation> {
+    let tables = held.relations.iter().filter(|(relid, _)| !named.relations.is_index(held.datid, *relid));
+    let one = |(relid, mode): &(i64, String)| {
+        let wanted = held.wanted.as_ref().filter(|wanted| wanted.relid == Some(*relid));
+        let name = wanted.and_then(|wanted| wanted.relation_name.as_deref());
+        let name = name.or_else(|| named.relations.name(held.datid, *relid));
+        HeldRelation {
+            relation: name.map_or_else(|| format!("relation {relid}"), str::to_owned),
+            relid: *relid,
+            mode: mode.clone(),
+        }
+    };
+    tables.map(one).take(HELD_MOST).collect()
 }
 
 /// Per step the most that waited at once, and the reading of it.

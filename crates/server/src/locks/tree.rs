@@ -1,4 +1,4 @@
-//! Who waits for whom, as a tree. Pure.
+//! Who waits for whom, as a tree, whatever tells one from another. Pure.
 //!
 //! Sessions queue: who waits behind another waits for the holder as well, so that "blocked by" is no tree. Each session
 //! stands once, below the one it waits for that has the fewest behind it: the queue is then a path. A circle, which
@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A place in the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) pid: i32,
+pub(super) struct Place<K> {
+    pub(super) who: K,
     /// Roots are 1.
     pub(super) level: usize,
-    pub(super) blocked_by: Vec<i32>,
+    pub(super) blocked_by: Vec<K>,
     /// How many wait for it, directly or behind others.
     pub(super) blocks: usize,
     pub(super) circular: bool,
@@ -21,9 +21,9 @@ pub(super) struct Place {
 
 /// The tree from its roots down; who blocks most comes first. `waits` are pairs of who waits and for whom, and
 /// `since` puts those that block as many into the order of their waiting.
-pub(super) fn tree(waits: &[(i32, i32)], since: impl Fn(i32) -> i64) -> Vec<Place> {
-    let mut blockers: BTreeMap<i32, BTreeSet<i32>> = BTreeMap::new();
-    let mut waiting: BTreeMap<i32, BTreeSet<i32>> = BTreeMap::new();
+pub(super) fn tree<K: Copy + Ord>(waits: &[(K, K)], since: impl Fn(K) -> i64) -> Vec<Place<K>> {
+    let mut blockers: BTreeMap<K, BTreeSet<K>> = BTreeMap::new();
+    let mut waiting: BTreeMap<K, BTreeSet<K>> = BTreeMap::new();
     let mut all = BTreeSet::new();
     for (pid, blocker) in waits {
         blockers.entry(*pid).or_default().insert(*blocker);
@@ -31,10 +31,10 @@ pub(super) fn tree(waits: &[(i32, i32)], since: impl Fn(i32) -> i64) -> Vec<Plac
         all.extend([*pid, *blocker]);
     }
     let behind = behind(&all, &waiting);
-    let blocks = |pid: i32| behind[&pid].0;
-    let circular = |pid: i32| behind[&pid].1;
-    let order = |pid: &i32| (Reverse(blocks(*pid)), since(*pid), *pid);
-    let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
+    let blocks = |pid: K| behind[&pid].0;
+    let circular = |pid: K| behind[&pid].1;
+    let order = |pid: &K| (Reverse(blocks(*pid)), since(*pid), *pid);
+    let mut children: BTreeMap<K, Vec<K>> = BTreeMap::new();
     for (pid, by) in &blockers {
         let parent = by.iter().copied().filter(|by| by != pid).min_by_key(|by| (blocks(*by), *by));
         if let Some(parent) = parent {
@@ -46,7 +46,7 @@ pub(super) fn tree(waits: &[(i32, i32)], since: impl Fn(i32) -> i64) -> Vec<Plac
     }
     let mut places = Vec::new();
     let mut placed = BTreeSet::new();
-    let mut ordered: Vec<i32> = all.iter().copied().collect();
+    let mut ordered: Vec<K> = all.iter().copied().collect();
     ordered.sort_by_key(|pid| (blockers.contains_key(pid), order(pid)));
     // Those that do not wait come first; what is left after them is behind a circle, the one with the most first.
     for root in ordered {
@@ -56,7 +56,7 @@ pub(super) fn tree(waits: &[(i32, i32)], since: impl Fn(i32) -> i64) -> Vec<Plac
                 continue;
             }
             let blocked_by = blockers.get(&pid).map(|by| by.iter().copied().collect()).unwrap_or_default();
-            places.push(Place { pid, level, blocked_by, blocks: blocks(pid), circular: circular(pid) });
+            places.push(Place { who: pid, level, blocked_by, blocks: blocks(pid), circular: circular(pid) });
             let below = children.get(&pid).map_or(&[][..], Vec::as_slice);
             stack.extend(below.iter().rev().map(|child| (*child, level + 1)));
         }
@@ -65,8 +65,8 @@ pub(super) fn tree(waits: &[(i32, i32)], since: impl Fn(i32) -> i64) -> Vec<Plac
 }
 
 /// For each how many others are behind it, and whether it is behind itself.
-fn behind(all: &BTreeSet<i32>, waiting: &BTreeMap<i32, BTreeSet<i32>>) -> BTreeMap<i32, (usize, bool)> {
-    let numbers: BTreeMap<i32, usize> = all.iter().copied().zip(0..).collect();
+fn behind<K: Copy + Ord>(all: &BTreeSet<K>, waiting: &BTreeMap<K, BTreeSet<K>>) -> BTreeMap<K, (usize, bool)> {
+    let numbers: BTreeMap<K, usize> = all.iter().copied().zip(0..).collect();
     let next: Vec<Vec<usize>> =
         all.iter().map(|pid| waiting.get(pid).into_iter().flatten().map(|one| numbers[one]).collect()).collect();
     let behind = numbers.iter().map(|(pid, start)| {
@@ -93,7 +93,7 @@ mod tests {
 
     fn shape(waits: &[(i32, i32)]) -> Vec<(i32, usize, usize, bool)> {
         let places = tree(waits, i64::from);
-        places.iter().map(|place| (place.pid, place.level, place.blocks, place.circular)).collect()
+        places.iter().map(|place| (place.who, place.level, place.blocks, place.circular)).collect()
     }
 
     #[test]

@@ -51,6 +51,11 @@ impl Names {
         Ok(Self { names: rows.iter().map(|row| (row.get(0), row.get(1))).collect() })
     }
 
+    #[cfg(test)]
+    pub(crate) fn known<const N: usize>(names: [(i64, &str); N]) -> Self {
+        Self { names: names.into_iter().map(|(oid, name)| (oid, name.to_owned())).collect() }
+    }
+
     /// The name of an oid, or the oid.
     pub(crate) fn of(&self, oid: i64) -> String {
         self.names.get(&oid).cloned().unwrap_or_else(|| oid.to_string())
