@@ -10,6 +10,7 @@
 pub mod accounts;
 pub mod collectors;
 mod cost;
+mod data_dir;
 mod databases;
 pub mod health;
 mod host;
@@ -37,6 +38,7 @@ mod wraparound;
 mod app;
 mod clock;
 mod flags;
+mod listener;
 pub mod running;
 mod series;
 mod serve;
