@@ -20,16 +20,15 @@ STAGE := scripts/stage
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
-build: ## the release binary with the pages embedded: target/release/pganalytics
+build: ## the release binary with the pages embedded; says where it lies
 	@scripts/setup build
 	@cd web && npm run --silent build
-	@cargo build --release $(LOCKED) -p pganalytics
-	@echo "built target/release/pganalytics"
+	@echo "built $$(scripts/release-binary $(LOCKED))"
 
 demo: ## build it and start it with a database worth watching; ARGS="--fresh", ARGS="--monitor <dsn>"
 	@scripts/setup demo
 	@$(MAKE) build
-	@target/release/pganalytics demo $(ARGS)
+	@binary=$$(scripts/release-binary $(LOCKED)) && exec "$$binary" demo $(ARGS)
 
 # nextest goes last: its summary is the last line. It runs the browser test too, which needs the pages.
 test: ## all tests: doctests, the pages' unit tests, then everything that nextest runs

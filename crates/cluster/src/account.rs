@@ -46,6 +46,12 @@ impl Account {
         &self.name
     }
 
+    /// The group of another account than ours, which must be let through to its files.
+    #[must_use]
+    pub fn other_group(&self) -> Option<u32> {
+        self.change.then_some(self.gid.as_raw())
+    }
+
     /// Lets a command run as this account; the standard library drops root's other groups with the uid.
     pub fn apply<'command>(&self, command: &'command mut Command) -> &'command mut Command {
         if self.change {

@@ -1,4 +1,4 @@
-//! Private PostgreSQL clusters: find binaries, initdb, start, adopt, stop, standby.
+//! Private PostgreSQL clusters: find binaries, initdb, start, adopt, keep running, stop, standby.
 //!
 //! Owns everything between "there is a directory" and "there is a dsn": which binaries, as which account, where the
 //! socket lies, whether the postmaster in `postmaster.pid` is really alive, and in which way it stops. Speaks to
@@ -13,6 +13,7 @@ mod binaries;
 mod cluster;
 mod command;
 mod error;
+mod keeper;
 mod lifecycle;
 mod options;
 mod postmaster;
@@ -26,6 +27,7 @@ pub use account::Account;
 pub use binaries::{BINARY_DIRECTORIES, Binaries, OLDEST_MAJOR};
 pub use cluster::Cluster;
 pub use error::Error;
+pub use keeper::{Condition, Keeper, Outage};
 pub use lifecycle::{Mode, Start, Stop};
 pub use options::{ClusterOptions, DEFAULT_PORT};
 pub use standby::StandbyOptions;

@@ -1,6 +1,7 @@
 //! A cluster's postmaster: started or adopted, told things by signals, stopped in one of PostgreSQL's three ways.
 
 use std::fs::File;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
@@ -20,6 +21,9 @@ const LOG_LIMIT_BYTES: u64 = 16 * 1024 * 1024;
 
 /// What PostgreSQL says while backends of a dead postmaster still hold its shared memory; they end by themselves.
 const OLD_BACKENDS: &str = "pre-existing shared memory block";
+
+/// How long such backends have to end by themselves.
+const BACKENDS_GO_WITHIN: Duration = Duration::from_secs(2);
 
 /// What a start found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,23 +66,33 @@ impl Mode {
 
 impl Cluster {
     /// Starts the postmaster in a process group of its own and waits until it takes connections, or adopts the one
-    /// that is running.
+    /// that is running. One that is on its way out (killed, told to stop) is waited for, and a new one started.
     ///
     /// # Errors
     /// [`Error::StartFailed`] and [`Error::StartTimeout`] quote the server log; after the latter the postmaster goes
     /// on recovering, and the next start adopts it.
     pub fn start(&mut self) -> Result<Start, Error> {
-        if let Some(lock) = postmaster::live(&self.data) {
-            self.wait_until_ready(lock.pid, Instant::now(), 0)?;
-            return Ok(Start::Adopted);
+        let begun = Instant::now();
+        while let Some(pid) = self.pid() {
+            if self.adopt_since(begun)? {
+                return Ok(Start::Adopted);
+            }
+            let left = self.options.start_timeout.saturating_sub(begun.elapsed());
+            let gone = wait::until(left, || {
+                self.reap();
+                (!process::is_alive(pid)).then_some(())
+            });
+            if gone.is_none() {
+                return Err(self.not_ready(0));
+            }
         }
+        self.reap();
         self.account.reaches(&self.data)?;
         socket::prepare(&self.account, &self.socket)?;
         self.choose_port()?;
         settings::write(&self.account, &self.data, &self.options, &self.socket)?;
         settings::write_access(&self.account, &self.data, self.options.listen.is_some())?;
-        postmaster::disown_stale(&self.data)?;
-        let begun = Instant::now();
+        postmaster::disown_stale(&self.data, &self.socket, self.port)?;
         loop {
             let (log, offset) = self.open_log()?;
             let child = self.spawn(log)?;
@@ -86,8 +100,51 @@ impl Cluster {
             self.child = Some(child);
             match self.wait_until_ready(pid, begun, offset) {
                 Err(Error::StartFailed { tail, .. })
-                    if tail.contains(OLD_BACKENDS) && begun.elapsed() < self.options.start_timeout => {}
+                    if tail.contains(OLD_BACKENDS) && begun.elapsed() < self.options.start_timeout =>
+                {
+                    self.end_backends(begun.elapsed());
+                }
                 result => return result.map(|()| Start::Started),
+            }
+        }
+    }
+
+    /// Takes over the postmaster that is running, once it takes connections; `false` where there is none, or one
+    /// that ends meanwhile. Never starts one.
+    ///
+    /// # Errors
+    /// [`Error::StartTimeout`].
+    pub fn adopt(&mut self) -> Result<bool, Error> {
+        self.adopt_since(Instant::now())
+    }
+
+    fn adopt_since(&mut self, begun: Instant) -> Result<bool, Error> {
+        let Some(lock) = postmaster::live(&self.data) else { return Ok(false) };
+        let offset = std::fs::metadata(self.log_file()).map_or(0, |metadata| metadata.len());
+        match self.wait_until_ready(lock.pid, begun, offset) {
+            // The file says so; one that was killed a moment ago has said so too.
+            Ok(()) => Ok(self.listens_on_socket() && process::is_alive(lock.pid)),
+            Err(Error::StartFailed { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn listens_on_socket(&self) -> bool {
+        let socket = self.socket.join(format!(".s.PGSQL.{}", self.port));
+        std::os::unix::net::UnixStream::connect(socket).is_ok()
+    }
+
+    /// Ends what outlived its postmaster and does not go by itself: first told to, then killed.
+    fn end_backends(&self, waited: Duration) {
+        let signal = match waited {
+            waited if waited < BACKENDS_GO_WITHIN => return,
+            waited if waited < BACKENDS_GO_WITHIN * 3 => Signal::SIGQUIT,
+            _ => Signal::SIGKILL,
+        };
+        for pid in postmaster::backends(&self.data) {
+            tracing::warn!(pid, %signal, "a backend outlived its postmaster and holds its shared memory: ended");
+            if let Err(error) = send(pid, signal) {
+                tracing::debug!(%error, "it has ended by itself");
             }
         }
     }
@@ -210,7 +267,9 @@ impl Cluster {
         if std::fs::metadata(&path).is_ok_and(|metadata| metadata.len() > LOG_LIMIT_BYTES) {
             std::fs::rename(&path, beside(&self.data, ".log.old")).map_err(io("set aside", &path))?;
         }
-        let file = File::options().create(true).append(true).open(&path).map_err(io("open", &path))?;
+        // Statements and values of users can stand in it.
+        let file = File::options().create(true).append(true).mode(0o600).open(&path).map_err(io("open", &path))?;
+        file.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(io("close to others", &path))?;
         let offset = file.metadata().map_err(io("look at", &path))?.len();
         Ok((file, offset))
     }
@@ -253,17 +312,22 @@ impl Cluster {
                 tail: command::log_tail(&log, offset),
                 log,
             }),
-            None => Err(Error::StartTimeout {
-                path: self.data.clone(),
-                seconds: self.options.start_timeout.as_secs(),
-                tail: command::log_tail(&log, offset),
-                log,
-            }),
+            None => Err(self.not_ready(offset)),
+        }
+    }
+
+    fn not_ready(&self, offset: u64) -> Error {
+        let log = self.log_file();
+        Error::StartTimeout {
+            path: self.data.clone(),
+            seconds: self.options.start_timeout.as_secs(),
+            tail: command::log_tail(&log, offset),
+            log,
         }
     }
 
     /// Takes the exit status of a postmaster that we started and that has ended.
-    fn reap(&mut self) -> Option<ExitStatus> {
+    pub(crate) fn reap(&mut self) -> Option<ExitStatus> {
         let status = self.child.as_mut()?.try_wait().ok().flatten()?;
         self.child = None;
         Some(status)

@@ -13,6 +13,7 @@ const FILE: &str = "postmaster.pid";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LockFile {
     pub(crate) pid: i32,
+    data: Option<PathBuf>,
     pub(crate) port: Option<u16>,
     pub(crate) socket: Option<PathBuf>,
     status: String,
@@ -31,6 +32,7 @@ impl LockFile {
         let line = |number: usize| lines.get(number - 1).copied().filter(|line| !line.is_empty());
         Some(Self {
             pid,
+            data: line(2).map(PathBuf::from),
             port: line(4).and_then(|port| port.parse().ok()),
             socket: line(5).map(PathBuf::from),
             status: line(8).unwrap_or_default().to_owned(),
@@ -70,20 +72,44 @@ fn is_postmaster_of(pid: i32, data: &Path) -> bool {
     }
 }
 
-/// Lets PostgreSQL get past a lock file whose pid now belongs to a stranger.
+/// Lets PostgreSQL get past lock files whose pid is no postmaster's of this directory: a stranger has it now, or it
+/// is the shell of a dead process that nobody has waited for, as after `kill -9` of the server above it.
 ///
 /// PostgreSQL refuses to start while a process with the pid in the file exists, whoever it is, except its own parent,
 /// which is us. The rest of the file stays, so that it still finds backends that outlived their postmaster.
-pub(crate) fn disown_stale(data: &Path) -> Result<(), Error> {
-    let path = data.join(FILE);
-    let Ok(text) = std::fs::read_to_string(&path) else { return Ok(()) };
+pub(crate) fn disown_stale(data: &Path, socket: &Path, port: u16) -> Result<(), Error> {
+    disown(&data.join(FILE), data)?;
+    disown(&socket.join(format!(".s.PGSQL.{port}.lock")), data)
+}
+
+fn disown(path: &Path, data: &Path) -> Result<(), Error> {
+    let Ok(text) = std::fs::read_to_string(path) else { return Ok(()) };
+    if text.trim().is_empty() {
+        // Its writer was killed between making and filling it; PostgreSQL would ask for it to be removed by hand.
+        tracing::warn!(path = %path.display(), "an empty lock file is removed");
+        return std::fs::remove_file(path).map_err(io("remove", path));
+    }
     let Some(lock) = LockFile::parse(&text) else { return Ok(()) };
-    if !process::is_alive(lock.pid) || is_postmaster_of(lock.pid, data) {
+    let theirs = lock.data.as_deref().is_some_and(|directory| directory != data);
+    if theirs || !process::exists(lock.pid) || is_postmaster_of(lock.pid, data) {
         return Ok(());
     }
-    tracing::warn!(pid = lock.pid, path = %path.display(), "the pid in a stale lock file belongs to another process now");
+    tracing::warn!(pid = lock.pid, path = %path.display(), "the pid in a stale lock file is no PostgreSQL's any more");
     let rest = text.split_once('\n').map_or("", |(_, rest)| rest);
-    std::fs::write(&path, format!("{}\n{rest}", std::process::id())).map_err(io("write", &path))
+    std::fs::write(path, format!("{}\n{rest}", std::process::id())).map_err(io("write", path))
+}
+
+/// Backends of this directory: they can outlive their postmaster, and hold its shared memory until they end.
+pub(crate) fn backends(data: &Path) -> Vec<i32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter(|pid| {
+        process::working_directory(*pid).is_some_and(|directory| directory == data)
+            && process::command_line(*pid)
+                .is_some_and(|words| words.first().is_some_and(|word| word.starts_with("postgres:")))
+            && process::is_alive(*pid)
+    })
+    .collect()
 }
 
 #[cfg(test)]

@@ -9,10 +9,13 @@ use nix::unistd::Pid;
 /// Whether a process of this id exists and has not ended (a zombie has).
 #[must_use]
 pub fn is_alive(pid: i32) -> bool {
-    if pid <= 0 || kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH) {
-        return false;
-    }
-    stat_fields(pid).is_none_or(|fields| fields.first().is_none_or(|state| state != "Z" && state != "X"))
+    exists(pid) && stat_fields(pid).is_none_or(|fields| fields.first().is_none_or(|state| state != "Z" && state != "X"))
+}
+
+/// Whether the kernel still has a process of this id, be it one that has ended and that nobody has waited for.
+#[must_use]
+pub fn exists(pid: i32) -> bool {
+    pid > 0 && kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH)
 }
 
 /// When a process started, in the kernel's clock ticks since boot; with the pid it names one process for good.

@@ -31,7 +31,7 @@ pub use backend::BackendUrl;
 pub use dsn::{Dsn, DsnError, Environment, Host, RootCert, SslMode};
 pub use error::ConfigError;
 pub use file::MAX_FILE;
-pub use load::DEFAULT_PATH;
+pub use load::{DEFAULT_PATH, open_to_everybody};
 pub use patterns::{matches, selects};
 pub use print::{Line, Origin};
 pub use reference::reference_markdown;

@@ -209,8 +209,20 @@ impl Values<'_> {
     }
 }
 
+/// The mode of a file with a secret that everybody can get at; its group may.
+#[must_use]
+pub fn open_to_everybody(metadata: &fs::Metadata) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt as _;
+    let mode = metadata.mode() & 0o7777;
+    (metadata.is_file() && mode & 0o007 != 0).then_some(mode)
+}
+
 fn secret_file(setting: &Setting, path: &str) -> Result<Value, String> {
-    let size = fs::metadata(path).map_err(|error| format!("cannot read {path}: {error}"))?.len();
+    let metadata = fs::metadata(path).map_err(|error| format!("cannot read {path}: {error}"))?;
+    if let Some(mode) = open_to_everybody(&metadata) {
+        return Err(format!("everybody on this machine can get at {path} (mode {mode:04o}): chmod 600 {path}"));
+    }
+    let size = metadata.len();
     if size > MAX_SECRET_FILE {
         return Err(format!("{path} is larger than {MAX_SECRET_FILE} bytes"));
     }

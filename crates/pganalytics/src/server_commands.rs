@@ -38,7 +38,9 @@ pub(crate) fn serve(print_config: bool) -> Result<ExitCode> {
 /// Brings the schemas up to date and stops.
 pub(crate) fn migrate() -> Result<ExitCode> {
     with_runtime(Settings::from_environment()?, async |settings| {
-        let opened = Opened::new(settings).await?;
+        // A store is made where somebody said where; never at a default that nobody thought of.
+        let may_make = !settings.is_default("DATA_DIR");
+        let opened = Opened::new(settings, may_make).await?;
         output::progress("schemas pganalytics and metrics are up to date");
         opened.close().await;
         Ok(ExitCode::SUCCESS)
@@ -49,7 +51,7 @@ pub(crate) fn migrate() -> Result<ExitCode> {
 pub(crate) fn admin(command: AdminCommand) -> Result<ExitCode> {
     let AdminCommand::User(command) = command;
     with_runtime(Settings::from_environment()?, async |settings| {
-        let opened = Opened::new(settings).await?;
+        let opened = Opened::new(settings, false).await?;
         let changed = change_user(&opened, command).await;
         opened.close().await;
         changed.map(|()| ExitCode::SUCCESS)

@@ -3,12 +3,14 @@
 use std::sync::{Arc, OnceLock};
 
 use catalog::Catalog;
+use cluster::{Condition, Outage};
 use deadpool_postgres::Pool;
 use jiff::Timestamp;
 
 use crate::accounts::TokenKeys;
 use crate::accounts::passwords::Passwords;
 use crate::clock::Clock;
+use crate::health::Troubles;
 use crate::http::{ApiError, RateLimits};
 use crate::ingest::Ingest;
 use crate::settings::Settings;
@@ -52,8 +54,12 @@ pub struct App {
     pub keys: TokenKeys,
     /// Hashes passwords, a bounded number at a time.
     pub passwords: Passwords,
+    /// What failed last for the store's sake.
+    pub troubles: Troubles,
     /// Takes batches in, from when the metrics store is prepared.
     ingest: OnceLock<Ingest>,
+    /// Whether the private cluster is there, where there is one and it is watched.
+    cluster: OnceLock<Condition>,
 }
 
 impl App {
@@ -82,7 +88,9 @@ impl App {
             limits,
             keys,
             passwords: Passwords::default(),
+            troubles: Troubles::default(),
             ingest: OnceLock::new(),
+            cluster: OnceLock::new(),
         }))
     }
 
@@ -90,6 +98,17 @@ impl App {
     pub fn start_ingest(&self, store: Arc<Store>) {
         let buffer_bytes = u64::try_from(self.settings.metrics_buffer_size).unwrap_or(u64::MAX);
         self.ingest.get_or_init(|| Ingest::start(store, buffer_bytes, CustomSets::Refuse));
+    }
+
+    /// Lets health tell what happens to the private cluster; a second call changes nothing.
+    pub fn watch_store(&self, condition: Condition) {
+        self.cluster.get_or_init(|| condition);
+    }
+
+    /// What is wrong with the private cluster, if anything is.
+    #[must_use]
+    pub fn store_outage(&self) -> Option<Outage> {
+        self.cluster.get().and_then(Condition::outage)
     }
 
     /// What takes batches in.

@@ -2,3 +2,6 @@
 
 pub mod http;
 pub mod model;
+mod troubles;
+
+pub use troubles::{Doing, NO_ANSWER, Troubles, why};

@@ -250,5 +250,5 @@ fn unavailable(error: StoreError) -> PushError {
         };
     }
     tracing::error!(error = &error as &dyn std::error::Error, "the store is not available for ingest");
-    PushError::Unavailable { retry_after: RETRY_AFTER_SECONDS }
+    PushError::Unavailable { retry_after: RETRY_AFTER_SECONDS, why: error.why() }
 }

@@ -12,8 +12,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::accounts::{FirstAdmin, ensure_first_admin, kept_secret};
-use crate::store::{Embedded, PoolSettings, Store};
-use crate::{App, Settings, SystemClock, migrations, serve, store};
+use crate::health::Doing;
+use crate::store::{Embedded, NoStore, Owner, PoolSettings, Store};
+use crate::{App, Settings, SystemClock, data_dir, migrations, serve, store};
 
 /// The file in `DATA_DIR` with the password of Grafana's role.
 const GRAFANA_PASSWORD: &str = "grafana-password";
@@ -42,38 +43,66 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Opens the store of these settings: a private cluster where no `DATABASE_URL` is given.
+    /// Opens the store of these settings for a command: without `DATABASE_URL` the private cluster in `DATA_DIR`,
+    /// which a running server keeps. `may_make` lets it be made where there is none.
     ///
     /// # Errors
-    /// When a database cannot be reached, or its schema not brought up to date.
-    pub async fn new(settings: Settings) -> Result<Self> {
-        let mut catalog = Catalog::embedded().context("read the embedded catalogue")?;
-        if let Some(folder) = &settings.catalog_dir {
-            catalog = catalog.with_dir(folder).context("read CATALOG_DIR")?;
+    /// When there is no store, a database cannot be reached, or its schema not brought up to date.
+    pub async fn new(settings: Settings, may_make: bool) -> Result<Self> {
+        if settings.database_url.is_some() {
+            return Self::over(settings, None).await;
         }
-        let (embedded, url) = match &settings.database_url {
-            Some(url) => (None, url.reveal().to_owned()),
-            None => {
-                let (data_dir, listen) = (settings.data_dir.clone(), settings.embedded_listen);
-                let embedded = tokio::task::spawn_blocking(move || Embedded::start(&data_dir, listen))
-                    .await
-                    .context("start the private PostgreSQL cluster")??;
-                let url = embedded.prepare().await.context("prepare the private PostgreSQL cluster")?;
-                if settings.embedded_listen.is_some() {
-                    let password = kept_secret(&settings.data_dir, GRAFANA_PASSWORD)?;
-                    embedded.admit_reader(&password).await.context("let Grafana's role in")?;
-                }
-                (Some(embedded), url)
-            }
+        let data_dir = settings.data_dir.clone();
+        if may_make {
+            data_dir::prepare(&settings)?;
+        }
+        let hint = if settings.is_default("DATA_DIR") {
+            "DATA_DIR is not set, so its default is looked at: set DATA_DIR to the server's, or DATABASE_URL to its store"
+        } else {
+            "DATA_DIR must be the server's, or DATABASE_URL its store"
         };
-        let opened = Self::with_databases(settings, catalog, &url).await;
-        match opened {
+        let joined = tokio::task::spawn_blocking(move || Embedded::join(&data_dir, may_make));
+        let joined = joined.await.context("join the private PostgreSQL cluster")?;
+        let embedded = joined.map_err(|error| if error.is::<NoStore>() { error.context(hint) } else { error })?;
+        Self::over(settings, Some(embedded)).await
+    }
+
+    /// Opens the store for a server, which owns its private cluster.
+    async fn owned(settings: Settings, owner: Option<Owner>) -> Result<Self> {
+        let Some(owner) = owner else { return Self::over(settings, None).await };
+        let (data_dir, listen) = (settings.data_dir.clone(), settings.embedded_listen);
+        let started = tokio::task::spawn_blocking(move || Embedded::start(owner, &data_dir, listen));
+        Self::over(settings, Some(started.await.context("start the private PostgreSQL cluster")??)).await
+    }
+
+    async fn over(settings: Settings, mut embedded: Option<Embedded>) -> Result<Self> {
+        match Self::prepared(settings, &mut embedded).await {
             Ok(app) => Ok(Self { app, embedded }),
             Err(error) => {
                 stop_embedded(embedded).await;
                 Err(error)
             }
         }
+    }
+
+    async fn prepared(settings: Settings, embedded: &mut Option<Embedded>) -> Result<Arc<App>> {
+        let mut catalog = Catalog::embedded().context("read the embedded catalogue")?;
+        if let Some(folder) = &settings.catalog_dir {
+            catalog = catalog.with_dir(folder).context("read CATALOG_DIR")?;
+        }
+        let url = match (&settings.database_url, embedded) {
+            (Some(url), _) => url.reveal().to_owned(),
+            (None, Some(embedded)) => {
+                let url = embedded.prepare().await.context("prepare the private PostgreSQL cluster")?;
+                if settings.embedded_listen.is_some() && embedded.listens().is_some() {
+                    let password = kept_secret(&settings.data_dir, GRAFANA_PASSWORD)?;
+                    embedded.admit_reader(&password).await.context("let Grafana's role in")?;
+                }
+                url
+            }
+            (None, None) => anyhow::bail!("there is neither DATABASE_URL nor a private cluster"),
+        };
+        Self::with_databases(settings, catalog, &url).await
     }
 
     async fn with_databases(settings: Settings, catalog: Catalog, url: &str) -> Result<Arc<App>> {
@@ -98,7 +127,7 @@ impl Opened {
         Ok(app)
     }
 
-    /// Closes the store; a private cluster is stopped.
+    /// Closes the store; a private cluster that was started for it is stopped.
     pub async fn close(self) {
         self.app.pool.close();
         self.app.metrics.close();
@@ -112,11 +141,17 @@ impl Running {
     /// # Errors
     /// When its store cannot be opened or its port is taken.
     pub async fn start(settings: Settings) -> Result<Self> {
+        for warning in settings.warnings() {
+            tracing::warn!("{warning}");
+        }
+        data_dir::prepare(&settings)?;
+        // A private cluster has one owner: a second server is told who that is, whichever port it wants.
+        let owner = settings.database_url.is_none().then(|| Embedded::claim(&settings.data_dir)).transpose()?;
         let bind = SocketAddr::new(settings.bind_address, settings.port);
         // Before anything slow: a taken port is said at once.
         let listener = TcpListener::bind(bind).await.with_context(|| format!("listen on {bind}"))?;
         let address = listener.local_addr().context("read the listener's address")?;
-        let opened = Opened::new(settings).await?;
+        let opened = Opened::owned(settings, owner).await?;
         let first_admin = match ensure_first_admin(&opened.app).await {
             Ok(first_admin) => first_admin,
             Err(error) => {
@@ -125,6 +160,10 @@ impl Running {
             }
         };
         let Opened { app, embedded } = opened;
+        let embedded = embedded.map(Embedded::keep).transpose().context("watch the private PostgreSQL cluster")?;
+        if let Some(condition) = embedded.as_ref().and_then(Embedded::condition) {
+            app.watch_store(condition);
+        }
         let keeping_house = tokio::spawn(keep_house(Arc::clone(&app)));
         let (stop, stopped) = oneshot::channel();
         let shutdown = async {
@@ -156,7 +195,7 @@ impl Running {
 async fn stop_embedded(embedded: Option<Embedded>) {
     let Some(embedded) = embedded else { return };
     match tokio::task::spawn_blocking(move || embedded.stop()).await {
-        Ok(Ok(())) => tracing::info!("the private PostgreSQL cluster is stopped"),
+        Ok(Ok(())) => tracing::info!("the private PostgreSQL cluster is let go"),
         Ok(Err(error)) => tracing::error!(%error, "the private PostgreSQL cluster was not stopped"),
         Err(error) => tracing::error!(%error, "stopping the private PostgreSQL cluster ended early"),
     }
@@ -168,8 +207,12 @@ async fn keep_house(app: Arc<App>) {
     loop {
         ticks.tick().await;
         let Ok(store) = app.store() else { continue };
-        if let Err(error) = store.keep_house(app.clock.now()).await {
-            tracing::warn!(%error, "house-keeping in the store failed; it is tried again");
+        match store.keep_house(app.clock.now()).await {
+            Ok(_) => app.troubles.worked(Doing::HouseKeeping),
+            Err(error) => {
+                app.troubles.note(Doing::HouseKeeping, error.why(), app.clock.now());
+                tracing::warn!(%error, "house-keeping in the store failed; it is tried again");
+            }
         }
     }
 }

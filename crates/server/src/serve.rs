@@ -1,47 +1,28 @@
-//! The listener's life: serve until told to stop, then let what is under way finish.
+//! The server's life over a listener: serve until told to stop, and keep small what grows with traffic.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::app::App;
 use crate::http::EVICTION_SECONDS;
+use crate::{http, listener};
 
 /// Serves until `shutdown` resolves; requests under way get `SHUTDOWN_TIMEOUT`, then they are dropped.
 ///
 /// # Errors
-/// When the listener fails.
+/// None today: a connection that cannot be accepted is no reason to stop.
 pub async fn serve(
     app: Arc<App>,
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
-    let patience = app.settings.shutdown_timeout;
-    let (stopping, stopped) = oneshot::channel::<()>();
-    let shutdown = async move {
-        shutdown.await;
-        tracing::info!("stopping: requests under way may finish");
-        let _ = stopping.send(());
-    };
     let upkeep = tokio::spawn(upkeep(app.clone()));
-    let server = axum::serve(listener, crate::http::service(&app)).with_graceful_shutdown(shutdown);
-    let mut server = std::pin::pin!(server.into_future());
-    let result = tokio::select! {
-        result = &mut server => result.context("serve HTTP"),
-        _ = stopped => match timeout(patience, &mut server).await {
-            Ok(result) => result.context("serve HTTP"),
-            Err(_) => {
-                tracing::warn!(timeout_s = patience.as_secs(), "requests were still under way and are dropped");
-                Ok(())
-            }
-        },
-    };
+    listener::listen(&app, http::router(&app), listener, shutdown).await;
     upkeep.abort();
-    result
+    Ok(())
 }
 
 /// Keeps what grows with traffic small.

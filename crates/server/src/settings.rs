@@ -13,12 +13,16 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::accounts::passwords;
 pub use table::{Kind, SETTINGS, Setting, Standing};
 use value::Values;
 pub use value::{Origin, Problem, SettingsError};
 
 /// Shortest secret that production starts with, in bytes.
 const SECRET_BYTES_LEAST: usize = 32;
+
+/// Shortest registration secret anywhere, in bytes: it is guessed at over the network.
+const REGISTRATION_BYTES_LEAST: usize = 16;
 
 /// Where the server runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +93,7 @@ pub struct Settings {
     pub metrics_buffer_size: usize,
     pub request_timeout: Duration,
     pub shutdown_timeout: Duration,
+    pub max_connections: usize,
     pub catalog_dir: Option<PathBuf>,
     pub embedded_listen: Option<SocketAddr>,
     values: Values,
@@ -160,10 +165,37 @@ impl Settings {
             metrics_buffer_size: values.number("METRICS_BUFFER_SIZE"),
             request_timeout: values.seconds("REQUEST_TIMEOUT"),
             shutdown_timeout: values.seconds("SHUTDOWN_TIMEOUT"),
+            max_connections: values.number("MAX_CONNECTIONS"),
             catalog_dir: values.optional("CATALOG_DIR").map(PathBuf::from),
             embedded_listen: values.optional("EMBEDDED_LISTEN").and_then(|address| address.parse().ok()),
             values,
         }
+    }
+
+    /// Whether nothing was said about a setting.
+    #[must_use]
+    pub fn is_default(&self, name: &str) -> bool {
+        self.values.is_default(name)
+    }
+
+    /// What is allowed and still worth a word in the log, a sentence each.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if let Some(listen) = self.embedded_listen.filter(|listen| !listen.ip().is_loopback()) {
+            warnings.push(format!(
+                "EMBEDDED_LISTEN {listen} lets other machines reach the store, without TLS: what was measured travels \
+                 in clear text, and the password of pganalytics_grafana is all that stands before it. Prefer 127.0.0.1 \
+                 and a tunnel, or let a firewall decide who gets there"
+            ));
+        }
+        let secret = self.registration_secret.as_ref().map_or(0, |secret| secret.reveal().len());
+        if (1..SECRET_BYTES_LEAST).contains(&secret) {
+            warnings.push(format!(
+                "REGISTRATION_SECRET has {secret} bytes; production refuses fewer than {SECRET_BYTES_LEAST}"
+            ));
+        }
+        warnings
     }
 
     /// What `--print-config` shows: every setting in force and where it came from, secrets masked.
@@ -183,15 +215,20 @@ fn refuse_weak_secrets(values: &Values, problems: &mut Vec<Problem>) {
     for name in ["JWT_SECRET", "REGISTRATION_SECRET"] {
         // A short key for tokens is refused everywhere: it was given by a person who believes in it.
         let must_be_long = production || name == "JWT_SECRET";
+        let least = if must_be_long { SECRET_BYTES_LEAST } else { REGISTRATION_BYTES_LEAST };
         match values.optional(name) {
             None if production => problems.push(Problem::new(
                 name,
                 format!("is missing: ENVIRONMENT=production needs {SECRET_BYTES_LEAST} bytes or more"),
             )),
-            Some(secret) if must_be_long && secret.len() < SECRET_BYTES_LEAST => problems
-                .push(Problem::new(name, format!("has {} bytes: expected {SECRET_BYTES_LEAST} or more", secret.len()))),
+            Some(secret) if secret.len() < least => {
+                problems.push(Problem::new(name, format!("has {} bytes: expected {least} or more", secret.len())));
+            }
             _ => {}
         }
+    }
+    if let Some(Err(problem)) = values.optional("ADMIN_PASSWORD").map(|password| passwords::check(&password)) {
+        problems.push(Problem::new("ADMIN_PASSWORD", format!("cannot be a password: {problem}")));
     }
 }
 
@@ -200,7 +237,8 @@ fn refuse_weak_secrets(values: &Values, problems: &mut Vec<Problem>) {
 pub fn reference_markdown() -> String {
     let mut text = String::from(
         "# Settings of the server\n\nGenerated from the table of settings by `make generate`; do not edit.\n\n\
-         Each is an environment variable. A secret may stand in a file instead: `NAME_FILE` names it. \
+         Each is an environment variable. A secret may stand in a file instead: `NAME_FILE` names it, \
+         and a file that everybody can read is refused (`chmod 600`; a group may read it). \
          `pganalytics server --print-config` shows what is in force and where it came from.\n\n\
          | name | value | default | what it does |\n|---|---|---|---|\n",
     );

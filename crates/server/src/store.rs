@@ -12,6 +12,7 @@ mod definitions;
 mod embedded;
 mod error;
 mod instances;
+mod occupancy;
 mod partitions;
 mod pool;
 mod retention;
@@ -27,9 +28,11 @@ use uuid::Uuid;
 
 pub(crate) use definitions::text_places;
 pub use definitions::{CustomSets, DefinitionError, Definitions, Known};
-pub use embedded::Embedded;
+pub use embedded::{Embedded, NoStore};
 pub use error::{Failure, StoreError};
 pub use instances::Instances;
+pub use occupancy::Owner;
+pub(crate) use occupancy::{GUESTS, OWNER};
 pub use partitions::{Day, Partitions};
 pub use pool::{PoolSettings, open};
 

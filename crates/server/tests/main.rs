@@ -29,10 +29,14 @@ mod ingest;
 mod ingest_faults;
 #[path = "main/ingest_json.rs"]
 mod ingest_json;
+#[path = "main/inputs.rs"]
+mod inputs;
 #[path = "main/instances.rs"]
 mod instances;
 #[path = "main/limits.rs"]
 mod limits;
+#[path = "main/listener.rs"]
+mod listener;
 #[path = "main/locks.rs"]
 mod locks;
 #[path = "main/metrics.rs"]

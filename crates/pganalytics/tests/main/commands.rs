@@ -98,3 +98,14 @@ async fn users_are_made_and_reset_from_the_command_line() {
     assert_ne!(text(&reset.stdout), first);
     assert_eq!(pganalytics(&["admin", "user", "reset", "nobody"], &environment).status.code(), Some(1));
 }
+
+#[test]
+fn administering_no_store_says_so_and_makes_none() {
+    let home = tempfile::tempdir().unwrap();
+    let data_dir = home.path().join("data");
+    let run = pganalytics(&["admin", "user", "reset", "admin"], &[("DATA_DIR", data_dir.to_str().unwrap())]);
+    assert_eq!(run.status.code(), Some(1));
+    let said = text(&run.stderr);
+    assert!(said.contains("there is no store in") && said.contains("DATA_DIR must be the server's"), "{said}");
+    assert!(!data_dir.exists(), "nothing was made");
+}

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ use super::model::{ChangePassword, Login, RefreshToken, Session, User};
 use super::store::{self, NewSession, TokenTrade, Trade};
 use super::{passwords, users};
 use crate::app::App;
-use crate::http::{ApiError, Caller, JsonBody, SignedIn, parse_json};
+use crate::http::{ApiError, Caller, JsonBody, Peer, SignedIn, parse_json};
 
 /// Carries the refresh token to browsers, out of reach of their scripts.
 const COOKIE_NAME: &str = "pganalytics_refresh";
@@ -66,11 +66,15 @@ fn without_cookie(response: impl IntoResponse) -> Result<Response, ApiError> {
     with_cookie(response, "", Duration::ZERO)
 }
 
-pub(crate) async fn login(State(app): State<Arc<App>>, JsonBody(login): JsonBody<Login>) -> Result<Response, ApiError> {
+pub(crate) async fn login(
+    State(app): State<Arc<App>>,
+    Extension(Peer(address)): Extension<Peer>,
+    JsonBody(login): JsonBody<Login>,
+) -> Result<Response, ApiError> {
     let known = store::by_name(&app.pool.get().await?, login.username.trim()).await?;
     let hash = known.as_ref().map(|(_, hash)| hash.clone());
     // No connection is held meanwhile: many waiting for a hash must not empty the pool.
-    let right = app.passwords.verify(login.password, hash).await?;
+    let right = app.passwords.sign_in(login.username.trim(), address, login.password, hash).await?;
     let Some((mut user, _)) = known.filter(|_| right) else {
         return Err(ApiError::unauthorized(WRONG));
     };

@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -178,6 +178,7 @@ pub(crate) fn random_text(length: usize) -> anyhow::Result<String> {
 pub(crate) fn kept_secret(data_dir: &Path, name: &str) -> anyhow::Result<String> {
     let path = data_dir.join(name);
     let about = || format!("keep a secret in {}", path.display());
+    close(&path).with_context(about)?;
     match std::fs::read_to_string(&path) {
         Ok(secret) if secret.len() >= SECRET_BYTES => return Ok(secret),
         Ok(_) => anyhow::bail!("{} is too short for a secret: remove it to have a new one made", path.display()),
@@ -201,6 +202,24 @@ pub(crate) fn kept_secret(data_dir: &Path, name: &str) -> anyhow::Result<String>
         }
         Err(error) => Err(error).with_context(about),
     }
+}
+
+/// A kept secret that others could read is closed; whether somebody has read it, nobody can say.
+fn close(path: &Path) -> std::io::Result<()> {
+    let mode = match std::fs::metadata(path) {
+        Ok(metadata) => metadata.permissions().mode() & 0o7777,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    tracing::warn!(
+        path = %path.display(),
+        mode = format!("{mode:04o}"),
+        "a secret could be read by others and is closed now; remove the file to have a new one made"
+    );
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
 }
 
 #[cfg(test)]
@@ -241,13 +260,16 @@ mod tests {
 
     #[test]
     fn the_kept_secret_is_made_once_and_private() {
-        use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let data_dir = folder.path().join("data");
         let first = kept_secret(&data_dir, SECRET_FILE).unwrap();
         assert_eq!(kept_secret(&data_dir, SECRET_FILE).unwrap(), first);
         let mode = std::fs::metadata(data_dir.join(SECRET_FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+        std::fs::set_permissions(data_dir.join(SECRET_FILE), std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(kept_secret(&data_dir, SECRET_FILE).unwrap(), first);
+        let mode = std::fs::metadata(data_dir.join(SECRET_FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "one that others could read is closed");
         assert_eq!(std::fs::read_dir(&data_dir).unwrap().count(), 1);
     }
 }

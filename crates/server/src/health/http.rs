@@ -1,7 +1,7 @@
 //! `GET /health` and `GET /version`.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::State;
@@ -20,17 +20,31 @@ pub(crate) async fn health(State(app): State<Arc<App>>) -> (StatusCode, Json<Hea
     let (database_ok, metrics) = tokio::join!(answers(&app.pool), timescale(&app.metrics));
     let queue_bytes = app.ingest_bytes();
     let queue_capacity_bytes = u64::try_from(app.settings.metrics_buffer_size).unwrap_or(u64::MAX);
-    let status = match (database_ok, &metrics) {
-        (false, _) => Word::Unhealthy,
-        (true, None) => Word::Unhealthy,
-        (true, Some(_)) if queue_bytes >= queue_capacity_bytes => Word::Degraded,
-        (true, Some(_)) => Word::Healthy,
+    let mut reasons = app.troubles.sentences();
+    if queue_bytes >= queue_capacity_bytes {
+        reasons.push("As many bytes of batches wait as may wait: collectors are asked to come again.".to_owned());
+    }
+    let outage = app.store_outage();
+    if let Some(outage) = &outage {
+        reasons.insert(0, format!("The store's {}.", outage.sentence(Instant::now())));
+    } else if !database_ok || metrics.is_none() {
+        let which = if database_ok { "TIMESCALE_URL" } else { "the store" };
+        let seconds = STORE_ANSWERS_WITHIN.as_secs();
+        reasons.insert(0, format!("A question to {which} was not answered within {seconds} s."));
+    }
+    let status = if outage.is_some() || !database_ok || metrics.is_none() {
+        Word::Unhealthy
+    } else if !reasons.is_empty() {
+        Word::Degraded
+    } else {
+        Word::Healthy
     };
     let health = Health {
         status,
         version: app.build.version,
         timestamp: now,
         uptime_seconds: now.duration_since(app.started_at).as_secs().max(0),
+        reasons,
         database_ok: database_ok && metrics.is_some(),
         timescale: metrics.unwrap_or_default(),
         ingest: IngestQueue { queue_bytes, queue_capacity_bytes },

@@ -29,6 +29,8 @@ pub struct Health {
     pub timestamp: Timestamp,
     /// How long this process has been serving.
     pub uptime_seconds: i64,
+    /// Why it is not healthy, a sentence each; empty when it is.
+    pub reasons: Vec<String>,
     /// Whether the store answers.
     pub database_ok: bool,
     /// Whether TimescaleDB is there.

@@ -15,6 +15,8 @@ use super::limits::{Bucket, Spent};
 use crate::accounts::{Role, TokenKind};
 use crate::app::App;
 use crate::collectors;
+use crate::health::Doing;
+use crate::listener::{OnReserve, Place};
 
 /// What a row demands.
 #[derive(Clone)]
@@ -22,7 +24,12 @@ pub(super) struct Rule {
     pub(super) app: Arc<App>,
     pub(super) who: Who,
     pub(super) limit: Limit,
+    pub(super) doing: Doing,
 }
+
+/// The address that a request came from.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
 
 /// Marks a read inside a batch: its caller is known, and the batch has been counted.
 #[derive(Clone)]
@@ -32,22 +39,54 @@ pub(super) struct Counted;
 pub(super) async fn enforce(State(rule): State<Rule>, mut request: Request, next: Next) -> Response {
     if request.extensions().get::<Counted>().is_some() {
         let caller = request.extensions().get::<Caller>().cloned().unwrap_or(Caller::Nobody);
-        return match authorize(&rule, &caller, request.headers()) {
+        let response = match authorize(&rule, &caller, request.headers()).and(no_nul(&request)) {
             Ok(()) => next.run(request).await,
             Err(error) => error.into_response(),
         };
+        tell_health(&rule, &response);
+        return response;
     }
     let address = address(&request);
     let (spent, caller) = admit(&rule, address, request.headers()).await;
+    let caller = caller.and_then(|caller| no_nul(&request).map(|()| caller));
     let mut response = match caller {
+        Ok(Caller::Nobody) if request.extensions().get::<OnReserve>().is_some() => {
+            ApiError::unavailable("Too many connections at once.").into_response()
+        }
         Ok(caller) => {
+            if let Some(place) = request.extensions().get::<Arc<Place>>() {
+                place.known(caller != Caller::Nobody);
+            }
+            request.extensions_mut().insert(Peer(address));
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
         Err(error) => error.into_response(),
     };
+    tell_health(&rule, &response);
     spent.write(response.headers_mut());
     response
+}
+
+/// What a failure says about the store stands in `/health` until the same works again.
+fn tell_health(rule: &Rule, response: &Response) {
+    let troubles = &rule.app.troubles;
+    match response.extensions().get::<ApiError>().and_then(ApiError::store_trouble) {
+        Some(why) => troubles.note(rule.doing, why, rule.app.clock.now()),
+        // What anyone may ask does not touch the store.
+        None if response.status().is_success() && rule.who != Who::Anyone => troubles.worked(rule.doing),
+        None => {}
+    }
+}
+
+/// PostgreSQL's texts cannot hold a NUL, so no name and no identifier has one.
+fn no_nul(request: &Request) -> Result<(), ApiError> {
+    let uri = request.uri();
+    match (uri.path().contains("%00"), uri.query().is_some_and(|query| query.contains("%00"))) {
+        (true, _) => Err(ApiError::invalid_field("path", "expected no NUL character")),
+        (_, true) => Err(ApiError::invalid_field("query", "expected no NUL character")),
+        _ => Ok(()),
+    }
 }
 
 async fn admit(rule: &Rule, address: IpAddr, headers: &HeaderMap) -> (Spent, Result<Caller, ApiError>) {

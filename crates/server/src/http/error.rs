@@ -12,6 +12,7 @@ use tokio_postgres::error::SqlState;
 use utoipa::ToSchema;
 
 use crate::accounts::passwords::HashError;
+use crate::health::{NO_ANSWER, why};
 
 /// What is wrong with one field of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -56,12 +57,21 @@ pub struct ApiError {
     message: Cow<'static, str>,
     details: Vec<Detail>,
     retry_after_seconds: Option<u64>,
+    /// What the failure says about the store, where it is the store's.
+    store_trouble: Option<&'static str>,
 }
 
 impl ApiError {
     /// Any status, slug and message.
     pub fn new(status: StatusCode, slug: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, slug, message: message.into(), details: Vec::new(), retry_after_seconds: None }
+        Self {
+            status,
+            slug,
+            message: message.into(),
+            details: Vec::new(),
+            retry_after_seconds: None,
+            store_trouble: None,
+        }
     }
 
     /// 400 `invalid_request` with what is wrong, per field.
@@ -143,6 +153,11 @@ impl ApiError {
             StatusCode::METHOD_NOT_ALLOWED => {
                 Self::new(status, "method_not_allowed", "This path does not know the method.")
             }
+            StatusCode::REQUEST_TIMEOUT => Self::new(status, "request_timeout", "The request did not arrive in time."),
+            StatusCode::URI_TOO_LONG => Self::new(status, "uri_too_long", "The path and query are too long."),
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+                Self::new(status, "headers_too_large", "The headers are too long or too many.")
+            }
             StatusCode::PAYLOAD_TOO_LARGE => Self::too_large("The body is larger than this endpoint takes."),
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::unsupported_media_type("The content type is not supported."),
             StatusCode::SERVICE_UNAVAILABLE => Self::unavailable("The request took too long and was given up."),
@@ -163,6 +178,18 @@ impl ApiError {
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after_seconds = Some(seconds);
         self
+    }
+
+    /// The store failed, and this is why.
+    #[must_use]
+    pub(crate) fn for_the_stores_sake(mut self, why: &'static str) -> Self {
+        self.store_trouble = Some(why);
+        self
+    }
+
+    /// What the failure says about the store, where it is the store's.
+    pub(crate) fn store_trouble(&self) -> Option<&'static str> {
+        self.store_trouble
     }
 
     /// The HTTP status.
@@ -204,6 +231,9 @@ impl ApiError {
 /// How long a caller is asked to wait when the store is not there.
 const RETRY_WHEN_UNAVAILABLE_SECONDS: u64 = 5;
 
+/// How long somebody is asked to wait who wants to sign in while many others do.
+const RETRY_SIGN_IN_SECONDS: u64 = 2;
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = self.status.into_response();
@@ -220,21 +250,35 @@ impl From<tokio_postgres::Error> for ApiError {
         let state = error.code().map_or("none", SqlState::code);
         let text = error.as_db_error().map_or_else(|| error.to_string(), |db| db.message().to_owned());
         tracing::error!(error = text, sqlstate = state, "the store refused a statement");
-        if transient { Self::unavailable("The store is not available.") } else { Self::internal_silent() }
+        let answer = if transient { Self::unavailable("The store is not available.") } else { Self::internal_silent() };
+        match error.code() {
+            None if transient => answer.for_the_stores_sake(NO_ANSWER),
+            None => answer,
+            Some(state) => why(state).map_or_else(|| answer.clone(), |why| answer.clone().for_the_stores_sake(why)),
+        }
     }
 }
 
 impl From<deadpool_postgres::PoolError> for ApiError {
     fn from(error: deadpool_postgres::PoolError) -> Self {
         tracing::error!(error = %error, "no connection to the store");
-        Self::unavailable("The store is not available.")
+        let why = match &error {
+            deadpool_postgres::PoolError::Backend(error) => error.code().and_then(why),
+            _ => None,
+        };
+        Self::unavailable("The store is not available.").for_the_stores_sake(why.unwrap_or(NO_ANSWER))
     }
 }
 
 impl From<HashError> for ApiError {
     fn from(error: HashError) -> Self {
         match error {
-            HashError::Busy => Self::unavailable("Too many sign-ins at once."),
+            HashError::Busy => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "rate_limited",
+                "Too many sign-ins at once. Try again in a moment.",
+            )
+            .retry_after(RETRY_SIGN_IN_SECONDS),
             HashError::Failed(_) | HashError::Stopping => Self::internal(error),
         }
     }

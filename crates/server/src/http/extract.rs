@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use super::error::{ApiError, Detail};
+use super::strict::{Strict, Texts};
 
 /// A JSON body. The type says `#[serde(deny_unknown_fields)]`, so unknown fields are refused by name.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +40,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
 /// Parses a JSON document, naming the field that does not fit.
 pub(crate) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+    let strict = Strict::new(&mut deserializer, Texts::WithoutNul);
+    let value = serde_path_to_error::deserialize(strict).map_err(|error| {
         let path = error.path().to_string();
         if error.inner().is_data() {
             return ApiError::invalid(vec![Detail::new(path, reason(error.inner()))]);

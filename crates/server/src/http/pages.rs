@@ -20,6 +20,9 @@ struct Dist;
 
 /// Vite puts a hash of the content into the names of the files below it.
 const HASHED: &str = "assets/";
+/// What programs ask for at the root: a page there would read as "all is well".
+const MACHINES: [&str; 8] =
+    ["/metrics", "/health", "/healthz", "/livez", "/ready", "/readyz", "/status", "/openapi.json"];
 const FOREVER: &str = "public, max-age=31536000, immutable";
 const ASK_EACH_TIME: &str = "no-cache";
 
@@ -30,7 +33,7 @@ const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\
 /// Answers whatever the endpoint table does not know.
 pub(super) async fn serve(request: Request) -> Response {
     let path = request.uri().path();
-    if path == "/api" || path.starts_with("/api/") {
+    if MACHINES.contains(&path) || path == "/api" || path.starts_with("/api/") {
         return ApiError::from_status(StatusCode::NOT_FOUND).into_response();
     }
     if request.method() != Method::GET && request.method() != Method::HEAD {

@@ -1,11 +1,9 @@
 //! The router, made from the endpoint table.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
 use axum::extract::{DefaultBodyLimit, Extension};
 use axum::http::{HeaderName, HeaderValue, Method as HttpMethod, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -22,6 +20,7 @@ use super::error::ApiError;
 use super::table::endpoints;
 use super::{API_BASE, headers, pages};
 use crate::app::App;
+use crate::health::Doing;
 
 /// Everything this server answers. Serve it with connect info: the address's bucket needs the peer.
 pub fn router(app: &Arc<App>) -> Router {
@@ -43,7 +42,13 @@ pub fn router(app: &Arc<App>) -> Router {
 fn api(app: &Arc<App>, wanted: impl Fn(&Endpoint) -> bool) -> Router {
     let mut router = Router::new();
     for endpoint in endpoints().into_iter().filter(wanted) {
-        let rule = Rule { app: app.clone(), who: endpoint.who, limit: endpoint.limit };
+        let doing = match (endpoint.path, endpoint.method) {
+            ("/metrics/push", _) => Doing::Ingest,
+            // A batch is of reads alone.
+            ("/batch", _) | (_, Method::Get) => Doing::Read,
+            _ => Doing::Write,
+        };
+        let rule = Rule { app: app.clone(), who: endpoint.who, limit: endpoint.limit, doing };
         let route = endpoint
             .route
             .layer(DefaultBodyLimit::max(endpoint.body_limit))
@@ -73,9 +78,4 @@ fn cors(origins: &[String]) -> CorsLayer {
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
         .expose_headers(EXPOSED_HEADERS.map(HeaderName::from_static))
         .max_age(PREFLIGHT_AGE)
-}
-
-/// What the listener's service must be made with.
-pub(crate) fn service(app: &Arc<App>) -> IntoMakeServiceWithConnectInfo<Router, SocketAddr> {
-    router(app).into_make_service_with_connect_info::<SocketAddr>()
 }

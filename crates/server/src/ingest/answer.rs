@@ -111,5 +111,7 @@ pub enum PushError {
     Unavailable {
         /// Seconds.
         retry_after: u32,
+        /// What the failure says about the store.
+        why: &'static str,
     },
 }

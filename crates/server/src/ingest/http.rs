@@ -139,8 +139,9 @@ impl From<PushError> for ApiError {
                 let hashes = hashes.iter().map(|hash| Detail::new("definition", hash.to_string())).collect();
                 Self::conflict("unknown_definition", message).with_details(hashes)
             }
-            PushError::Busy { retry_after } | PushError::Unavailable { retry_after } => {
-                Self::unavailable(message).retry_after(u64::from(retry_after))
+            PushError::Busy { retry_after } => Self::unavailable(message).retry_after(u64::from(retry_after)),
+            PushError::Unavailable { retry_after, why } => {
+                Self::unavailable(message).retry_after(u64::from(retry_after)).for_the_stores_sake(why)
             }
         }
     }

@@ -19,6 +19,7 @@ use wire::{Bitmap, Frame, FrameColumn, Instance};
 use super::check::clean;
 use super::incoming::{Incoming, IncomingReading, RowsOf};
 use super::{PushError, Rejected};
+use crate::http::{Strict, Texts};
 use crate::store::Definitions;
 
 /// The instance of rows that name none.
@@ -66,7 +67,10 @@ struct Metric<'a> {
 pub(super) fn parse(body: &[u8], definitions: &Definitions, now: Timestamp) -> Result<Incoming, PushError> {
     let malformed = |error: serde_json::Error| PushError::Malformed { reason: format!("the body: {error}") };
     let invalid = |reason: &str| PushError::Invalid { code: "invalid_batch", reason: reason.to_owned() };
-    let body: Body<'_> = serde_json::from_slice(body).map_err(malformed)?;
+    let mut json = serde_json::Deserializer::from_slice(body);
+    // Texts of rows are looked at where they are taken: one that the store cannot hold costs itself alone.
+    let body = Body::deserialize(Strict::new(&mut json, Texts::Any)).map_err(malformed)?;
+    json.end().map_err(malformed)?;
     if body.metrics.len() > MAX_METRICS {
         return Err(PushError::TooLarge { reason: format!("more than {MAX_METRICS} entries in metrics") });
     }

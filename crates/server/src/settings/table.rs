@@ -121,7 +121,7 @@ const GIBIBYTE: u64 = 1 << 30;
 pub const SETTINGS: &[Setting] = &[
     row("BIND_ADDRESS", Kind::LoopbackAddress, Some("127.0.0.1"), "The address to listen on."),
     row("PORT", number(0, 65_535, "0 takes a free one"), Some("8080"), "The port to listen on."),
-    row("DATA_DIR", Kind::Path, None, "Embedded store, keys. Made when absent, readable by its owner alone.")
+    row("DATA_DIR", Kind::Path, None, "Embedded store, keys. Made when absent, and closed to others: 0700, or 0710 where root lets PostgreSQL's account pass.")
         .absent("`/var/lib/pganalytics` for root, else `pganalytics` in the user's data directory"),
     row("DATABASE_URL", Kind::PostgresUrl, None, "The store.").secret().absent("a private cluster in `DATA_DIR`"),
     row("TIMESCALE_URL", Kind::PostgresUrl, None, "Where samples are kept, if not in `DATABASE_URL`.")
@@ -131,7 +131,7 @@ pub const SETTINGS: &[Setting] = &[
         "ENVIRONMENT",
         Kind::OneOf(&["development", "production"]),
         Some("development"),
-        "`production` refuses to start with missing or short secrets.",
+        "`production` refuses to start with missing secrets, or with ones shorter than 32 bytes.",
     ),
     row(
         "LOG_LEVEL",
@@ -151,7 +151,7 @@ pub const SETTINGS: &[Setting] = &[
         Some("604800"),
         "How long a refresh token can be traded for the next.",
     ),
-    row("REGISTRATION_SECRET", Kind::Text, None, "The secret that collectors register with.")
+    row("REGISTRATION_SECRET", Kind::Text, None, "The secret that collectors register with, 16 bytes or more.")
         .secret()
         .absent("collectors cannot register"),
     row("ADMIN_USERNAME", Kind::Text, Some("admin"), "The first administrator's name. Read at the first start only."),
@@ -197,6 +197,13 @@ pub const SETTINGS: &[Setting] = &[
         Some("30"),
         "How long requests under way may finish when the server stops.",
     ),
+    row(
+        "MAX_CONNECTIONS",
+        number(16, 1_000_000, "connections"),
+        Some("10000"),
+        "Connections to the listener at most; lowered to what the limit of open files allows. Past it those that wait \
+         give way, strangers first.",
+    ),
     row("CATALOG_DIR", Kind::Path, None, "A folder with more sets, over those in the binary.").absent("none"),
     later("TRUSTED_PROXIES", Kind::Text, None, "Proxies whose `X-Forwarded-For` is believed."),
     row(
@@ -204,7 +211,7 @@ pub const SETTINGS: &[Setting] = &[
         Kind::SocketAddress,
         None,
         "Where the private cluster listens over TCP, without TLS, for Grafana: its role `pganalytics_grafana` reads what \
-         was measured, with the password in `DATA_DIR/grafana-password`.",
+         was measured, with the password in `DATA_DIR/grafana-password`. Beyond this machine's own addresses each start warns.",
     )
     .absent("a Unix socket only"),
     later("TLS_ENABLED", Kind::Flag, Some("false"), "Whether the listener speaks TLS."),

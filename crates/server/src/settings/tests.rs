@@ -85,3 +85,40 @@ fn every_row_is_explained_and_in_the_reference() {
         assert!(!needs_a_word || setting.default_help.is_some(), "{}: say what happens without it", setting.name);
     }
 }
+
+#[test]
+fn short_secrets_are_refused_wherever_they_are() {
+    assert_eq!(refused(&[("REGISTRATION_SECRET", "x")]), "REGISTRATION_SECRET has 1 bytes: expected 16 or more");
+    assert!(refused(&[("JWT_SECRET", "0123456789abcdef")]).contains("expected 32 or more"));
+    let text = refused(&[("ADMIN_PASSWORD", "short")]);
+    assert_eq!(text, "ADMIN_PASSWORD cannot be a password: expected 8 characters or more");
+    let settings = Settings::from_pairs(&[("REGISTRATION_SECRET", "0123456789abcdef")]).unwrap();
+    assert!(settings.warnings()[0].contains("16 bytes"), "{:?}", settings.warnings());
+}
+
+#[test]
+fn a_store_that_listens_to_others_is_warned_of() {
+    for (address, warned) in [("0.0.0.0:5433", 1), ("[::]:5433", 1), ("192.0.2.7:5433", 1), ("127.0.0.1:5433", 0)] {
+        let settings = Settings::from_pairs(&[("EMBEDDED_LISTEN", address)]).unwrap();
+        assert_eq!(settings.warnings().len(), warned, "{address}");
+    }
+}
+
+#[test]
+fn a_secret_that_everybody_can_read_is_refused_for_every_setting() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), LONG).unwrap();
+    let path = file.path().to_str().unwrap();
+    for setting in SETTINGS.iter().filter(|setting| setting.secret) {
+        let variable = format!("{}_FILE", setting.name);
+        for (mode, fits) in
+            [(0o644, false), (0o604, false), (0o606, false), (0o600, true), (0o640, true), (0o400, true)]
+        {
+            std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+            let said = Settings::from_pairs(&[(variable.as_str(), path)]).err().map(|error| error.to_string());
+            let wide = said.as_deref().is_some_and(|said| said.contains("chmod 600"));
+            assert_eq!(wide, !fits, "{variable} {mode:o}: {said:?}");
+        }
+    }
+}

@@ -97,6 +97,10 @@ impl Values {
         Self(values)
     }
 
+    pub(super) fn is_default(&self, name: &str) -> bool {
+        self.0.get(name).is_none_or(|(_, origin)| *origin == Origin::Default)
+    }
+
     pub(super) fn optional(&self, name: &str) -> Option<String> {
         self.0.get(name).map(|(text, _)| text.clone())
     }
@@ -166,6 +170,13 @@ fn from_file(name: &str, lookup: &impl Fn(&str) -> Option<String>) -> Result<Opt
     let variable = format!("{name}_FILE");
     let Some(path) = lookup(&variable).filter(|path| !path.is_empty()) else { return Ok(None) };
     let path = PathBuf::from(path);
+    let metadata = std::fs::metadata(&path).ok();
+    if let Some(mode) = metadata.as_ref().and_then(config::open_to_everybody) {
+        let shown = path.display();
+        let reason =
+            format!("names a file that everybody on this machine can get at (mode {mode:04o}): chmod 600 {shown}");
+        return Err(Problem::new(variable, reason));
+    }
     match std::fs::read_to_string(&path) {
         Ok(text) if text.trim().is_empty() => {
             Err(Problem::new(variable, format!("names an empty file: {}", path.display())))

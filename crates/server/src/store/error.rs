@@ -2,6 +2,8 @@
 
 use tokio_postgres::error::SqlState;
 
+use crate::health::{NO_ANSWER, why};
+
 /// An error of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -53,6 +55,15 @@ impl StoreError {
         match self.sql_state().map(|state| &state.code()[..2]) {
             Some("22" | "23" | "54") => Failure::Values,
             _ => Failure::Unavailable,
+        }
+    }
+
+    /// What the failure says about the store.
+    #[must_use]
+    pub fn why(&self) -> &'static str {
+        match self.sql_state() {
+            None => NO_ANSWER,
+            Some(state) => why(state).unwrap_or("it refuses a statement"),
         }
     }
 

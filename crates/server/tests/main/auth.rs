@@ -181,3 +181,34 @@ async fn changing_the_password_ends_the_other_sessions() {
     login(&server, "ada", PASSWORD).await.refused(401, "unauthorized");
     login(&server, "ada", "battery staple").await.expect(200);
 }
+
+#[tokio::test]
+async fn many_wrong_passwords_at_once_are_answered_at_once_and_a_known_user_gets_in() {
+    let server = Server::with(&[("RATE_LIMIT_ADDRESS_PER_MINUTE", "10000")]).await;
+    server.user("ada", Role::User).await;
+    server.user("eve", Role::User).await;
+    login(&server, "ada", PASSWORD).await.expect(200);
+    // Some at a name that is, some at names that are not, some at the known user's own: nothing tells them apart.
+    let calls = (0..60).map(|index| {
+        let name = match index % 3 {
+            0 => "eve".to_owned(),
+            1 => "ada".to_owned(),
+            _ => format!("nobody-{index}"),
+        };
+        let body = json!({"username": name, "password": "wrong horse"});
+        tokio::spawn(server.post("/auth/login").json(body).send())
+    });
+    let calls: Vec<_> = calls.collect();
+    login(&server, "ada", PASSWORD).await.expect(200);
+    let mut counts = std::collections::BTreeMap::<u16, usize>::new();
+    for call in calls {
+        let answer = call.await.unwrap();
+        if answer.status == 429 {
+            answer.refused(429, "rate_limited");
+            answer.header("retry-after");
+        }
+        *counts.entry(answer.status.as_u16()).or_default() += 1;
+    }
+    assert_eq!(counts.keys().copied().collect::<Vec<_>>(), [401, 429], "{counts:?}");
+    assert!(counts[&401] >= 2 && counts[&429] > 40, "{counts:?}");
+}

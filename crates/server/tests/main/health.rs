@@ -43,3 +43,41 @@ async fn the_version_is_the_crate_s() {
     assert_eq!(version["api_version"], "v1");
     assert!(version.get("commit").is_some());
 }
+
+#[tokio::test]
+async fn a_store_that_only_reads_degrades_health_from_the_first_write_on_until_one_works() {
+    let server = Server::measuring(&[]).await;
+    let (id, token) = server.collector("one").await;
+    let push = || {
+        let body = serde_json::json!({"collector_id": id, "metrics": []});
+        server.post("/metrics/push").bearer(&token).json(body).send()
+    };
+    push().await.expect(202);
+    assert_eq!(server.get("/health").send().await.expect(200)["reasons"], serde_json::json!([]));
+    let admin = server.app.pool.get().await.unwrap();
+    let database: String = admin.query_one("select current_database()::text", &[]).await.unwrap().get(0);
+    let read_only = async |how: &str| {
+        let set = format!("alter database \"{database}\" set default_transaction_read_only = {how}");
+        admin.simple_query("set default_transaction_read_only = off").await.unwrap();
+        admin.simple_query(&set).await.unwrap();
+        // Sessions take it from their start on.
+        let others = "select pg_terminate_backend(pid, 5000) from pg_stat_activity
+                      where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'";
+        admin.query(others, &[]).await.unwrap();
+    };
+    read_only("on").await;
+    let health = loop {
+        // A connection that was just ended may be met first.
+        push().await.expect(503);
+        let health = server.get("/health").send().await.expect(200);
+        if health["reasons"][0].as_str().is_some_and(|reason| reason.contains("only reads")) {
+            break health;
+        }
+    };
+    assert_eq!(health["status"], "degraded", "{health}");
+    assert!(health["reasons"][0].as_str().unwrap().starts_with("Batches cannot be stored since "), "{health}");
+    read_only("off").await;
+    while push().await.status != 202 {}
+    let health = server.get("/health").send().await.expect(200);
+    assert_eq!((&health["status"], &health["reasons"]), (&"healthy".into(), &serde_json::json!([])), "{health}");
+}

@@ -1,6 +1,11 @@
 //! Tables from the catalogue, partitions and retention.
 
+use std::time::{Duration, Instant};
+
 use jiff::{SignedDuration, Timestamp};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::fixture::{Fixture, open_store, sample_catalog};
 use server::store::{Embedded, PoolSettings, Store, open};
@@ -51,33 +56,75 @@ async fn the_reading_role_reads_and_does_not_write() {
     assert!(fixture.client.simple_query("delete from metrics.x_sample").await.is_err());
 }
 
+fn start(folder: &std::path::Path) -> Embedded {
+    Embedded::start(Embedded::claim(folder).unwrap(), folder, None).unwrap()
+}
+
+async fn postmaster(dsn: &str) -> String {
+    let client = testkit::connect(dsn).await.unwrap();
+    let row = client.query_one("select pg_postmaster_start_time()::text", &[]).await.unwrap();
+    row.get(0)
+}
+
 #[tokio::test]
-async fn the_embedded_store_is_made_adopted_and_stopped() {
+async fn a_command_uses_the_servers_store_and_leaves_it_running() {
     let folder = passable_folder();
-    let start = || Embedded::start(folder.path(), None).unwrap();
-    let first = start();
-    let postmaster = async |dsn: &str| {
-        let client = testkit::connect(dsn).await.unwrap();
-        let row = client.query_one("select pg_postmaster_start_time()::text", &[]).await.unwrap();
-        row.get::<_, String>(0)
-    };
-    let dsn = first.prepare().await.unwrap();
+    assert!(Embedded::join(folder.path(), false).unwrap_err().is::<server::store::NoStore>());
+    let mut server = start(folder.path());
+    let dsn = server.prepare().await.unwrap();
     let (store_id, started) = (open_store(&dsn).await.store_id(), postmaster(&dsn).await);
-    let adopted = start();
-    assert_eq!(postmaster(&adopted.prepare().await.unwrap()).await, started, "the live postmaster is taken over");
-    first.stop().unwrap();
-    let again = start();
-    let dsn = again.prepare().await.unwrap();
-    assert_ne!(postmaster(&dsn).await, started);
+    let refused = Embedded::claim(folder.path()).unwrap_err().to_string();
+    assert!(refused.contains(&format!("process {}", std::process::id())), "{refused}");
+    let mut guests = [Embedded::join(folder.path(), false).unwrap(), Embedded::join(folder.path(), true).unwrap()];
+    for guest in &mut guests {
+        assert_eq!(guest.prepare().await.unwrap(), dsn);
+    }
+    guests.into_iter().for_each(|guest| guest.stop().unwrap());
+    assert_eq!(postmaster(&dsn).await, started, "the server's store goes on");
+    server.stop().unwrap();
+    assert!(testkit::connect(&dsn).await.is_err());
+    let mut command = Embedded::join(folder.path(), false).unwrap();
+    let dsn = command.prepare().await.unwrap();
     assert_eq!(open_store(&dsn).await.store_id(), store_id, "what was stored is there again");
-    again.stop().unwrap();
+    command.stop().unwrap();
+    assert!(testkit::connect(&dsn).await.is_err(), "what a command started it stops");
+}
+
+#[tokio::test]
+async fn a_dead_store_is_started_again_and_the_pool_recovers() {
+    let folder = passable_folder();
+    let mut server = start(folder.path());
+    let dsn = server.prepare().await.unwrap();
+    let pool = open(&PoolSettings { url: dsn.clone(), max_connections: 4 }).await.unwrap();
+    let server = server.keep().unwrap();
+    let condition = server.condition().unwrap();
+    for signal in [Signal::SIGKILL, Signal::SIGQUIT, Signal::SIGINT] {
+        let before = postmaster(&dsn).await;
+        let text = std::fs::read_to_string(folder.path().join("postgresql/postmaster.pid")).unwrap();
+        kill(Pid::from_raw(text.lines().next().unwrap().parse().unwrap()), signal).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let alive = async {
+                let client = pool.get().await.ok()?;
+                let row = client.query_one("select pg_postmaster_start_time()::text", &[]).await.ok()?;
+                Some(row.get::<_, String>(0))
+            };
+            if alive.await.is_some_and(|started| started != before) && condition.outage().is_none() {
+                break;
+            }
+            assert!(Instant::now() < deadline, "after {signal}: {:?}", condition.outage());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    server.stop().unwrap();
 }
 
 #[tokio::test]
 async fn the_embedded_store_lets_grafana_read_over_tcp_and_nobody_else_in() {
     let folder = passable_folder();
     let anywhere = "127.0.0.1:0".parse().unwrap();
-    let embedded = Embedded::start(folder.path(), Some(anywhere)).unwrap();
+    let owner = Embedded::claim(folder.path()).unwrap();
+    let mut embedded = Embedded::start(owner, folder.path(), Some(anywhere)).unwrap();
     let dsn = embedded.prepare().await.unwrap();
     embedded.admit_reader("OpenSesame").await.unwrap();
     embedded.admit_reader("Geheim-4_2").await.unwrap();
