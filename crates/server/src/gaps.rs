@@ -136,8 +136,7 @@ impl Gaps {
         let usual_us = usual_us.unwrap_or(60_000_000).max(1);
         let holes = transaction.prepare_cached(HOLES).await?;
         let (from, to) = (before.unwrap_or(range.start), after.unwrap_or(end));
-        let rows =
-            transaction.query(&holes, &[&id, &set, &from, &to, &usual_us, &HOLE_PERCENT, &GAPS_MOST]).await?;
+        let rows = transaction.query(&holes, &[&id, &set, &from, &to, &usual_us, &HOLE_PERCENT, &GAPS_MOST]).await?;
         let mut found: Vec<Hole> =
             rows.iter().map(|row| Hole { before: row.get(0), after: row.get(1), interval_us: row.get(2) }).collect();
         let (first, last) = Self::ends_of_readings(transaction, id, set, from, to).await?;

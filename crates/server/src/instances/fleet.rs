@@ -274,8 +274,7 @@ impl Read {
         // What it received before it was promoted is no news.
         let own = self.own_lag.filter(|_| is_read && self.is_standby());
         let lagging = self.behind.first().and_then(|worst| Some((name(worst), worst.replay_lag_us?)));
-        let recent =
-            || recent.iter().filter(|one| is_read && one.time > at - RATE_WINDOW && one.time <= at);
+        let recent = || recent.iter().filter(|one| is_read && one.time > at - RATE_WINDOW && one.time <= at);
         let load = mean(recent().map(|one| (one.active_us, one.interval_us)));
         let tps = mean(recent().map(|one| (one.transactions, one.interval_us))).map(|per_us| per_us * 1e6);
         let connections = self.connections.filter(|_| is_read);

@@ -80,10 +80,7 @@ const WAITING_SINCE: &str = "select min(s.since)
                     where n.instance_id = $1 and n.time = r.time and n.pid = p.pid)), $2 - interval '1 hour')) s";
 
 /// Who is blocked, by instance; one that is not in it has nobody who waits.
-pub(crate) async fn blocked(
-    transaction: &Transaction<'_>,
-    times: &Times,
-) -> Result<HashMap<i32, Blocked>, Error> {
+pub(crate) async fn blocked(transaction: &Transaction<'_>, times: &Times) -> Result<HashMap<i32, Blocked>, Error> {
     let (ids, moments) = pairs(times);
     let statement = transaction.prepare_cached(WAITING).await?;
     let mut all = HashMap::new();
@@ -91,9 +88,7 @@ pub(crate) async fn blocked(
         let id: i32 = row.get(0);
         let Some(at) = times.get(&id).copied() else { continue };
         let waits = locks::Waits::read(transaction, id, at).await?;
-        let databases = Names::databases(transaction, id, at).await?;
-        let roles = Names::roles(transaction, id, at).await?;
-        let tree = waits.tree(at, &databases, &roles, &HashMap::new());
+        let tree = waits.tree(at, &waits.names(transaction, id, at).await?);
         let mut longest_ms = waits.oldest_ms(at);
         if longest_ms.is_none() {
             let since = transaction.prepare_cached(WAITING_SINCE).await?;
@@ -107,6 +102,13 @@ pub(crate) async fn blocked(
 }
 
 fn holder(session: &LockSession) -> Holder {
+    if let Some(prepared) = &session.prepared {
+        let who = match &prepared.gid {
+            Some(gid) => format!("the prepared transaction '{gid}'"),
+            None => format!("prepared transaction {}", prepared.xid),
+        };
+        return Holder { who, idle: false, state: Some("prepared".to_owned()), state_ms: prepared.prepared_ms };
+    }
     Holder {
         who: named(session.pid, session.application_name.as_deref(), session.user.as_deref()),
         idle: session.state.as_deref().is_some_and(is_idle),
@@ -133,10 +135,7 @@ const HOLDS: &str = "select distinct a.instance_id from metrics.pg_stat_activity
     where a.state like 'idle in transaction%' and (a.xid_age is not null or a.xmin_age is not null)";
 
 /// The session that has been idle the longest in a transaction that holds back vacuum, by instance.
-pub(crate) async fn holding(
-    transaction: &Transaction<'_>,
-    times: &Times,
-) -> Result<HashMap<i32, Holder>, Error> {
+pub(crate) async fn holding(transaction: &Transaction<'_>, times: &Times) -> Result<HashMap<i32, Holder>, Error> {
     let (ids, moments) = pairs(times);
     let statement = transaction.prepare_cached(HOLDS).await?;
     let mut all = HashMap::new();
@@ -150,9 +149,8 @@ pub(crate) async fn holding(
         let holds = listed.into_iter().filter(|one| {
             one.state.as_deref().is_some_and(is_idle) && (one.xid_age.is_some() || one.xmin_age.is_some())
         });
-        let longest = holds.max_by(|one, other| {
-            one.state_age_ms.unwrap_or(0.0).total_cmp(&other.state_age_ms.unwrap_or(0.0))
-        });
+        let longest =
+            holds.max_by(|one, other| one.state_age_ms.unwrap_or(0.0).total_cmp(&other.state_age_ms.unwrap_or(0.0)));
         all.extend(longest.map(|one| {
             let who = named(one.pid, Some(&one.application_name), one.user.as_deref());
             (id, Holder { who, idle: true, state: one.state, state_ms: one.state_age_ms })

@@ -361,10 +361,7 @@ const BEHIND: &str = "select m.id, r.application_name, r.replay_lag
     order by r.replay_lag desc nulls last, r.application_name, r.pid";
 
 /// Those that stream from instances at readings of `pg_stat_replication`, by instance; the longest lag first.
-pub(crate) async fn behind(
-    transaction: &Transaction<'_>,
-    times: &Times,
-) -> Result<HashMap<i32, Vec<Behind>>, Error> {
+pub(crate) async fn behind(transaction: &Transaction<'_>, times: &Times) -> Result<HashMap<i32, Vec<Behind>>, Error> {
     let (ids, moments): (Vec<i32>, Vec<Timestamp>) = times.iter().map(|(id, time)| (*id, *time)).unzip();
     let statement = transaction.prepare_cached(BEHIND).await?;
     let mut all: HashMap<i32, Vec<Behind>> = HashMap::new();

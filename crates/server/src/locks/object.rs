@@ -209,7 +209,8 @@ mod tests {
         let elsewhere = words(&on("relation", Object { datid: 6, relid: Some(700), ..Object::default() }), None);
         assert_eq!(elsewhere.text, "relation 700 in crm");
         assert!(elsewhere.unnamed.unwrap().contains("those of crm do not have it"));
-        let schema = Object { datid: 6, class: Some("pg_namespace".to_owned()), objid: Some(2200), ..Object::default() };
+        let schema =
+            Object { datid: 6, class: Some("pg_namespace".to_owned()), objid: Some(2200), ..Object::default() };
         let schema = words(&on("object", schema), None);
         assert_eq!(schema.text, "object 2200 of pg_namespace in crm");
         assert!(schema.unnamed.is_some());

@@ -14,7 +14,8 @@ pub(super) struct Relations {
 }
 
 /// Names of relations are read by sets of their own, which an older store has no tables of.
-const KNOWN: &str = "select to_regclass('metrics.pg_class') is not null and to_regclass('metrics.pg_index') is not null";
+const KNOWN: &str =
+    "select to_regclass('metrics.pg_class') is not null and to_regclass('metrics.pg_index') is not null";
 
 const NAMES: &str = "select distinct on (n.datid_read, n.relid) n.datid_read, n.relid,
         concat_ws('.', n.schema, n.relname), n.is_index

@@ -24,7 +24,8 @@ const WAITING_MOST: usize = 200;
 /// Relations that are listed of what one holds.
 const HELD_MOST: usize = 5;
 
-const WAITS: &str = "select pid, blocker_pid, coalesce(blocker_xid, 0) as blocker_xid, nullif(locktype, '') as locktype,
+const WAITS: &str =
+    "select pid, blocker_pid, coalesce(blocker_xid, 0) as blocker_xid, nullif(locktype, '') as locktype,
         nullif(mode, '') as mode, coalesce(lock_datid, 0) as lock_datid, nullif(relid, 0) as relid, relation_name,
         lock_page, lock_tuple, lock_xid, lock_virtualxid, lock_classid, lock_objid, lock_objsubid, lock_class,
         case when isfinite(waitstart) then waitstart end as waitstart, coalesce(workers, 0) as workers,
@@ -279,9 +280,10 @@ fn object(row: &Row) -> Object {
         datid: row.get("lock_datid"),
         relid: row.get("relid"),
         relation_name: row.get("relation_name"),
-        row: row.get::<_, Option<i32>>("lock_page").map(|page| (page, row.get("lock_tuple"))).and_then(
-            |(page, tuple): (i32, Option<i32>)| Some((page, tuple?)),
-        ),
+        row: row
+            .get::<_, Option<i32>>("lock_page")
+            .map(|page| (page, row.get("lock_tuple")))
+            .and_then(|(page, tuple): (i32, Option<i32>)| Some((page, tuple?))),
         xid: row.get("lock_xid"),
         virtualxid: row.get("lock_virtualxid"),
         classid: row.get("lock_classid"),

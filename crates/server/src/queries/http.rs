@@ -318,7 +318,10 @@ pub(crate) async fn timeline(
     let rows = store::by_reading(&client, instance.id, range, queryid).await?;
     conditions.judge(&ranking::sum(rows.iter().map(|(_, _, worked)| worked)), &readings);
     for (end, interval_us, worked) in rows {
-        if readings.gaps.ends_at(end) || worked.key.is_cut() || !filter.matches(worked.key, &databases, &roles, &Texts::default()) {
+        if readings.gaps.ends_at(end)
+            || worked.key.is_cut()
+            || !filter.matches(worked.key, &databases, &roles, &Texts::default())
+        {
             continue;
         }
         for (step, share) in grid.shares(end, interval_us) {

@@ -28,8 +28,12 @@ async fn main_instance() -> Monitored {
         ("pg_stat_database", "11:54:59", activity(600_000_000, 60_000, 7)),
         ("pg_stat_database", "11:58:59", activity(30_000_000, 540, 7)),
         ("pg_stat_database", "11:59:59", activity(90_000_000, 1_140, 9)),
-        ("sessions", "11:59:59", json!([{"datid": 5, "userid": 10, "backend_type": "client backend", "state": "idle",
-            "wait_event_type": "", "wait_event": "", "sessions": 9}])),
+        (
+            "sessions",
+            "11:59:59",
+            json!([{"datid": 5, "userid": 10, "backend_type": "client backend", "state": "idle",
+            "wait_event_type": "", "wait_event": "", "sessions": 9}]),
+        ),
         (
             "pg_database",
             "11:30:00",
@@ -337,7 +341,8 @@ async fn every_figure_is_of_the_moment_and_none_of_now() {
     // 60,000 commits and 60 rollbacks in the one interval of 60 s that ended within the 5 minutes before.
     assert_eq!((&then["blocked"], &then["tps"], &then["load"]), (&json!(1), &json!(1001.0), &json!(10.0)));
     assert_eq!(then["connections"], json!(null), "sessions were not read then");
-    let told = "1 session is blocked for 3 min 30 s, by session 4711 of sheet, role 10 (idle in transaction for 4 min 30 s).";
+    let told =
+        "1 session is blocked for 3 min 30 s, by session 4711 of sheet, role 10 (idle in transaction for 4 min 30 s).";
     assert_eq!((&then["state"], &then["reasons"]), (&json!("warning"), &json!([told])));
     assert_eq!(then["load_trend"]["grid"]["start"], json!("2026-03-01T11:50:00Z"));
     let fleet = monitored.get("/instances?end=2026-03-01T11:55:30Z").await.expect(200);
