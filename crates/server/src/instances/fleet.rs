@@ -78,7 +78,7 @@ pub(crate) async fn describe(
 impl Read {
     fn describe(self, now: Timestamp) -> Described {
         let newest = self.latest.values().filter_map(|reading| reading.time).max();
-        let last_seen = newest.max(self.stored.attributes_at).max(self.stored.error_at);
+        let last_seen = self.stored.last_seen;
         let unreachable = self.stored.error.as_deref().filter(|_| self.stored.error_at > self.stored.attributes_at);
         let shortest_us = self.latest.values().filter_map(|reading| reading.interval_us).min();
         // What it received before it was promoted is no news.
@@ -92,6 +92,8 @@ impl Read {
             connections_limit: self.stored.max_connections.map(i64::from),
             lagging,
             replay_lag_us: own.and_then(|own| own.lag_us),
+            collector_ahead_us: self.stored.collector_ahead_us,
+            ahead_us: self.stored.clock_offset_us,
             statements: why_missing(&self.states, "pg_stat_statements", "")
                 .filter(|state| state.code != "disabled")
                 .map(|state| state.message.as_str()),

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp, Unit};
 
 use super::model::HealthState;
+use crate::collectors::skew;
 
 /// An instance is silent after this many intervals without a word, and not before [`SILENT_LEAST`].
 const SILENT_INTERVALS: i32 = 3;
@@ -15,10 +16,13 @@ const CONNECTIONS_WARNING: i64 = 80;
 /// Replay lag above this is worth a look.
 const REPLAY_LAG_WARNING_US: i64 = 30_000_000;
 
+/// A clock that is further off than this is to be set right.
+const CLOCK_WARNING_US: u64 = 10_000_000;
+
 /// What the rules look at.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Signs<'a> {
-    /// When something arrived last.
+    /// When something arrived last, by our clock.
     pub(crate) last_seen: Option<Timestamp>,
     /// The shortest time between two readings of a set.
     pub(crate) interval: Option<SignedDuration>,
@@ -30,6 +34,10 @@ pub(crate) struct Signs<'a> {
     pub(crate) lagging: Option<(&'a str, i64)>,
     /// How far its own replay is behind, on a standby.
     pub(crate) replay_lag_us: Option<i64>,
+    /// How far the collector's clock is ahead of ours.
+    pub(crate) collector_ahead_us: Option<i64>,
+    /// How far its own clock is ahead of ours.
+    pub(crate) ahead_us: Option<i64>,
     /// Why figures of statements cannot be read.
     pub(crate) statements: Option<&'a str>,
 }
@@ -60,6 +68,12 @@ pub(crate) fn judge(signs: &Signs<'_>, now: Timestamp) -> (HealthState, Vec<Stri
         }
         if let Some(lag_us) = signs.replay_lag_us.filter(|lag_us| *lag_us > REPLAY_LAG_WARNING_US) {
             found.push((HealthState::Warning, format!("Replay is {} s behind.", lag_us / 1_000_000)));
+        }
+    }
+    let clocks = [("The collector's clock", signs.collector_ahead_us), ("PostgreSQL's clock", signs.ahead_us)];
+    for (whose, ahead_us) in clocks {
+        if let Some(ahead_us) = ahead_us.filter(|ahead| ahead.unsigned_abs() > CLOCK_WARNING_US) {
+            found.push((HealthState::Warning, skew::of(whose, ahead_us)));
         }
     }
     if let Some(reason) = signs.statements {
@@ -108,8 +122,18 @@ mod tests {
         assert_eq!(judge(&slow(900), now()).0, HealthState::NoData);
         assert_eq!(judge(&seen(180), now()).1, ["The collector is silent since 2026-03-01 11:57:00 UTC."]);
         assert_eq!(judge(&Signs::default(), now()).0, HealthState::NoData);
-        // A collector whose clock is ahead is not silent.
+        // A server whose clock was set back has not lost its instances.
         assert_eq!(judge(&seen(-900), now()).0, HealthState::Healthy);
+    }
+
+    #[test]
+    fn a_clock_that_is_off_is_named() {
+        let off = |collector, own| {
+            judge(&Signs { collector_ahead_us: Some(collector), ahead_us: Some(own), ..seen(5) }, now()).1
+        };
+        assert_eq!(off(7_200_000_000, 0), ["The collector's clock is 2 h ahead."]);
+        assert_eq!(off(0, -600_000_000), ["PostgreSQL's clock is 10 min behind."]);
+        assert_eq!(off(10_000_000, -10_000_000), [] as [String; 0]);
     }
 
     #[test]

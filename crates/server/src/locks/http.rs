@@ -35,7 +35,7 @@ pub(crate) async fn get(
             let databases = Names::databases(&transaction, visible.id, at).await?;
             let roles = Names::roles(&transaction, visible.id, at).await?;
             let relations = store::relations(&transaction, visible.id, &waits.relations(), at).await?;
-            let data = waits.tree(at, &databases, &roles, &relations);
+            let data = waits.tree(&databases, &roles, &relations);
             (waits, data)
         }
         None => (Waits::default(), Vec::new()),
@@ -66,7 +66,7 @@ pub(crate) async fn get(
         blocked: at.map(|_| waits.blocked()),
         cut: waits.is_cut(),
         blockers: at.map(|_| data.iter().filter(|session| session.level == 1).count()),
-        oldest_wait_ms: at.and_then(|at| waits.oldest_ms(at)),
+        oldest_wait_ms: at.and_then(|_| waits.oldest_ms()),
         data,
         grid,
         blocked_series,

@@ -65,13 +65,16 @@ pub(crate) struct Waits {
     said: HashMap<i32, Said>,
     locks: BTreeMap<i32, Lock>,
     held: BTreeMap<i32, Held>,
+    /// What the instance's clock showed.
+    read: Timestamp,
 }
 
 impl Waits {
     /// Reads it.
     pub(crate) async fn read(transaction: &Transaction<'_>, id: i32, time: Timestamp) -> Result<Self, Error> {
         let statement = transaction.prepare_cached(WAITS).await?;
-        let mut waits = Self::default();
+        let read = readings::by_instance(transaction, id, SET, time).await?;
+        let mut waits = Self { read, ..Self::default() };
         for row in transaction.query(&statement, &[&id, &time]).await? {
             waits.add(&row);
         }
@@ -124,8 +127,8 @@ impl Waits {
     }
 
     /// The longest wait in milliseconds.
-    pub(crate) fn oldest_ms(&self, read: Timestamp) -> Option<f64> {
-        age_ms(self.locks.values().filter_map(|lock| lock.since).min(), read)
+    pub(crate) fn oldest_ms(&self) -> Option<f64> {
+        age_ms(self.locks.values().filter_map(|lock| lock.since).min(), self.read)
     }
 
     /// The relations that are waited for, as (database, relation).
@@ -136,7 +139,6 @@ impl Waits {
     /// The tree.
     pub(crate) fn tree(
         &self,
-        read: Timestamp,
         databases: &Names,
         roles: &Names,
         relations: &HashMap<(i64, i64), String>,
@@ -146,13 +148,12 @@ impl Waits {
             since.map_or(i64::MAX, Timestamp::as_microsecond)
         };
         let places = tree(&self.pairs, since);
-        places.into_iter().map(|place| self.session(place, read, databases, roles, relations)).collect()
+        places.into_iter().map(|place| self.session(place, databases, roles, relations)).collect()
     }
 
     fn session(
         &self,
         place: Place,
-        read: Timestamp,
         databases: &Names,
         roles: &Names,
         relations: &HashMap<(i64, i64), String>,
@@ -189,10 +190,10 @@ impl Waits {
             relation: wanted.and_then(|wanted| relations.get(&wanted).cloned()),
             relid,
             waiting_since,
-            waiting_ms: age_ms(waiting_since, read),
+            waiting_ms: age_ms(waiting_since, self.read),
             xact_start: said.xact_start,
-            xact_age_ms: age_ms(said.xact_start, read),
-            state_age_ms: age_ms(said.state_change, read),
+            xact_age_ms: age_ms(said.xact_start, self.read),
+            state_age_ms: age_ms(said.state_change, self.read),
             query,
             query_state,
         }
