@@ -182,6 +182,22 @@ pub struct ReadingTime {
     pub since_previous_us: Option<u64>,
 }
 
+/// Two clocks of the collector that differ by less are taken for one: the last few readings' moments stay exact.
+const SAME_CLOCK_US: u64 = 1_000_000;
+
+impl ReadingTime {
+    /// When the interval since a previous reading began, by the clock of its end: the previous one may have been read
+    /// by an earlier process, whose clock was set otherwise.
+    #[must_use]
+    pub fn began_us(&self, previous: &Baseline) -> i64 {
+        let by_length = self.since_previous_us.map(|since| self.time_us.saturating_sub_unsigned(since));
+        match by_length.filter(|began| began.abs_diff(previous.time_us) > SAME_CLOCK_US) {
+            Some(began) => began,
+            None => previous.time_us.min(self.time_us),
+        }
+    }
+}
+
 /// The difference between two baselines, as it goes to disk.
 #[derive(Clone, PartialEq, Message)]
 pub struct Advance {

@@ -23,6 +23,8 @@ pub struct Identity {
     pub timeline: Option<u32>,
     /// Its clock, microseconds since 1970.
     pub clock_us: i64,
+    /// Its clock minus the collector's, in microseconds; 0 until [`Self::seen_at`].
+    pub clock_offset_us: i64,
     /// `max_connections`.
     pub max_connections: u32,
     /// `current_user`.
@@ -81,10 +83,18 @@ impl Identity {
             incarnation,
             timeline: row.try_get::<_, Option<i32>>("timeline")?.map(i32::cast_unsigned),
             clock_us: micros(row.try_get("clock")?),
+            clock_offset_us: 0,
             max_connections: row.try_get::<_, i32>("max_connections")?.unsigned_abs(),
             role: row.try_get("role")?,
             settings: settings.iter().zip(values).filter_map(|(name, value)| Some((name.clone(), value?))).collect(),
         })
+    }
+
+    /// The same, with its clock compared to the collector's as it stood when the answer came.
+    #[must_use]
+    pub const fn seen_at(mut self, now_us: i64) -> Self {
+        self.clock_offset_us = self.clock_us.saturating_sub(now_us);
+        self
     }
 }
 

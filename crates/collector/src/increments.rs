@@ -107,7 +107,7 @@ pub fn form(
     let known = previous.zip(rearranged).filter(|_| how != Some(Continuity::Replaced)).filter(same_keys);
     let Some((previous_baseline, rearranged)) = known else {
         let reason = if how == Some(Continuity::Replaced) { FlagReason::Replaced } else { FlagReason::Gap };
-        let start_us = previous.map_or(at.time_us, |previous| previous.time_us);
+        let start_us = previous.map_or(at.time_us, |previous| at.began_us(previous));
         let flags = if has_counters { vec![flag(reason, start_us, at.time_us)] } else { Vec::new() };
         return Ok(Formed {
             rows: if has_counters {
@@ -329,7 +329,7 @@ impl<'a> Changes<'a> {
             (false, false) if gone == 0 => FlagReason::EntryReset,
             (false, false) => FlagReason::Evicted,
         };
-        flags.push(Flag { entries, entries_total: total, ..flag(reason, self.previous.time_us, at.time_us) });
+        flags.push(Flag { entries, entries_total: total, ..flag(reason, at.began_us(self.previous), at.time_us) });
     }
 }
 
@@ -400,7 +400,7 @@ fn push_increment(
 
 fn interval_flags(changes: &Changes<'_>, guard: Option<Guard<'_>>, at: &ReadingTime, how: Continuity) -> Vec<Flag> {
     let previous = changes.previous;
-    let (start_us, end_us) = (previous.time_us, at.time_us);
+    let (start_us, end_us) = (at.began_us(previous), at.time_us);
     let mut flags = Vec::new();
     match how {
         Continuity::Restarted => flags.push(flag(FlagReason::Restart, start_us, end_us)),

@@ -231,6 +231,8 @@ impl Pusher {
                 spool_max_bytes: held.spool.max_bytes(),
                 late_cycles: self.counters.late_cycles.load(Ordering::Relaxed),
                 refused_batches: self.counters.refused_batches.load(Ordering::Relaxed),
+                sent_us: Some(held.clock().time_of_day_us()),
+                clock: Some(held.clock().reading()),
                 ..crate::cost::own()
             }
         };

@@ -37,6 +37,7 @@ pub async fn run(config: Config, catalog: Catalog, mut stop: watch::Receiver<boo
     let backend = Backend::new(&config)?;
     let held = Held::open(&config.state_dir, bounds, Arc::clone(&catalog), hostname.clone())
         .with_context(|| format!("use state directory {}", config.state_dir.display()))?;
+    let clock = held.clock().clone();
     let shared: Shared = Arc::new(std::sync::Mutex::new(held));
     let (store_changed, wake) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
     let generation = Arc::new(AtomicU64::new(0));
@@ -57,7 +58,8 @@ pub async fn run(config: Config, catalog: Catalog, mut stop: watch::Receiver<boo
     let delivery = tokio::spawn(pusher.run(stop.clone()));
     let mut watches = JoinSet::new();
     for instance in config.instances.clone() {
-        let watch = Watch::new(instance, Arc::clone(&catalog), |setting| config.row_limit(setting));
+        let watch =
+            Watch::new(instance, Arc::clone(&catalog), |setting| config.row_limit(setting)).with_clock(clock.clone());
         tracing::info!(instance.name = watch.name(), "watching");
         watches.spawn(observe(Observation {
             watch,

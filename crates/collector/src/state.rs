@@ -16,7 +16,7 @@ use uuid::Uuid;
 use wire::Batch;
 
 use crate::baseline::{Advance, Place};
-use crate::clock::now_us;
+use crate::clock::Clock;
 use crate::spool::{Bounds, Record, Spool};
 use crate::watch::{Baselines, Cycle};
 
@@ -97,6 +97,7 @@ pub struct Held {
     baselines: Baselines,
     catalog: Arc<Catalog>,
     hostname: String,
+    clock: Clock,
 }
 
 /// [`Held`], shared by the watches and the pusher.
@@ -128,7 +129,20 @@ impl Held {
             new_epoch = opened.new_epoch,
             "the state directory is open"
         );
-        Ok(Self { spool: opened.spool, baselines, catalog, hostname })
+        Ok(Self { spool: opened.spool, baselines, catalog, hostname, clock: Clock::here() })
+    }
+
+    /// The same by another clock: the one that the watches read by.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The clock.
+    #[must_use]
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// The baselines as they are now.
@@ -143,7 +157,7 @@ impl Held {
     /// When it cannot be written: nothing has happened then, and the next cycle covers this one's time.
     pub fn commit(&mut self, cycle: Cycle) -> Result<()> {
         let Cycle { instance, datid: _, readings, advances, next } = cycle;
-        let created_us = now_us();
+        let (created_us, clock) = (self.clock.now_us(), self.clock.reading());
         let mut rows_by_set = BTreeMap::new();
         for reading in &readings {
             *rows_by_set.entry(reading.set.clone()).or_default() += u64::from(reading.rows);
@@ -161,6 +175,7 @@ impl Held {
             instances: vec![instance],
             readings,
             discarded: lost.to_wire(),
+            clock: Some(clock),
             status: None,
         };
         let record = Record {

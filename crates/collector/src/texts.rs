@@ -11,7 +11,7 @@ use tokio_postgres::types::Type as PgType;
 use wire::{Frame, Reading, Values};
 
 use crate::baseline::{Advance, Baseline, Incarnation, Index, Place, ReadingTime, Rows, key_of, rejoined, split};
-use crate::clock::now_us;
+use crate::clock::Clock;
 use crate::coverage::Plan;
 use crate::read::{self, ReadError};
 use crate::redact;
@@ -84,6 +84,7 @@ impl Pace {
     ///
     /// # Errors
     /// When PostgreSQL raises an error.
+    #[expect(clippy::too_many_arguments, reason = "one reading with all that belongs to it")]
     pub(crate) async fn read(
         &mut self,
         client: &Client,
@@ -92,6 +93,7 @@ impl Pace {
         incarnation: &Incarnation,
         figures: Option<(&Definition, &Baseline)>,
         known: Option<&Baseline>,
+        clock: &Clock,
     ) -> Result<Option<Read>, ReadError> {
         let definition = &plan.set.definition;
         let known = known.filter(|_| !self.forget);
@@ -112,7 +114,7 @@ impl Pace {
         }
         let wanted: BTreeSet<i64> = self.wanted.iter().map(|(_, queryid)| *queryid).collect();
         let wanted: Vec<i64> = wanted.into_iter().collect();
-        let (started, started_us) = (Instant::now(), now_us());
+        let (started, started_us) = (Instant::now(), clock.now_us());
         let sql = format!("select t.* from ({sql}) t where t.queryid = any ($1)");
         let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), PgType); 1] = [(&wanted, PgType::INT8_ARRAY)];
         let texts = read::rows(client, definition, &sql, &parameters, |_, bytes| bytes < MAX_READING_BYTES).await;
@@ -125,8 +127,8 @@ impl Pace {
         let at = ReadingTime {
             incarnation: incarnation.clone(),
             started_us,
-            time_us: now_us(),
-            instance_time_us: now_us(),
+            time_us: clock.now_us(),
+            instance_time_us: clock.now_us(),
             since_previous_us: None,
         };
         let shape = |error: crate::baseline::DuplicateKey| ReadError::Shape {

@@ -21,7 +21,7 @@ use tokio_postgres::Client;
 use wire::{Frame, Reading, SetState, State, StateCode};
 
 use crate::baseline::{Advance, Baseline, Place, ReadingTime};
-use crate::clock::now_us;
+use crate::clock::Clock;
 use crate::connect::{ConnectError, Connector, Session};
 use crate::coverage::{self, Extension, Grants, Known, Plan};
 use crate::discovery::Discovery;
@@ -63,6 +63,7 @@ pub struct Watch {
     texts: texts::Pace,
     sweep: Sweep,
     beside: beside::Beside,
+    clock: Clock,
 }
 
 /// What one cycle gives.
@@ -111,10 +112,11 @@ impl Watch {
         }
         settings.sort();
         settings.dedup();
+        let clock = Clock::here();
         let mut watch = Self {
             connector: Connector::new(instance.dsn.clone()),
             config: instance,
-            beside: beside::Beside::new(&catalog),
+            beside: beside::Beside::new(&catalog, clock.now_us()),
             catalog,
             row_limits,
             main: None,
@@ -127,9 +129,18 @@ impl Watch {
             failures: BTreeMap::new(),
             texts: texts::Pace::default(),
             sweep: Sweep::default(),
+            clock,
         };
         watch.sweep = Sweep::new(watch.scheduled(&[Scope::Database]));
         watch
+    }
+
+    /// The same by another clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.beside.begin_at(clock.now_us());
+        self.clock = clock;
+        self
     }
 
     /// The instance's name in the configuration.
@@ -201,7 +212,7 @@ impl Watch {
                 let error = error.to_string();
                 tracing::warn!(instance.name = %self.config.name, error, "the instance cannot be read");
                 for set in due {
-                    cycle.readings.push(failed(&self.catalog, set, error.clone(), now_us()));
+                    cycle.readings.push(self.failed(set, error.clone(), self.clock.now_us()));
                 }
                 cycle.instance.error = Some(error);
                 self.read_beside(&beside, baselines, &mut cycle).await;
@@ -253,7 +264,7 @@ impl Watch {
         }
         let Some((main, _)) = &self.main else { anyhow::bail!("no connection") };
         match tokio::time::timeout(read::limit(), Identity::read(&main.client, &self.settings)).await {
-            Ok(Ok(identity)) => Ok(identity),
+            Ok(Ok(identity)) => Ok(identity.seen_at(self.clock.now_us())),
             Ok(Err(error)) => {
                 if error.is_broken() {
                     self.main = None;
@@ -321,7 +332,7 @@ impl Watch {
             port: dsn.port.into(),
             timeline: identity.timeline,
             postmaster_start_us: identity.incarnation.postmaster_start_us,
-            clock_offset_us: Some(identity.clock_us - now_us()),
+            clock_offset_us: Some(identity.clock_offset_us),
             max_connections: Some(identity.max_connections),
             track: identity.settings.get("pg_stat_statements.track").cloned(),
             statements_version: None,
@@ -356,7 +367,7 @@ impl Watch {
         };
         tracing::warn!(instance.name = %self.config.name, database.name = database, error, "cannot read a database");
         for plan in elsewhere {
-            cycle.readings.push(failed(&self.catalog, plan.set.name(), error.clone(), now_us()));
+            cycle.readings.push(self.failed(plan.set.name(), error.clone(), self.clock.now_us()));
         }
     }
 
@@ -381,7 +392,7 @@ impl Watch {
     ) {
         for (nth, plan) in due.iter().enumerate() {
             let guard = plan.set.guard.as_ref().and_then(|name| plans.iter().find(|plan| plan.set.name() == name));
-            let started_us = now_us();
+            let started_us = self.clock.now_us();
             let outcome = self.read_set(client, identity, plan, guard, baselines, cycle).await;
             match outcome {
                 Ok(()) => {
@@ -389,14 +400,14 @@ impl Watch {
                 }
                 Err(error) => {
                     self.fail(plan.set, &error);
-                    cycle.readings.push(failed(&self.catalog, plan.set.name(), error.to_string(), started_us));
+                    cycle.readings.push(self.failed(plan.set.name(), error.to_string(), started_us));
                     if plan.set.extension.is_some() && error.is_about_objects() {
                         self.discovery.forget();
                     }
                     if error.is_broken() || client.is_closed() {
                         for plan in &due[nth + 1..] {
                             let reason = error.to_string();
-                            cycle.readings.push(failed(&self.catalog, plan.set.name(), reason, started_us));
+                            cycle.readings.push(self.failed(plan.set.name(), reason, started_us));
                         }
                         break;
                     }
@@ -441,7 +452,7 @@ impl Watch {
             let figures = catalog.get(texts::STATEMENTS).map(|set| &set.definition).zip(figures);
             let known = baselines.get(&place).map(AsRef::as_ref);
             let life = &identity.incarnation;
-            let mut read = self.texts.read(client, plan, &place, life, figures, known).await;
+            let mut read = self.texts.read(client, plan, &place, life, figures, known, &self.clock).await;
             if read.as_ref().is_err_and(ReadError::is_encoding)
                 && let Some(raw) = self.discovery.raw(&self.connector, client).await
             {
@@ -455,17 +466,18 @@ impl Watch {
         }
         let previous = baselines.get(&place);
         let expected = previous.map_or(0, |previous| previous.frame.rows);
-        let taken = take(client, plan, guard, expected).await?;
+        let taken = take(client, plan, guard, expected, &self.clock).await?;
         refuse_hidden_rows(set, &taken.frame)?;
-        let since_previous_us = self.since_previous_us(&place, previous.map(AsRef::as_ref), taken.ended);
-        let floor_us = previous.map_or(i64::MIN, |previous| previous.time_us.saturating_add(1));
+        let previous = previous.map(AsRef::as_ref);
+        let here = self.since_previous_us(&place, previous, taken.ended);
+        let instance_time_us = taken.time_us.saturating_add(identity.clock_offset_us);
         let at = ReadingTime {
             incarnation: identity.incarnation.clone(),
             started_us: taken.started_us,
-            time_us: taken.time_us.max(floor_us),
-            instance_time_us: taken.time_us
-                + (identity.clock_us - taken.started_us).clamp(-86_400_000_000, 86_400_000_000),
-            since_previous_us,
+            time_us: self.after_previous(&place, previous, taken.time_us),
+            instance_time_us,
+            // The collector's clock was set anew since it stopped; the instance's went on.
+            since_previous_us: here.or_else(|| since_by_instance(previous?, instance_time_us)),
         };
         let Taken { frame, guard: guards, duration, ended, .. } = taken;
         let took = Took { at: &at, duration, ended };
@@ -476,6 +488,12 @@ impl Watch {
         }
         let guard = guards.map(|(definition, before, after)| Guard { definition, before, after });
         self.store(place, &set.definition, frame, guard, took, Some(plan), baselines, cycle)
+    }
+
+    /// A time after that of the previous reading, where that one was read by this clock.
+    fn after_previous(&self, place: &Place, previous: Option<&Baseline>, time_us: i64) -> i64 {
+        let read_here = |previous: &&Baseline| self.read_at.get(place).is_some_and(|(at, _)| *at == previous.time_us);
+        previous.filter(read_here).map_or(time_us, |previous| time_us.max(previous.time_us.saturating_add(1)))
     }
 
     /// How long ago the previous reading was. The monotonic clock speaks only between two readings of this process.
@@ -507,7 +525,7 @@ impl Watch {
         })?;
         session.client.execute_typed("set client_encoding to 'SQL_ASCII'", &[]).await?;
         self.texts.retry();
-        self.texts.read(&session.client, plan, place, &identity.incarnation, figures, known).await
+        self.texts.read(&session.client, plan, place, &identity.incarnation, figures, known, &self.clock).await
     }
 
     /// Forms increments and puts them into the cycle.
@@ -572,6 +590,13 @@ impl Watch {
         Ok(())
     }
 
+    /// A reading of which nothing came.
+    fn failed(&self, set: &str, error: String, started_us: i64) -> Reading {
+        let definition = self.catalog.get(set).map(|set| set.definition.hash().0.to_vec()).unwrap_or_default();
+        let time_us = self.clock.now_us();
+        Reading { set: set.to_owned(), definition, started_us, time_us, error: Some(error), ..Reading::default() }
+    }
+
     /// Puts the states of all sets into the cycle when they changed, or it is time to repeat them.
     fn report_states(&mut self, plans: &[Plan<'_>], beside: Vec<SetState>, cycle: &mut Cycle) {
         let mut states = Vec::new();
@@ -598,15 +623,21 @@ impl Watch {
 }
 
 /// Reads a set, between two readings of its guard; once more when the guard moved meanwhile.
-async fn take(client: &Client, plan: &Plan<'_>, guard: Option<&Plan<'_>>, expected: usize) -> Result<Taken, ReadError> {
+async fn take(
+    client: &Client,
+    plan: &Plan<'_>,
+    guard: Option<&Plan<'_>>,
+    expected: usize,
+    clock: &Clock,
+) -> Result<Taken, ReadError> {
     let sql = plan.sql.as_deref().unwrap_or_default();
     let Some((guard, guard_sql)) = guard.and_then(|guard| Some((guard, guard.sql.as_deref()?))) else {
-        return timed(client, plan.set, sql, expected).await;
+        return timed(client, plan.set, sql, expected, clock).await;
     };
     let mut repeated = false;
     loop {
         let before = read::frame(client, &guard.set.definition, guard_sql, 1).await?;
-        let mut taken = timed(client, plan.set, sql, expected).await?;
+        let mut taken = timed(client, plan.set, sql, expected, clock).await?;
         let after = read::frame(client, &guard.set.definition, guard_sql, 1).await?;
         if before == after || repeated {
             taken.guard = Some((before, after));
@@ -616,12 +647,12 @@ async fn take(client: &Client, plan: &Plan<'_>, guard: Option<&Plan<'_>>, expect
     }
 }
 
-async fn timed(client: &Client, set: &Set, sql: &str, expected: usize) -> Result<Taken, ReadError> {
-    let (started, started_us) = (Instant::now(), now_us());
+async fn timed(client: &Client, set: &Set, sql: &str, expected: usize, clock: &Clock) -> Result<Taken, ReadError> {
+    let (started, started_us) = (Instant::now(), clock.now_us());
     let frame = read::frame(client, &set.definition, sql, expected).await?;
     let ended = Instant::now();
     let duration = ended.duration_since(started);
-    Ok(Taken { frame, guard: None, started_us, time_us: now_us(), duration, ended })
+    Ok(Taken { frame, guard: None, started_us, time_us: clock.now_us(), duration, ended })
 }
 
 /// Rows whose key is hidden would be counted as new ones as soon as it is shown again.
@@ -639,9 +670,9 @@ fn refuse_hidden_rows(set: &Set, frame: &Frame) -> Result<(), ReadError> {
     Ok(())
 }
 
-fn failed(catalog: &Catalog, set: &str, error: String, started_us: i64) -> Reading {
-    let definition = catalog.get(set).map(|set| set.definition.hash().0.to_vec()).unwrap_or_default();
-    Reading { set: set.to_owned(), definition, started_us, time_us: now_us(), error: Some(error), ..Reading::default() }
+/// How long ago a reading of an earlier process was, by the instance's clock; `None` where that went back.
+fn since_by_instance(previous: &Baseline, instance_time_us: i64) -> Option<u64> {
+    u64::try_from(instance_time_us.saturating_sub(previous.instance_time_us)).ok().filter(|since| *since > 0)
 }
 
 fn micros(duration: Duration) -> u64 {

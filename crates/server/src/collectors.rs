@@ -6,6 +6,7 @@
 
 pub mod http;
 pub mod model;
+pub(crate) mod skew;
 pub mod store;
 
 use axum::http::{HeaderMap, StatusCode};

@@ -10,6 +10,7 @@ mod answer;
 mod body;
 mod budget;
 mod check;
+pub(crate) mod clock;
 mod copy;
 mod encode;
 pub(crate) mod http;
@@ -33,6 +34,7 @@ pub use body::{Compression, Encoding, MAX_COMPRESSED, MAX_DECODED};
 pub use budget::{Budget, Room};
 
 use crate::store::{CustomSets, DefinitionError, Failure, Store, StoreError};
+use clock::Clocks;
 use incoming::Incoming;
 use queue::Queue;
 use write::Outcome;
@@ -52,6 +54,7 @@ pub struct Ingest {
     store: Arc<Store>,
     queue: Queue,
     budget: Budget,
+    clocks: Arc<Clocks>,
     custom_sets: CustomSets,
     refused: Arc<Mutex<HashSet<DefinitionHash>>>,
 }
@@ -69,7 +72,7 @@ pub struct Push {
     pub compression: Compression,
     /// The body, at most [`MAX_COMPRESSED`] bytes.
     pub body: Bytes,
-    /// Now.
+    /// When it began to arrive.
     pub now: Timestamp,
 }
 
@@ -78,7 +81,14 @@ impl Ingest {
     #[must_use]
     pub fn start(store: Arc<Store>, buffer_bytes: u64, custom_sets: CustomSets) -> Self {
         let queue = Queue::start(&store);
-        Self { store, queue, budget: Budget::new(buffer_bytes), custom_sets, refused: Arc::default() }
+        Self {
+            store,
+            queue,
+            budget: Budget::new(buffer_bytes),
+            clocks: Arc::default(),
+            custom_sets,
+            refused: Arc::default(),
+        }
     }
 
     /// Bytes in flight and the most that there may be.
@@ -116,10 +126,12 @@ impl Ingest {
     pub async fn push(&self, push: Push) -> Result<PushAnswer, PushError> {
         let began = Instant::now();
         let Push { collector_id, room, encoding, compression, body, now } = push;
-        let (incoming, decoded_bytes) = self.read(encoding, compression, body, now).await?;
+        let (mut incoming, decoded_bytes) = self.read(encoding, compression, body, now).await?;
         if incoming.collector_id != collector_id {
             return Err(PushError::WrongCollector);
         }
+        let correction = self.clocks.correct(&self.store, &incoming, now).await.map_err(unavailable)?;
+        incoming.shift(correction.offset_us);
         if incoming.created_us < now.as_microsecond() - check::OLDEST_US {
             let days = check::OLDEST_US / 86_400_000_000;
             let reason = format!("the batch is older than {days} days: the ledger may have forgotten it");
@@ -129,7 +141,7 @@ impl Ingest {
 
         let names: Vec<&str> = incoming.instances.iter().map(|instance| instance.name.as_str()).collect();
         let ids = self.store.instance_ids(collector_id, &names).await.map_err(unavailable)?;
-        let prepared = blocking(move || encode::encode(incoming, &ids, now)).await?;
+        let prepared = blocking(move || encode::encode(incoming, &ids, now, correction)).await?;
         write::write_texts(&self.store, &prepared).await.map_err(unavailable)?;
         let prepared = Arc::new(prepared);
         let outcome = self.queue.written(Arc::clone(&prepared)).await.map_err(unavailable)?;

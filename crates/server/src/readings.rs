@@ -55,6 +55,23 @@ fn tells(time: Timestamp, interval_us: Option<i64>, moment: Timestamp) -> bool {
     moment.duration_since(time) <= intervals.max(TELLS_FOR)
 }
 
+/// What the instance's clock showed at a reading: times that the instance tells are by that one, and only between
+/// them and this is there an age. The reading's own time where the clock was not told.
+pub(crate) async fn by_instance(
+    transaction: &Transaction<'_>,
+    id: i32,
+    set: &str,
+    time: Timestamp,
+) -> Result<Timestamp, Error> {
+    let statement = transaction.prepare_cached(OFFSET).await?;
+    let row = transaction.query_opt(&statement, &[&id, &set, &time]).await?;
+    let offset_us = row.and_then(|row| row.get::<_, Option<i64>>(0)).unwrap_or(0);
+    Ok(time.saturating_add(SignedDuration::from_micros(offset_us)).unwrap_or(time))
+}
+
+const OFFSET: &str = "select max(clock_offset_us) from metrics.readings
+    where instance_id = $1 and set_name = $2 and time = $3";
+
 const NEIGHBOURS: &str = "select (
         select max(b.time) from metrics.readings b
         where b.instance_id = $1 and b.set_name = $2 and b.error is null and b.time < $3), (

@@ -7,6 +7,8 @@ mod auth;
 mod authorization;
 #[path = "main/batch.rs"]
 mod batch;
+#[path = "main/clocks.rs"]
+mod clocks;
 #[path = "main/collectors.rs"]
 mod collectors;
 #[path = "main/conventions.rs"]

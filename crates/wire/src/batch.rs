@@ -41,6 +41,9 @@ pub struct Batch {
     /// What was lost since the last batch, and why.
     #[prost(message, repeated, tag = "10")]
     pub discarded: Vec<Discarded>,
+    /// The clock that every time of the collector in here is by, as it stood at `created_us`.
+    #[prost(message, optional, tag = "13")]
+    pub clock: Option<ClockReading>,
     /// Appended when the batch is sent.
     #[prost(message, optional, tag = "15")]
     pub status: Option<Status>,
@@ -70,6 +73,28 @@ pub struct Status {
     /// Batches that the server refused for good, since start.
     #[prost(uint64, tag = "7")]
     pub refused_batches: u64,
+    /// The machine's time of day at sending, microseconds since 1970. It may have been set since the batch was made.
+    #[prost(sint64, optional, tag = "8")]
+    pub sent_us: Option<i64>,
+    /// The collector's clock at sending: with [`Batch::clock`] it tells how old the batch is, whatever the time of
+    /// day was set to meanwhile.
+    #[prost(message, optional, tag = "9")]
+    pub clock: Option<ClockReading>,
+}
+
+/// A collector's clock at a moment. It is set once, when the process starts, and then follows the time since boot:
+/// it may be wrong, but it never jumps.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct ClockReading {
+    /// Which clock: a UUID of the process, 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub id: Vec<u8>,
+    /// The machine's boot, 16 bytes; empty where it does not tell.
+    #[prost(bytes = "vec", tag = "2")]
+    pub boot_id: Vec<u8>,
+    /// Microseconds since that boot, sleep included.
+    #[prost(uint64, tag = "3")]
+    pub boottime_us: u64,
 }
 
 /// A monitored PostgreSQL, by its name in the collector's configuration.

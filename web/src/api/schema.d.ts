@@ -1185,6 +1185,14 @@ export interface components {
         /** @description A collector as others see it. */
         Collector: {
             /**
+             * Format: double
+             * @description How far its machine's clock is ahead of the server's, negative where it is behind; null where that is not known.
+             *     What it reads is stored at the right time all the same.
+             */
+            clock_ahead_ms?: number | null;
+            /** @description That in a sentence, where it is more than the network's doing. */
+            clock_message?: string | null;
+            /**
              * Format: int64
              * @description Rows that it lost within the last 24 hours.
              */
@@ -1842,6 +1850,11 @@ export interface components {
         };
         /** @description How a collector's deliveries go. What it never said is null. */
         Delivery: {
+            /**
+             * Format: double
+             * @description How far its machine's clock is ahead of the server's, negative where it is behind.
+             */
+            clock_ahead_ms?: number | null;
             /** Format: uuid */
             collector_id: string;
             /**

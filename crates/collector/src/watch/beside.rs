@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use catalog::{Catalog, Scope, Set};
 use wire::{Frame, SetState, State, StateCode};
 
-use super::{Baselines, Cycle, Took, Watch, failed, now_us};
+use super::{Baselines, Cycle, Took, Watch};
 use crate::baseline::{Baseline, Incarnation, Place, ReadingTime};
 use crate::coverage::{self, Known};
 use crate::host::{self, Sources, boot};
@@ -44,14 +44,19 @@ fn has_reader(set: &Set) -> bool {
 }
 
 impl Beside {
-    pub(super) fn new(catalog: &Catalog) -> Self {
+    pub(super) fn new(catalog: &Catalog, started_us: i64) -> Self {
         Self {
             own: Own::new(catalog),
             is_here: None,
             data_directory: None,
             hangs: Arc::new(AtomicBool::new(false)),
-            started_us: now_us(),
+            started_us,
         }
+    }
+
+    /// The process started then, by its clock.
+    pub(super) const fn begin_at(&mut self, started_us: i64) {
+        self.started_us = started_us;
     }
 
     /// Remembers where the instance keeps its data, for when it does not answer.
@@ -70,7 +75,7 @@ impl Watch {
         };
         for set in sets(Scope::Host) {
             if self.is_on_this_machine().await == Some(true) {
-                let (started, started_us) = (Instant::now(), now_us());
+                let (started, started_us) = (Instant::now(), self.clock.now_us());
                 match self.read_host(set, baselines, started_us).await {
                     Ok((frame, life)) => self.keep(set, frame, life, started, started_us, baselines, cycle),
                     Err(error) => self.not_read(set, error, started_us, cycle),
@@ -80,7 +85,7 @@ impl Watch {
         self.beside.own.count(&mut cycle.readings);
         let counted = cycle.readings.len();
         for set in sets(Scope::Collector) {
-            let (started, started_us) = (Instant::now(), now_us());
+            let (started, started_us) = (Instant::now(), self.clock.now_us());
             let rows =
                 if set.name() == own::SETS { self.beside.own.tell() } else { vec![self.beside.own.process_row()] };
             let frame = named::frame(&set.definition, &rows);
@@ -143,7 +148,7 @@ impl Watch {
         let (place, ended) = (self.place_of(set), Instant::now());
         let last = baselines.get(&place).map(AsRef::as_ref);
         let since_previous_us = self.since_previous_us(&place, last, ended);
-        let time_us = now_us().max(last.map_or(i64::MIN, |last| last.time_us.saturating_add(1)));
+        let time_us = self.after_previous(&place, last, self.clock.now_us());
         let at = ReadingTime { incarnation, started_us, time_us, instance_time_us: time_us, since_previous_us };
         let took = Took { at: &at, duration: ended.duration_since(started), ended };
         match self.store(place, &set.definition, frame, None, took, None, baselines, cycle) {
@@ -158,7 +163,7 @@ impl Watch {
         tracing::warn!(instance.name = %self.config.name, set.name = set.name(), error, "a set was not read");
         let state = coverage::state(set, "", State::Error, StateCode::Failed, error.clone(), String::new());
         self.failures.insert(set.name().to_owned(), state);
-        cycle.readings.push(failed(&self.catalog, set.name(), error, started_us));
+        cycle.readings.push(self.failed(set.name(), error, started_us));
     }
 
     /// Whether the instance runs on this machine; asked once in a while, since a name may move.

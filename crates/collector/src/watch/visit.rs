@@ -15,9 +15,8 @@ use tokio_postgres::types::Type;
 use wire::{Frame, FrameColumn, State, StateCode};
 
 use super::sweep::{Database, Trouble, Visit};
-use super::{Baselines, Cycle, Took, Watch, failed};
+use super::{Baselines, Cycle, Took, Watch};
 use crate::baseline::ReadingTime;
-use crate::clock::now_us;
 use crate::connect::{ConnectError, Session};
 use crate::coverage::{self, Known};
 use crate::identity::Identity;
@@ -76,7 +75,7 @@ impl Watch {
             // It may have another name now, or be gone.
             self.sweep.list_again();
             for set in &visit.sets {
-                cycle.readings.push(failed(&self.catalog, set, error.clone(), now_us()));
+                cycle.readings.push(self.failed(set, error.clone(), self.clock.now_us()));
                 self.trouble(set, &visit.database, State::Error, StateCode::Failed, error.clone(), String::new());
             }
         }
@@ -128,7 +127,7 @@ impl Watch {
             let Some(set) = catalog.get(&place.set) else { continue };
             let columns = set.definition.columns.iter().zip(&baseline.frame.columns);
             let columns = columns.map(|(meta, column)| column.as_ref().map(|_| FrameColumn::new(meta.column_type)));
-            let time_us = now_us().max(baseline.time_us.saturating_add(1));
+            let time_us = self.after_previous(place, Some(baseline), self.clock.now_us());
             let frame = Frame { rows: 0, columns: columns.collect() };
             let at = ReadingTime {
                 incarnation: baseline.incarnation.clone(),
@@ -171,7 +170,7 @@ impl Watch {
         let functions: Vec<&str> = sets.iter().flat_map(|set| &set.executes).map(String::as_str).collect();
         let arrival = async {
             let arrived = arrive(client, &functions).await?;
-            Ok((arrived, Identity::read(client, &self.settings).await?))
+            Ok((arrived, Identity::read(client, &self.settings).await?.seen_at(self.clock.now_us())))
         };
         let arrival = tokio::time::timeout(read::limit(), arrival).await.unwrap_or(Err(ReadError::Silent));
         let ((datid, executes), identity) = arrival.map_err(|error| error.to_string())?;
@@ -196,7 +195,7 @@ impl Watch {
                 self.trouble(set.name(), &visit.database, State::Missing, StateCode::Privilege, message, fix);
                 continue;
             }
-            let started_us = now_us();
+            let started_us = self.clock.now_us();
             let mut outcome = self.read_set(client, &identity, plan, None, baselines, cycle).await;
             // Names of no encoding: fetched as the bytes that they are, over a connection that ends here.
             if outcome.as_ref().is_err_and(ReadError::is_encoding) && !visit.database.open && !raw {
@@ -220,7 +219,7 @@ impl Watch {
                         (State::Error, StateCode::Failed)
                     };
                     self.trouble(set.name(), &visit.database, how, code, error.to_string(), String::new());
-                    cycle.readings.push(failed(&catalog, set.name(), error.to_string(), started_us));
+                    cycle.readings.push(self.failed(set.name(), error.to_string(), started_us));
                 }
             }
         }
@@ -235,7 +234,7 @@ impl Watch {
             return Err(error.to_string());
         }
         for name in rest {
-            cycle.readings.push(failed(&self.catalog, name, error.to_string(), now_us()));
+            cycle.readings.push(self.failed(name, error.to_string(), self.clock.now_us()));
             self.trouble(name, &visit.database, State::Error, StateCode::Failed, error.to_string(), String::new());
         }
         self.sweep.list_again();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use catalog::{Catalog, Definition, Kind};
 use collector::baseline::{Advance, Baseline, Incarnation, Place, ReadingTime};
-use collector::clock::now_us;
+use collector::clock::Clock;
 use collector::increments::form;
 use collector::spool::{Bounds, Lost, Record, Spool, SpoolError};
 use collector::state::Held;
@@ -115,7 +115,7 @@ fn appends_until_it_is_killed() {
     std::io::stdout().write_all(b"READY\n").unwrap();
     std::io::stdout().flush().unwrap();
     loop {
-        let next = cycle(&held, now_us());
+        let next = cycle(&held, Clock::here().now_us());
         held.commit(next).unwrap();
         if random.random_ratio(1, 3) {
             let pending: Vec<_> = held.spool.pending().collect();
@@ -164,7 +164,7 @@ fn nothing_is_lost_or_doubled_by_kill_9() {
     let delivered = dir.path().join("delivered");
     std::fs::create_dir(&delivered).unwrap();
     let mut held = open(dir.path());
-    let first = cycle(&held, now_us());
+    let first = cycle(&held, Clock::here().now_us());
     let first_reading = first.next[0].1.frame.clone();
     held.commit(first).unwrap();
     let epoch = held.spool.epoch();

@@ -145,6 +145,15 @@ create table if not exists metrics.collectors (
     last_reading_time timestamptz
 );
 
+-- How far each clock of a collector is from ours, and from when on: what was added to the times that it stamped.
+create table if not exists metrics.clocks (
+    collector_id uuid not null,
+    clock uuid not null,
+    since timestamptz not null,
+    offset_us bigint not null,
+    primary key (collector_id, clock, since)
+);
+
 create table if not exists metrics.discards (
     collector_id uuid not null,
     set_name text not null,
@@ -172,6 +181,23 @@ create table if not exists metrics.retention (
     raw_days integer not null check (raw_days between 1 and 3660)
 );
 
+-- What was added to tables that older servers made. Asked for first: `alter table` waits for all who read.
+do $$
+begin
+    if not exists (select from pg_attribute where attrelid = 'metrics.collectors'::regclass
+            and attname = 'clock_ahead_us') then
+        alter table metrics.collectors add column clock_ahead_us bigint;
+    end if;
+    if not exists (select from pg_attribute where attrelid = 'metrics.readings'::regclass
+            and attname = 'clock_offset_us') then
+        alter table metrics.readings add column clock_offset_us bigint;
+    end if;
+end
+$$;
+
+comment on table metrics.clocks is 'How far each clock of a collector was from the server''s, and from when on.';
+comment on column metrics.collectors.clock_ahead_us is 'How far the time of day of its machine is ahead of the server''s.';
+comment on column metrics.readings.clock_offset_us is 'The instance''s clock minus the time of the reading, in microseconds.';
 comment on table metrics.instances is 'Monitored PostgreSQL instances, one per collector and configured name.';
 comment on table metrics.readings is 'Every reading of a set, with its interval; interval_us is null where only a baseline was taken.';
 comment on table metrics.latest is 'The newest reading and the newest error of every set.';

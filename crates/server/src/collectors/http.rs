@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::model::{Collector, Credentials, Registration, Renewed};
-use super::store;
+use super::{skew, store};
 use crate::accounts::COLLECTOR_TOKEN_LIFE;
 use crate::app::App;
 use crate::http::{ApiError, Caller, JsonBody, Page, Paging, PathValues, QueryValues};
@@ -67,6 +67,9 @@ async fn add_deliveries(app: &App, collectors: &mut [Collector]) -> Result<(), A
     let (metrics, accounts) = (app.metrics.get().await?, app.pool.get().await?);
     let deliveries = health::deliveries(&metrics, &accounts, app.clock.now()).await?;
     for collector in collectors {
+        let ahead_us = deliveries.ahead_us(collector.id);
+        collector.clock_ahead_ms = ahead_us.map(|us| us as f64 / 1000.0);
+        collector.clock_message = ahead_us.and_then(skew::sentence);
         if let Some((instances, lag_ms, discarded, errors)) = deliveries.of(collector.id) {
             collector.instances = Some(instances);
             collector.lag_ms = lag_ms;

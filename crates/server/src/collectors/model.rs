@@ -136,6 +136,11 @@ pub struct Collector {
     pub instances: Option<usize>,
     /// From the end of the cycle to the commit, of the batch that was stored last; null before the first one.
     pub lag_ms: Option<f64>,
+    /// How far its machine's clock is ahead of the server's, negative where it is behind; null where that is not known.
+    /// What it reads is stored at the right time all the same.
+    pub clock_ahead_ms: Option<f64>,
+    /// That in a sentence, where it is more than the network's doing.
+    pub clock_message: Option<String>,
     /// Rows that it lost within the last 24 hours.
     pub discarded_rows: Option<i64>,
     /// Readings that failed and have not succeeded since.

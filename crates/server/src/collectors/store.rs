@@ -104,6 +104,8 @@ fn collector(row: &Row, now: Timestamp) -> Collector {
         last_error_at: row.get(8),
         instances: None,
         lag_ms: None,
+        clock_ahead_ms: None,
+        clock_message: None,
         discarded_rows: None,
         errors: None,
     }

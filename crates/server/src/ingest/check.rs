@@ -48,6 +48,9 @@ pub(super) fn check_frame(definition: &Definition, frame: &Frame) -> Result<(), 
         if column.len() != frame.rows {
             return Err(problem("wrong_length"));
         }
+        if matches!(meaning.kind, Kind::Counter | Kind::Count) && falls(&column.values) {
+            return Err(problem("negative_increment"));
+        }
         match (&column.values, meaning.column_type) {
             (Values::Text(texts), Type::Text) => {
                 let is_label = meaning.kind == Kind::Label;
@@ -89,6 +92,15 @@ pub(super) fn check_frame(definition: &Definition, frame: &Frame) -> Result<(), 
     Ok(())
 }
 
+/// Whether a counter was sent that fell: its rows are increments, and an increment is never negative.
+fn falls(values: &Values) -> bool {
+    match values {
+        Values::Int(values) => values.iter().any(|value| *value < 0),
+        Values::Float(values) => values.iter().any(|value| *value < 0.0),
+        Values::Bool(_) | Values::Text(_) => false,
+    }
+}
+
 /// Words that are not data (errors, host names): without NUL and no longer than allowed.
 #[must_use]
 pub(super) fn clean(text: &str, longest: usize) -> String {
@@ -97,4 +109,43 @@ pub(super) fn clean(text: &str, longest: usize) -> String {
         end -= 1;
     }
     text[..end].replace('\0', "\u{fffd}")
+}
+
+#[cfg(test)]
+mod tests {
+    use catalog::Catalog;
+
+    use super::*;
+
+    #[test]
+    fn no_counter_of_the_catalogue_takes_a_negative_increment() {
+        let catalog = Catalog::embedded().unwrap();
+        let mut checked = 0;
+        for definition in catalog.sets().map(|set| &set.definition) {
+            for (at, meaning) in definition.columns.iter().enumerate() {
+                let mut frame = Frame::new(definition);
+                frame.rows = 1;
+                for (nth, column) in frame.columns.iter_mut().enumerate() {
+                    let Some(column) = column else { continue };
+                    match meaning.column_type {
+                        _ if nth != at => column.push_null(),
+                        Type::Float8 => column.push_float(-0.5),
+                        Type::Int4 | Type::Int8 | Type::Duration => column.push_int(-1),
+                        _ => column.push_null(),
+                    }
+                }
+                let refused = Err(Problem { column: Some(at), reason: "negative_increment" });
+                let is_increment = matches!(meaning.kind, Kind::Counter | Kind::Count);
+                assert_eq!(
+                    check_frame(definition, &frame) == refused,
+                    is_increment,
+                    "{}.{}",
+                    definition.name,
+                    meaning.name
+                );
+                checked += usize::from(is_increment);
+            }
+        }
+        assert!(checked > 100, "{checked} counters");
+    }
 }

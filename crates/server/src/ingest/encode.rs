@@ -10,6 +10,7 @@ use uuid::Uuid;
 use wire::{Bitmap, Flag, FlagReason, Frame, Instance, Status};
 
 use super::check::{self, check_frame, clean, is_in_window};
+use super::clock::Correction;
 use super::copy::{Rows, Shared};
 use super::incoming::{Incoming, IncomingReading, RowsOf};
 use super::{PushError, Rejected};
@@ -29,7 +30,8 @@ const MAX_ENTRIES: usize = 100;
 const MAX_ENTRY: usize = 4096;
 
 const COPY_READINGS: &str = "copy metrics.readings \
-    (instance_id, set_name, datid, started, time, interval_us, rows, duration_us, error, late_cycles) \
+    (instance_id, set_name, datid, started, time, interval_us, rows, duration_us, error, late_cycles, \
+    clock_offset_us) \
     from stdin (format binary)";
 const COPY_CUTS: &str = "copy metrics.cuts (instance_id, set_name, time, per, rows, ids) from stdin (format binary)";
 const COPY_FLAGS: &str = "copy metrics.flags (instance_id, set_name, start, \"end\", reason, entries, entries_total) \
@@ -48,6 +50,10 @@ pub(super) struct Prepared {
     pub(super) hostname: String,
     pub(super) version: String,
     pub(super) status: Option<Status>,
+    /// When it arrived.
+    pub(super) arrived: Timestamp,
+    /// How far the collector's machine is ahead of us.
+    pub(super) ahead_us: Option<i64>,
     /// Rows for COPY, by statement.
     pub(super) tables: BTreeMap<Arc<str>, (u64, Bytes)>,
     /// The partitions that those rows need.
@@ -110,15 +116,34 @@ pub(super) fn weigh(incoming: &Incoming) -> Result<u64, PushError> {
 }
 
 /// Decodes, checks and encodes every reading; a bad one rejects itself.
-pub(super) fn encode(incoming: Incoming, instance_ids: &[i32], now: Timestamp) -> Prepared {
+pub(super) fn encode(
+    incoming: Incoming,
+    instance_ids: &[i32],
+    now: Timestamp,
+    Correction { ahead_us, .. }: Correction,
+) -> Prepared {
     let mut encoder = Encoder::default();
-    let Incoming { collector_id, key, created_us, hostname, version, instances, readings, discarded, status, rejected } =
-        incoming;
+    let Incoming {
+        collector_id,
+        key,
+        created_us,
+        hostname,
+        version,
+        instances,
+        readings,
+        discarded,
+        status,
+        stamp: _,
+        rejected,
+    } = incoming;
+    let offsets: Vec<Option<i64>> =
+        instances.iter().map(|instance| instance.attributes.as_ref()?.clock_offset_us).collect();
     encoder.rejected = rejected;
     for reading in readings {
         let instance_id = instance_ids.get(reading.instance).copied();
         if let Some(instance_id) = instance_id {
-            encoder.reading(reading, instance_id, now);
+            let clock_offset_us = offsets.get(reading.instance).copied().flatten();
+            encoder.reading(reading, instance_id, clock_offset_us, now);
         }
     }
     let now_us = now.as_microsecond();
@@ -149,6 +174,8 @@ pub(super) fn encode(incoming: Incoming, instance_ids: &[i32], now: Timestamp) -
         hostname,
         version,
         status,
+        arrived: now,
+        ahead_us,
         tables: tables.map(|(statement, rows)| (statement, (rows.count(), rows.into_bytes()))).collect(),
         days: encoder.days,
         instances: numbered,
@@ -213,7 +240,7 @@ struct Encoder {
 }
 
 impl Encoder {
-    fn reading(&mut self, reading: IncomingReading, instance_id: i32, now: Timestamp) {
+    fn reading(&mut self, reading: IncomingReading, instance_id: i32, clock_offset_us: Option<i64>, now: Timestamp) {
         let sent = reading.rows.count();
         if !is_in_window(reading.time_us, now) || !is_in_window(reading.started_us, now) {
             return self.reject(&reading.set, None, "time_outside_window", sent);
@@ -235,7 +262,7 @@ impl Encoder {
         let error = reading.error.map(|error| clean(&error, MAX_ERROR));
         self.days.insert(("readings".to_owned(), Day::of_micros(time_us)));
         let rows = self.small.entry(COPY_READINGS).or_default();
-        rows.begin(10);
+        rows.begin(11);
         rows.int4(instance_id);
         rows.text(&set);
         rows.int8_or_null(datid);
@@ -249,6 +276,7 @@ impl Encoder {
             None => rows.null(),
         }
         rows.int4(i32::try_from(reading.late_cycles).unwrap_or(i32::MAX));
+        rows.int8_or_null(clock_offset_us);
         for cut in &reading.cuts {
             self.days.insert(("cuts".to_owned(), Day::of_micros(time_us)));
             let cuts = self.small.entry(COPY_CUTS).or_default();

@@ -65,6 +65,8 @@ async fn take_in(
     request: Request,
 ) -> Result<Result<PushAnswer, PushError>, ApiError> {
     let ingest = app.ingest()?;
+    // Before the body: a slow line is no clock that is behind.
+    let now = app.clock.now();
     let headers = request.headers();
     let encoding = Encoding::from_header(header(headers, &CONTENT_TYPE))?;
     let compression = Compression::from_header(header(headers, &CONTENT_ENCODING))?;
@@ -73,7 +75,7 @@ async fn take_in(
     let room = ingest.admit(collector_id, body_bytes)?;
     let body =
         Bytes::from_request(request, app).await.map_err(|rejection| ApiError::from_status(rejection.status()))?;
-    Ok(ingest.push(Push { collector_id, room, encoding, compression, body, now: app.clock.now() }).await)
+    Ok(ingest.push(Push { collector_id, room, encoding, compression, body, now }).await)
 }
 
 /// A header's text; one that is no text is none of those that are known.

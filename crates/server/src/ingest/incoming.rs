@@ -6,6 +6,7 @@ use uuid::Uuid;
 use wire::{Bitmap, Cut, Discarded, Flag, Frame, Instance, Status};
 
 use super::Rejected;
+use super::clock::Stamp;
 use crate::store::Known;
 
 /// A batch.
@@ -22,6 +23,8 @@ pub(super) struct Incoming {
     pub(super) readings: Vec<IncomingReading>,
     pub(super) discarded: Vec<Discarded>,
     pub(super) status: Option<Status>,
+    /// What it tells of the clock that all its times are by.
+    pub(super) stamp: Stamp,
     /// What was rejected before its rows were looked at.
     pub(super) rejected: Vec<Rejected>,
 }
@@ -53,6 +56,30 @@ pub(super) enum RowsOf {
     Wire(Box<wire::Reading>),
     /// As they came in JSON, with the rows whose key is gone.
     Frame(Frame, Bitmap),
+}
+
+impl Incoming {
+    /// Moves all times that are by the collector's clock. Those that the instances told are by theirs.
+    pub(super) fn shift(&mut self, offset_us: i64) {
+        if offset_us == 0 {
+            return;
+        }
+        let shift = |time_us: &mut i64| *time_us = time_us.saturating_add(offset_us);
+        shift(&mut self.created_us);
+        for reading in &mut self.readings {
+            shift(&mut reading.started_us);
+            shift(&mut reading.time_us);
+            for flag in &mut reading.flags {
+                shift(&mut flag.start_us);
+                shift(&mut flag.end_us);
+            }
+        }
+        for attributes in self.instances.iter_mut().filter_map(|instance| instance.attributes.as_mut()) {
+            if let Some(offset) = &mut attributes.clock_offset_us {
+                *offset = offset.saturating_sub(offset_us);
+            }
+        }
+    }
 }
 
 impl RowsOf {

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use wire::{Bitmap, Frame, FrameColumn, Instance};
 
 use super::check::clean;
+use super::clock::Stamp;
 use super::incoming::{Incoming, IncomingReading, RowsOf};
 use super::{PushError, Rejected};
 use crate::http::{Strict, Texts};
@@ -41,6 +42,8 @@ struct Body<'a> {
     hostname: Option<String>,
     version: Option<String>,
     timestamp: Option<Timestamp>,
+    /// By the clock that all times in here are by: what that one is off is corrected.
+    sent_at: Option<Timestamp>,
     epoch: Option<Uuid>,
     sequence: Option<u64>,
     #[serde(borrow)]
@@ -92,6 +95,7 @@ pub(super) fn parse(body: &[u8], definitions: &Definitions, now: Timestamp) -> R
         readings: Vec::new(),
         discarded: Vec::new(),
         status: None,
+        stamp: Stamp { sent_us: body.sent_at.map(Timestamp::as_microsecond), ..Stamp::default() },
         rejected: Vec::new(),
     };
     let mut places: HashMap<String, usize> = HashMap::new();

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use wire::{BATCH_FORMAT, Batch};
 
 use super::check::clean;
+use super::clock::Stamp;
 use super::incoming::{Incoming, IncomingReading, RowsOf};
 use super::{PushError, Rejected};
 use crate::store::Definitions;
@@ -136,6 +137,11 @@ pub(super) fn unfold(batch: Batch, definitions: &Definitions) -> Result<Incoming
         instances: batch.instances,
         readings,
         discarded: batch.discarded,
+        stamp: Stamp::new(
+            batch.clock.as_ref(),
+            batch.status.as_ref().and_then(|status| status.clock.as_ref()),
+            batch.status.as_ref().and_then(|status| status.sent_us),
+        ),
         status: batch.status,
         rejected,
     })

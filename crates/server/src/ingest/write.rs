@@ -167,6 +167,7 @@ async fn copy(transaction: &Transaction<'_>, statement: &str, chunks: &[Bytes]) 
 
 async fn small_rows(transaction: &Transaction<'_>, batch: &Prepared) -> Result<(), StoreError> {
     let created = moment(batch.created_us);
+    arrivals(transaction, batch).await?;
     for (id, instance) in &batch.instances {
         instance_row(transaction, *id, instance, created).await?;
         if !instance.states.is_empty() {
@@ -184,9 +185,9 @@ async fn small_rows(transaction: &Transaction<'_>, batch: &Prepared) -> Result<(
         .prepare_cached(
             "insert into metrics.collectors as c (collector_id, version, hostname, spool_records, spool_bytes,
                  spool_max_bytes, cpu_us, peak_memory_bytes, late_cycles, refused_batches, received_at,
-                 batch_created_at, last_reading_started, last_reading_time, lag_us)
+                 batch_created_at, last_reading_started, last_reading_time, lag_us, clock_ahead_us)
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now(), $11, $12, $13,
-                 (extract(epoch from now() - $11) * 1000000)::int8)
+                 greatest((extract(epoch from now() - $11) * 1000000)::int8, 0), $14)
              on conflict (collector_id) do update set
                  version = excluded.version, hostname = excluded.hostname,
                  spool_records = coalesce(excluded.spool_records, c.spool_records),
@@ -198,6 +199,7 @@ async fn small_rows(transaction: &Transaction<'_>, batch: &Prepared) -> Result<(
                  refused_batches = coalesce(excluded.refused_batches, c.refused_batches),
                  received_at = greatest(c.received_at, excluded.received_at),
                  batch_created_at = greatest(c.batch_created_at, excluded.batch_created_at), lag_us = excluded.lag_us,
+                 clock_ahead_us = coalesce(excluded.clock_ahead_us, c.clock_ahead_us),
                  last_reading_started = greatest(c.last_reading_started, excluded.last_reading_started),
                  last_reading_time = greatest(c.last_reading_time, excluded.last_reading_time)",
         )
@@ -219,9 +221,20 @@ async fn small_rows(transaction: &Transaction<'_>, batch: &Prepared) -> Result<(
                 &created,
                 &started,
                 &time,
+                &batch.ahead_us,
             ],
         )
         .await?;
+    Ok(())
+}
+
+/// Something was heard of these instances: by our clock, whatever time it tells of.
+async fn arrivals(transaction: &Transaction<'_>, batch: &Prepared) -> Result<(), StoreError> {
+    let ids: Vec<i32> = batch.instances.iter().map(|(id, _)| *id).collect();
+    let statement = transaction
+        .prepare_cached("update metrics.instances set last_seen = greatest(last_seen, $2) where id = any($1)")
+        .await?;
+    transaction.execute(&statement, &[&ids, &batch.arrived]).await?;
     Ok(())
 }
 
@@ -247,7 +260,7 @@ async fn instance_row(
             "update metrics.instances set
                  system_identifier = $2, role = $3, version_num = $4, version = $5, host = $6, port = $7,
                  timeline = $8, postmaster_start = $9, clock_offset_us = $10, max_connections = $11, track = $12,
-                 statements_version = $13, attributes_at = $14, last_seen = greatest(last_seen, $14),
+                 statements_version = $13, attributes_at = $14,
                  error = case when error_at > $14 then error end, error_at = case when error_at > $14 then error_at end
              where id = $1 and $14 >= coalesce(attributes_at, '-infinity')",
         )

@@ -255,7 +255,7 @@ impl Read {
         let last_seen = if when.is_past {
             newest.max(of_host).max(tried)
         } else {
-            newest.max(of_host).max(self.stored.attributes_at).max(self.stored.error_at)
+            self.stored.last_seen
         };
         let unreachable = unreachable(&self.stored, &self.latest, beside, when);
         let shortest_us = self.latest.values().filter_map(|reading| reading.interval_us).min();
@@ -291,6 +291,8 @@ impl Read {
             lost: &self.lost,
             load,
             cpus: self.cpus,
+            collector_ahead_us: self.stored.collector_ahead_us.filter(|_| !when.is_past),
+            ahead_us: self.stored.clock_offset_us.filter(|_| !when.is_past),
             statements: why_missing(&states, "pg_stat_statements", "")
                 .filter(|state| state.code != "disabled")
                 .map(|state| state.message.as_str()),

@@ -5,6 +5,7 @@ use jiff::SignedDuration;
 use super::model::HealthState;
 use super::signs::{Blocked, Holder, Lost, Used};
 use super::watched::{Watched, WatchedState};
+use crate::collectors::skew;
 use crate::span::spell;
 
 /// Shares of a limit of connections in percent. The instance's last few are reserved for superusers, so full comes
@@ -21,6 +22,9 @@ const BLOCKED_CRITICAL_MS: f64 = 300_000.0;
 
 /// Idle in a transaction that holds back vacuum for longer than this is worth a look.
 const HOLDING_WARNING_MS: f64 = 300_000.0;
+
+/// A clock that is further off than this is to be set right.
+const CLOCK_WARNING_US: u64 = 10_000_000;
 
 /// What the rules look at.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +47,10 @@ pub(crate) struct Signs<'a> {
     pub(crate) load: Option<f64>,
     /// Processors of its host.
     pub(crate) cpus: Option<i64>,
+    /// How far the collector's clock is ahead of ours.
+    pub(crate) collector_ahead_us: Option<i64>,
+    /// How far its own clock is ahead of ours.
+    pub(crate) ahead_us: Option<i64>,
     /// Why figures of statements cannot be read.
     pub(crate) statements: Option<&'a str>,
 }
@@ -61,6 +69,12 @@ pub(crate) fn judge(signs: &Signs<'_>) -> (HealthState, Vec<String>) {
         }
         WatchedState::Down => found.extend(message.map(|message| (HealthState::Critical, message))),
         WatchedState::Read => of_readings(signs, &mut found),
+    }
+    let clocks = [("The collector's clock", signs.collector_ahead_us), ("PostgreSQL's clock", signs.ahead_us)];
+    for (whose, ahead_us) in clocks {
+        if let Some(ahead_us) = ahead_us.filter(|ahead| ahead.unsigned_abs() > CLOCK_WARNING_US) {
+            found.push((HealthState::Warning, skew::of(whose, ahead_us)));
+        }
     }
     found.extend(signs.lost.iter().map(|lost| (HealthState::Warning, loss(lost))));
     // Of equal ones the order above stays.
@@ -186,6 +200,16 @@ mod tests {
 
     fn used(used: i64, limit: i64, of: &str) -> Used {
         Used { of: of.to_owned(), used, limit }
+    }
+
+    #[test]
+    fn a_clock_that_is_off_is_named() {
+        let off = |collector, own| {
+            judge(&Signs { collector_ahead_us: Some(collector), ahead_us: Some(own), ..Signs::default() }).1
+        };
+        assert_eq!(off(7_200_000_000, 0), ["The collector's clock is 2 h ahead."]);
+        assert_eq!(off(0, -600_000_000), ["PostgreSQL's clock is 10 min behind."]);
+        assert_eq!(off(10_000_000, -10_000_000), [] as [String; 0]);
     }
 
     #[test]

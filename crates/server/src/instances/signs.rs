@@ -88,8 +88,8 @@ pub(crate) async fn blocked(transaction: &Transaction<'_>, times: &Times) -> Res
         let id: i32 = row.get(0);
         let Some(at) = times.get(&id).copied() else { continue };
         let waits = locks::Waits::read(transaction, id, at).await?;
-        let tree = waits.tree(at, &waits.names(transaction, id, at).await?);
-        let mut longest_ms = waits.oldest_ms(at);
+        let tree = waits.tree(&waits.names(transaction, id, at).await?);
+        let mut longest_ms = waits.oldest_ms();
         if longest_ms.is_none() {
             let since = transaction.prepare_cached(WAITING_SINCE).await?;
             let since: Option<Timestamp> = transaction.query_one(&since, &[&id, &at]).await?.get(0);

@@ -46,11 +46,18 @@ pub(crate) struct StoredInstance {
     pub(crate) states_at: Option<Timestamp>,
     pub(crate) error: Option<String>,
     pub(crate) error_at: Option<Timestamp>,
+    /// When something of it arrived last.
+    pub(crate) last_seen: Option<Timestamp>,
+    /// Its clock minus the times of its readings.
+    pub(crate) clock_offset_us: Option<i64>,
+    /// How far the clock of its collector is ahead of ours.
+    pub(crate) collector_ahead_us: Option<i64>,
 }
 
 const INSTANCE: &str = "id, collector_id, name, nullif(system_identifier, ''), nullif(role, ''), version_num,
     nullif(version, ''), nullif(host, ''), port, timeline, postmaster_start, max_connections, attributes_at,
-    states_at, error, error_at";
+    states_at, error, error_at, last_seen, clock_offset_us,
+    (select c.clock_ahead_us from metrics.collectors c where c.collector_id = instances.collector_id)";
 
 fn stored(row: &Row) -> StoredInstance {
     StoredInstance {
@@ -70,6 +77,9 @@ fn stored(row: &Row) -> StoredInstance {
         states_at: row.get(13),
         error: row.get(14),
         error_at: row.get(15),
+        last_seen: row.get(16),
+        clock_offset_us: row.get(17),
+        collector_ahead_us: row.get(18),
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) async fn get(
         Some(at) => {
             let waits = Waits::read(&transaction, visible.id, at).await?;
             let named = waits.names(&transaction, visible.id, at).await?;
-            let data = waits.tree(at, &named);
+            let data = waits.tree(&named);
             (waits, data)
         }
         None => (Waits::default(), Vec::new()),
@@ -64,7 +64,7 @@ pub(crate) async fn get(
         blocked: at.map(|_| waits.blocked()),
         cut: waits.is_cut(),
         blockers: at.map(|_| data.iter().filter(|session| session.level == 1).count()),
-        oldest_wait_ms: at.and_then(|at| waits.oldest_ms(at)),
+        oldest_wait_ms: at.and_then(|_| waits.oldest_ms()),
         data,
         grid,
         blocked_series,

@@ -98,6 +98,8 @@ pub(crate) struct Waits {
     said: HashMap<Who, Said>,
     locks: BTreeMap<Who, Lock>,
     held: BTreeMap<Who, Held>,
+    /// What the instance's clock showed.
+    read: Timestamp,
 }
 
 /// Names of databases, roles and relations at a moment.
@@ -111,7 +113,8 @@ impl Waits {
     /// Reads it.
     pub(crate) async fn read(transaction: &Transaction<'_>, id: i32, time: Timestamp) -> Result<Self, Error> {
         let statement = transaction.prepare_cached(WAITS).await?;
-        let mut waits = Self::default();
+        let read = readings::by_instance(transaction, id, SET, time).await?;
+        let mut waits = Self { read, ..Self::default() };
         for row in transaction.query(&statement, &[&id, &time]).await? {
             waits.add(&row);
         }
@@ -177,8 +180,8 @@ impl Waits {
     }
 
     /// The longest wait in milliseconds.
-    pub(crate) fn oldest_ms(&self, read: Timestamp) -> Option<f64> {
-        age_ms(self.locks.values().filter_map(|lock| lock.since).min(), read)
+    pub(crate) fn oldest_ms(&self) -> Option<f64> {
+        age_ms(self.locks.values().filter_map(|lock| lock.since).min(), self.read)
     }
 
     /// The names of all that is in it, as they were when it was read.
@@ -194,16 +197,16 @@ impl Waits {
     }
 
     /// The tree.
-    pub(crate) fn tree(&self, read: Timestamp, named: &Named) -> Vec<LockSession> {
+    pub(crate) fn tree(&self, named: &Named) -> Vec<LockSession> {
         let since = |who: Who| {
             let since = self.locks.get(&who).and_then(|lock| lock.since);
             since.map_or(i64::MAX, Timestamp::as_microsecond)
         };
         let places = tree(&self.pairs, since);
-        places.into_iter().map(|place| self.session(&place, read, named)).collect()
+        places.into_iter().map(|place| self.session(&place, named)).collect()
     }
 
-    fn session(&self, place: &Place<Who>, read: Timestamp, named: &Named) -> LockSession {
+    fn session(&self, place: &Place<Who>, named: &Named) -> LockSession {
         let who = place.who;
         let said = self.said.get(&who).cloned().unwrap_or_default();
         let lock = self.locks.get(&who);
@@ -228,7 +231,7 @@ impl Waits {
                 xid: who.xid,
                 gid: held.gid.clone(),
                 prepared_at: held.prepared,
-                prepared_ms: age_ms(held.prepared, read),
+                prepared_ms: age_ms(held.prepared, self.read),
             }),
             workers: said.workers,
             level: place.level,
@@ -249,10 +252,10 @@ impl Waits {
             relation: name.map(|name| name.strip_prefix("public.").unwrap_or(name).to_owned()),
             relid: wanted.and_then(|wanted| wanted.relid),
             waiting_since,
-            waiting_ms: age_ms(waiting_since, read),
+            waiting_ms: age_ms(waiting_since, self.read),
             xact_start: said.xact_start,
-            xact_age_ms: age_ms(said.xact_start, read),
-            state_age_ms: age_ms(said.state_change, read),
+            xact_age_ms: age_ms(said.xact_start, self.read),
+            state_age_ms: age_ms(said.state_change, self.read),
             query,
             query_state,
         }

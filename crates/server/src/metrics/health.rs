@@ -35,6 +35,10 @@ pub(crate) struct Delivery {
     last_seen: Option<Timestamp>,
     /// From the end of the cycle to the commit, of the batch that was stored last.
     lag_ms: Option<f64>,
+    /// How far its machine's clock is ahead of the server's, negative where it is behind.
+    clock_ahead_ms: Option<f64>,
+    #[serde(skip)]
+    ahead_us: Option<i64>,
     spool: SpoolUse,
     /// Rows that the collector lost within the last 24 hours.
     discarded: Vec<DiscardedRows>,
@@ -135,6 +139,11 @@ pub(crate) async fn deliveries(metrics: &Client, accounts: &Client, now: Timesta
 }
 
 impl Deliveries {
+    /// How far a collector's clock is ahead; `None` where it is not known.
+    pub(crate) fn ahead_us(&self, id: Uuid) -> Option<i64> {
+        self.data.iter().find(|delivery| delivery.collector_id == id)?.ahead_us
+    }
+
     /// How many instances a collector reads, the lag of its last batch, rows it lost within the last 24 hours, and
     /// its readings that fail; `None` where nothing is known of it.
     pub(crate) fn of(&self, id: Uuid) -> Option<(usize, Option<f64>, i64, usize)> {
@@ -152,6 +161,8 @@ fn entry(all: &mut BTreeMap<Uuid, Delivery>, id: Uuid) -> &mut Delivery {
         version: None,
         last_seen: None,
         lag_ms: None,
+        clock_ahead_ms: None,
+        ahead_us: None,
         spool: SpoolUse { records: None, bytes: None, max_bytes: None },
         discarded: Vec::new(),
         discarded_share: None,
@@ -169,7 +180,8 @@ async fn said(metrics: &Client, all: &mut BTreeMap<Uuid, Delivery>) -> Result<()
     let rows = metrics
         .query(
             "select collector_id, hostname, version, received_at, lag_us, spool_records, spool_bytes,
-                 spool_max_bytes, late_cycles, refused_batches, cpu_us, peak_memory_bytes
+                 spool_max_bytes, late_cycles, refused_batches, cpu_us, peak_memory_bytes,
+                 clock_ahead_us
              from metrics.collectors",
             &[],
         )
@@ -189,6 +201,8 @@ async fn said(metrics: &Client, all: &mut BTreeMap<Uuid, Delivery>) -> Result<()
         delivery.refused_batches = row.get(9);
         delivery.cpu_ms = milliseconds(row.get(10));
         delivery.peak_memory_bytes = row.get(11);
+        delivery.ahead_us = row.get(12);
+        delivery.clock_ahead_ms = milliseconds(delivery.ahead_us);
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use tokio_postgres::{Error, Row};
 use super::model::ActiveSession;
 use crate::queries::names::{Names, shown};
 use crate::range::{Grid, Range};
-use crate::readings::step_of;
+use crate::readings::{self, step_of};
 
 /// One row per session that is not idle.
 pub(crate) const ACTIVITY: &str = "pg_stat_activity";
@@ -59,10 +59,11 @@ pub(crate) async fn sessions(
 ) -> Result<Vec<ActiveSession>, Error> {
     let statement = transaction.prepare_cached(AT).await?;
     let rows = transaction.query(&statement, &[&id, &time, &of.databases, &of.roles]).await?;
-    Ok(rows.iter().map(|row| session(row, time, databases, roles)).collect())
+    let read = readings::by_instance(transaction, id, ACTIVITY, time).await?;
+    Ok(rows.iter().map(|row| session(row, read, databases, roles)).collect())
 }
 
-fn session(row: &Row, time: Timestamp, databases: &Names, roles: &Names) -> ActiveSession {
+fn session(row: &Row, read: Timestamp, databases: &Names, roles: &Names) -> ActiveSession {
     let named = |oid: Option<i64>, names: &Names| oid.filter(|oid| *oid != 0).map(|oid| names.of(oid));
     let state: Option<String> = row.get(7);
     let wait_event_type: Option<String> = row.get(8);
@@ -87,9 +88,9 @@ fn session(row: &Row, time: Timestamp, databases: &Names, roles: &Names) -> Acti
         xact_start,
         query_start,
         state_change,
-        xact_age_ms: age_ms(xact_start, time),
-        query_age_ms: age_ms(query_start, time).filter(|_| works),
-        state_age_ms: age_ms(state_change, time),
+        xact_age_ms: age_ms(xact_start, read),
+        query_age_ms: age_ms(query_start, read).filter(|_| works),
+        state_age_ms: age_ms(state_change, read),
         xid_age: row.get(14),
         xmin_age: row.get(15),
         queryid: row.get::<_, Option<i64>>(16).map(|queryid| queryid.to_string()),
@@ -99,7 +100,8 @@ fn session(row: &Row, time: Timestamp, databases: &Names, roles: &Names) -> Acti
     }
 }
 
-/// How long ago something was when it was read. The two clocks may differ a little: it is never negative.
+/// How long ago something was when it was read, both by the instance's clock ([`readings::by_instance`]). Between
+/// that look at its clock and the reading little time may have gone by: it is never negative.
 pub(crate) fn age_ms(since: Option<Timestamp>, read: Timestamp) -> Option<f64> {
     since.map(|since| ((read.as_microsecond() - since.as_microsecond()) as f64 / 1000.0).max(0.0))
 }

@@ -52,6 +52,7 @@ impl Store {
         let explanation_days = i32::try_from(EXPLANATION_DAYS).unwrap_or(i32::MAX);
         for (sql, days) in [
             ("delete from metrics.flags where \"end\" < $1::timestamptz - make_interval(days => $2)", explanation_days),
+            ("delete from metrics.clocks where since < $1::timestamptz - make_interval(days => $2)", explanation_days),
             ("delete from metrics.discards where at < $1::timestamptz - make_interval(days => $2)", LOSS_DAYS),
             ("delete from metrics.rejected where at < $1::timestamptz - make_interval(days => $2)", LOSS_DAYS),
             ("delete from metrics.ledger where last_at < $1::timestamptz - make_interval(days => $2)", LEDGER_DAYS),

@@ -46,6 +46,15 @@ fn integer() -> impl Strategy<Value = Option<i64>> {
     ])
 }
 
+/// Increments are never negative.
+fn increment() -> impl Strategy<Value = Option<i64>> {
+    proptest::option::of(proptest::prop_oneof![
+        proptest::strategy::Just(0),
+        proptest::strategy::Just(i64::MAX),
+        0..i64::MAX
+    ])
+}
+
 fn row() -> impl Strategy<Value = Row> {
     let small = proptest::option::of(proptest::prop_oneof![
         proptest::strategy::Just(i32::MIN),
@@ -62,8 +71,8 @@ fn row() -> impl Strategy<Value = Row> {
     let float =
         proptest::option::of(proptest::num::f64::NORMAL | proptest::num::f64::ZERO | proptest::num::f64::SUBNORMAL);
     let word = proptest::option::of("[^\\x00]{0,20}");
-    (integer(), integer(), word, any::<Option<bool>>(), small, integer(), float, moment, integer(), integer()).prop_map(
-        |(key, dbid, word, flag, small, calls, ratio, at, position, spent)| Row {
+    (integer(), integer(), word, any::<Option<bool>>(), small, increment(), float, moment, integer(), increment())
+        .prop_map(|(key, dbid, word, flag, small, calls, ratio, at, position, spent)| Row {
             key,
             dbid,
             word,
@@ -74,8 +83,7 @@ fn row() -> impl Strategy<Value = Row> {
             at,
             position,
             spent,
-        },
-    )
+        })
 }
 
 fn frame_of(definition: &Definition, rows: &[Row]) -> Frame {

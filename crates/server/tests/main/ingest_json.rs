@@ -54,6 +54,42 @@ async fn what_is_known_is_stored_and_the_rest_is_named() {
 }
 
 #[tokio::test]
+async fn a_negative_increment_is_refused_by_set_and_column_and_the_rest_is_stored() {
+    let fixture = Fixture::new().await;
+    let now = Timestamp::now().to_string();
+    let sample =
+        |row: Value| json!({"type": "x_sample", "timestamp": now, "interval_ms": 1000, "rows": [{"key": 1}, row]});
+    let body = json!({"collector_id": fixture.collector, "metrics": [
+        sample(json!({"key": 2, "calls": -5})),
+        sample(json!({"key": 3, "spent": "-1"})),
+        sample(json!({"key": 4, "calls": 0, "spent": 0, "small": -5, "ratio": -0.5})),
+    ]});
+    let answer = push(&fixture, &body).await.unwrap();
+    assert_eq!(
+        serde_json::to_value(&answer.rejected).unwrap(),
+        json!([
+            {"set": "x_sample", "column": "calls", "reason": "negative_increment", "rows": 2},
+            {"set": "x_sample", "column": "spent", "reason": "negative_increment", "rows": 2},
+        ])
+    );
+    assert_eq!((answer.rows_inserted, fixture.count("metrics.x_sample where key in (2, 3)").await), (2, 0));
+}
+
+#[tokio::test]
+async fn a_script_that_says_when_it_sent_is_not_refused_for_its_clock() {
+    let fixture = Fixture::new().await;
+    let ahead = (Timestamp::now() + jiff::SignedDuration::from_hours(2)).to_string();
+    let metrics = json!([{"type": "x_sample", "timestamp": ahead, "rows": [{"key": 1}]}]);
+    let mut body = json!({"collector_id": fixture.collector, "metrics": metrics});
+    let answer = push(&fixture, &body).await.unwrap();
+    assert_eq!((answer.rows_inserted, answer.rejected[0].reason.as_str()), (0, "time_outside_window"));
+    body["sent_at"] = json!(ahead);
+    let answer = push(&fixture, &body).await.unwrap();
+    assert_eq!((answer.rows_inserted, answer.rejected), (1, Vec::new()));
+    assert_eq!(fixture.count("metrics.x_sample where time between now() - interval '1 min' and now()").await, 1);
+}
+
+#[tokio::test]
 async fn a_heartbeat_is_valid_and_cannot_be_told_from_its_repetition() {
     let fixture = Fixture::new().await;
     let answer = push(&fixture, &json!({"collector_id": fixture.collector, "metrics": []})).await.unwrap();

@@ -130,6 +130,7 @@ fn batch() -> Batch {
         ],
         readings: vec![reading, failed],
         discarded: vec![Discarded { set: "set".into(), reason: "spool_full".into(), rows: 1200 }],
+        clock: None,
         status: None,
     }
 }
@@ -144,6 +145,7 @@ fn late() -> Batch {
         peak_memory_bytes: 20 << 20,
         late_cycles: 6,
         refused_batches: 7,
+        ..Status::default()
     };
     Batch { status: Some(status), ..Batch::default() }
 }
