@@ -19,6 +19,7 @@ use crate::foreign::Decoder;
 pub use crate::session::Session;
 use crate::startup::{self, Told};
 pub use crate::startup::{LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS};
+use crate::unreachable;
 
 /// The most backends that a collector ever has on one instance.
 pub const MAX_BACKENDS: usize = 3;
@@ -43,7 +44,7 @@ const LONGEST_BACK_OFF: Duration = Duration::from_secs(60);
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The last attempt failed not long ago.
-    #[error("{last}; next attempt in {} s", .wait.as_secs().max(1))]
+    #[error("{last}")]
     BackingOff {
         /// What the last attempt said.
         last: String,
@@ -54,8 +55,11 @@ pub enum ConnectError {
     #[error("{MAX_BACKENDS} connections are in use or still hang in the instance")]
     Exhausted,
     /// No answer in time.
-    #[error("the instance did not answer within {} s", ATTEMPT_LIMIT.as_secs())]
+    #[error("no answer within {} s", ATTEMPT_LIMIT.as_secs())]
     Timeout,
+    /// Nobody answers where the connection string points, or who answers refuses the role: a sentence with the place.
+    #[error("{0}")]
+    Unreachable(String),
     /// A pooler stands between.
     #[error(
         "something between collector and PostgreSQL drops startup options (PgBouncer?): \
@@ -129,17 +133,6 @@ impl Connector {
         &self.dsn
     }
 
-    /// A database of the instance, as a person would name it.
-    #[must_use]
-    pub fn address(&self, database: &str) -> String {
-        match &self.dsn.host {
-            config::Host::Tcp(host) => format!("{host}:{}, database {database}", self.dsn.port),
-            config::Host::Unix(directory) => {
-                format!("{}, port {}, database {database}", directory.display(), self.dsn.port)
-            }
-        }
-    }
-
     /// How many connections are in use, those that hang included.
     #[must_use]
     pub fn in_use(&self) -> usize {
@@ -190,7 +183,7 @@ impl Connector {
             attempts.version_num = tell;
             outcome = self.attempt(database, Told::All(tell)).await;
         }
-        let outcome = outcome.map(|(session, _)| session);
+        let outcome = outcome.map(|(session, _)| session).map_err(|error| unreachable::with_place(error, &self.dsn));
         match &outcome {
             // A database that is gone says nothing about the instance.
             Ok(_) => *attempts = Attempts { version_num: attempts.version_num, ..Attempts::default() },

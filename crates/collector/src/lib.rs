@@ -27,4 +27,5 @@ pub mod spool;
 pub mod startup;
 pub mod state;
 mod texts;
+mod unreachable;
 pub mod watch;

@@ -292,7 +292,7 @@ impl Watch {
         }
         match outcome {
             Ok(session) => Ok((session, database.to_owned())),
-            Err(error) => anyhow::bail!("{}: {error}", self.connector.address(database)),
+            Err(error) => anyhow::bail!("{error} (database {database})"),
         }
     }
 
@@ -303,7 +303,7 @@ impl Watch {
         if self.main.as_ref().is_some_and(|(_, open)| *open != configured)
             && let Err(error) = self.connector.connect(&configured).await
         {
-            mistakes.push(format!("{}: {error}", self.connector.address(&configured)));
+            mistakes.push(format!("{error} (database {configured}, which the connection string names)"));
         }
         for (key, patterns) in
             [("databases", &self.config.databases), ("exclude_databases", &self.config.exclude_databases)]

@@ -207,7 +207,8 @@ impl Sweep {
         self.due.retain(|(datid, _), _| readable.contains(datid));
         self.round.retain(|datid| readable.contains(datid));
         for troubles in self.troubles.values_mut() {
-            troubles.retain(|datid, _| readable.contains(datid));
+            // What the list says is said anew below.
+            troubles.retain(|datid, trouble| readable.contains(datid) && trouble.inside);
         }
         for database in &self.listed {
             let Some(odd) = &database.odd else { continue };

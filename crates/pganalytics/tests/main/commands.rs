@@ -42,7 +42,12 @@ async fn check_says_what_is_missing_and_the_grant_that_mends_it() {
     let check = pganalytics(&["collector", "check"], &unreachable);
     assert_eq!(check.status.code(), Some(1));
     let said = text(&check.stdout);
-    assert!(said.contains("cannot be read: /nonexistent, port 5432, database postgres: "), "{said}");
+    assert!(
+        said.contains("cannot be read")
+            && said.contains("/nonexistent/.s.PGSQL.5432")
+            && said.contains("(database postgres)"),
+        "{said}"
+    );
 }
 
 /// A port of this machine where nobody listens.
@@ -70,8 +75,8 @@ async fn check_finds_what_would_not_work_and_names_it() {
     let nowhere = format!("host=127.0.0.1 port={port} user=watcher dbname=shop");
     let absent = pg.dsn("nosuch");
     for (toml, said) in [
-        (config(&nowhere, ""), format!("127.0.0.1:{port}, database postgres: ")),
-        (config(&absent, ""), "database nosuch: database \"nosuch\" does not exist (SQLSTATE 3D000)".to_owned()),
+        (config(&nowhere, ""), format!("connection refused by 127.0.0.1:{port} (database postgres)")),
+        (config(&absent, ""), "database \"nosuch\" does not exist (SQLSTATE 3D000)".to_owned()),
         (config(&dsn, "databases = [\"postgres\", \"nosuch\"]\n"), "databases: no database is \"nosuch\"".to_owned()),
         (config(&dsn, &backend), format!("server http://127.0.0.1:{port}: cannot be used: reach the server: ")),
         (config(&dsn, &format!("{backend}[tls]\nca_file = \"{missing}\"\n")), format!("read {missing}")),
