@@ -16,6 +16,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Connection, NoTls};
 
 use crate::foreign::Decoder;
+use crate::read::signed;
 pub use crate::session::Session;
 use crate::startup::{self, Told};
 pub use crate::startup::{LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS};
@@ -228,12 +229,12 @@ impl Connector {
                 .map_err(ConnectError::Refused)?;
         }
         // From here on the server converts no text, which may fail: `foreign` reads the bytes.
-        let arrived = client.query_typed_one(
+        let asked = signed(
             "select pg_catalog.set_config('client_encoding', 'SQL_ASCII', false) as bytes,
                     pg_catalog.current_setting('lock_timeout') as lock_timeout,
                     pg_catalog.current_setting('server_encoding') as encoding",
-            &[],
         );
+        let arrived = client.query_typed_one(&asked, &[]);
         let row = match tokio::time::timeout(limit, arrived).await {
             Err(_) => return Err(ConnectError::Timeout),
             Ok(arrived) => arrived.map_err(ConnectError::Refused)?,

@@ -9,7 +9,7 @@ use tokio_postgres::types::Type;
 use crate::connect::Connector;
 use crate::coverage::Extension;
 use crate::listing::{self, Listed};
-use crate::read::ReadError;
+use crate::read::{ReadError, signed};
 use crate::refusals::Refusals;
 use crate::session::Session;
 
@@ -211,7 +211,9 @@ fn rank(encoding: &str) -> usize {
 
 /// The extension in one database.
 async fn extension(session: &Session, database: &str) -> Result<Option<Found>, ReadError> {
-    let Some(row) = session.client.query_typed_opt(SQL, &[(&EXTENSION, Type::TEXT)]).await? else { return Ok(None) };
+    let Some(row) = session.client.query_typed_opt(&signed(SQL), &[(&EXTENSION, Type::TEXT)]).await? else {
+        return Ok(None);
+    };
     let Ok(version) = session.text(&row, "version")?.parse::<Version>() else { return Ok(None) };
     let extension = Extension { database: database.to_owned(), version, schema: session.text(&row, "schema")? };
     Ok(Some(Found { extension, encoding: session.text(&row, "encoding")? }))

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tokio_postgres::types::Type;
 
 use crate::baseline::Incarnation;
-use crate::read::ReadError;
+use crate::read::{ReadError, signed};
 use crate::session::Session;
 
 /// What an instance said of itself, over one connection.
@@ -66,7 +66,7 @@ impl Identity {
     /// # Errors
     /// When PostgreSQL raises an error.
     pub async fn read(session: &Session, settings: &[String]) -> Result<Self, ReadError> {
-        let row = session.client.query_typed_one(SQL, &[(&settings, Type::TEXT_ARRAY)]).await?;
+        let row = session.client.query_typed_one(&signed(SQL), &[(&settings, Type::TEXT_ARRAY)]).await?;
         let micros = |moment: jiff::Timestamp| moment.as_microsecond();
         let values = session.texts(&row, "settings")?;
         let incarnation = Incarnation {
@@ -96,10 +96,12 @@ pub async fn grants(session: &Session) -> Result<crate::coverage::Grants, ReadEr
     let rows = session
         .client
         .query_typed(
-            "select current_user::pg_catalog.text as role, r.rolname::pg_catalog.text as member_of
-             from pg_catalog.pg_roles r
-             where r.rolname like 'pg\\_%' and pg_catalog.pg_has_role(current_user, r.oid, 'usage')
-             union all select current_user::pg_catalog.text, null",
+            &signed(
+                "select current_user::pg_catalog.text as role, r.rolname::pg_catalog.text as member_of
+                 from pg_catalog.pg_roles r
+                 where r.rolname like 'pg\\_%' and pg_catalog.pg_has_role(current_user, r.oid, 'usage')
+                 union all select current_user::pg_catalog.text, null",
+            ),
             &[],
         )
         .await?;

@@ -1,7 +1,7 @@
 //! The list of an instance's databases. A name is bytes to PostgreSQL, and a connection asks for one by its bytes.
 
 use crate::foreign;
-use crate::read::ReadError;
+use crate::read::{ReadError, signed};
 use crate::session::{Bytes, Session};
 
 /// A database as it is listed.
@@ -41,7 +41,8 @@ pub(crate) async fn databases(session: &Session) -> Result<Vec<Listed>, ReadErro
     let rows = session
         .client
         .query_typed(
-            "select d.oid::pg_catalog.int8 as datid, d.datname::pg_catalog.text as name,
+            &signed(
+                "select d.oid::pg_catalog.int8 as datid, d.datname::pg_catalog.text as name,
                     pg_catalog.pg_encoding_to_char(d.encoding)::pg_catalog.text as encoding,
                     d.datallowconn and not d.datistemplate and d.datconnlimit not in (0, -2)
                         and pg_catalog.has_database_privilege(d.oid, 'connect') as may,
@@ -49,6 +50,7 @@ pub(crate) async fn databases(session: &Session) -> Result<Vec<Listed>, ReadErro
                     coalesce(s.xact_commit + s.xact_rollback, 0)::pg_catalog.int8 as transactions
              from pg_catalog.pg_database d
              left join pg_catalog.pg_stat_database s on s.datid = d.oid",
+            ),
             &[],
         )
         .await?;

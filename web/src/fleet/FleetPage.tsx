@@ -64,7 +64,7 @@ export function FleetPage() {
           rows={rows}
           rowKey={(row) => String(row.id)}
           sort={parseSort(url.sort, WORST_FIRST)}
-          onSort={(sort) => change({ sort: writeSort(sort, WORST_FIRST) }, true)}
+          onSort={(sort) => change({ sort: writeSort(sort, WORST_FIRST) })}
           onOpen={(row) =>
             void navigate({
               to: '/instances/$instanceId/overview',

@@ -21,7 +21,7 @@ use crate::connect::{ConnectError, Session};
 use crate::coverage::{self, Known};
 use crate::identity::Identity;
 use crate::listing;
-use crate::read::{self, ReadError};
+use crate::read::{self, ReadError, signed};
 
 /// The pause after the instance could not be asked, or allows no further connection.
 const HOLD: Duration = Duration::from_secs(5);
@@ -304,11 +304,13 @@ async fn arrive(session: &Session, functions: &[&str]) -> Result<(i64, BTreeSet<
     let row = session
         .client
         .query_typed_one(
-            "select (select d.oid::pg_catalog.int8 from pg_catalog.pg_database d
-                     where d.datname = pg_catalog.current_database()) as datid,
-                    array(select f.name from pg_catalog.unnest($1::pg_catalog.text[]) as f (name)
-                          where pg_catalog.has_function_privilege(pg_catalog.to_regprocedure(f.name), 'execute'))
-                        as executes",
+            &signed(
+                "select (select d.oid::pg_catalog.int8 from pg_catalog.pg_database d
+                         where d.datname = pg_catalog.current_database()) as datid,
+                        array(select f.name from pg_catalog.unnest($1::pg_catalog.text[]) as f (name)
+                              where pg_catalog.has_function_privilege(pg_catalog.to_regprocedure(f.name), 'execute'))
+                            as executes",
+            ),
             &[(&functions, Type::TEXT_ARRAY)],
         )
         .await?;

@@ -39,7 +39,8 @@ async fn preset(admin: &Client, value: &str) -> usize {
     run(admin, &format!("alter role {ROLE} reset all")).await;
     let sql = format!(
         "select name, {value} from pg_settings left join {SPECIAL} on known = name
-         where context = 'user' and name not in ('role', 'session_authorization', 'seed')"
+         where context = 'user' and name not in ('role', 'session_authorization', 'seed')
+           and name not like 'transaction\\_%' or name = 'transaction_timeout'"
     );
     let mut presets = 0;
     for row in admin.query(&sql, &[]).await.unwrap() {
@@ -56,7 +57,7 @@ async fn still(rig: &mut Rig) -> Vec<(String, String)> {
     let mut cycles = vec![rig.whole_cycle().await];
     cycles.extend(rig.whole_sweep().await);
     for cycle in &cycles {
-        for set in ["pg_database", "pg_roles", "pg_replication_slots", "pg_index"] {
+        for set in ["pg_database", "pg_roles", "pg_index", "pg_class"] {
             rows.extend(reading(cycle, set).map(|read| (set.to_owned(), format!("{:?}", rig.rows(read)))));
         }
     }

@@ -30,6 +30,24 @@ const TELLING: [&str; 12] = [
 ];
 
 #[tokio::test]
+async fn every_statement_of_the_collector_is_signed() {
+    for major in testkit::majors() {
+        let pg = Pg::start(PgOptions::major(major)).await.unwrap();
+        make_role(&pg).await;
+        let mut rig = Rig::new(&pg, ROLE);
+        rig.whole_cycle().await;
+        rig.whole_sweep().await;
+        let admin = pg.connect("postgres").await.unwrap();
+        let sql =
+            "select query, right(query, length($1)) = $1 from pg_stat_statements where userid = 'monitor'::regrole";
+        let rows = admin.query(sql, &[&catalog::SIGNATURE]).await.unwrap();
+        assert!(rows.len() > 20, "{major} saw {} statements of the collector", rows.len());
+        let unsigned: Vec<&str> = rows.iter().filter(|row| !row.get::<_, bool>(1)).map(|row| row.get(0)).collect();
+        assert!(unsigned.is_empty(), "{major}: {unsigned:#?}");
+    }
+}
+
+#[tokio::test]
 async fn secrets_stay_in_the_instance() {
     for major in testkit::majors() {
         let pg = Pg::start(PgOptions::major(major)).await.unwrap();
