@@ -221,8 +221,13 @@ impl Connector {
             Ok(Ok(outcome)) => outcome?,
             Ok(Err(_)) | Err(_) => return Err(ConnectError::Timeout),
         };
+        if told == Told::All(None) && version.is_some() {
+            // It goes at once: it was not told all, and even a first question may be too late for what is preset.
+            return Ok((client.into(), version));
+        }
         if matches!(told, Told::Bounds(_)) {
-            let begin = client.execute_typed("begin isolation level read committed read only not deferrable", &[]);
+            let begin = signed("begin isolation level read committed read only not deferrable");
+            let begin = client.execute_typed(&begin, &[]);
             tokio::time::timeout(limit, begin)
                 .await
                 .map_err(|_| ConnectError::Timeout)?

@@ -58,9 +58,19 @@ async fn still(rig: &mut Rig) -> Vec<(String, String)> {
     cycles.extend(rig.whole_sweep().await);
     for cycle in &cycles {
         for set in ["pg_database", "pg_roles", "pg_index", "pg_class"] {
-            rows.extend(reading(cycle, set).map(|read| (set.to_owned(), format!("{:?}", rig.rows(read)))));
+            let Some(read) = reading(cycle, set) else { continue };
+            let frame = rig.rows(read);
+            for row in 0..frame.rows {
+                let value = |place: usize| {
+                    let column = frame.column(place)?;
+                    Some((column.int(row), column.bool(row), column.text(row).map(str::to_owned)))
+                };
+                rows.push((set.to_owned(), format!("{:?}", (0..frame.columns.len()).map(value).collect::<Vec<_>>())));
+            }
         }
     }
+    // The order is the plan's.
+    rows.sort();
     rows
 }
 
