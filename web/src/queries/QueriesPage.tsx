@@ -1,5 +1,5 @@
 import { useNavigate, useParams } from '@tanstack/react-router';
-import { useMemo } from 'react';
+import { useMemo, useState } from 'react';
 import { queryString } from '../api/client';
 import type { InstanceDetail, Ranking } from '../api/model';
 import { between, useReads } from '../api/useReads';
@@ -16,7 +16,7 @@ import { rankingColumns, DEFAULT_COLUMNS } from './columns';
 import { EmptyRanking } from './EmptyRanking';
 import { Filters } from './Filters';
 import styles from './QueriesPage.module.css';
-import { asOthers, heading, lineKey, monitoringLine, ORDER, type Line } from './ranking';
+import { asOthers, heading, lineKey, monitoringLine, ORDER, type Asked, type Line } from './ranking';
 
 /** The API's largest answer; beyond it the order is the server's. */
 const LIMIT = 1000;
@@ -55,6 +55,7 @@ export function QueriesPage() {
     (reads) => shortestInterval(reads.instance.data),
   );
 
+  const told = useTold(asked, page.outdated);
   const read = page.reads?.ranking;
   const ranking = read?.data ?? null;
   const { start, end } = page.range;
@@ -89,7 +90,7 @@ export function QueriesPage() {
       error={page.error}
       retry={page.retry}
       tab="Queries"
-      title={ranking === null ? 'Queries' : heading(ranking, asked)}
+      title={ranking === null ? 'Queries' : heading(ranking, told)}
       fill
     >
       {read?.error !== null && read?.error !== undefined && (
@@ -132,6 +133,15 @@ export function QueriesPage() {
       )}
     </InstanceFrame>
   );
+}
+
+/** What the answer on the screen was asked for: while the next is on its way, not yet what the URL says. */
+function useTold(asked: Asked, outdated: boolean): Asked {
+  const [kept, setKept] = useState(asked);
+  const same = kept.filtered === asked.filtered && kept.costliestFirst === asked.costliestFirst;
+  // Adjusting state while rendering is React's own way to follow props without a second paint.
+  if (!outdated && !same) setKept(asked);
+  return outdated ? kept : asked;
 }
 
 /** What monitoring itself runs: left out unless it is asked for, and told either way. */
