@@ -47,6 +47,17 @@ pub enum Answer {
     },
 }
 
+/// How a collector stands with the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Its token is accepted.
+    Registered,
+    /// It is not registered, and its secret is accepted.
+    MayRegister,
+    /// It is not registered, and has no secret.
+    Unregistered,
+}
+
 /// The answer to a stored batch.
 #[derive(Debug, Default, Deserialize)]
 pub struct Accepted {
@@ -114,14 +125,20 @@ impl Backend {
             .https_only(url.https);
         if let Some(path) = &config.tls_ca_file {
             let pem = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
-            let authority =
-                reqwest::Certificate::from_pem(&pem).with_context(|| format!("understand {}", path.display()))?;
-            client = client.add_root_certificate(authority);
+            let authorities = reqwest::Certificate::from_pem_bundle(&pem)
+                .with_context(|| format!("understand {}", path.display()))?;
+            if authorities.is_empty() {
+                bail!("{} has no certificate in PEM", path.display());
+            }
+            for authority in authorities {
+                client = client.add_root_certificate(authority);
+            }
         }
         if !config.tls_verify {
             client = client.danger_accept_invalid_certs(true);
         }
-        let client = client.build().context("prepare the HTTP client")?;
+        let with = config.tls_ca_file.as_ref().map(|path| format!(" with {}", path.display())).unwrap_or_default();
+        let client = client.build().with_context(|| format!("prepare the HTTP client{with}"))?;
         Ok(Self { client, base: format!("{}/api/v1", url.text.trim_end_matches('/')) })
     }
 
@@ -150,6 +167,33 @@ impl Backend {
             expires_at: registered.expires_at,
             store_id: None,
         })
+    }
+
+    /// Whether the server would take what this collector sends, which it is not sent: with its token where it is
+    /// registered, else with the secret that it would register with.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, is none of ours, or refuses.
+    pub async fn probe(&self, registration: Option<&Registration>, secret: Option<&str>) -> Result<Standing> {
+        let version = self.client.get(format!("{}/version", self.base)).send().await;
+        let version = version.map_err(|error| anyhow::anyhow!(reason(&error))).context("reach the server")?;
+        let known: Result<serde_json::Value> = expect_success(version).await;
+        known.context("understand who answers: is it a pgAnalytics server?")?;
+        if let Some(registration) = registration {
+            self.define(&registration.token, &[]).await.context("use the token that registering gave")?;
+            return Ok(Standing::Registered);
+        }
+        let Some(secret) = secret else { return Ok(Standing::Unregistered) };
+        // The secret is looked at before what is registered, and nobody can be registered without a name.
+        let request = self.client.post(format!("{}/collectors/register", self.base)).header(SECRET_HEADER, secret);
+        let response = request.json(&serde_json::json!({ "name": "", "hostname": "", "version": "" })).send().await;
+        let response = response.map_err(|error| anyhow::anyhow!(reason(&error))).context("reach the server")?;
+        if response.status() == StatusCode::BAD_REQUEST {
+            return Ok(Standing::MayRegister);
+        }
+        let refused: Result<serde_json::Value> = expect_success(response).await;
+        refused.context("use the registration secret")?;
+        bail!("the server registers a collector without a name");
     }
 
     /// Gets a new token for the one that is about to end.

@@ -9,19 +9,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::dsn::Dsn;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Connection, NoTls};
 
+use crate::foreign::Decoder;
 use crate::read::signed;
+pub use crate::session::Session;
+use crate::startup::{self, Told};
+pub use crate::startup::{LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS};
 use crate::unreachable;
 
 /// The most backends that a collector ever has on one instance.
 pub const MAX_BACKENDS: usize = 3;
-/// How long a statement waits for a lock on a catalog.
-pub const LOCK_TIMEOUT_MS: u32 = 100;
-/// How long a statement may take.
-pub const STATEMENT_TIMEOUT_MS: u32 = 15_000;
 /// How long an attempt may take before it counts as failed.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(5);
 /// How long a connection is silent before TCP asks whether the other end is there; the connection string goes before.
@@ -77,7 +79,6 @@ impl ConnectError {
     /// Whether only this database cannot be had, and for good: another one, or a new search, may help.
     #[must_use]
     pub fn is_about_database(&self) -> bool {
-        use tokio_postgres::error::SqlState;
         matches!(self, Self::Refused(error)
             if is_about_database(error) || error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION))
     }
@@ -96,13 +97,6 @@ pub fn describe(error: &tokio_postgres::Error) -> String {
     }
 }
 
-/// An open connection. Dropping it closes it.
-#[derive(Debug)]
-pub struct Session {
-    /// The client.
-    pub client: Client,
-}
-
 /// The way to one instance.
 #[derive(Debug)]
 pub struct Connector {
@@ -117,6 +111,8 @@ struct Attempts {
     failures: u32,
     not_before: Option<Instant>,
     last: String,
+    /// What the instance is, once it has said so.
+    version_num: Option<u32>,
 }
 
 impl Connector {
@@ -144,6 +140,21 @@ impl Connector {
         MAX_BACKENDS - self.places.available_permits()
     }
 
+    /// Connects to a database, and tells the session only what bounds it: it shows the instance's settings as they
+    /// are. A transaction is open, which nothing that is preset reaches.
+    ///
+    /// # Errors
+    /// When the attempt fails, or none may be made now.
+    pub async fn connect_plainly(&self, database: &str) -> Result<Session, ConnectError> {
+        // One at a time, like the others.
+        let attempts = self.attempts.lock().await;
+        if attempts.not_before.is_some_and(|at| at > Instant::now()) {
+            return Err(ConnectError::Exhausted);
+        }
+        let (session, _) = self.attempt(database, Told::Bounds(attempts.version_num)).await?;
+        Ok(session)
+    }
+
     /// Connects to a database.
     ///
     /// # Errors
@@ -155,16 +166,35 @@ impl Connector {
         {
             return Err(ConnectError::BackingOff { last: attempts.last.clone(), wait });
         }
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| ConnectError::Exhausted)?;
-        let outcome = self.attempt(database, place).await.map_err(|error| unreachable::with_place(error, &self.dsn));
+        let told = attempts.version_num;
+        let mut outcome = self.attempt(database, Told::All(told)).await;
+        let tell = match &outcome {
+            // The first connection says what the instance is, and what more can be told; so does one after an upgrade.
+            Ok((_, version)) if *version != told => *version,
+            // An older one has the address now, which does not know all that it is told.
+            Err(ConnectError::Refused(error))
+                if told.is_some() && error.code() == Some(&SqlState::UNDEFINED_OBJECT) =>
+            {
+                None
+            }
+            _ => told,
+        };
+        if tell != told {
+            drop(outcome);
+            attempts.version_num = tell;
+            outcome = self.attempt(database, Told::All(tell)).await;
+        }
+        let outcome = outcome.map(|(session, _)| session).map_err(|error| unreachable::with_place(error, &self.dsn));
         match &outcome {
             // A database that is gone says nothing about the instance.
-            Ok(_) => *attempts = Attempts::default(),
+            Ok(_) => *attempts = Attempts { version_num: attempts.version_num, ..Attempts::default() },
             Err(ConnectError::Refused(error)) if is_about_database(error) => {}
+            // Nobody was asked.
+            Err(ConnectError::Exhausted) => {}
             // pg_hba.conf may let the role into its own database only.
             Err(ConnectError::Refused(error))
                 if database != self.dsn.dbname
-                    && error.code() == Some(&tokio_postgres::error::SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => {}
+                    && error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => {}
             Err(error) => {
                 let pause = FIRST_BACK_OFF.saturating_mul(1 << attempts.failures.min(6)).min(LONGEST_BACK_OFF);
                 attempts.failures += 1;
@@ -175,9 +205,11 @@ impl Connector {
         outcome
     }
 
-    async fn attempt(&self, database: &str, place: OwnedSemaphorePermit) -> Result<Session, ConnectError> {
+    /// One attempt; answers the version too.
+    async fn attempt(&self, database: &str, told: Told) -> Result<(Session, Option<u32>), ConnectError> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| ConnectError::Exhausted)?;
         let dsn = self.dsn.for_database(database);
-        let config = startup(&dsn, &self.application_name);
+        let config = packet(&dsn, &self.application_name, told);
         let limit = dsn.connect_timeout.unwrap_or(ATTEMPT_LIMIT).min(ATTEMPT_LIMIT);
         let (answer, mut arrival) = oneshot::channel();
         tokio::spawn(async move {
@@ -185,41 +217,68 @@ impl Connector {
             // Where nobody waits any more, the session is dropped here, and with it its place.
             let _ = answer.send(connected);
         });
-        let client = match tokio::time::timeout(limit, &mut arrival).await {
+        let (client, version) = match tokio::time::timeout(limit, &mut arrival).await {
             Ok(Ok(outcome)) => outcome?,
             Ok(Err(_)) | Err(_) => return Err(ConnectError::Timeout),
         };
-        let session = Session { client };
-        let in_force = signed("select pg_catalog.current_setting('lock_timeout')");
-        let lock_timeout = session.client.query_typed_one(&in_force, &[]);
-        match tokio::time::timeout(limit, lock_timeout).await {
-            Err(_) => Err(ConnectError::Timeout),
-            Ok(Err(error)) => Err(ConnectError::Refused(error)),
-            Ok(Ok(row)) => {
-                let in_force: String = row.try_get(0).map_err(ConnectError::Refused)?;
-                if in_force == format!("{LOCK_TIMEOUT_MS}ms") { Ok(session) } else { Err(ConnectError::Pooler) }
-            }
+        if told == Told::All(None) && version.is_some() {
+            // It goes at once: it was not told all, and even a first question may be too late for what is preset.
+            return Ok((client.into(), version));
         }
+        if matches!(told, Told::Bounds(_)) {
+            let begin = signed("begin isolation level read committed read only not deferrable");
+            let begin = client.execute_typed(&begin, &[]);
+            tokio::time::timeout(limit, begin)
+                .await
+                .map_err(|_| ConnectError::Timeout)?
+                .map_err(ConnectError::Refused)?;
+        }
+        // From here on the server converts no text, which may fail: `foreign` reads the bytes.
+        let asked = signed(
+            "select pg_catalog.set_config('client_encoding', 'SQL_ASCII', false) as bytes,
+                    pg_catalog.current_setting('lock_timeout') as lock_timeout,
+                    pg_catalog.current_setting('server_encoding') as encoding",
+        );
+        let arrived = client.query_typed_one(&asked, &[]);
+        let row = match tokio::time::timeout(limit, arrived).await {
+            Err(_) => return Err(ConnectError::Timeout),
+            Ok(arrived) => arrived.map_err(ConnectError::Refused)?,
+        };
+        let text = |column: &str| row.try_get::<_, String>(column).map_err(ConnectError::Refused);
+        if text("lock_timeout")? != format!("{LOCK_TIMEOUT_MS}ms") {
+            return Err(ConnectError::Pooler);
+        }
+        Ok((Session::new(client, Decoder::of(&text("encoding")?)), version))
     }
 }
 
-/// Connects, and leaves a task behind that drives the connection and holds its place.
-async fn open(dsn: &Dsn, config: &tokio_postgres::Config, place: OwnedSemaphorePermit) -> Result<Client, ConnectError> {
+/// Connects, and leaves a task behind that drives the connection and holds its place. Answers the version too.
+async fn open(
+    dsn: &Dsn,
+    config: &tokio_postgres::Config,
+    place: OwnedSemaphorePermit,
+) -> Result<(Client, Option<u32>), ConnectError> {
     if !connection::may_use_tls(dsn) {
         let (client, connection) = config.connect(NoTls).await.map_err(refused)?;
-        tokio::spawn(async move {
-            let ended = connection.await;
-            release(ended, place).await;
-        });
-        return Ok(client);
+        return Ok((client, drive(connection, place)));
     }
     let connector = connection::connector(dsn).map_err(ConnectError::Tls)?;
     let (client, connection) = config.connect(connector).await.map_err(refused)?;
+    Ok((client, drive(connection, place)))
+}
+
+/// Lets a connection run until it ends; answers the version that it was told.
+fn drive<S, T>(connection: Connection<S, T>, place: OwnedSemaphorePermit) -> Option<u32>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let version = connection.parameter("server_version").and_then(startup::version_num);
     tokio::spawn(async move {
         let ended = connection.await;
         release(ended, place).await;
     });
-    Ok(client)
+    version
 }
 
 /// A connection that ended in order has no backend any more; of one that broke it may run on.
@@ -238,7 +297,6 @@ fn refused(error: tokio_postgres::Error) -> ConnectError {
 
 /// Whether the instance answered, and only this database cannot be had: dropped, renamed, not allowed.
 fn is_about_database(error: &tokio_postgres::Error) -> bool {
-    use tokio_postgres::error::SqlState;
     error.code().is_some_and(|code| {
         [
             SqlState::UNDEFINED_DATABASE,
@@ -250,8 +308,8 @@ fn is_about_database(error: &tokio_postgres::Error) -> bool {
     })
 }
 
-/// Everything that bounds the session travels in the startup packet: it holds from the first moment.
-fn startup(dsn: &Dsn, application_name: &str) -> tokio_postgres::Config {
+/// The start-up packet, and how the network is used.
+fn packet(dsn: &Dsn, application_name: &str, told: Told) -> tokio_postgres::Config {
     let mut config = connection::parameters(dsn);
     config.application_name(application_name);
     // Without these a host that is gone keeps its places for hours.
@@ -260,10 +318,6 @@ fn startup(dsn: &Dsn, application_name: &str) -> tokio_postgres::Config {
     config.keepalives_retries(dsn.keepalives.count.unwrap_or(KEEPALIVE_RETRIES));
     config.tcp_user_timeout(dsn.tcp_user_timeout.unwrap_or(UNACKNOWLEDGED_LIMIT));
     let given = dsn.options.as_deref().unwrap_or_default();
-    config.options(format!(
-        "{given} -c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={STATEMENT_TIMEOUT_MS} \
-         -c default_transaction_read_only=on -c search_path=pg_catalog -c idle_in_transaction_session_timeout=30000 \
-         -c client_min_messages=error -c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=postgres"
-    ));
+    config.options(format!("{given} {}", startup::options(told)));
     config
 }

@@ -1,14 +1,17 @@
 //! Finds the database from which an extension's views are best read: one in UTF-8 that has the
-//! extension in its highest version. Looks into one database at a time.
+//! extension in its highest version, else one of no encoding, else any. Looks into one database at a time.
 
 use std::time::{Duration, Instant};
 
 use catalog::Version;
-use tokio_postgres::Client;
+use tokio_postgres::types::Type;
 
 use crate::connect::Connector;
 use crate::coverage::Extension;
+use crate::listing::{self, Listed};
 use crate::read::{ReadError, signed};
+use crate::refusals::Refusals;
+use crate::session::Session;
 
 /// The extension whose views are read once per instance.
 pub const EXTENSION: &str = "pg_stat_statements";
@@ -18,46 +21,69 @@ const PAUSE: Duration = Duration::from_secs(2);
 const SEARCH_EVERY: Duration = Duration::from_secs(300);
 /// How many databases the first search looks into without pause.
 const FIRST_LOOK: usize = 5;
+/// How many SQL_ASCII databases are looked into.
+const MAX_RAW: usize = 5;
+/// The most databases that are named when the extension is in none that could be looked into.
+const MAX_NAMED: usize = 3;
 
-/// The encoding of the database that all is read from.
+/// The encoding of the database that all is read from, where there is one.
 pub const UTF8: &str = "UTF8";
 /// The encoding of a database that shows texts as the bytes that they are.
 const RAW: &str = "SQL_ASCII";
 
-/// The extension `$1` in the connection's database, where that has the encoding `$2`. Part of each cycle.
+/// The extension `$1` in the connection's database. Part of each cycle.
 pub const SQL: &str = "\
 select e.extversion::pg_catalog.text as version,
-       pg_catalog.quote_ident(n.nspname)::pg_catalog.text as schema
+       pg_catalog.quote_ident(n.nspname)::pg_catalog.text as schema,
+       pg_catalog.current_setting('server_encoding') as encoding
 from pg_catalog.pg_extension e
 join pg_catalog.pg_namespace n on n.oid = e.extnamespace
-where e.extname = $1 and pg_catalog.current_setting('server_encoding') = $2";
+where e.extname = $1";
 
 /// Where the search stands.
 #[derive(Debug, Default)]
 pub(crate) struct Discovery {
-    found: Option<Extension>,
-    candidates: Vec<String>,
+    found: Option<Found>,
+    candidates: Vec<Listed>,
     searched_at: Option<Instant>,
     looked_at: Option<Instant>,
     raw: Option<Extension>,
     raw_searched_at: Option<Instant>,
+    /// Databases that the last search could not look into, and why.
+    unread: Vec<String>,
+    refusals: Refusals<String>,
+}
+
+/// An extension in a database of an encoding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Found {
+    extension: Extension,
+    encoding: String,
 }
 
 impl Discovery {
     /// Where the extension was found.
     #[must_use]
     pub(crate) fn found(&self) -> Option<&Extension> {
-        self.found.as_ref()
+        self.found.as_ref().map(|found| &found.extension)
     }
 
-    /// Begins anew: the database is gone, or cannot be read.
+    /// What could not be looked into while the extension was searched for, if anything.
+    #[must_use]
+    pub(crate) fn unread(&self) -> Option<String> {
+        let (first, more) = self.unread.split_at(self.unread.len().min(MAX_NAMED));
+        let more = if more.is_empty() { String::new() } else { format!("; and {} more", more.len()) };
+        (!first.is_empty()).then(|| format!("Not looked into: {}{more}.", first.join("; ")))
+    }
+
+    /// Begins anew: the database is gone, or cannot be read. Who refused is still not asked at once.
     pub(crate) fn forget(&mut self) {
-        *self = Self::default();
+        *self = Self { refusals: std::mem::take(&mut self.refusals), ..Self::default() };
     }
 
     /// Whether the extension in a database is still what was found there; what is there now is kept.
-    pub(crate) async fn confirm(&mut self, client: &Client, database: &str) -> Result<bool, ReadError> {
-        let there = extension(client, database, UTF8).await?;
+    pub(crate) async fn confirm(&mut self, session: &Session, database: &str) -> Result<bool, ReadError> {
+        let there = extension(session, database).await?;
         let same = self.found == there;
         if there.is_none() {
             self.forget();
@@ -67,14 +93,16 @@ impl Discovery {
         Ok(same)
     }
 
-    /// The extension in a SQL_ASCII database, for texts that are not UTF-8. `client` is any connection.
-    pub(crate) async fn raw(&mut self, connector: &Connector, client: &Client) -> Option<Extension> {
+    /// The extension in a SQL_ASCII database, for texts that are not UTF-8. `session` is any connection.
+    pub(crate) async fn raw(&mut self, connector: &Connector, session: &Session) -> Option<Extension> {
         if self.raw.is_none() && self.raw_searched_at.is_none_or(|at| at.elapsed() >= SEARCH_EVERY) {
             self.raw_searched_at = Some(Instant::now());
-            for database in raw_candidates(client).await.unwrap_or_default() {
-                let Ok(session) = connector.connect(&database).await else { continue };
-                if let Ok(Some(found)) = extension(&session.client, &database, RAW).await {
-                    self.raw = Some(found);
+            let listed = listing::databases(session).await.unwrap_or_default();
+            let raw = listed.into_iter().filter(|database| database.encoding == RAW && database.may_connect());
+            for database in raw.take(MAX_RAW) {
+                let Ok(there) = connector.connect(&database.name).await else { continue };
+                if let Ok(Some(found)) = extension(&there, &database.name).await {
+                    self.raw = Some(found.extension);
                     break;
                 }
             }
@@ -91,104 +119,111 @@ impl Discovery {
     pub(crate) async fn look(
         &mut self,
         connector: &Connector,
-        main: &Client,
+        main: &Session,
         main_database: &str,
         selects: impl Fn(&str) -> bool,
     ) {
-        if self.found.as_ref().is_none_or(|found| found.database == main_database) {
-            match extension(main, main_database, UTF8).await {
+        if self.found.as_ref().is_none_or(|found| found.extension.database == main_database) {
+            match extension(main, main_database).await {
                 Ok(found) => self.found = found,
+                // What was found before is still believed: nothing says that it is gone.
                 Err(error) => tracing::debug!(%error, "cannot look for the extension"),
             }
         }
-        if self.found.is_some() {
+        // One in another encoding is kept only until all were looked into that may be better.
+        let searching = !self.candidates.is_empty() || self.searched_at.is_none();
+        if self.found.as_ref().is_some_and(|found| found.encoding == UTF8 || !searching) {
             return;
         }
         let first = self.searched_at.is_none();
         if self.candidates.is_empty() && self.searched_at.is_none_or(|at| at.elapsed() >= SEARCH_EVERY) {
             self.searched_at = Some(Instant::now());
-            self.candidates = match candidates(main, &connector.dsn().dbname).await {
-                Ok(names) => names.into_iter().filter(|name| name != main_database && selects(name)).rev().collect(),
+            self.unread.clear();
+            match candidates(main, &connector.dsn().dbname).await {
+                Ok(listed) => self.keep_candidates(listed, main_database, selects),
                 Err(error) => {
-                    tracing::debug!(%error, "cannot list databases");
+                    tracing::warn!(%error, "cannot list databases");
+                    self.unread.push(format!("all databases, which cannot be listed ({error})"));
                     return;
                 }
-            };
+            }
         }
         for _ in 0..if first { FIRST_LOOK } else { 1 } {
             if !first && self.looked_at.is_some_and(|at| at.elapsed() < PAUSE) {
                 return;
             }
             let Some(database) = self.candidates.pop() else { return };
+            // No better one can follow: candidates come in the order of their encodings.
+            if self.found.as_ref().is_some_and(|found| rank(&found.encoding) <= rank(&database.encoding)) {
+                self.candidates.clear();
+                return;
+            }
             self.looked_at = Some(Instant::now());
-            let (error, again) = match connector.connect(&database).await {
-                Ok(session) => match extension(&session.client, &database, UTF8).await {
+            let (error, again) = match connector.connect(&database.name).await {
+                Ok(session) => match extension(&session, &database.name).await {
                     Ok(None) => continue,
                     Ok(found) => {
                         self.found = found;
+                        self.candidates.clear();
                         return;
                     }
                     Err(error) => (error.to_string(), true),
                 },
-                Err(error) => (error.to_string(), !error.is_about_database()),
+                Err(error) => {
+                    let refused = error.is_about_database();
+                    if refused {
+                        self.refusals.refused(&database.name, tokio::time::Instant::now());
+                    }
+                    (error.to_string(), !refused)
+                }
             };
-            tracing::debug!(database.name = database, error, "cannot look into a database");
+            tracing::debug!(database.name = database.name, error, "cannot look into a database");
             if again {
                 // It hangs, or the instance does: after the others, and not in this cycle.
                 self.candidates.insert(0, database);
                 return;
             }
+            self.unread.push(format!("{} ({error})", database.name));
         }
+    }
+
+    /// Takes over a list, best first, as what is still to be looked into, best last.
+    fn keep_candidates(&mut self, listed: Vec<Listed>, main_database: &str, selects: impl Fn(&str) -> bool) {
+        let now = tokio::time::Instant::now();
+        for database in listed {
+            if database.name == main_database || !selects(&database.name) || !database.may {
+                continue;
+            }
+            match (&database.odd, self.refusals.may_ask(&database.name, now)) {
+                (Some(odd), _) => self.unread.push(format!("{} ({odd})", database.name)),
+                (None, false) => self.unread.push(format!("{} (it refused the collector not long ago)", database.name)),
+                (None, true) => self.candidates.push(database),
+            }
+        }
+        self.candidates.reverse();
     }
 }
 
-/// The extension in one database of an encoding.
-async fn extension(client: &Client, database: &str, encoding: &str) -> Result<Option<Extension>, ReadError> {
-    let row = client
-        .query_typed_opt(
-            &signed(SQL),
-            &[(&EXTENSION, tokio_postgres::types::Type::TEXT), (&encoding, tokio_postgres::types::Type::TEXT)],
-        )
-        .await?;
-    let Some(row) = row else { return Ok(None) };
-    let version: String = row.try_get("version")?;
-    let Ok(version) = version.parse::<Version>() else { return Ok(None) };
-    Ok(Some(Extension { database: database.to_owned(), version, schema: row.try_get("schema")? }))
+/// How well all texts can be read from a database of an encoding, 0 the best.
+fn rank(encoding: &str) -> usize {
+    [UTF8, RAW].iter().position(|known| *known == encoding).unwrap_or(2)
 }
 
-/// The first few SQL_ASCII databases.
-async fn raw_candidates(client: &Client) -> Result<Vec<String>, ReadError> {
-    let rows = client
-        .query_typed(
-            &signed(
-                "select d.datname::pg_catalog.text
-                 from pg_catalog.pg_database d
-                 where pg_catalog.pg_encoding_to_char(d.encoding) = $1
-                   and d.datallowconn and not d.datistemplate and d.datconnlimit <> 0
-                   and pg_catalog.has_database_privilege(d.oid, 'connect')
-                 order by d.oid
-                 limit 5",
-            ),
-            &[(&RAW, tokio_postgres::types::Type::TEXT)],
-        )
-        .await?;
-    rows.iter().map(|row| row.try_get(0).map_err(ReadError::from)).collect()
+/// The extension in one database.
+async fn extension(session: &Session, database: &str) -> Result<Option<Found>, ReadError> {
+    let Some(row) = session.client.query_typed_opt(&signed(SQL), &[(&EXTENSION, Type::TEXT)]).await? else {
+        return Ok(None);
+    };
+    let Ok(version) = session.text(&row, "version")?.parse::<Version>() else { return Ok(None) };
+    let extension = Extension { database: database.to_owned(), version, schema: session.text(&row, "schema")? };
+    Ok(Some(Found { extension, encoding: session.text(&row, "encoding")? }))
 }
 
-/// The databases to look into, the configured one first, then the busiest.
-async fn candidates(client: &Client, configured: &str) -> Result<Vec<String>, ReadError> {
-    let rows = client
-        .query_typed(
-            &signed(
-                "select d.datname::pg_catalog.text
-                 from pg_catalog.pg_database d
-                 left join pg_catalog.pg_stat_database s on s.datid = d.oid
-                 where d.datallowconn and not d.datistemplate and d.datconnlimit <> 0
-                   and pg_catalog.has_database_privilege(d.oid, 'connect')
-                 order by d.datname <> $1, s.xact_commit desc nulls last",
-            ),
-            &[(&configured, tokio_postgres::types::Type::TEXT)],
-        )
-        .await?;
-    rows.iter().map(|row| row.try_get(0).map_err(ReadError::from)).collect()
+/// The databases to look into: by encoding, the configured one first, then the busiest.
+async fn candidates(session: &Session, configured: &str) -> Result<Vec<Listed>, ReadError> {
+    let mut listed = listing::databases(session).await?;
+    listed.sort_by_key(|database| {
+        (rank(&database.encoding), database.name != configured, std::cmp::Reverse(database.transactions))
+    });
+    Ok(listed)
 }

@@ -22,6 +22,8 @@ pub struct Examined {
     pub states: Vec<SetState>,
     /// What was read.
     pub readings: Vec<Reading>,
+    /// What is wrong with its configuration, although it can be read.
+    pub mistakes: Vec<String>,
 }
 
 /// Reads every enabled set of every instance. Counters are what they are since their last reset;
@@ -54,7 +56,9 @@ pub async fn examine(config: &Config, catalog: &Arc<Catalog>, over: Option<Durat
         if !second.instance.states.is_empty() {
             states = second.instance.states.clone();
         }
+        let mistakes = if second.instance.error.is_none() { watch.mistakes().await } else { Vec::new() };
         examined.push(Examined {
+            mistakes,
             name: instance.name.clone(),
             instance: second.instance,
             states,
@@ -87,6 +91,19 @@ fn zeroed(catalog: &Catalog, cycle: &Cycle) -> Baselines {
 }
 
 impl Examined {
+    /// Whether it cannot be read, or not as it is configured.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.instance.error.is_some() || !self.mistakes.is_empty()
+    }
+
+    /// Whether something of it was asked for and not read.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        let said = self.states.iter().any(|state| state.state == State::Error as i32);
+        said || self.instance.error.is_some() || self.readings.iter().any(|reading| reading.error.is_some())
+    }
+
     /// Whether something could be read and is not, and somebody can mend that.
     #[must_use]
     pub fn is_degraded(&self) -> bool {
@@ -95,8 +112,7 @@ impl Examined {
                 .iter()
                 .any(|mendable| *mendable as i32 == code)
         };
-        self.instance.error.is_some()
-            || self.states.iter().any(|state| state.state != State::Works as i32 && mendable(state.code))
+        self.has_failed() || self.states.iter().any(|state| state.state != State::Works as i32 && mendable(state.code))
     }
 
     /// What was read, as JSON.

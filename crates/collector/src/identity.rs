@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 use crate::baseline::Incarnation;
 use crate::read::{ReadError, signed};
+use crate::session::Session;
 
 /// What an instance said of itself, over one connection.
 #[derive(Clone, Debug)]
@@ -67,25 +67,25 @@ impl Identity {
     ///
     /// # Errors
     /// When PostgreSQL raises an error.
-    pub async fn read(client: &Client, settings: &[String]) -> Result<Self, ReadError> {
-        let row = client.query_typed_one(&signed(SQL), &[(&settings, Type::TEXT_ARRAY)]).await?;
+    pub async fn read(session: &Session, settings: &[String]) -> Result<Self, ReadError> {
+        let row = session.client.query_typed_one(&signed(SQL), &[(&settings, Type::TEXT_ARRAY)]).await?;
         let micros = |moment: jiff::Timestamp| moment.as_microsecond();
-        let values: Vec<Option<String>> = row.try_get("settings")?;
+        let values = session.texts(&row, "settings")?;
         let incarnation = Incarnation {
-            system_identifier: row.try_get("system_identifier")?,
+            system_identifier: session.text(&row, "system_identifier")?,
             postmaster_start_us: micros(row.try_get("postmaster_start")?),
             checkpointer_start_us: row.try_get::<_, Option<jiff::Timestamp>>("checkpointer_start")?.map(micros),
         };
         Ok(Self {
             version_num: row.try_get::<_, i32>("version_num")?.unsigned_abs(),
-            version: row.try_get("version")?,
+            version: session.text(&row, "version")?,
             standby: row.try_get("standby")?,
             incarnation,
             timeline: row.try_get::<_, Option<i32>>("timeline")?.map(i32::cast_unsigned),
             clock_us: micros(row.try_get("clock")?),
             clock_offset_us: 0,
             max_connections: row.try_get::<_, i32>("max_connections")?.unsigned_abs(),
-            role: row.try_get("role")?,
+            role: session.text(&row, "role")?,
             settings: settings.iter().zip(values).filter_map(|(name, value)| Some((name.clone(), value?))).collect(),
         })
     }
@@ -102,8 +102,9 @@ impl Identity {
 ///
 /// # Errors
 /// When PostgreSQL raises an error.
-pub async fn grants(client: &Client) -> Result<crate::coverage::Grants, ReadError> {
-    let rows = client
+pub async fn grants(session: &Session) -> Result<crate::coverage::Grants, ReadError> {
+    let rows = session
+        .client
         .query_typed(
             &signed(
                 "select current_user::pg_catalog.text as role, r.rolname::pg_catalog.text as member_of
@@ -116,8 +117,8 @@ pub async fn grants(client: &Client) -> Result<crate::coverage::Grants, ReadErro
         .await?;
     let mut grants = crate::coverage::Grants::default();
     for row in rows {
-        grants.role = row.try_get("role")?;
-        grants.member_of.extend(row.try_get::<_, Option<String>>("member_of")?);
+        grants.role = session.text(&row, "role")?;
+        grants.member_of.extend(session.known_text(&row, "member_of")?);
     }
     Ok(grants)
 }

@@ -43,6 +43,7 @@ struct Taken {
     rows: u64,
     bytes: u64,
     late_cycles: u64,
+    marked_texts: u64,
     /// `None` where no statement was timed.
     time_us: Option<u64>,
 }
@@ -54,6 +55,7 @@ impl Taken {
         self.rows += other.rows;
         self.bytes += other.bytes;
         self.late_cycles += other.late_cycles;
+        self.marked_texts += other.marked_texts;
         if let Some(more) = other.time_us {
             *self.time_us.get_or_insert(0) += more;
         }
@@ -107,6 +109,13 @@ impl Own {
         }
     }
 
+    /// Texts of a set were of no known encoding.
+    pub fn marked(&mut self, set: &str, texts: u64) {
+        if texts > 0 {
+            self.counted.entry(set.to_owned()).or_default().marked_texts += texts;
+        }
+    }
+
     /// The instance said who it is.
     pub fn identified(&mut self, took: Duration) {
         let time_us = Some(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
@@ -125,6 +134,7 @@ impl Own {
                 rows: reading.rows.into(),
                 bytes: reading.encoded_len() as u64,
                 late_cycles: 0,
+                marked_texts: 0,
                 time_us: timed.then_some(reading.duration_us),
             };
             match self.counted.get_mut(&reading.set) {
@@ -148,6 +158,7 @@ impl Own {
                 ("rows", Some(taken.rows).into()),
                 ("bytes", Some(taken.bytes).into()),
                 ("late_cycles", Some(taken.late_cycles).into()),
+                ("marked_texts", Some(taken.marked_texts).into()),
                 ("statement_time", taken.time_us.into()),
             ]
         });

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use catalog::{Definition, Type};
 use futures_util::{StreamExt, pin_mut};
-use tokio_postgres::types::{FromSql, ToSql, Type as PgType};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type as PgType};
 use wire::{Frame, FrameColumn};
 
 use crate::connect::{STATEMENT_TIMEOUT_MS, describe};
+use crate::session::{Bytes, Session};
 
 /// Seconds between 1970 and 2000, where PostgreSQL's clock begins, in microseconds.
 const EPOCH_OFFSET_US: i64 = 946_684_800_000_000;
@@ -77,23 +78,6 @@ impl ReadError {
     }
 }
 
-/// Any value as its bytes.
-struct Raw<'a>(Option<&'a [u8]>);
-
-impl<'a> FromSql<'a> for Raw<'a> {
-    fn from_sql(_: &PgType, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
-        Ok(Self(Some(raw)))
-    }
-
-    fn from_sql_null(_: &PgType) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
-        Ok(Self(None))
-    }
-
-    fn accepts(_: &PgType) -> bool {
-        true
-    }
-}
-
 /// How long to wait for an answer: a little longer than the server lets a statement run.
 #[must_use]
 pub fn limit() -> Duration {
@@ -111,10 +95,10 @@ pub fn signed(sql: &str) -> String {
 ///
 /// # Errors
 /// When PostgreSQL raises an error, does not answer, or the columns are not the set's.
-pub async fn frame(client: &Client, definition: &Definition, sql: &str, expected: usize) -> Result<Frame, ReadError> {
+pub async fn frame(session: &Session, definition: &Definition, sql: &str, expected: usize) -> Result<Frame, ReadError> {
     let mut empty = Frame::new(definition);
     empty.reserve(expected);
-    into(empty, client, definition, sql, &[], |_, _| true).await
+    into(empty, session, definition, sql, &[], |_, _| true).await
 }
 
 /// Reads rows of a statement with parameters until `keep_going` says no. `keep_going` is given the
@@ -123,19 +107,19 @@ pub async fn frame(client: &Client, definition: &Definition, sql: &str, expected
 /// # Errors
 /// As [`frame`].
 pub async fn rows(
-    client: &Client,
+    session: &Session,
     definition: &Definition,
     sql: &str,
     parameters: &[(&(dyn ToSql + Sync), PgType)],
     keep_going: impl FnMut(&Frame, usize) -> bool,
 ) -> Result<Frame, ReadError> {
-    into(Frame::new(definition), client, definition, sql, parameters, keep_going).await
+    into(Frame::new(definition), session, definition, sql, parameters, keep_going).await
 }
 
 /// Appends the rows of a statement to an empty frame.
 async fn into(
     mut frame: Frame,
-    client: &Client,
+    session: &Session,
     definition: &Definition,
     sql: &str,
     parameters: &[(&(dyn ToSql + Sync), PgType)],
@@ -143,8 +127,10 @@ async fn into(
 ) -> Result<Frame, ReadError> {
     let sql = &signed(sql);
     let reading = async {
-        let stream =
-            client.query_typed_raw(sql, parameters.iter().map(|(value, pg_type)| (*value, pg_type.clone()))).await?;
+        let stream = session
+            .client
+            .query_typed_raw(sql, parameters.iter().map(|(value, pg_type)| (*value, pg_type.clone())))
+            .await?;
         pin_mut!(stream);
         let mut readers: Option<Vec<(usize, Reader)>> = None;
         let mut text_bytes = 0;
@@ -163,9 +149,9 @@ async fn into(
                 }
             };
             for (position, (place, push)) in readers.iter().enumerate() {
-                let Raw(raw) = row.try_get(position)?;
+                let Bytes(raw) = row.try_get(position)?;
                 if let Some(column) = &mut frame.columns[*place] {
-                    text_bytes += push(column, raw);
+                    text_bytes += push(session, column, raw);
                 }
             }
             frame.rows += 1;
@@ -209,23 +195,23 @@ pub fn fits(column_type: Type, pg_type: &PgType) -> bool {
 }
 
 /// Appends a value in PostgreSQL's binary form; returns how many bytes of text it took.
-type Reader = fn(&mut FrameColumn, Option<&[u8]>) -> usize;
+type Reader = fn(&Session, &mut FrameColumn, Option<&[u8]>) -> usize;
 
 /// How values of a PostgreSQL type are read: chosen once for a column, used for each of its rows.
 fn reader(pg_type: &PgType) -> Reader {
     match *pg_type {
-        PgType::BOOL => |column, raw| fixed(column, raw, |column, [byte]| column.push_bool(byte != 0)),
+        PgType::BOOL => |_, column, raw| fixed(column, raw, |column, [byte]| column.push_bool(byte != 0)),
         PgType::INT2 => {
-            |column, raw| fixed(column, raw, |column, bytes| column.push_int(i16::from_be_bytes(bytes).into()))
+            |_, column, raw| fixed(column, raw, |column, bytes| column.push_int(i16::from_be_bytes(bytes).into()))
         }
         PgType::INT4 => {
-            |column, raw| fixed(column, raw, |column, bytes| column.push_int(i32::from_be_bytes(bytes).into()))
+            |_, column, raw| fixed(column, raw, |column, bytes| column.push_int(i32::from_be_bytes(bytes).into()))
         }
-        PgType::INT8 => |column, raw| fixed(column, raw, |column, bytes| column.push_int(i64::from_be_bytes(bytes))),
+        PgType::INT8 => |_, column, raw| fixed(column, raw, |column, bytes| column.push_int(i64::from_be_bytes(bytes))),
         PgType::FLOAT8 => {
-            |column, raw| fixed(column, raw, |column, bytes| column.push_float(f64::from_be_bytes(bytes)))
+            |_, column, raw| fixed(column, raw, |column, bytes| column.push_float(f64::from_be_bytes(bytes)))
         }
-        PgType::TIMESTAMPTZ => |column, raw| fixed(column, raw, |column, bytes| column.push_int(moment(bytes))),
+        PgType::TIMESTAMPTZ => |_, column, raw| fixed(column, raw, |column, bytes| column.push_int(moment(bytes))),
         _ => text,
     }
 }
@@ -251,17 +237,10 @@ fn moment(bytes: [u8; 8]) -> i64 {
     }
 }
 
-fn text(column: &mut FrameColumn, raw: Option<&[u8]>) -> usize {
-    let Some(raw) = raw else {
-        column.push_null();
-        return 0;
-    };
-    // Foreign text may be of any encoding or none: what is not UTF-8 is marked, never an error.
-    let text = String::from_utf8_lossy(raw);
-    if text.contains('\0') {
-        column.push_text(&text.replace('\0', "\u{fffd}"));
-    } else {
-        column.push_text(&text);
+fn text(session: &Session, column: &mut FrameColumn, raw: Option<&[u8]>) -> usize {
+    match raw {
+        Some(bytes) => column.push_text(&session.read(bytes)),
+        None => column.push_null(),
     }
-    raw.len()
+    raw.map_or(0, <[u8]>::len)
 }

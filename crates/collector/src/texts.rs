@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use catalog::{Definition, Kind};
-use tokio_postgres::Client;
 use tokio_postgres::types::Type as PgType;
 use wire::{Frame, Reading, Values};
 
@@ -15,6 +14,7 @@ use crate::clock::Clock;
 use crate::coverage::Plan;
 use crate::read::{self, ReadError};
 use crate::redact;
+use crate::session::Session;
 
 /// The figures whose statements want a text.
 pub(crate) const STATEMENTS: &str = "pg_stat_statements";
@@ -87,7 +87,7 @@ impl Pace {
     #[expect(clippy::too_many_arguments, reason = "one reading with all that belongs to it")]
     pub(crate) async fn read(
         &mut self,
-        client: &Client,
+        session: &Session,
         plan: &Plan<'_>,
         place: &Place,
         incarnation: &Incarnation,
@@ -117,7 +117,7 @@ impl Pace {
         let (started, started_us) = (Instant::now(), clock.now_us());
         let sql = format!("select t.* from ({sql}) t where t.queryid = any ($1)");
         let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), PgType); 1] = [(&wanted, PgType::INT8_ARRAY)];
-        let texts = read::rows(client, definition, &sql, &parameters, |_, bytes| bytes < MAX_READING_BYTES).await;
+        let texts = read::rows(session, definition, &sql, &parameters, |_, bytes| bytes < MAX_READING_BYTES).await;
         let duration = started.elapsed();
         // A reading that failed cost as much.
         self.not_before = Some(Instant::now() + duration * SHARE_OF_TIME);
@@ -194,6 +194,22 @@ fn redact_texts(definition: &Definition, frame: &mut Frame) {
             for value in values {
                 let redacted = redact::statement(value).text.into_owned();
                 *value = cut(&redacted).into();
+            }
+        }
+    }
+}
+
+/// Replaces secrets among the values of settings, by their names.
+pub(crate) fn redact_settings(definition: &Definition, frame: &mut Frame) {
+    let place = |name: &str| definition.column(name).map(|(place, _)| place);
+    let Some(names) = place("name").and_then(|place| frame.column(place)).cloned() else { return };
+    for place in ["setting", "boot_val"].into_iter().filter_map(place) {
+        if let Some(Values::Text(values)) = frame.columns[place].as_mut().map(|column| &mut column.values) {
+            for (row, value) in values.iter_mut().enumerate() {
+                let redacted = redact::setting(names.text(row).unwrap_or_default(), value);
+                if *redacted != **value {
+                    *value = redacted.into_owned().into();
+                }
             }
         }
     }

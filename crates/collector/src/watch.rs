@@ -17,7 +17,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use catalog::{Catalog, Kind, Scope, Set, SetKind, WithoutGrant};
-use tokio_postgres::Client;
 use wire::{Frame, Reading, SetState, State, StateCode};
 
 use crate::baseline::{Advance, Baseline, Place, ReadingTime};
@@ -33,6 +32,8 @@ use sweep::Sweep;
 
 /// The database that the open connection goes to.
 const MAINTENANCE_DATABASE: &str = "postgres";
+/// The set of the instance's settings, which a session shows as its own where it was told others.
+const SETTINGS: &str = "pg_settings";
 /// How often the role's rights are asked for again.
 const GRANTS_EVERY: Duration = Duration::from_secs(60);
 /// How often infos and states are sent whole.
@@ -208,8 +209,7 @@ impl Watch {
         let identity = match self.identify().await {
             Ok(identity) => identity,
             Err(error) => {
-                // The text of a PostgreSQL error has its cause in it.
-                let error = error.to_string();
+                let error = format!("{error:#}");
                 tracing::warn!(instance.name = %self.config.name, error, "the instance cannot be read");
                 for set in due {
                     cycle.readings.push(self.failed(set, error.clone(), self.clock.now_us()));
@@ -236,13 +236,26 @@ impl Watch {
             grants: self.grants.as_ref().map(|(grants, _)| grants),
             extension: extension.as_ref(),
         };
-        let plans = coverage::plan(&catalog, known, |set, group| self.config.enabled(set, group));
+        let mut plans = coverage::plan(&catalog, known, |set, group| self.config.enabled(set, group));
+        if let Some(unread) = self.discovery.unread() {
+            let missing = |state: &&mut SetState| state.code == StateCode::Extension as i32;
+            for state in plans.iter_mut().flat_map(|plan| &mut plan.states).filter(missing) {
+                state.message = format!("{} {unread}", state.message);
+            }
+        }
         let (elsewhere, here): (Vec<&Plan<'_>>, Vec<&Plan<'_>>) = plans
             .iter()
             .filter(|plan| plan.sql.is_some() && due.contains(&plan.set.name()))
             .partition(|plan| plan.set.extension.is_some() && !self.is_here(extension.as_ref()));
+        let (settings, here): (Vec<&Plan<'_>>, Vec<&Plan<'_>>) =
+            here.into_iter().partition(|plan| plan.set.name() == SETTINGS);
         if let Some((main, database)) = self.main.take() {
-            self.read_sets(&main.client, &identity, &here, &plans, baselines, &mut cycle).await;
+            // Where the other session cannot be had, what this one was told is not known of the instance.
+            let other = if settings.is_empty() { None } else { self.connector.connect_plainly(&database).await.ok() };
+            let session = other.as_ref().unwrap_or(&main);
+            self.read_sets(session, &identity, &settings, &plans, baselines, &mut cycle).await;
+            drop(other);
+            self.read_sets(&main, &identity, &here, &plans, baselines, &mut cycle).await;
             if !main.client.is_closed() {
                 self.main = Some((main, database));
             }
@@ -263,7 +276,7 @@ impl Watch {
             self.grants = None;
         }
         let Some((main, _)) = &self.main else { anyhow::bail!("no connection") };
-        match tokio::time::timeout(read::limit(), Identity::read(&main.client, &self.settings)).await {
+        match tokio::time::timeout(read::limit(), Identity::read(main, &self.settings)).await {
             Ok(Ok(identity)) => Ok(identity.seen_at(self.clock.now_us())),
             Ok(Err(error)) => {
                 if error.is_broken() {
@@ -278,18 +291,39 @@ impl Watch {
         }
     }
 
-    async fn connect_main(&self) -> Result<(Session, String), ConnectError> {
-        match self.connector.connect(MAINTENANCE_DATABASE).await {
-            Ok(session) => Ok((session, MAINTENANCE_DATABASE.to_owned())),
-            Err(ConnectError::Refused(error)) if error.as_db_error().is_some() => {
-                let database = self.connector.dsn().dbname.clone();
-                if database == MAINTENANCE_DATABASE {
-                    return Err(ConnectError::Refused(error));
-                }
-                Ok((self.connector.connect(&database).await?, database))
-            }
-            Err(error) => Err(error),
+    /// Connects to the maintenance database, or to the configured one; the error names the last that was tried.
+    async fn connect_main(&self) -> anyhow::Result<(Session, String)> {
+        let configured = &self.connector.dsn().dbname;
+        let mut database = MAINTENANCE_DATABASE;
+        let mut outcome = self.connector.connect(database).await;
+        let refused = matches!(&outcome, Err(ConnectError::Refused(error)) if error.as_db_error().is_some());
+        if refused && configured != MAINTENANCE_DATABASE {
+            database = configured;
+            outcome = self.connector.connect(database).await;
         }
+        match outcome {
+            Ok(session) => Ok((session, database.to_owned())),
+            Err(error) => anyhow::bail!("{error} (database {database})"),
+        }
+    }
+
+    /// What is wrong with how the instance is configured, although it can be read: a database that is not there.
+    pub async fn mistakes(&mut self) -> Vec<String> {
+        let configured = self.connector.dsn().dbname.clone();
+        let mut mistakes = Vec::new();
+        if self.main.as_ref().is_some_and(|(_, open)| *open != configured)
+            && let Err(error) = self.connector.connect(&configured).await
+        {
+            mistakes.push(format!("{error} (database {configured}, which the connection string names)"));
+        }
+        for (key, patterns) in
+            [("databases", &self.config.databases), ("exclude_databases", &self.config.exclude_databases)]
+        {
+            for pattern in patterns.iter().filter(|pattern| self.sweep.is_unknown(pattern)) {
+                mistakes.push(format!("{key}: no database is {pattern:?}"));
+            }
+        }
+        mistakes
     }
 
     fn is_here(&self, extension: Option<&Extension>) -> bool {
@@ -306,7 +340,7 @@ impl Watch {
             at.elapsed() < GRANTS_EVERY && wanted.all(|role| grants.member_of.contains(role))
         });
         if let Some((main, _)) = self.main.as_ref().filter(|_| !fresh) {
-            match tokio::time::timeout(read::limit(), identity::grants(&main.client)).await {
+            match tokio::time::timeout(read::limit(), identity::grants(main)).await {
                 Ok(Ok(grants)) => self.grants = Some((grants, Instant::now())),
                 Ok(Err(error)) => tracing::debug!(%error, "the role's rights cannot be read now"),
                 Err(_) => self.main = None,
@@ -317,7 +351,7 @@ impl Watch {
     async fn find_extension(&mut self) {
         if let Some((main, database)) = &self.main {
             let selects = |name: &str| self.config.selects(name);
-            self.discovery.look(&self.connector, &main.client, database, selects).await;
+            self.discovery.look(&self.connector, main, database, selects).await;
         }
     }
 
@@ -356,12 +390,12 @@ impl Watch {
                 error.to_string()
             }
             // This connection may have met another incarnation than the open one.
-            Ok(session) => match self.meet(&session.client, database).await {
+            Ok(session) => match self.meet(&session, database).await {
                 Err(error) => error.to_string(),
                 // The extension was updated or moved: the statements were planned for another version.
                 Ok(None) => return,
                 Ok(Some(identity)) => {
-                    return self.read_sets(&session.client, &identity, elsewhere, plans, baselines, cycle).await;
+                    return self.read_sets(&session, &identity, elsewhere, plans, baselines, cycle).await;
                 }
             },
         };
@@ -372,10 +406,10 @@ impl Watch {
     }
 
     /// The identity over a second connection, where the extension is still as it was found.
-    async fn meet(&mut self, client: &Client, database: &str) -> Result<Option<Identity>, ReadError> {
+    async fn meet(&mut self, session: &Session, database: &str) -> Result<Option<Identity>, ReadError> {
         let meeting = async {
-            let same = self.discovery.confirm(client, database).await?;
-            let identity = Identity::read(client, &self.settings).await?;
+            let same = self.discovery.confirm(session, database).await?;
+            let identity = Identity::read(session, &self.settings).await?;
             Ok(same.then_some(identity))
         };
         tokio::time::timeout(read::limit(), meeting).await.unwrap_or(Err(ReadError::Silent))
@@ -383,7 +417,7 @@ impl Watch {
 
     async fn read_sets(
         &mut self,
-        client: &Client,
+        session: &Session,
         identity: &Identity,
         due: &[&Plan<'_>],
         plans: &[Plan<'_>],
@@ -393,7 +427,7 @@ impl Watch {
         for (nth, plan) in due.iter().enumerate() {
             let guard = plan.set.guard.as_ref().and_then(|name| plans.iter().find(|plan| plan.set.name() == name));
             let started_us = self.clock.now_us();
-            let outcome = self.read_set(client, identity, plan, guard, baselines, cycle).await;
+            let outcome = self.read_set(session, identity, plan, guard, baselines, cycle).await;
             match outcome {
                 Ok(()) => {
                     self.failures.remove(plan.set.name());
@@ -404,7 +438,7 @@ impl Watch {
                     if plan.set.extension.is_some() && error.is_about_objects() {
                         self.discovery.forget();
                     }
-                    if error.is_broken() || client.is_closed() {
+                    if error.is_broken() || session.client.is_closed() {
                         for plan in &due[nth + 1..] {
                             let reason = error.to_string();
                             cycle.readings.push(self.failed(plan.set.name(), reason, started_us));
@@ -435,7 +469,7 @@ impl Watch {
 
     async fn read_set(
         &mut self,
-        client: &Client,
+        session: &Session,
         identity: &Identity,
         plan: &Plan<'_>,
         guard: Option<&Plan<'_>>,
@@ -443,6 +477,8 @@ impl Watch {
         cycle: &mut Cycle,
     ) -> Result<(), ReadError> {
         let set = plan.set;
+        // What is left of the cycle's own questions.
+        session.take_marked();
         let place = Place { instance: self.config.name.clone(), set: set.name().to_owned(), datid: cycle.datid };
         if set.definition.kind() == SetKind::Texts {
             let figures = Place { set: texts::STATEMENTS.to_owned(), ..place.clone() };
@@ -452,12 +488,13 @@ impl Watch {
             let figures = catalog.get(texts::STATEMENTS).map(|set| &set.definition).zip(figures);
             let known = baselines.get(&place).map(AsRef::as_ref);
             let life = &identity.incarnation;
-            let mut read = self.texts.read(client, plan, &place, life, figures, known, &self.clock).await;
+            let mut read = self.texts.read(session, plan, &place, life, figures, known, &self.clock).await;
             if read.as_ref().is_err_and(ReadError::is_encoding)
-                && let Some(raw) = self.discovery.raw(&self.connector, client).await
+                && let Some(raw) = self.discovery.raw(&self.connector, session).await
             {
                 read = self.read_raw_texts(&raw, identity, &place, figures, known).await;
             }
+            self.beside.own.marked(set.name(), session.take_marked());
             let Some(read) = read? else { return Ok(()) };
             cycle.readings.push(read.reading);
             cycle.advances.push(read.advance);
@@ -466,7 +503,13 @@ impl Watch {
         }
         let previous = baselines.get(&place);
         let expected = previous.map_or(0, |previous| previous.frame.rows);
-        let taken = take(client, plan, guard, expected, &self.clock).await?;
+        let taken = take(session, plan, guard, expected, &self.clock).await;
+        self.beside.own.marked(set.name(), session.take_marked());
+        let mut taken = taken?;
+        if set.name() == SETTINGS {
+            // Before the baseline, which goes to disk too.
+            texts::redact_settings(&set.definition, &mut taken.frame);
+        }
         refuse_hidden_rows(set, &taken.frame)?;
         let previous = previous.map(AsRef::as_ref);
         let here = self.since_previous_us(&place, previous, taken.ended);
@@ -523,9 +566,10 @@ impl Watch {
             self.discovery.forget_raw();
             shape(format!("cannot be read from {}: {error}", raw.database))
         })?;
-        session.client.execute_typed("set client_encoding to 'SQL_ASCII'", &[]).await?;
         self.texts.retry();
-        self.texts.read(&session.client, plan, place, &identity.incarnation, figures, known, &self.clock).await
+        let read = self.texts.read(&session, plan, place, &identity.incarnation, figures, known, &self.clock).await;
+        self.beside.own.marked(&place.set, session.take_marked());
+        read
     }
 
     /// Forms increments and puts them into the cycle.
@@ -624,7 +668,7 @@ impl Watch {
 
 /// Reads a set, between two readings of its guard; once more when the guard moved meanwhile.
 async fn take(
-    client: &Client,
+    session: &Session,
     plan: &Plan<'_>,
     guard: Option<&Plan<'_>>,
     expected: usize,
@@ -632,13 +676,13 @@ async fn take(
 ) -> Result<Taken, ReadError> {
     let sql = plan.sql.as_deref().unwrap_or_default();
     let Some((guard, guard_sql)) = guard.and_then(|guard| Some((guard, guard.sql.as_deref()?))) else {
-        return timed(client, plan.set, sql, expected, clock).await;
+        return timed(session, plan.set, sql, expected, clock).await;
     };
     let mut repeated = false;
     loop {
-        let before = read::frame(client, &guard.set.definition, guard_sql, 1).await?;
-        let mut taken = timed(client, plan.set, sql, expected, clock).await?;
-        let after = read::frame(client, &guard.set.definition, guard_sql, 1).await?;
+        let before = read::frame(session, &guard.set.definition, guard_sql, 1).await?;
+        let mut taken = timed(session, plan.set, sql, expected, clock).await?;
+        let after = read::frame(session, &guard.set.definition, guard_sql, 1).await?;
         if before == after || repeated {
             taken.guard = Some((before, after));
             return Ok(taken);
@@ -647,9 +691,9 @@ async fn take(
     }
 }
 
-async fn timed(client: &Client, set: &Set, sql: &str, expected: usize, clock: &Clock) -> Result<Taken, ReadError> {
+async fn timed(session: &Session, set: &Set, sql: &str, expected: usize, clock: &Clock) -> Result<Taken, ReadError> {
     let (started, started_us) = (Instant::now(), clock.now_us());
-    let frame = read::frame(client, &set.definition, sql, expected).await?;
+    let frame = read::frame(session, &set.definition, sql, expected).await?;
     let ended = Instant::now();
     let duration = ended.duration_since(started);
     Ok(Taken { frame, guard: None, started_us, time_us: clock.now_us(), duration, ended })

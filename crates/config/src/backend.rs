@@ -66,7 +66,7 @@ impl BackendUrl {
     /// Whether it is this machine, so that nobody is between.
     pub fn is_loopback(&self) -> bool {
         self.host.eq_ignore_ascii_case("localhost")
-            || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+            || self.host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
     }
 }
 
@@ -79,7 +79,7 @@ mod tests {
         let url = BackendUrl::parse("HTTPS://api.example.com:8080/pga/").unwrap();
         assert_eq!((url.text.as_str(), url.port, url.https), ("https://api.example.com:8080/pga", 8080, true));
         assert_eq!(BackendUrl::parse("http://[::1]").unwrap().port, 80);
-        for loopback in ["http://localhost:1", "http://127.1.2.3", "http://[::1]:8080/"] {
+        for loopback in ["http://localhost:1", "http://127.1.2.3", "http://[::1]:8080/", "http://[::ffff:127.0.0.1]"] {
             assert!(BackendUrl::parse(loopback).unwrap().is_loopback(), "{loopback}");
         }
         assert!(!BackendUrl::parse("http://localhost.example.com").unwrap().is_loopback());

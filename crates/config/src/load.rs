@@ -42,6 +42,10 @@ pub(crate) fn check(text: &str, names: &Names) -> Result<(), ConfigError> {
         (Found::Here(value), line) => Some((value, *line)),
         _ => None,
     };
+    if let Some((Value::Text(text), line)) = here(BACKEND_URL) {
+        let refused = BackendUrl::parse(text).and_then(|url| clear_text(&url));
+        refused.map_err(|reason| ConfigError::new(Some(line), format!("{}: {reason}", BACKEND_URL.key)))?;
+    }
     if let (Some((Value::Flag(false), line)), Some((Value::Text(url), _))) = (here(TLS_VERIFY), here(BACKEND_URL)) {
         verify_off(url).map_err(|reason| ConfigError::new(Some(line), reason))?;
     }
@@ -258,6 +262,18 @@ fn distinct(instances: &[(Option<usize>, &Settings)]) -> Result<(), ConfigError>
     Ok(())
 }
 
+/// Tokens and statement texts go nowhere unencrypted.
+fn clear_text(url: &BackendUrl) -> Result<(), String> {
+    if url.https || url.is_loopback() {
+        return Ok(());
+    }
+    Err(format!(
+        "{} is another machine, and http:// would show tokens and statement texts on the way: use https:// \
+         (a proxy in front of the server does TLS; [tls] ca_file names a private authority), or a tunnel to 127.0.0.1",
+        url.text
+    ))
+}
+
 fn verify_off(url: &str) -> Result<(), String> {
     match BackendUrl::parse(url) {
         Ok(url) if !url.is_loopback() => Err("verify = false is accepted for a server on this machine only; \
@@ -288,14 +304,10 @@ fn build(text: &str, place: Option<&Path>, env: Lookup<'_>, names: &Names) -> Re
     let switches = values.switches(&document, names)?;
     let get = Fields(&placed);
 
-    let mut warnings = Vec::new();
     let url = get.text(BACKEND_URL).map(|url| BackendUrl::parse(&url)).transpose();
     let url = url.map_err(|reason| ConfigError::new(None, reason))?;
-    if let Some(url) = url.as_ref().filter(|url| !url.https && !url.is_loopback()) {
-        warnings.push(format!(
-            "{} is not encrypted: tokens and statement texts can be read on the way; use https://",
-            url.text
-        ));
+    if let (Some(found), Some(url)) = (placed.get(&BACKEND_URL.path()), &url) {
+        clear_text(url).map_err(|reason| found.mistake(BACKEND_URL, reason))?;
     }
     let verify = get.flag(TLS_VERIFY);
     if let (false, Some(found), Some(url)) = (verify, placed.get(&TLS_VERIFY.path()), &url) {
@@ -323,7 +335,7 @@ fn build(text: &str, place: Option<&Path>, env: Lookup<'_>, names: &Names) -> Re
         tls_verify: verify,
         tls_ca_file: get.text(TLS_CA_FILE).map(PathBuf::from),
         instances: Vec::new(),
-        warnings,
+        warnings: Vec::new(),
         schedule,
         lines: Vec::new(),
     };

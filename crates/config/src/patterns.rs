@@ -1,9 +1,14 @@
 //! Patterns of database names: `*` is any text, `?` one character; upper and lower case differ.
 
-/// Whether a database is one of `databases` and none of `excluded`.
+/// Databases that providers keep to themselves and let nobody into: Amazon RDS and Aurora, Google Cloud SQL and AlloyDB,
+/// Azure. Asking for them writes FATAL into the instance's log each time.
+pub(crate) const PROVIDERS: [&str; 4] = ["alloydbadmin", "azure_maintenance", "cloudsqladmin", "rdsadmin"];
+
+/// Whether a database is one of `databases` and none of `excluded`. A provider's own is one only by its whole name.
 pub fn selects(databases: &[String], excluded: &[String], name: &str) -> bool {
     let any = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, name));
-    any(databases) && !any(excluded)
+    let named = || databases.iter().any(|pattern| pattern == name);
+    any(databases) && !any(excluded) && (!PROVIDERS.contains(&name) || named())
 }
 
 /// Whether a pattern matches a whole name.
@@ -50,5 +55,8 @@ mod tests {
         let list = |patterns: &[&str]| patterns.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
         assert!(selects(&list(&["a*", "b"]), &list(&["a1"]), "b"));
         assert!(!selects(&list(&["a*"]), &list(&["a1"]), "a1"));
+        for provider in PROVIDERS {
+            assert!(!selects(&list(&["*"]), &[], provider) && selects(&list(&["*", provider]), &[], provider));
+        }
     }
 }

@@ -164,7 +164,7 @@ pub(crate) const BACKEND_URL: &Setting = &setting(
     "BACKEND_URL",
     Kind::Url,
     None,
-    "The server's address; `https` unless it is on this machine.",
+    "The server's address; `http` is refused unless it is on this machine.",
 );
 pub(crate) const REGISTRATION_SECRET: &Setting = &setting(
     "backend",
@@ -220,7 +220,8 @@ pub(crate) const EXCLUDE_DATABASES: &Setting = &setting(
     "POSTGRES_EXCLUDE_DATABASES",
     Kind::Patterns,
     Some(""),
-    "Databases among those not to read.",
+    "Databases among those not to read. Those that providers keep to themselves (`rdsadmin`, `cloudsqladmin`, \
+     `alloydbadmin`, `azure_maintenance`) are left out unless `databases` has their whole name.",
 );
 
 /// Every setting, in the order of the file.

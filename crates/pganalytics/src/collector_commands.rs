@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use catalog::Catalog;
-use collector::backend::Backend;
+use collector::backend::{Backend, Standing};
 use collector::examine::{self, Examined, state_word};
 use collector::state::Registration;
 use config::{Config, Names};
@@ -116,12 +116,16 @@ async fn once(config: &Config, catalog: Catalog, over: Option<u64>) -> Result<Ex
     let examined = examine::examine(config, &catalog, over.map(Duration::from_secs)).await;
     let instances: Vec<_> = examined.iter().map(|examined| examined.to_json(&catalog)).collect();
     output::data(&serde_json::to_string_pretty(&serde_json::json!({ "instances": instances }))?);
-    let failed = examined.iter().any(|examined| examined.instance.error.is_some());
+    let failed = examined.iter().any(Examined::has_errors);
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 async fn check(config: &Config, catalog: Catalog, json: bool) -> Result<ExitCode> {
     let examined = examine::examine(config, &Arc::new(catalog), None).await;
+    let server = match &config.backend_url {
+        None => None,
+        Some(url) => Some((&url.text, standing(config).await)),
+    };
     if json {
         let instances: Vec<_> = examined
             .iter()
@@ -129,17 +133,48 @@ async fn check(config: &Config, catalog: Catalog, json: bool) -> Result<ExitCode
                 serde_json::json!({
                     "instance": examined.name,
                     "error": examined.instance.error,
+                    "mistakes": examined.mistakes,
                     "attributes": examined.attributes_json(),
                     "states": examined.states_json(),
                 })
             })
             .collect();
-        output::data(&serde_json::to_string_pretty(&serde_json::json!({ "instances": instances }))?);
+        let server = server.as_ref().map(|(url, standing)| {
+            let error = standing.as_ref().err().map(|error| format!("{error:#}"));
+            serde_json::json!({ "url": url, "standing": standing.as_ref().ok().map(|said| said_of(*said)), "error": error })
+        });
+        let report = serde_json::json!({ "instances": instances, "server": server });
+        output::data(&serde_json::to_string_pretty(&report)?);
     } else {
         examined.iter().for_each(print_check);
+        match &server {
+            None => output::data("server: none is configured ([backend] url), so nothing would be delivered"),
+            Some((url, Ok(standing))) => output::data(&format!("server {url}: {}", said_of(*standing))),
+            Some((url, Err(error))) => output::data(&format!("server {url}: cannot be used: {error:#}")),
+        }
     }
-    let degraded = examined.iter().any(Examined::is_degraded);
-    Ok(if degraded { ExitCode::from(DEGRADED) } else { ExitCode::SUCCESS })
+    let failed = examined.iter().any(Examined::has_failed) || server.is_some_and(|(_, standing)| standing.is_err());
+    Ok(match (failed, examined.iter().any(Examined::is_degraded)) {
+        (true, _) => ExitCode::FAILURE,
+        (false, true) => ExitCode::from(DEGRADED),
+        (false, false) => ExitCode::SUCCESS,
+    })
+}
+
+/// How the collector stands with its server, or why it cannot be told.
+async fn standing(config: &Config) -> Result<Standing> {
+    let registration = Registration::load(&config.state_dir)?;
+    let secret = config.registration_secret.as_ref().map(config::Secret::expose);
+    Backend::new(config)?.probe(registration.as_ref(), secret).await
+}
+
+/// The words for it.
+fn said_of(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Registered => "answers, and knows this collector",
+        Standing::MayRegister => "answers, and accepts the registration secret",
+        Standing::Unregistered => "answers; this collector is not registered and has no registration secret",
+    }
 }
 
 /// One instance as a table: a line per set, and below it a line per reason why columns are missing.
@@ -154,6 +189,9 @@ fn print_check(examined: &Examined) {
             output::data(&format!("{}: cannot be read: {reason}", examined.name));
             return;
         }
+    }
+    for mistake in &examined.mistakes {
+        output::data(&format!("  {mistake}"));
     }
     let width = examined.states.iter().map(|state| state.set.len()).max().unwrap_or(0);
     let mut reasons: Vec<(&str, &str, Vec<&str>)> = Vec::new();

@@ -12,6 +12,7 @@ use collector::coverage::{self, Extension, Known};
 use collector::discovery;
 use collector::identity::{self, Identity};
 use collector::own::Process;
+use collector::session::Session;
 use collector::spool::Bounds;
 use collector::state::{Held, lock};
 use collector::watch::{Cycle, Watch};
@@ -99,15 +100,15 @@ pub(crate) async fn bare(dsn: &str, elsewhere: Option<&str>) -> Result<()> {
     while next_cycle()? {
         let before = cpu_ms()?;
         Identity::read(&client, &planned.settings).await.context("ask who the instance is")?;
-        let names = [(&discovery::EXTENSION as _, Type::TEXT), (&discovery::UTF8 as _, Type::TEXT)];
-        client.query_typed_opt(discovery::SQL, &names).await.context("look for the extension")?;
-        read(&client, &planned.of_instance).await?;
+        let name = [(&discovery::EXTENSION as _, Type::TEXT)];
+        client.client.query_typed_opt(discovery::SQL, &name).await.context("look for the extension")?;
+        read(&client.client, &planned.of_instance).await?;
         if let Some(elsewhere) = elsewhere {
             Identity::read(&client, &planned.settings).await.context("ask who the instance is")?;
-            read(&client, &planned.of_databases).await?;
+            read(&client.client, &planned.of_databases).await?;
             let client = connect(elsewhere).await?;
             Identity::read(&client, &planned.settings).await.context("ask who the instance is")?;
-            read(&client, &planned.of_databases).await?;
+            read(&client.client, &planned.of_databases).await?;
         }
         nth += 1;
         if nth > WARM_UP {
@@ -122,10 +123,10 @@ pub(crate) async fn bare(dsn: &str, elsewhere: Option<&str>) -> Result<()> {
 }
 
 /// A connection that ends with its client.
-async fn connect(dsn: &str) -> Result<Client> {
+async fn connect(dsn: &str) -> Result<Session> {
     let (client, connection) = tokio_postgres::connect(dsn, NoTls).await.context("connect")?;
     tokio::spawn(connection);
-    Ok(client)
+    Ok(client.into())
 }
 
 /// Runs statements and throws their rows away.
@@ -150,13 +151,14 @@ struct Planned {
 }
 
 impl Planned {
-    async fn new(dsn: &str, client: &Client) -> Result<Self> {
+    async fn new(dsn: &str, client: &Session) -> Result<Self> {
         let catalog = Arc::new(Catalog::embedded().context("read the catalogue")?);
         let (config, _) = configuration(&catalog, dsn, Path::new("/nowhere"), Some(CYCLE_SECONDS))?;
         let settings = settings(&catalog);
         let identity = Identity::read(client, &settings).await?;
         let grants = identity::grants(client).await?;
         let version: String = client
+            .client
             .query_one("select extversion from pg_extension where extname = $1", &[&SET])
             .await
             .context("find the extension")?

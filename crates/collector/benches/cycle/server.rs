@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use catalog::{Catalog, Scope};
 use collector::discovery;
 use collector::identity::Identity;
+use collector::session::Session;
 use collector::watch::{Baselines, Cycle, Watch};
 use testkit::Pg;
 use tokio_postgres::Client;
@@ -34,14 +35,15 @@ pub(crate) async fn statement_time(pg: &Pg, main: &Client, work: &Client, statem
     let mut watch = Watch::new(instance, Arc::clone(&catalog), row_limit);
     let sets: Vec<String> = watch.schedule().into_iter().map(|(set, _)| set).collect();
     let settings = settings(&catalog);
+    let asking = Session::from(pg.connect("postgres").await?);
     let (mut seen, mut identity, mut baselines) = (Seen::new(), Vec::new(), Baselines::new());
     for nth in 0..WARM_UP + READINGS {
         run_statements(main, statements).await?;
         touch_tables(work).await?;
         let started = Instant::now();
-        Identity::read(main, &settings).await?;
-        let names = [(&discovery::EXTENSION as _, Type::TEXT), (&discovery::UTF8 as _, Type::TEXT)];
-        main.query_typed_opt(discovery::SQL, &names).await.context("look for the extension")?;
+        Identity::read(&asking, &settings).await?;
+        let name = [(&discovery::EXTENSION as _, Type::TEXT)];
+        main.query_typed_opt(discovery::SQL, &name).await.context("look for the extension")?;
         let asked = started.elapsed();
         let mut cycles = vec![watch.cycle(&sets, &baselines).await];
         cycles.append(&mut watch.read_databases(&baselines).await);

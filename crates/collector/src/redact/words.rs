@@ -2,15 +2,20 @@
 //!
 //! A text is cut into runs of ASCII letters and digits, whatever they are part of: keywords, names,
 //! literals, comments. `user_password`, `userPassword` and `'password=x'` all have a run with
-//! `password` in it.
+//! `password` in it. A word in several pieces counts however it is spelled: `accessKey`, `ACCESS_KEY`,
+//! `access-key` and `access.key` are one.
 
-/// A run that contains one of these speaks of secrets. Sorted; lower case.
-pub(super) const SECRET_PARTS: [&str; 26] = [
+/// A run that contains one of these speaks of secrets. Sorted; lower case, without what separates pieces.
+pub(super) const SECRET_PARTS: [&str; 33] = [
     "accesskey",
+    "accountkey",
     "apikey",
+    "authkey",
     "authorization",
     "bearer",
+    "connectionstring",
     "conninfo",
+    "connstr",
     "contrase",
     "credential",
     "dblink",
@@ -19,6 +24,8 @@ pub(super) const SECRET_PARTS: [&str; 26] = [
     "hmac",
     "jwt",
     "kennwort",
+    "licensekey",
+    "masterkey",
     "passcode",
     "passphrase",
     "passwd",
@@ -31,8 +38,19 @@ pub(super) const SECRET_PARTS: [&str; 26] = [
     "senha",
     "sharedkey",
     "signingkey",
+    "sshkey",
     "token",
 ];
+
+/// Parts shorter than this are words of one piece: `select p.wd` has no password.
+const PIECED: usize = 5;
+/// The most that separates two pieces of a word: `access__key`.
+const MAX_SEPARATORS: usize = 2;
+
+/// What else a setting that users made (`app.key`) is taken for a secret by, anywhere in its name.
+const CUSTOM_PARTS: [&str; 3] = ["cred", "key", "pass"];
+/// And as the last piece of it.
+const CUSTOM_ENDS: [&str; 7] = ["auth", "hash", "otp", "pin", "pw", "salt", "signature"];
 
 /// A run that is one of these speaks of secrets: too short or too common to be looked for in
 /// longer ones. Options of servers and user mappings may have any name; so have a program's arguments.
@@ -114,6 +132,9 @@ pub(super) fn speech(text: &str) -> Speech {
             while at < bytes.len() && bytes[at].is_ascii_alphanumeric() {
                 at += 1;
             }
+            if (start..at).any(|from| has_secret_part_at(&bytes[from..])) {
+                return Speech::Secrets;
+            }
             match run(&bytes[start..at]) {
                 Speech::Secrets => return Speech::Secrets,
                 other => found = found.max(other),
@@ -135,9 +156,6 @@ pub(super) fn speech(text: &str) -> Speech {
 }
 
 fn run(run: &[u8]) -> Speech {
-    if has_secret_part(run) {
-        return Speech::Secrets;
-    }
     let is = |word: &&str| run.eq_ignore_ascii_case(word.as_bytes());
     if SECRET_WORDS.iter().any(is) || tail(run, "pass") || secret_itself(run) {
         return Speech::Secrets;
@@ -145,22 +163,46 @@ fn run(run: &[u8]) -> Speech {
     if KEY_ENDS.iter().any(|end| tail(run, end)) { Speech::Keys } else { Speech::Plain }
 }
 
-fn has_secret_part(run: &[u8]) -> bool {
-    run.iter().enumerate().any(|(at, byte)| {
-        let lower = byte.to_ascii_lowercase();
-        if !lower.is_ascii_lowercase() {
-            return false;
-        }
-        let (first, end) = BY_LETTER[usize::from(lower - b'a')];
-        SECRET_PARTS[first..end].iter().any(|part| starts_with(&run[at..], part))
-    })
+/// Whether a text begins with a word for secrets, in whatever pieces.
+fn has_secret_part_at(text: &[u8]) -> bool {
+    let Some(lower) = text.first().map(u8::to_ascii_lowercase).filter(u8::is_ascii_lowercase) else { return false };
+    let (first, end) = BY_LETTER[usize::from(lower - b'a')];
+    SECRET_PARTS[first..end].iter().any(
+        |part| {
+            if part.len() < PIECED { starts_with(text, part) } else { spells(text, part) }
+        },
+    )
 }
 
-/// Whether a setting of that name holds a secret; the words that are too common for names of
-/// settings do not count.
+/// Whether a text begins with the letters of a part, with little but separators between them.
+fn spells(text: &[u8], part: &str) -> bool {
+    let mut at = 0;
+    for (nth, letter) in part.bytes().enumerate() {
+        if nth > 0 {
+            let separator = |byte: &&u8| matches!(**byte, b'_' | b'-' | b'.');
+            at += text[at..].iter().take(MAX_SEPARATORS).take_while(separator).count();
+        }
+        if !text.get(at).is_some_and(|byte| byte.eq_ignore_ascii_case(&letter)) {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
+/// Whether a setting of that name, as it is written, holds a secret; the words that are too common for names of
+/// settings do not count. One that users made, with a dot in its name, has more words for it.
 pub(super) fn names_a_secret(name: &str) -> bool {
-    let mut runs = name.as_bytes().split(|byte| !byte.is_ascii_alphanumeric());
-    runs.any(|run| has_secret_part(run) || tail(run, "pass") || run.eq_ignore_ascii_case(b"pw"))
+    let plain: Vec<u8> = name.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase()).collect();
+    let contains = |part: &str| plain.windows(part.len()).any(|window| window == part.as_bytes());
+    if SECRET_PARTS.iter().any(|part| contains(part)) {
+        return true;
+    }
+    let mut pieces = name.as_bytes().split(|byte| !byte.is_ascii_alphanumeric()).filter(|piece| !piece.is_empty());
+    let custom = name.contains('.');
+    let last = pieces.clone().next_back().unwrap_or_default();
+    pieces.any(|piece| tail(piece, "pass") || piece.eq_ignore_ascii_case(b"pw"))
+        || custom && (CUSTOM_PARTS.iter().any(|part| contains(part)) || CUSTOM_ENDS.iter().any(|end| tail(last, end)))
 }
 
 /// Whether a run has the form of a stored password or of a well-known service's token.
@@ -210,9 +252,27 @@ mod tests {
         assert!(SECRET_PARTS.is_sorted());
         for part in SECRET_PARTS {
             assert_eq!(speech(&format!("x_{}Y", part.to_uppercase())), Speech::Secrets, "{part}");
+            assert!(names_a_secret(part), "{part}");
         }
         for word in SECRET_WORDS {
             assert_eq!(speech(&format!("a.{word}(")), Speech::Secrets, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_word_is_one_however_it_is_spelled() {
+        for spelled in ["accessKey", "ACCESS_KEY", "access-key", "access.key", "Access__Key", "pass_word", "to-ken"] {
+            assert_eq!(speech(spelled), Speech::Secrets, "{spelled}");
+            assert!(names_a_secret(spelled), "{spelled}");
+        }
+        for plain in ["access / key", "p.wd", "access, key", "access____key"] {
+            assert!(speech(plain) < Speech::Secrets, "{plain}");
+        }
+        for custom in ["app.key", "app.KEY_ID", "\"my app\".\"Pass\"", "x.pin", "x.login_otp", "app . salt"] {
+            assert!(names_a_secret(custom), "{custom}");
+        }
+        for harmless in ["ssl_key_file", "app.spinning", "work_mem", "app.tenant", "row_security", ""] {
+            assert!(!names_a_secret(harmless), "{harmless}");
         }
     }
 

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use wire::{SetState, State, StateCode};
 
 use crate::coverage;
+use crate::refusals::Refusals;
 
 /// The mean pause between two connections that are opened.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -38,6 +39,9 @@ pub(super) struct Sweep {
     opened_until: Instant,
     held_until: Instant,
     troubles: BTreeMap<String, BTreeMap<i64, Trouble>>,
+    refusals: Refusals<i64>,
+    /// Why there is no list.
+    unlisted: Option<String>,
 }
 
 /// A database as it was listed.
@@ -47,6 +51,8 @@ pub(super) struct Database {
     pub(super) name: String,
     /// Whether it may be connected to, and the configuration selects it.
     pub(super) readable: bool,
+    /// Why it cannot be asked for although it may and should be read.
+    pub(super) odd: Option<String>,
     /// Whether the open connection goes to it.
     pub(super) open: bool,
     /// Its transactions since its statistics were reset.
@@ -70,6 +76,8 @@ pub(super) struct Trouble {
     pub(super) code: StateCode,
     pub(super) message: String,
     pub(super) fix: String,
+    /// Whether the fix is a statement for inside the database.
+    pub(super) inside: bool,
 }
 
 impl Default for Sweep {
@@ -91,6 +99,8 @@ impl Sweep {
             opened_until: now,
             held_until: now,
             troubles: BTreeMap::new(),
+            refusals: Refusals::default(),
+            unlisted: None,
         }
     }
 
@@ -110,7 +120,8 @@ impl Sweep {
     /// Makes everything due at once, as if nothing had been read yet.
     pub(super) fn again(&mut self) {
         let (sets, troubles) = (std::mem::take(&mut self.sets), std::mem::take(&mut self.troubles));
-        *self = Self { sets, troubles, ..Self::default() };
+        let refusals = std::mem::take(&mut self.refusals);
+        *self = Self { sets, troubles, refusals, ..Self::default() };
     }
 
     /// Makes no visit before a moment.
@@ -126,6 +137,12 @@ impl Sweep {
     /// Whether a database is none of those that were listed.
     pub(super) fn is_gone(&self, datid: i64) -> bool {
         self.listed.iter().all(|database| database.datid != datid)
+    }
+
+    /// Whether a pattern that is a whole name is that of no database; known only once they are listed.
+    pub(super) fn is_unknown(&self, pattern: &str) -> bool {
+        let whole = !pattern.contains(['*', '?']);
+        whole && !self.listed.is_empty() && self.listed.iter().all(|database| database.name != pattern)
     }
 
     fn readable(&self) -> impl Iterator<Item = &Database> {
@@ -145,7 +162,23 @@ impl Sweep {
 
     fn due_at(&self, database: &Database) -> Instant {
         let due = |(set, _): &(String, Duration)| self.due.get(&(database.datid, set.clone())).copied();
-        self.sets.iter().map(|set| due(set).unwrap_or(self.held_until)).min().unwrap_or(self.list_at)
+        let due = self.sets.iter().map(|set| due(set).unwrap_or(self.held_until)).min().unwrap_or(self.list_at);
+        self.refusals.not_before(&database.datid).map_or(due, |asked| due.max(asked))
+    }
+
+    /// A database refused the collector: it is asked ever more rarely.
+    pub(super) fn refused(&mut self, database: &Database, now: Instant) {
+        self.refusals.refused(&database.datid, now);
+    }
+
+    /// A database answered.
+    pub(super) fn answered(&mut self, database: &Database) {
+        self.refusals.forget(&database.datid);
+    }
+
+    /// There is no list; what is said of every set until there is one.
+    pub(super) fn not_listed(&mut self, error: String) {
+        self.unlisted = Some(error);
     }
 
     pub(super) fn must_list(&self, now: Instant) -> bool {
@@ -160,14 +193,42 @@ impl Sweep {
             database.moved = if since < 0 { database.transactions } else { since };
         }
         databases.sort_by_key(|database| (std::cmp::Reverse(database.moved), database.datid));
+        // One that is gone or has another name now is another one to ask.
+        for before in &self.listed {
+            let is_it = |database: &Database| (database.datid, &database.name) == (before.datid, &before.name);
+            if !databases.iter().any(is_it) {
+                self.refusals.forget(&before.datid);
+            }
+        }
         self.listed = databases;
+        self.unlisted = None;
         self.list_at = now + LIST_EVERY;
         let readable: BTreeSet<i64> = self.readable().map(|database| database.datid).collect();
         self.due.retain(|(datid, _), _| readable.contains(datid));
         self.round.retain(|datid| readable.contains(datid));
         for troubles in self.troubles.values_mut() {
-            troubles.retain(|datid, _| readable.contains(datid));
+            // What the list says is said anew below.
+            troubles.retain(|datid, trouble| readable.contains(datid) && trouble.inside);
         }
+        for database in &self.listed {
+            let Some(odd) = &database.odd else { continue };
+            for (set, _) in &self.sets {
+                let trouble = Trouble {
+                    database: database.name.clone(),
+                    how: State::Missing,
+                    code: StateCode::Failed,
+                    message: odd.clone(),
+                    fix: crate::listing::rename(database.datid),
+                    inside: false,
+                };
+                self.troubles.entry(set.clone()).or_default().insert(database.datid, trouble);
+            }
+        }
+    }
+
+    /// The sets that it reads.
+    pub(super) fn sets(&self) -> impl Iterator<Item = &str> {
+        self.sets.iter().map(|(set, _)| set.as_str())
     }
 
     /// The next database and what is due in it; begins a round when the last one is through.
@@ -218,13 +279,30 @@ impl Sweep {
 
     /// Remembers how a set was read in a database; answers what is to be said of the set.
     pub(super) fn outcome(&mut self, set: &Set, database: &Database, trouble: Option<Trouble>) -> Option<SetState> {
-        let databases = self.readable().count();
         let troubles = self.troubles.entry(set.name().to_owned()).or_default();
         match trouble {
             Some(trouble) => drop(troubles.insert(database.datid, trouble)),
             None => drop(troubles.remove(&database.datid)),
         }
-        say(set, troubles, databases)
+        self.say(set)
+    }
+
+    /// What is to be said of a set, if anything.
+    pub(super) fn say(&self, set: &Set) -> Option<SetState> {
+        if let Some(error) = &self.unlisted {
+            let message = format!("The databases cannot be listed, so that none is read: {error}");
+            return Some(coverage::state(set, "", State::Error, StateCode::Failed, message, String::new()));
+        }
+        let wanted = self.listed.iter().filter(|database| database.readable || database.odd.is_some()).count();
+        if wanted == 0 && !self.listed.is_empty() {
+            let message = format!(
+                "None of the {} databases is read: each is a template, closed to the collector's role, or left out \
+                 by its configuration.",
+                self.listed.len()
+            );
+            return Some(coverage::state(set, "", State::Missing, StateCode::Privilege, message, String::new()));
+        }
+        say(set, self.troubles.get(set.name())?, wanted)
     }
 }
 
@@ -250,7 +328,12 @@ fn say(set: &Set, troubles: &BTreeMap<i64, Trouble>, databases: usize) -> Option
     }
     let message = format!("Not read in {} of {databases} databases ({}).", troubles.len(), reasons.join("; "));
     let fix = troubles.values().map(|trouble| &trouble.fix).find(|fix| !fix.is_empty());
-    let fix = fix.map(|fix| format!("{fix} -- in each of these databases")).unwrap_or_default();
+    let inside = troubles.values().any(|trouble| trouble.inside);
+    let fix = match fix {
+        Some(fix) if inside => format!("{fix} -- in each of these databases"),
+        Some(fix) => fix.clone(),
+        None => String::new(),
+    };
     Some(coverage::state(set, "", how, first.code, message, fix))
 }
 
@@ -259,7 +342,7 @@ mod tests {
     use super::*;
 
     fn database(datid: i64, transactions: i64) -> Database {
-        Database { datid, name: format!("db{datid}"), readable: true, open: false, transactions, moved: 0 }
+        Database { datid, name: format!("db{datid}"), readable: true, odd: None, open: false, transactions, moved: 0 }
     }
 
     fn sweep(databases: Vec<Database>) -> (Sweep, Instant) {
@@ -320,6 +403,59 @@ mod tests {
     }
 
     #[test]
+    fn a_database_that_refuses_is_asked_ever_more_rarely() {
+        let (mut two, now) = sweep(vec![database(1, 0), database(2, 0)]);
+        let (mut asked, mut at) = (Vec::new(), now);
+        let end = now + Duration::from_secs(24 * 3600);
+        while at < end {
+            if two.must_list(at) {
+                two.list(two.listed.clone(), at);
+            }
+            while let Some(visit) = two.take(at) {
+                if visit.database.datid == 2 {
+                    asked.push(at.duration_since(now).as_secs() / 60);
+                    two.refused(&visit.database, at);
+                }
+            }
+            at = two.next().unwrap().max(at + Duration::from_millis(1));
+        }
+        assert!(asked.len() <= 12, "{asked:?}");
+        assert!(
+            asked.windows(3).all(|times| times[2] - times[1] >= times[1] - times[0] || times[2] > 720),
+            "{asked:?}"
+        );
+        // It has another name now: another one to ask.
+        let mut renamed = two.listed.clone();
+        renamed.iter_mut().find(|database| database.datid == 2).unwrap().name = "other".to_owned();
+        two.list(renamed, at);
+        let visit = std::iter::from_fn(|| two.take(at)).find(|visit| visit.database.datid == 2);
+        assert!(visit.is_some());
+    }
+
+    #[test]
+    fn an_odd_name_costs_its_own_database_only() {
+        let catalog = catalog::Catalog::embedded().unwrap();
+        let set = catalog.get("relation_size").unwrap();
+        let mut odd = database(2, 0);
+        (odd.readable, odd.odd) = (false, Some("its name is odd".to_owned()));
+        let mut sweep = Sweep::new(vec![("relation_size".to_owned(), 60)]);
+        let now = sweep.held_until;
+        sweep.list(vec![database(1, 0), odd], now);
+        assert_eq!(sweep.take(now).unwrap().database.datid, 1);
+        assert_eq!(sweep.take(now), None);
+        let state = sweep.say(set).unwrap();
+        assert_eq!(state.message, "Not read in 1 of 2 databases (db2: its name is odd).");
+        sweep.not_listed("no answer".to_owned());
+        assert_eq!(sweep.say(set).unwrap().state, State::Error as i32);
+        sweep.list(vec![database(1, 0)], now);
+        assert_eq!(sweep.say(set), None, "it is gone");
+        let mut closed = database(1, 0);
+        closed.readable = false;
+        sweep.list(vec![closed], now);
+        assert_eq!(sweep.say(set).unwrap().state, State::Missing as i32);
+    }
+
+    #[test]
     fn what_is_not_readable_or_gone_is_not_visited() {
         let mut unreadable = database(2, 0);
         unreadable.readable = false;
@@ -360,6 +496,7 @@ mod tests {
             code: StateCode::Privilege,
             message: "may not".to_owned(),
             fix: "grant it;".to_owned(),
+            inside: true,
         };
         for datid in 1..=3 {
             sweep.outcome(set, &database(datid, 0), Some(trouble(datid)));

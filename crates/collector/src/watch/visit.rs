@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use catalog::Set;
 use tokio::time::Instant;
-use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 use wire::{Frame, FrameColumn, State, StateCode};
 
@@ -20,6 +19,7 @@ use crate::baseline::ReadingTime;
 use crate::connect::{ConnectError, Session};
 use crate::coverage::{self, Known};
 use crate::identity::Identity;
+use crate::listing;
 use crate::read::{self, ReadError, signed};
 
 /// The pause after the instance could not be asked, or allows no further connection.
@@ -42,8 +42,11 @@ impl Watch {
         self.beside.own.begin();
         if self.sweep.must_list(Instant::now()) {
             if let Err(error) = self.list_databases().await {
-                tracing::debug!(instance.name = %self.config.name, error = format!("{error:#}"), "no list of databases");
+                let error = format!("{error:#}");
+                tracing::warn!(instance.name = %self.config.name, error, "no list of databases");
                 self.sweep.hold(Instant::now() + HOLD);
+                self.sweep.not_listed(error);
+                self.say_of_databases();
                 return None;
             }
             if let Some(cycle) = self.bury(baselines) {
@@ -66,9 +69,17 @@ impl Watch {
                     self.sweep.put_back(&visit, Instant::now() + HOLD);
                     return None;
                 }
-                Err(error) => Err(error.to_string()),
+                Err(error) => {
+                    if error.is_about_database() {
+                        self.sweep.refused(&visit.database, Instant::now());
+                    }
+                    Err(error.to_string())
+                }
             }
         };
+        if outcome.is_ok() {
+            self.sweep.answered(&visit.database);
+        }
         if let Err(error) = outcome {
             let name = &visit.database.name;
             tracing::warn!(instance.name = %self.config.name, database.name = name, error, "cannot read a database");
@@ -102,13 +113,35 @@ impl Watch {
     async fn list_databases(&mut self) -> anyhow::Result<()> {
         self.identify().await?;
         let Some((main, _)) = &self.main else { anyhow::bail!("no connection") };
-        let listed = tokio::time::timeout(read::limit(), databases(&main.client)).await;
-        let mut listed = listed.unwrap_or(Err(ReadError::Silent))?;
-        for database in &mut listed {
-            database.readable &= self.config.selects(&database.name);
-        }
-        self.sweep.list(listed, Instant::now());
+        let listed = tokio::time::timeout(read::limit(), listing::databases(main)).await;
+        let listed = listed.unwrap_or(Err(ReadError::Silent))?;
+        let wanted = listed.into_iter().map(|listed| {
+            let may = listed.may && self.config.selects(&listed.name);
+            Database {
+                readable: may && listed.odd.is_none(),
+                odd: listed.odd.filter(|_| may),
+                datid: listed.datid,
+                name: listed.name,
+                open: listed.open,
+                transactions: listed.transactions,
+                moved: 0,
+            }
+        });
+        self.sweep.list(wanted.collect(), Instant::now());
+        self.say_of_databases();
         Ok(())
+    }
+
+    /// Says of the sets of databases what the list of them says.
+    fn say_of_databases(&mut self) {
+        let catalog = Arc::clone(&self.catalog);
+        let sets: Vec<&Set> = self.sweep.sets().filter_map(|name| catalog.get(name)).collect();
+        for set in sets {
+            match self.sweep.say(set) {
+                Some(state) => drop(self.failures.insert(set.name().to_owned(), state)),
+                None => drop(self.failures.remove(set.name())),
+            }
+        }
     }
 
     /// A last, empty reading of the sets of a database that is gone: its infos end there.
@@ -164,13 +197,12 @@ impl Watch {
         baselines: &Baselines,
         cycle: &mut Cycle,
     ) -> Result<(), String> {
-        let client = &session.client;
         let catalog = Arc::clone(&self.catalog);
         let sets: Vec<&Set> = visit.sets.iter().filter_map(|name| catalog.get(name)).collect();
         let functions: Vec<&str> = sets.iter().flat_map(|set| &set.executes).map(String::as_str).collect();
         let arrival = async {
-            let arrived = arrive(client, &functions).await?;
-            Ok((arrived, Identity::read(client, &self.settings).await?.seen_at(self.clock.now_us())))
+            let arrived = arrive(session, &functions).await?;
+            Ok((arrived, Identity::read(session, &self.settings).await?.seen_at(self.clock.now_us())))
         };
         let arrival = tokio::time::timeout(read::limit(), arrival).await.unwrap_or(Err(ReadError::Silent));
         let ((datid, executes), identity) = arrival.map_err(|error| error.to_string())?;
@@ -180,7 +212,6 @@ impl Watch {
         let grants = self.grants.as_ref().map(|(grants, _)| grants.clone());
         let known = Known { identity: &identity, grants: grants.as_ref(), extension: None };
         let plans = coverage::plan(&catalog, known, |set, group| self.config.enabled(set, group));
-        let mut raw = false;
         let begun = Instant::now();
         for (nth, set) in sets.iter().enumerate() {
             if begun.elapsed() > VISIT_WITHIN {
@@ -196,19 +227,11 @@ impl Watch {
                 continue;
             }
             let started_us = self.clock.now_us();
-            let mut outcome = self.read_set(client, &identity, plan, None, baselines, cycle).await;
-            // Names of no encoding: fetched as the bytes that they are, over a connection that ends here.
-            if outcome.as_ref().is_err_and(ReadError::is_encoding) && !visit.database.open && !raw {
-                raw = true;
-                outcome = match client.execute_typed("set client_encoding to 'SQL_ASCII'", &[]).await {
-                    Ok(_) => self.read_set(client, &identity, plan, None, baselines, cycle).await,
-                    Err(error) => Err(error.into()),
-                };
-            }
+            let outcome = self.read_set(session, &identity, plan, None, baselines, cycle).await;
             match outcome {
                 Ok(()) => self.no_trouble(set, &visit.database),
                 Err(error) => {
-                    if error.is_broken() || client.is_closed() {
+                    if error.is_broken() || session.client.is_closed() {
                         return self.broken(visit, set, &error, cycle);
                     }
                     let database = visit.database.name.as_str();
@@ -242,7 +265,7 @@ impl Watch {
     }
 
     fn trouble(&mut self, set: &str, database: &Database, how: State, code: StateCode, message: String, fix: String) {
-        let trouble = Trouble { database: database.name.clone(), how, code, message, fix };
+        let trouble = Trouble { database: database.name.clone(), how, code, message, fix, inside: true };
         self.note(set, database, Some(trouble));
     }
 
@@ -275,39 +298,10 @@ fn of_database(flag: &mut wire::Flag, datid: i64) {
     }
 }
 
-/// The databases, whether they may be connected to or not.
-async fn databases(client: &Client) -> Result<Vec<Database>, ReadError> {
-    let rows = client
-        .query_typed(
-            &signed(
-                "select d.oid::pg_catalog.int8 as datid, d.datname::pg_catalog.text as name,
-                        d.datallowconn and not d.datistemplate and d.datconnlimit not in (0, -2)
-                            and pg_catalog.has_database_privilege(d.oid, 'connect') as readable,
-                        d.datname = pg_catalog.current_database() as open,
-                        coalesce(s.xact_commit + s.xact_rollback, 0)::pg_catalog.int8 as transactions
-                 from pg_catalog.pg_database d
-                 left join pg_catalog.pg_stat_database s on s.datid = d.oid",
-            ),
-            &[],
-        )
-        .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Database {
-                datid: row.try_get("datid")?,
-                name: row.try_get("name")?,
-                readable: row.try_get("readable")?,
-                open: row.try_get("open")?,
-                transactions: row.try_get("transactions")?,
-                moved: 0,
-            })
-        })
-        .collect()
-}
-
 /// The database that a connection goes to, and which of the functions its role may execute there.
-async fn arrive(client: &Client, functions: &[&str]) -> Result<(i64, BTreeSet<String>), ReadError> {
-    let row = client
+async fn arrive(session: &Session, functions: &[&str]) -> Result<(i64, BTreeSet<String>), ReadError> {
+    let row = session
+        .client
         .query_typed_one(
             &signed(
                 "select (select d.oid::pg_catalog.int8 from pg_catalog.pg_database d
@@ -319,8 +313,8 @@ async fn arrive(client: &Client, functions: &[&str]) -> Result<(i64, BTreeSet<St
             &[(&functions, Type::TEXT_ARRAY)],
         )
         .await?;
-    let executes: Vec<String> = row.try_get("executes")?;
-    Ok((row.try_get("datid")?, executes.into_iter().collect()))
+    let executes = session.texts(&row, "executes")?;
+    Ok((row.try_get("datid")?, executes.into_iter().flatten().collect()))
 }
 
 #[cfg(test)]

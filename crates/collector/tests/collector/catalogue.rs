@@ -5,9 +5,13 @@ use std::collections::BTreeSet;
 
 use catalog::{Availability, Catalog, Definition, Kind, Set, Version, WithoutGrant};
 use collector::read;
+use collector::session::Session;
+use prost::Message as _;
 use testkit::{Pg, PgOptions};
 use tokio_postgres::Client;
 use wire::Frame;
+
+use crate::rig::{Rig, reading};
 
 /// A schema that only works when it is quoted.
 const SCHEMA: &str = "\"Odd schema\"";
@@ -31,8 +35,8 @@ async fn run(client: &Client, sql: &str) {
     client.execute(sql, &[]).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
 }
 
-async fn connect(pg: &Pg, role: &str) -> Client {
-    testkit::connect(&format!("{} user={role} {OPTIONS}", pg.dsn("postgres"))).await.unwrap()
+async fn connect(pg: &Pg, role: &str) -> Session {
+    testkit::connect(&format!("{} user={role} {OPTIONS}", pg.dsn("postgres"))).await.unwrap().into()
 }
 
 fn sql(set: &Set, version: Version) -> Option<String> {
@@ -63,8 +67,8 @@ async fn describe(client: &Client, set: &Set, version: Version, statement: &str)
     assert_eq!(described, columns.map(|column| column.name.clone()).collect(), "{place}");
 }
 
-async fn frame(client: &Client, set: &Set, statement: &str) -> Frame {
-    read::frame(client, &set.definition, statement, 0).await.unwrap_or_else(|error| panic!("{}: {error}", set.name()))
+async fn frame(session: &Session, set: &Set, statement: &str) -> Frame {
+    read::frame(session, &set.definition, statement, 0).await.unwrap_or_else(|error| panic!("{}: {error}", set.name()))
 }
 
 /// The row whose label `label` is `value`.
@@ -91,7 +95,7 @@ async fn every_statement_is_what_its_set_says_on_every_installed_server() {
         for set in catalog.sets().filter(|set| set.extension.is_none() && !set.sql.is_empty()) {
             let Some(statement) = sql(set, server) else { continue };
             for (client, role) in clients.iter().zip(ROLES) {
-                describe(client, set, server, &statement).await;
+                describe(&client.client, set, server, &statement).await;
                 if role == ROLES[1] && !set.executes.is_empty() {
                     continue;
                 }
@@ -112,7 +116,7 @@ async fn every_statement_is_what_its_set_says_on_every_installed_server() {
             for set in catalog.sets().filter(|set| set.extension.is_some()) {
                 let Some(statement) = sql(set, version) else { continue };
                 for (client, role) in clients.iter().zip(ROLES) {
-                    describe(client, set, version, &statement).await;
+                    describe(&client.client, set, version, &statement).await;
                     let figures = frame(client, set, &statement).await;
                     assert!(role == ROLES[1] || figures.rows > 0, "{} {extension} on {major} is empty", set.name());
                 }
@@ -180,8 +184,9 @@ async fn settings_are_the_instances_own_and_without_secrets() {
         let again = pg.connect("postgres").await.unwrap();
         run(&again, "alter role with_pg_monitor set work_mem = '77MB'").await;
         run(&again, "alter role with_pg_monitor set standard_conforming_strings = off").await;
-        let statement = sql(set, Version { major, minor: 0 }).unwrap();
-        let settings = frame(&connect(&pg, ROLES[0]).await, set, &statement).await;
+        let mut rig = Rig::new(&pg, ROLES[0]);
+        let cycle = rig.whole_cycle().await;
+        let settings = rig.rows(reading(&cycle, "pg_settings").unwrap());
         let value =
             |name: &str| text(&settings, &set.definition, "setting", row(&settings, &set.definition, "name", name));
         assert_eq!(
@@ -192,15 +197,21 @@ async fn settings_are_the_instances_own_and_without_secrets() {
         assert_eq!(value("restore_command"), Some("PGPASSWORD=*** curl --token *** https://u:***@h/%f -o %p"));
         assert_eq!(value("ssl_passphrase_command"), Some("***"));
         assert_eq!(value("recovery_target_name"), Some("plain"));
+        // What the collector tells its own sessions is not the instance's, and that is shown.
+        for (name, expected) in
+            [("jit", "on"), ("max_parallel_workers_per_gather", "2"), ("client_min_messages", "notice")]
+        {
+            assert_eq!(value(name), Some(expected), "{major}: {name}");
+        }
+
         // The role's, the session's: nobody knows here what the instance has.
         assert_eq!(value("work_mem"), None);
         assert_eq!(value("search_path"), None);
         let session = row(&settings, &set.definition, "name", "work_mem");
         assert_eq!(text(&settings, &set.definition, "source", session), None);
-        for (place, column) in set.definition.columns.iter().enumerate() {
-            let values = settings.column(place).unwrap();
-            let shown = (0..settings.rows).any(|row| values.text(row).is_some_and(|value| value.contains(secret)));
-            assert!(!shown, "{major}: {} shows the secret", column.name);
+        let kept = cycle.readings.iter().map(|reading| reading.encode_to_vec());
+        for bytes in kept.chain(cycle.advances.iter().map(|advance| advance.encode_to_vec())) {
+            assert!(!String::from_utf8_lossy(&bytes).contains(secret), "{major}: the secret is shown");
         }
     }
 }
@@ -213,11 +224,11 @@ async fn replication_is_read_on_a_primary_and_on_its_standby() {
     let statement = sql(set, Version { major: pair.primary.major(), minor: 0 }).unwrap();
     let admin = pair.primary.connect("postgres").await.unwrap();
     run(&admin, "create table written as select generate_series(1, 1000) as n").await;
-    let standbys = frame(&admin, set, &statement).await;
+    let standbys = frame(&admin.into(), set, &statement).await;
     assert_eq!(standbys.rows, 1);
     let lsn = |column: &str| standbys.column(set.definition.column(column).unwrap().0).unwrap().int(0);
     assert!(lsn("sent_lsn").is_some() && lsn("sent_lsn") <= lsn("current_lsn"), "never behind by less than nothing");
     // Nobody follows the standby, and asking there for the position does not raise.
     let standby = pair.standby.connect("postgres").await.unwrap();
-    assert_eq!(frame(&standby, set, &statement).await.rows, 0);
+    assert_eq!(frame(&standby.into(), set, &statement).await.rows, 0);
 }

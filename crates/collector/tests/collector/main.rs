@@ -4,10 +4,12 @@
 mod catalogue;
 mod databases;
 mod delivery;
+mod foreign;
 mod host;
 mod increments;
 mod limits;
 mod locks;
+mod presets;
 mod replication;
 mod rig;
 mod spool;

@@ -7,7 +7,7 @@ use catalog::Catalog;
 use collector::watch::{Baselines, Cycle, Watch};
 use testkit::Pg;
 use tokio_postgres::Client;
-use wire::{FlagReason, Frame, Reading};
+use wire::{FlagReason, Frame, Reading, SetState};
 
 /// The role that tests give the collector.
 pub(crate) const ROLE: &str = "monitor";
@@ -51,6 +51,19 @@ impl Rig {
             self.baselines.insert(place.clone(), Arc::new(next.clone()));
         }
         cycle
+    }
+
+    /// What is said of all sets, whether it changed or not.
+    pub(crate) async fn states(&mut self) -> Vec<SetState> {
+        self.watch.forget_sent();
+        self.cycle().await.instance.states
+    }
+
+    /// What mends a set, if something does.
+    pub(crate) async fn fix(&mut self, set: &str) -> Option<String> {
+        let states = self.states().await;
+        let state = states.into_iter().find(|state| state.set == set && state.column.is_empty());
+        state.map(|state| state.fix).filter(|fix| !fix.is_empty())
     }
 
     /// Reads all sets in the databases.

@@ -40,8 +40,62 @@ async fn check_says_what_is_missing_and_the_grant_that_mends_it() {
     assert!(!table.contains("grant pg_monitor"), "{table}");
     let unreachable = [("POSTGRES_DSN", "host=/nonexistent user=x dbname=y")];
     let check = pganalytics(&["collector", "check"], &unreachable);
-    assert_eq!(check.status.code(), Some(3));
-    assert!(text(&check.stdout).contains("cannot be read"));
+    assert_eq!(check.status.code(), Some(1));
+    let said = text(&check.stdout);
+    assert!(
+        said.contains("cannot be read")
+            && said.contains("/nonexistent/.s.PGSQL.5432")
+            && said.contains("(database postgres)"),
+        "{said}"
+    );
+}
+
+/// A port of this machine where nobody listens.
+fn closed_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[tokio::test]
+async fn check_finds_what_would_not_work_and_names_it() {
+    let pg = Pg::start(PgOptions::default()).await.unwrap();
+    let dsn = pg.dsn("postgres");
+    let port = closed_port();
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let config = |dsn: &str, more: &str| format!("[postgres]\ndsn = \"{dsn}\"\n{more}");
+    let backend = format!("[backend]\nurl = \"http://127.0.0.1:{port}\"\n");
+    let missing = directory.path().join("missing").to_str().unwrap().to_owned();
+    let garbage = file("garbage.pem", "no certificate");
+    let broken = file("broken.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    let empty = file("empty", "\n");
+    let nowhere = format!("host=127.0.0.1 port={port} user=watcher dbname=shop");
+    let absent = pg.dsn("nosuch");
+    for (toml, said) in [
+        (config(&nowhere, ""), format!("connection refused by 127.0.0.1:{port} (database postgres)")),
+        (config(&absent, ""), "database \"nosuch\" does not exist (SQLSTATE 3D000)".to_owned()),
+        (config(&dsn, "databases = [\"postgres\", \"nosuch\"]\n"), "databases: no database is \"nosuch\"".to_owned()),
+        (config(&dsn, &backend), format!("server http://127.0.0.1:{port}: cannot be used: reach the server: ")),
+        (config(&dsn, &format!("{backend}[tls]\nca_file = \"{missing}\"\n")), format!("read {missing}")),
+        (config(&dsn, &format!("{backend}[tls]\nca_file = \"{garbage}\"\n")), format!("{garbage} has no certificate")),
+        (config(&dsn, &format!("{backend}[tls]\nca_file = \"{broken}\"\n")), broken.clone()),
+        (config(&dsn, &format!("{backend}registration_secret_file = \"{missing}\"\n")), missing.clone()),
+        (config(&dsn, &format!("{backend}registration_secret_file = \"{empty}\"\n")), format!("{empty} is empty")),
+        (config(&dsn, &format!("{backend}registration_secret_file = \"/\"\n")), "cannot read /".to_owned()),
+    ] {
+        let path = file("collector.toml", &toml);
+        let check = pganalytics(&["collector", "check", "--config", &path], &[("STATE_DIR", &missing)]);
+        let output = text(&check.stdout) + &text(&check.stderr);
+        assert!(output.contains(&said), "{said}: {output}");
+        assert_eq!(check.status.code(), Some(1), "{said}: {output}");
+    }
+    // What would work is said, too.
+    let path = file("collector.toml", &config(&dsn, ""));
+    let check = pganalytics(&["collector", "check", "--config", &path], &[]);
+    assert!(text(&check.stdout).contains("server: none is configured"), "{}", text(&check.stdout));
 }
 
 #[tokio::test]

@@ -1,0 +1,80 @@
+//! An open connection, and how its texts are read.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio_postgres::types::{FromSql, Type};
+use tokio_postgres::{Client, Error, Row};
+
+use crate::foreign::Decoder;
+
+/// An open connection. Dropping it closes it.
+#[derive(Debug)]
+pub struct Session {
+    /// The client.
+    pub client: Client,
+    decoder: Decoder,
+    marked: AtomicU64,
+}
+
+impl From<Client> for Session {
+    /// A session whose texts are UTF-8 or none.
+    fn from(client: Client) -> Self {
+        Self::new(client, Decoder::default())
+    }
+}
+
+impl Session {
+    /// A session with the way in which its texts are read.
+    #[must_use]
+    pub fn new(client: Client, decoder: Decoder) -> Self {
+        Self { client, decoder, marked: AtomicU64::new(0) }
+    }
+
+    /// A text as it is shown; what could not be read is counted.
+    pub(crate) fn read<'a>(&self, bytes: &'a [u8]) -> std::borrow::Cow<'a, str> {
+        let (text, marked) = self.decoder.read(bytes);
+        if marked {
+            self.marked.fetch_add(1, Ordering::Relaxed);
+        }
+        text
+    }
+
+    /// How many texts could not be read as a whole since this was last asked.
+    pub(crate) fn take_marked(&self) -> u64 {
+        self.marked.swap(0, Ordering::Relaxed)
+    }
+
+    /// The text in a column of a row.
+    pub(crate) fn text(&self, row: &Row, column: &str) -> Result<String, Error> {
+        Ok(self.known_text(row, column)?.unwrap_or_default())
+    }
+
+    /// The text in a column of a row, if there is one.
+    pub(crate) fn known_text(&self, row: &Row, column: &str) -> Result<Option<String>, Error> {
+        let Bytes(bytes) = row.try_get(column)?;
+        Ok(bytes.map(|bytes| self.read(bytes).into_owned()))
+    }
+
+    /// The texts in a column that is an array.
+    pub(crate) fn texts(&self, row: &Row, column: &str) -> Result<Vec<Option<String>>, Error> {
+        let members: Vec<Bytes<'_>> = row.try_get(column)?;
+        Ok(members.iter().map(|Bytes(bytes)| bytes.map(|bytes| self.read(bytes).into_owned())).collect())
+    }
+}
+
+/// Any value as its bytes.
+pub(crate) struct Bytes<'a>(pub(crate) Option<&'a [u8]>);
+
+impl<'a> FromSql<'a> for Bytes<'a> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self(Some(raw)))
+    }
+
+    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self(None))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
