@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use uuid::Uuid;
-use wire::{Bitmap, Cut, Discarded, Flag, Frame, Instance, Status};
+use wire::{Bitmap, Cut, Discarded, Flag, Frame, Instance, LostInterval, Status};
 
 use super::Rejected;
 use crate::store::Known;
@@ -12,8 +12,10 @@ use crate::store::Known;
 #[derive(Debug)]
 pub(super) struct Incoming {
     pub(super) collector_id: Uuid,
-    /// Epoch and sequence; absent for a batch of a script.
+    /// Epoch and sequence; absent for a batch of a script, and for a sign of life.
     pub(super) key: Option<(Uuid, i64)>,
+    /// The epoch that the collector spools under.
+    pub(super) epoch: Option<Uuid>,
     /// When it was made, microseconds since 1970.
     pub(super) created_us: i64,
     pub(super) hostname: String,
@@ -21,6 +23,7 @@ pub(super) struct Incoming {
     pub(super) instances: Vec<Instance>,
     pub(super) readings: Vec<IncomingReading>,
     pub(super) discarded: Vec<Discarded>,
+    pub(super) lost: Vec<LostInterval>,
     pub(super) status: Option<Status>,
     /// What was rejected before its rows were looked at.
     pub(super) rejected: Vec<Rejected>,

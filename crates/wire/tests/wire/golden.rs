@@ -129,8 +129,9 @@ fn batch() -> Batch {
             Instance { name: "up".into(), attributes: Some(attributes), error: None, states: vec![state] },
         ],
         readings: vec![reading, failed],
-        discarded: vec![Discarded { set: "set".into(), reason: "spool_full".into(), rows: 1200 }],
+        discarded: vec![Discarded { set: "set".into(), reason: "spool_full".into(), rows: 1200, ..Discarded::default() }],
         status: None,
+        ..Batch::default()
     }
 }
 
@@ -144,6 +145,7 @@ fn late() -> Batch {
         peak_memory_bytes: 20 << 20,
         late_cycles: 6,
         refused_batches: 7,
+        ..Status::default()
     };
     Batch { status: Some(status), ..Batch::default() }
 }
