@@ -207,6 +207,68 @@ async function walkLocks(page) {
   await openQueries(page);
 }
 
+const heading = (page) => page.locator('h1').innerText();
+
+/** A click on a wait class is a step of its own: Back undoes it and stays on the page. */
+async function backFromClass(page) {
+  await openTab(page, 'Overview');
+  const series = page.locator('figure tbody th button:not([aria-expanded])').first();
+  await series.click();
+  await page.waitForURL(/[?&]hide=/);
+  await page.goBack();
+  await page.waitForURL((url) => /\/overview$/.test(url.pathname) && !url.searchParams.has('hide'));
+  say('Back undid the choice of a class, on the same page');
+}
+
+/** No column is wider than that of the statement's text, at either size. */
+async function textIsWidest(page) {
+  for (const viewport of [NARROW, WIDE]) {
+    await page.setViewportSize(viewport);
+    const widths = await grid(page, 'Queries').locator('thead th').evaluateAll((cells) => cells.map((cell) => cell.getBoundingClientRect().width));
+    must(widths.slice(1).every((width) => width < widths[0]), `the text has ${widths[0]} px at ${viewport.width}; others ${widths.slice(1)}`);
+  }
+}
+
+/** Filters say of how many the page tells; monitoring's own statements are left out until they are asked for. */
+async function filterQueries(page) {
+  await openQueries(page);
+  await textIsWidest(page);
+  const whole = await heading(page);
+  const show = page.getByRole('button', { name: 'Show', exact: true });
+  await show.waitFor();
+  const line = page.locator('p', { has: show });
+  must(/^\d[\d,]* statements? of monitoring, /.test(await line.innerText()), `instead of monitoring's statements: ${await line.innerText()}`);
+  await show.click();
+  await page.waitForURL(/monitoring=show/);
+  await page.getByRole('button', { name: 'Hide', exact: true }).waitFor();
+  await page.goBack();
+  await show.waitFor();
+  await page.getByRole('searchbox').fill('update');
+  await page.waitForURL(/[?&]q=update/);
+  await page.waitForFunction(() => /shown of|^None of/.test(document.querySelector('h1')?.textContent ?? ''));
+  say(`filtered: ${await heading(page)} (${whole})`);
+  await page.goBack();
+  await page.waitForURL((url) => !url.searchParams.has('q'));
+  await page.waitForFunction(() => !/shown of/.test(document.querySelector('h1')?.textContent ?? ''));
+  say('Back undid the filter');
+}
+
+/** A click on a figure points at it; only the name leads away. */
+async function clickTable(page) {
+  await openTab(page, 'Tables');
+  const row = rows(page, 'Tables').first();
+  await row.locator('td').nth(1).click();
+  must(/\/tables$/.test(new URL(page.url()).pathname), `a click on a figure led to ${page.url()}`);
+  await row.locator('td').nth(1).hover({ position: { x: 4, y: 4 } });
+  await page.getByRole('tooltip').waitFor();
+  await row.locator('a').first().click();
+  await page.waitForURL(/\/indexes\?.*table=/);
+  await page.goBack();
+  await page.waitForURL(/\/tables/);
+  say('a click on a figure stays, the name leads to the indexes, the whole cell tells its figure');
+  await openQueries(page);
+}
+
 async function sortByCalls(page) {
   const header = grid(page, 'Queries').locator('th[data-column=calls]');
   await header.click();
@@ -327,6 +389,9 @@ try {
     await openQueries(page);
     await openCatalogue(page);
     await walkLocks(page);
+    await backFromClass(page);
+    await filterQueries(page);
+    await clickTable(page);
     await sortByCalls(page);
     await openQuery(page);
     await pickRange(page);

@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { gzipSync } from 'node:zlib';
 
 /** Kilobytes after gzip, all files of a kind together. */
-const BUDGET_KB = { '.js': 220, '.css': 15 };
+const BUDGET_KB = { '.js': 250, '.css': 15 };
 
 const assets = new URL('../dist/assets/', import.meta.url);
 const names = await readdir(assets);

@@ -16,6 +16,12 @@ select
   k.contype::text as contype,
   (r.conindid is not null)::boolean as is_referenced,
   (
+    i.indpred is null and exists (
+      select from pg_catalog.pg_constraint as own
+      where own.contype = 'f' and own.conrelid = i.indrelid
+        and (i.indkey::int2[])[0:pg_catalog.cardinality(own.conkey) - 1] @> own.conkey)
+  )::boolean as supports_foreign_key,
+  (
     select string_agg(
       coalesce(quote_ident(att.attname), '(expression)')
         || case when a.amname = 'btree' and i.indoption[key.place - 1] & 1 = 1 then ' desc' else '' end,

@@ -20,3 +20,7 @@ pub use embedded::{Catalog, CatalogError, USERS_PREFIX};
 pub use reference::reference;
 pub use set::{Availability, Limit, MAX_NAME, RESERVED_COLUMNS, Role, Set, SetError, WithoutGrant};
 pub use version::{Version, VersionError};
+
+/// Ends every statement that a collector sends: its work can be told from that of others who use the same role. It
+/// stands last because PostgreSQL 18 leaves out what stands before a statement's first word.
+pub const SIGNATURE: &str = "/* pganalytics */";

@@ -13,6 +13,9 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 use tokio_postgres::{Client, NoTls};
 
+use crate::read::signed;
+use crate::unreachable;
+
 /// The most backends that a collector ever has on one instance.
 pub const MAX_BACKENDS: usize = 3;
 /// How long a statement waits for a lock on a catalog.
@@ -40,7 +43,7 @@ const LONGEST_BACK_OFF: Duration = Duration::from_secs(60);
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The last attempt failed not long ago.
-    #[error("{last}; next attempt in {} s", .wait.as_secs().max(1))]
+    #[error("{last}")]
     BackingOff {
         /// What the last attempt said.
         last: String,
@@ -51,8 +54,11 @@ pub enum ConnectError {
     #[error("{MAX_BACKENDS} connections are in use or still hang in the instance")]
     Exhausted,
     /// No answer in time.
-    #[error("the instance did not answer within {} s", ATTEMPT_LIMIT.as_secs())]
+    #[error("no answer within {} s", ATTEMPT_LIMIT.as_secs())]
     Timeout,
+    /// Nobody answers where the connection string points, or who answers refuses the role: a sentence with the place.
+    #[error("{0}")]
+    Unreachable(String),
     /// A pooler stands between.
     #[error(
         "something between collector and PostgreSQL drops startup options (PgBouncer?): \
@@ -150,7 +156,7 @@ impl Connector {
             return Err(ConnectError::BackingOff { last: attempts.last.clone(), wait });
         }
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| ConnectError::Exhausted)?;
-        let outcome = self.attempt(database, place).await;
+        let outcome = self.attempt(database, place).await.map_err(|error| unreachable::with_place(error, &self.dsn));
         match &outcome {
             // A database that is gone says nothing about the instance.
             Ok(_) => *attempts = Attempts::default(),
@@ -184,7 +190,8 @@ impl Connector {
             Ok(Err(_)) | Err(_) => return Err(ConnectError::Timeout),
         };
         let session = Session { client };
-        let lock_timeout = session.client.query_typed_one("select pg_catalog.current_setting('lock_timeout')", &[]);
+        let in_force = signed("select pg_catalog.current_setting('lock_timeout')");
+        let lock_timeout = session.client.query_typed_one(&in_force, &[]);
         match tokio::time::timeout(limit, lock_timeout).await {
             Err(_) => Err(ConnectError::Timeout),
             Ok(Err(error)) => Err(ConnectError::Refused(error)),

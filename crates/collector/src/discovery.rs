@@ -8,7 +8,7 @@ use tokio_postgres::Client;
 
 use crate::connect::Connector;
 use crate::coverage::Extension;
-use crate::read::ReadError;
+use crate::read::{ReadError, signed};
 
 /// The extension whose views are read once per instance.
 pub const EXTENSION: &str = "pg_stat_statements";
@@ -146,7 +146,7 @@ impl Discovery {
 async fn extension(client: &Client, database: &str, encoding: &str) -> Result<Option<Extension>, ReadError> {
     let row = client
         .query_typed_opt(
-            SQL,
+            &signed(SQL),
             &[(&EXTENSION, tokio_postgres::types::Type::TEXT), (&encoding, tokio_postgres::types::Type::TEXT)],
         )
         .await?;
@@ -160,13 +160,15 @@ async fn extension(client: &Client, database: &str, encoding: &str) -> Result<Op
 async fn raw_candidates(client: &Client) -> Result<Vec<String>, ReadError> {
     let rows = client
         .query_typed(
-            "select d.datname::pg_catalog.text
-             from pg_catalog.pg_database d
-             where pg_catalog.pg_encoding_to_char(d.encoding) = $1
-               and d.datallowconn and not d.datistemplate and d.datconnlimit <> 0
-               and pg_catalog.has_database_privilege(d.oid, 'connect')
-             order by d.oid
-             limit 5",
+            &signed(
+                "select d.datname::pg_catalog.text
+                 from pg_catalog.pg_database d
+                 where pg_catalog.pg_encoding_to_char(d.encoding) = $1
+                   and d.datallowconn and not d.datistemplate and d.datconnlimit <> 0
+                   and pg_catalog.has_database_privilege(d.oid, 'connect')
+                 order by d.oid
+                 limit 5",
+            ),
             &[(&RAW, tokio_postgres::types::Type::TEXT)],
         )
         .await?;
@@ -177,12 +179,14 @@ async fn raw_candidates(client: &Client) -> Result<Vec<String>, ReadError> {
 async fn candidates(client: &Client, configured: &str) -> Result<Vec<String>, ReadError> {
     let rows = client
         .query_typed(
-            "select d.datname::pg_catalog.text
-             from pg_catalog.pg_database d
-             left join pg_catalog.pg_stat_database s on s.datid = d.oid
-             where d.datallowconn and not d.datistemplate and d.datconnlimit <> 0
-               and pg_catalog.has_database_privilege(d.oid, 'connect')
-             order by d.datname <> $1, s.xact_commit desc nulls last",
+            &signed(
+                "select d.datname::pg_catalog.text
+                 from pg_catalog.pg_database d
+                 left join pg_catalog.pg_stat_database s on s.datid = d.oid
+                 where d.datallowconn and not d.datistemplate and d.datconnlimit <> 0
+                   and pg_catalog.has_database_privilege(d.oid, 'connect')
+                 order by d.datname <> $1, s.xact_commit desc nulls last",
+            ),
             &[(&configured, tokio_postgres::types::Type::TEXT)],
         )
         .await?;

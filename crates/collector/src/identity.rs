@@ -6,7 +6,7 @@ use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 use crate::baseline::Incarnation;
-use crate::read::ReadError;
+use crate::read::{ReadError, signed};
 
 /// What an instance said of itself, over one connection.
 #[derive(Clone, Debug)]
@@ -66,7 +66,7 @@ impl Identity {
     /// # Errors
     /// When PostgreSQL raises an error.
     pub async fn read(client: &Client, settings: &[String]) -> Result<Self, ReadError> {
-        let row = client.query_typed_one(SQL, &[(&settings, Type::TEXT_ARRAY)]).await?;
+        let row = client.query_typed_one(&signed(SQL), &[(&settings, Type::TEXT_ARRAY)]).await?;
         let micros = |moment: jiff::Timestamp| moment.as_microsecond();
         let values: Vec<Option<String>> = row.try_get("settings")?;
         let incarnation = Incarnation {
@@ -95,10 +95,12 @@ impl Identity {
 pub async fn grants(client: &Client) -> Result<crate::coverage::Grants, ReadError> {
     let rows = client
         .query_typed(
-            "select current_user::pg_catalog.text as role, r.rolname::pg_catalog.text as member_of
-             from pg_catalog.pg_roles r
-             where r.rolname like 'pg\\_%' and pg_catalog.pg_has_role(current_user, r.oid, 'usage')
-             union all select current_user::pg_catalog.text, null",
+            &signed(
+                "select current_user::pg_catalog.text as role, r.rolname::pg_catalog.text as member_of
+                 from pg_catalog.pg_roles r
+                 where r.rolname like 'pg\\_%' and pg_catalog.pg_has_role(current_user, r.oid, 'usage')
+                 union all select current_user::pg_catalog.text, null",
+            ),
             &[],
         )
         .await?;

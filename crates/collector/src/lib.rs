@@ -22,4 +22,5 @@ pub mod schedule;
 pub mod spool;
 pub mod state;
 mod texts;
+mod unreachable;
 pub mod watch;

@@ -100,6 +100,12 @@ pub fn limit() -> Duration {
     Duration::from_millis(u64::from(STATEMENT_TIMEOUT_MS)) + NETWORK_MARGIN
 }
 
+/// A statement as it is sent: signed, so that it can be told from those of others.
+#[must_use]
+pub fn signed(sql: &str) -> String {
+    format!("{sql}\n{}", catalog::SIGNATURE)
+}
+
 /// Reads all rows of a statement, about `expected` of them. Columns that it does not have are left
 /// out of the frame.
 ///
@@ -135,6 +141,7 @@ async fn into(
     parameters: &[(&(dyn ToSql + Sync), PgType)],
     mut keep_going: impl FnMut(&Frame, usize) -> bool,
 ) -> Result<Frame, ReadError> {
+    let sql = &signed(sql);
     let reading = async {
         let stream =
             client.query_typed_raw(sql, parameters.iter().map(|(value, pg_type)| (*value, pg_type.clone()))).await?;

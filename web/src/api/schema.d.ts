@@ -2216,7 +2216,7 @@ export interface components {
              * @description The database's oid.
              */
             datid: number;
-            /** @description Whether it has a finding and nothing depends on it. */
+            /** @description Whether it can go: it has a finding, nothing depends on it, and nobody is known to scan it. */
             droppable: boolean;
             /** @description The index that is the same as this one and is to stay. */
             duplicate_of?: string | null;
@@ -2238,13 +2238,16 @@ export interface components {
              * @description When it was last scanned; null when never, and before PostgreSQL 16.
              */
             last_scan?: string | null;
-            /** @description The same as a sentence. */
+            /** @description The same as a sentence; or why it cannot be told whether it is used. */
             message?: string | null;
             /** @description Its access method, such as `btree`. */
             method?: string | null;
             /** @description Its name; null where it was not read yet. */
             name?: string | null;
-            /** @description What depends on it: `primary key`, `unique`, `exclusion`, `foreign key`, `replica identity`; null for nothing. */
+            /**
+             * @description What depends on it: `primary key`, `unique`, `exclusion`, `foreign key`, `replica identity`,
+             *     `own foreign key` (whose rows it finds); null for nothing.
+             */
             needed_for?: string | null;
             /** @description How many indexes of partitions are summed here; null for one of its own. */
             partitions?: number | null;
@@ -2721,7 +2724,7 @@ export interface components {
             /** @description The set. */
             set: string;
         };
-        /** @description Everything that the ranking does not list. */
+        /** @description Statements that are only summed: what a ranking does not list. */
         Others: components["schemas"]["Figures"] & {
             /** @description How many statements; those that collectors only summed are counted by queryid. */
             statements: number;
@@ -2817,10 +2820,11 @@ export interface components {
             generated_at: string;
             /** @description The steps of all trends. */
             grid: components["schemas"]["Grid"];
+            monitoring?: null | components["schemas"]["Others"];
             others?: null | components["schemas"]["Others"];
             /** @description Whether shares can be told: not below 1.9 with `track = all`. */
             shares_measurable: boolean;
-            /** @description How many match the filters. */
+            /** @description How many match the filters and are ranked. */
             total: number;
             /** @description All work in the range, filters aside. */
             totals: components["schemas"]["Totals"];
@@ -3430,10 +3434,20 @@ export interface components {
              */
             deletes_per_s?: number | null;
             /**
+             * Format: int64
+             * @description Bytes that it grew: over the range, or over the day before its end where the range is shorter.
+             */
+            growth_bytes?: number | null;
+            /**
              * Format: double
-             * @description Bytes it grew per day over the range.
+             * @description The same per day; null where it is known of less than a day.
              */
             growth_bytes_per_day?: number | null;
+            /**
+             * Format: double
+             * @description From how many milliseconds that is known.
+             */
+            growth_ms?: number | null;
             /**
              * Format: double
              * @description Share of updates that touched no index (heap-only tuples); null without updates.
@@ -5061,6 +5075,8 @@ export interface operations {
                 search?: string | null;
                 /** @description Whether to give each statement its trend. */
                 trend?: boolean | null;
+                /** @description Whether to rank what monitoring itself runs; else it is only summed, in `monitoring`. */
+                monitoring?: boolean | null;
             };
             header?: never;
             path: {

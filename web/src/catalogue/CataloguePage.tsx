@@ -57,7 +57,7 @@ export function CataloguePage() {
             rows={rows}
             rowKey={(row) => `${row.set}.${row.column}`}
             sort={parseSort(url.sort, BY_SET)}
-            onSort={(sort) => change({ sort: writeSort(sort, BY_SET) }, true)}
+            onSort={(sort) => change({ sort: writeSort(sort, BY_SET) })}
             outdated={page.outdated}
             empty="Nothing that is measured matches."
             fill

@@ -1,6 +1,7 @@
+import { useState } from 'react';
 import { exact, text } from '../format/number';
 import { clock, type Zone } from '../time/zone';
-import { colorOf, summary, type ChartSpec } from './chart';
+import { colorOf, listed, summary, type ChartSeries, type ChartSpec } from './chart';
 import styles from './TimeChart.module.css';
 
 interface Props {
@@ -15,6 +16,8 @@ interface Props {
 
 /** The chart's figures as text; a click on a name shows only that series, a second click all. */
 export function ChartLegend({ spec, cursor, at, zone, hidden, onHide }: Props) {
+  const [unfolded, setUnfolded] = useState(false);
+  const { shown: busy, idle } = listed(spec.series);
   const own = spec.series.map((series) => `${spec.id}.${series.id}`);
   const foreign = hidden.filter((key) => !own.includes(key));
   const many = spec.series.length > 1;
@@ -42,12 +45,12 @@ export function ChartLegend({ spec, cursor, at, zone, hidden, onHide }: Props) {
         </tr>
       </thead>
       <tbody>
-        {spec.series.map((series, index) => {
+        {[...busy, ...(unfolded ? idle : [])].map((series: ChartSeries) => {
           const figures = summary(series.values);
           const mean = series.mean === undefined ? figures.mean : series.mean;
           const now = cursor === null ? undefined : (series.values[cursor] ?? null);
           const swatch = <span className={styles.swatch} style={{ background: `var(--${colorOf(series)})` }} />;
-          const key = own[index] ?? '';
+          const key = `${spec.id}.${series.id}`;
           return (
             <tr key={series.id} data-hidden={hidden.includes(key)}>
               <th scope="row">
@@ -70,6 +73,15 @@ export function ChartLegend({ spec, cursor, at, zone, hidden, onHide }: Props) {
             </tr>
           );
         })}
+        {idle.length > 0 && (
+          <tr>
+            <th scope="row" colSpan={5}>
+              <button type="button" className={styles.fold} aria-expanded={unfolded} onClick={() => setUnfolded(!unfolded)}>
+                {unfolded ? `Hide those ${spec.idle ?? 'at zero'}` : `${idle.length} ${spec.idle ?? 'at zero'}`}
+              </button>
+            </th>
+          </tr>
+        )}
       </tbody>
     </table>
   );

@@ -28,12 +28,14 @@ interface Props {
   onZoom: (instants: Instants) => void;
   /** The new range is on its way. */
   outdated: boolean;
+  /** In wide windows the figures stand beside the plot instead of below it. */
+  beside?: boolean;
   /** A click, or Enter at the cursor, picks a step. */
   onPick?: (step: number) => void;
 }
 
 /** One chart: title and unit, the plot, its figures as a table, and the values as a table on demand. */
-export function TimeChart({ spec, grid, range, zone, flags, hidden, onHide, onZoom, outdated, onPick }: Props) {
+export function TimeChart({ spec, grid, range, zone, flags, hidden, onHide, onZoom, outdated, beside = false, onPick }: Props) {
   const [cursor, setCursor] = useState<number | null>(null);
   const [spoken, setSpoken] = useState('');
   const [asTable, setAsTable] = useState(false);
@@ -115,11 +117,17 @@ export function TimeChart({ spec, grid, range, zone, flags, hidden, onHide, onZo
   const at = cursor === null ? null : (stepEnds(grid)[cursor] ?? null);
   const flagged = at === null ? undefined : flags.find((flag) => overlaps(flag, at * 1000, grid.step_ms));
   return (
-    <figure className={styles.chart} data-outdated={outdated} aria-labelledby={`${id}-title`}>
+    <figure className={styles.chart} data-outdated={outdated} data-beside={beside} aria-labelledby={`${id}-title`}>
       <figcaption className={styles.caption}>
         <h3 id={`${id}-title`}>
           {spec.title} <span className={styles.unit}>{spec.unit}</span>
         </h3>
+        {missing === null && spec.limit != null && (
+          <span className={styles.limit} data-hint={`The dashed line: ${spec.limit.label}`}>
+            <span className={styles.dashes} aria-hidden="true" />
+            {spec.limit.label}
+          </span>
+        )}
         <span className={styles.flag}>{flagged === undefined ? '' : flagSentence(flagged, zone, Date.now())}</span>
         {missing === null && (
           <Button quiet label={`${asTable ? 'Show as chart' : 'Show as table'}: ${spec.title}`} onClick={() => setAsTable(!asTable)}>

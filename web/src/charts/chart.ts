@@ -26,6 +26,8 @@ export interface ChartSpec {
   stacked?: boolean;
   /** A dashed line, such as the number of CPUs. */
   limit?: { value: number; label: string } | null | undefined;
+  /** What is said of series that are zero all the time: `at zero`. */
+  idle?: string;
   /** Why there is nothing to draw, and the SQL that mends it. */
   missing?: { message: string; fix?: string | null } | null | undefined;
 }
@@ -49,6 +51,17 @@ export function summary(values: Series): Summary {
     counted += 1;
   }
   return { last, mean: counted === 0 ? null : sum / counted, max };
+}
+
+/** With fewer series the legend lists all of them. */
+const FOLDED_ABOVE = 3;
+
+/** The legend's series: those that did something, and those that were zero whenever they were read. */
+export function listed(series: readonly ChartSeries[]): { shown: ChartSeries[]; idle: ChartSeries[] } {
+  const isIdle = ({ values }: ChartSeries) => values.some((value) => value !== null) && values.every((value) => value === null || value === 0);
+  const idle = series.filter(isIdle);
+  if (series.length <= FOLDED_ABOVE || idle.length < 2) return { shown: [...series], idle: [] };
+  return { shown: series.filter((one) => !isIdle(one)), idle };
 }
 
 /**

@@ -11,6 +11,8 @@ import { drawFlags } from './flagMarks';
 export const CHART_HEIGHT = 180;
 /** The same for every chart, so that all share x-range and width. */
 const AXIS_WIDTH = 68;
+/** Half of the longest time label, which stands in the middle below its tick. */
+const LAST_LABEL = 26;
 const SYNC_KEY = 'time';
 /** A shorter drag is a click. */
 export const SHORTEST_DRAG = 4;
@@ -54,7 +56,7 @@ function highest(state: PlotState): number | null {
   return top;
 }
 
-/** The limit, dashed, with its label. */
+/** The limit, dashed; its label stands above the plot, where no bar covers it. */
 function drawLimit(plot: uPlot, { limit }: ChartSpec, colors: ChartColors): void {
   if (limit == null) return;
   const { ctx, bbox } = plot;
@@ -62,17 +64,12 @@ function drawLimit(plot: uPlot, { limit }: ChartSpec, colors: ChartColors): void
   const y = plot.valToPos(limit.value, 'y', true);
   ctx.save();
   ctx.strokeStyle = colors.text;
-  ctx.fillStyle = colors.text;
   ctx.lineWidth = ratio;
   ctx.setLineDash([6 * ratio, 4 * ratio]);
   ctx.beginPath();
   ctx.moveTo(bbox.left, y);
   ctx.lineTo(bbox.left + bbox.width, y);
   ctx.stroke();
-  ctx.font = `${11 * ratio}px ${getComputedStyle(document.body).fontFamily}`;
-  ctx.textAlign = 'left';
-  ctx.textBaseline = 'bottom';
-  ctx.fillText(limit.label, bbox.left + 6 * ratio, y - 2 * ratio);
   ctx.restore();
 }
 
@@ -140,7 +137,7 @@ export function plotOptions(current: () => PlotState, width: number, colors: Cha
   return {
     width,
     height: CHART_HEIGHT,
-    padding: [8, 8, 0, 0],
+    padding: [8, LAST_LABEL, 0, 0],
     tzDate: (seconds) => (zone === 'utc' ? uPlot.tzDate(new Date(seconds * 1000), 'UTC') : new Date(seconds * 1000)),
     legend: { show: false },
     cursor: {

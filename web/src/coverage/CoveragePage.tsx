@@ -64,7 +64,7 @@ export function CoveragePage() {
           rows={rows}
           rowKey={(row) => `${row.set}.${row.column}`}
           sort={parseSort(url.sort, WORST_FIRST)}
-          onSort={(sort) => change({ sort: writeSort(sort, WORST_FIRST) }, true)}
+          onSort={(sort) => change({ sort: writeSort(sort, WORST_FIRST) })}
           outdated={page.outdated}
           empty="The collector has not said yet what it can read."
           fill

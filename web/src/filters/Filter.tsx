@@ -31,7 +31,8 @@ export function SearchField({ label, placeholder }: SearchProps) {
     if (typed === sent) return;
     const timer = setTimeout(() => {
       setSent(typed);
-      change({ q: typed === '' ? undefined : typed }, true);
+      // Back undoes a search as a whole, not letter by letter.
+      change({ q: typed === '' ? undefined : typed }, typed !== '' && sent !== '');
     }, SEARCH_MS);
     return () => clearTimeout(timer);
   }, [typed, sent, change]);

@@ -1,6 +1,7 @@
 import { useNavigate } from '@tanstack/react-router';
 import { useReads } from '../api/useReads';
 import type { Instance, Instances } from '../api/model';
+import { InstanceLink } from '../instance/InstanceLink';
 import { CapabilityNotice } from '../notices/Notice';
 import { ReadProblem } from '../notices/ReadProblem';
 import { PageFrame } from '../shell/PageFrame';
@@ -9,24 +10,15 @@ import { parseSort, writeSort, type Sort } from '../tables/column';
 import { DataTable } from '../tables/DataTable';
 import { useChangeUrl, useUrl } from '../time/useTime';
 import { FLEET_COLUMNS } from './columns';
+import { fleetHeading, worstFirst } from './fleet';
 import styles from './FleetPage.module.css';
+import { HealthBadge } from './HealthBadge';
 
 const REFRESH_S = 10;
 const WORST_FIRST: Sort = { id: 'state', descending: true };
 
 interface Reads {
   instances: Instances;
-}
-
-/** `4 instances, 1 critical` */
-export function fleetHeading(instances: Instance[]): string {
-  const parts = [`${instances.length} ${instances.length === 1 ? 'instance' : 'instances'}`];
-  const of = (state: Instance['state']) => instances.filter((one) => one.state === state).length;
-  if (of('critical') > 0) parts.push(`${of('critical')} critical`);
-  if (of('warning') > 0) parts.push(`${of('warning')} warning`);
-  if (of('no_data') > 0) parts.push(`${of('no_data')} without data`);
-  if (parts.length === 1 && instances.length > 0) parts.push(instances.length === 1 ? 'healthy' : 'all healthy');
-  return parts.join(', ');
 }
 
 export function FleetPage() {
@@ -47,6 +39,7 @@ export function FleetPage() {
   return (
     <PageFrame title={all === undefined ? 'Fleet' : fleetHeading(all)} name="Fleet" fill>
       {problem !== null && <ReadProblem what="instances" error={problem} shownAt={read?.at ?? 0} retry={page.retry} />}
+      {all !== undefined && <Reasons instances={worstFirst(all)} />}
       {all?.length !== 0 && (
         <input
           className={styles.filter}
@@ -54,7 +47,7 @@ export function FleetPage() {
           aria-label="Filter instances by name"
           placeholder="Filter by name"
           value={url.q ?? ''}
-          onChange={(event) => change({ q: event.target.value || undefined }, true)}
+          onChange={(event) => change({ q: event.target.value || undefined }, url.q !== undefined && event.target.value !== '')}
         />
       )}
       {(all !== undefined || problem === null) && (
@@ -64,7 +57,7 @@ export function FleetPage() {
           rows={rows}
           rowKey={(row) => String(row.id)}
           sort={parseSort(url.sort, WORST_FIRST)}
-          onSort={(sort) => change({ sort: writeSort(sort, WORST_FIRST) }, true)}
+          onSort={(sort) => change({ sort: writeSort(sort, WORST_FIRST) })}
           onOpen={(row) =>
             void navigate({
               to: '/instances/$instanceId/overview',
@@ -86,6 +79,20 @@ export function FleetPage() {
         )),
       )}
     </PageFrame>
+  );
+}
+
+/** What is wrong, in words: nobody has to point at a badge to learn it. */
+function Reasons({ instances }: { instances: Instance[] }) {
+  if (instances.length === 0) return null;
+  return (
+    <ul className={styles.reasons} aria-label="What needs somebody">
+      {instances.map((one) => (
+        <li key={one.id}>
+          <HealthBadge state={one.state} reasons={one.reasons} /> <InstanceLink instance={one} focusable />: {one.reasons[0]}
+        </li>
+      ))}
+    </ul>
   );
 }
 

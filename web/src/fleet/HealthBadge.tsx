@@ -8,9 +8,6 @@ const HEALTH = {
   no_data: { sign: '○', word: 'No data' },
 } as const satisfies Record<HealthState, { sign: string; word: string }>;
 
-/** How much an instance needs somebody. */
-export const URGENCY: Record<HealthState, number> = { critical: 3, warning: 2, no_data: 1, healthy: 0 };
-
 /** Shape, word, reason: readable without colour. */
 export function HealthBadge({ state, reasons }: { state: HealthState; reasons: string[] }) {
   const { sign, word } = HEALTH[state];

@@ -4,7 +4,8 @@ import { bytes, coarse, count, exact, rate, text, type Figure } from '../format/
 import { Missing, Num } from '../format/Num';
 import { InstanceLink } from '../instance/InstanceLink';
 import type { Column } from '../tables/column';
-import { HealthBadge, URGENCY } from './HealthBadge';
+import { URGENCY } from './fleet';
+import { HealthBadge } from './HealthBadge';
 import styles from './FleetPage.module.css';
 
 /** Why an instance has no value of a column. */

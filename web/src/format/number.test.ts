@@ -6,6 +6,10 @@ const CASES: [string, () => number.Figure, string][] = [
   ['duration', () => number.duration(0), '0 s'],
   ['duration', () => number.duration(0.0001), '< 1 µs'],
   ['duration', () => number.duration(0.007), '7 µs'],
+  ['duration', () => number.duration(0.0099), '9.90 µs'],
+  ['duration', () => number.duration(0.00949), '9 µs'],
+  ['timeRate', () => number.timeRate(0.0099), '9.90 µs/s'],
+  ['timeRate', () => number.timeRate(0), '0 ms/s'],
   ['duration', () => number.duration(0.0123), '12.3 µs'],
   ['duration', () => number.duration(0.85), '850 µs'],
   ['duration', () => number.duration(0.9996), '1.00 ms'],
@@ -77,4 +81,17 @@ describe('numbers', () => {
   test.each(CASES.map(([kind, figure, wanted]) => ({ kind, figure, wanted })))('$kind $wanted', ({ figure, wanted }) => {
     expect(number.text(figure()).replaceAll('\u00a0', ' ')).toBe(wanted);
   });
+});
+
+test('no value of any size is written as a power of ten', () => {
+  const formats = { duration: number.duration, coarse: number.coarse, count: number.count, average: number.average, rate: number.rate, bytes: number.bytes, byteRate: number.byteRate, percent: number.percent, timeRate: number.timeRate };
+  for (let power = -9; power <= 17; power += 1) {
+    for (const lead of [1, 1.234, 4.999, 9.4, 9.5, 9.949, 9.96, 9.996, 9.9999]) {
+      const value = lead * 10 ** power;
+      for (const [name, format] of Object.entries(formats)) {
+        expect(`${name} ${number.text(format(value))}`).not.toMatch(/\de[+-]?\d/);
+      }
+      expect(number.exact(value)).not.toMatch(/e/i);
+    }
+  }
 });

@@ -39,7 +39,9 @@ export function duration(ms: number): Figure {
   if (ms < 0) return negative(ms, duration);
   if (ms === 0) return { value: '0', unit: 's' };
   if (ms < 0.0005) return { value: '< 1', unit: 'µs' };
-  if (ms < 0.9995) return { value: ms < 0.00995 ? (ms * 1000).toPrecision(1) : threeDigits(ms * 1000), unit: 'µs' };
+  // PostgreSQL counts in whole microseconds; a digit behind the point would be of a mean.
+  if (ms < 0.0095) return { value: (ms * 1000).toFixed(0), unit: 'µs' };
+  if (ms < 0.9995) return { value: threeDigits(ms * 1000), unit: 'µs' };
   if (ms < 999.5) return { value: threeDigits(ms), unit: 'ms' };
   if (ms < 59_950) return { value: threeDigits(ms / 1000), unit: 's' };
   for (const { ms: size, unit, next } of DURATIONS) {
@@ -135,6 +137,12 @@ export function byteRate(perSecond: number): Figure {
   return { value: figure.value, unit: `${figure.unit}/s` };
 }
 
+/** Time per second, such as time in I/O: the unit of the time is the value's own. */
+export function timeRate(msPerSecond: number): Figure {
+  const figure = msPerSecond === 0 ? { value: '0', unit: 'ms' } : duration(msPerSecond);
+  return { value: figure.value, unit: `${figure.unit}/s` };
+}
+
 /** A ratio (1 is 100 %): one decimal below 10, two above 99. */
 export function percent(ratio: number): Figure {
   const value = ratio * 100;
@@ -162,5 +170,6 @@ export function change(now: number, before: number): Figure {
 
 /** Every digit there is, for hovers. */
 export function exact(value: number): string {
+  if (value !== 0 && Math.abs(value) < 0.000_001) return `${value < 0 ? MINUS : ''}< 0.000001`;
   return new Intl.NumberFormat('en-GB', { maximumFractionDigits: 6 }).format(value);
 }

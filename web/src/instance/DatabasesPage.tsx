@@ -114,7 +114,7 @@ export function DatabasesPage() {
             rows={rows}
             rowKey={(row) => String(row.datid)}
             sort={parseSort(url.sort, BY_TPS)}
-            onSort={(sort) => change({ sort: writeSort(sort, BY_TPS) }, true)}
+            onSort={(sort) => change({ sort: writeSort(sort, BY_TPS) })}
             outdated={page.outdated}
             empty={`No reading of pg_stat_database between ${span(page.range.start, page.range.end, zone, Date.now(), ' and ')}.`}
             fill

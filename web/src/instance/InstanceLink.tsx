@@ -2,13 +2,13 @@ import { Link } from '@tanstack/react-router';
 import { keepTime, type Search } from '../shell/search';
 
 /** The way from any list to an instance; range and zone come along. */
-export function InstanceLink({ instance }: { instance: { id: number; name: string } }) {
+export function InstanceLink({ instance, focusable = false }: { instance: { id: number; name: string }; focusable?: boolean }) {
   return (
     <Link
       to="/instances/$instanceId/overview"
       params={{ instanceId: String(instance.id) }}
       search={(old: Search) => keepTime(old)}
-      tabIndex={-1}
+      tabIndex={focusable ? undefined : -1}
       data-hint={instance.name}
     >
       {instance.name}

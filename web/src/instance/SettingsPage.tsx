@@ -92,7 +92,7 @@ export function SettingsPage() {
             rows={rows}
             rowKey={(row) => row.name}
             sort={parseSort(url.sort, PENDING_FIRST)}
-            onSort={(sort) => change({ sort: writeSort(sort, PENDING_FIRST) }, true)}
+            onSort={(sort) => change({ sort: writeSort(sort, PENDING_FIRST) })}
             outdated={page.outdated}
             empty={settings.length === 0 ? 'No reading of pg_settings yet.' : 'No setting matches.'}
             fill

@@ -100,7 +100,7 @@ export function LocksPage() {
             zone={zone}
             flags={locks.flagged_intervals}
             hidden={hidden}
-            onHide={(next) => change({ hide: next.length === 0 ? undefined : next.join(',') }, true)}
+            onHide={(next) => change({ hide: next.length === 0 ? undefined : next.join(',') })}
             onZoom={zoom}
             onPick={(step) => {
               const end = Date.parse(locks.grid.start) + (step + 1) * locks.grid.step_ms;

@@ -54,7 +54,7 @@ export function OverviewPage() {
         instance: `/instances/${instanceId}`,
         waits: of('waits'),
         connections: of('connections'),
-        ranking: of('queries', { limit: TOP, toplevel: true, trend: true }),
+        ranking: of('queries', { limit: TOP, toplevel: true, trend: true, monitoring: false }),
         databases: of('databases'),
         wal: of('wal'),
         host: of('host'),
@@ -76,7 +76,7 @@ export function OverviewPage() {
     range: page.range,
     zone,
     hidden,
-    onHide: (next: string[]) => change({ hide: next.length === 0 ? undefined : next.join(',') }, true),
+    onHide: (next: string[]) => change({ hide: next.length === 0 ? undefined : next.join(',') }),
     onZoom: zoom,
     outdated: page.outdated,
   };
@@ -109,14 +109,14 @@ export function OverviewPage() {
       {instance !== null && (
         <section aria-label="Figures" className={styles.figures} data-outdated={page.outdated}>
           <dl>
-            <Key title={instance.cpus == null ? 'Load' : 'Load / CPUs'} to="queries" value={load} format={average} unit="active sessions, mean of the range" source="sessions" reason={reasonOf(waits?.unmeasured, 'series')} after={instance.cpus == null ? '' : ` / ${instance.cpus}`} instanceId={instanceId} />
-            <Key title="TPS" to="databases" value={instance.tps} format={(value) => rate(value)} unit="transactions per second, newest" source="pg_stat_database.xact_commit + xact_rollback" reason={reasonOf(databases?.unmeasured, 'xact_commit')} instanceId={instanceId} />
-            <Key title="Connections" to="databases" value={connections?.total ?? instance.connections} format={count} unit="client backends" source="sessions" reason={reasonOf(connections?.unmeasured, 'series')} after={instance.connections_limit == null ? '' : ` / ${instance.connections_limit}`} instanceId={instanceId} />
+            <Key title={instance.cpus == null ? 'Load' : 'Load / CPUs'} to="queries" value={load} format={average} unit="active sessions, mean of the range" source="sessions" reason={reasonOf(waits?.unmeasured, 'series', ONE_READING)} after={instance.cpus == null ? '' : ` / ${instance.cpus}`} instanceId={instanceId} />
+            <Key title="TPS" to="databases" value={instance.tps} format={(value) => rate(value)} unit="transactions per second, newest" source="pg_stat_database.xact_commit + xact_rollback" reason={reasonOf(databases?.unmeasured, 'xact_commit', TWO_READINGS)} instanceId={instanceId} />
+            <Key title="Connections" to="databases" value={connections?.total ?? instance.connections} format={count} unit="client backends" source="sessions" reason={reasonOf(connections?.unmeasured, 'series', ONE_READING)} after={instance.connections_limit == null ? '' : ` / ${instance.connections_limit}`} instanceId={instanceId} />
             <Key title="Blocked" to="locks" value={instance.blocked} format={count} unit="sessions that wait for a lock" source="lock_waits" reason="Who waits for a lock was not read yet, or is not readable; see Coverage." instanceId={instanceId} />
-            <Key title="Oldest transaction" to="locks" value={oldest} format={coarse} unit="ms" source="sessions.xact_age" reason={connections?.at == null ? reasonOf(connections?.unmeasured, 'series') : 'No transaction was open.'} instanceId={instanceId} />
+            <Key title="Oldest transaction" to="locks" value={oldest} format={coarse} unit="ms" source="sessions.xact_age" reason={connections?.at == null ? reasonOf(connections?.unmeasured, 'series', ONE_READING) : 'No transaction was open.'} instanceId={instanceId} />
             <Key title="Cache hit" to="databases" value={databases === null ? null : hitRatio(databases)} format={percent} unit="(1 is all blocks), over the range" source="pg_stat_database.blks_hit / (blks_hit + blks_read)" reason="No block was asked for in this range, or nothing was read." instanceId={instanceId} />
-            <Key title="WAL" to="replication" value={wal === null ? null : newest(wal.series.position_bytes)} format={byteRate} unit="bytes per second, newest" source="wal.position" reason={reasonOf(wal?.unmeasured, 'position_bytes')} instanceId={instanceId} />
-            <div className={styles.figure}>
+            <Key title="WAL" to="replication" value={wal === null ? null : newest(wal.series.position_bytes)} format={byteRate} unit="bytes per second, newest" source="wal.position" reason={reasonOf(wal?.unmeasured, 'position_bytes', TWO_READINGS)} instanceId={instanceId} />
+            <div className={styles.figure} data-hint-area>
               <dt>
                 <Link to="/instances/$instanceId/coverage" params={{ instanceId }} search={(old: Search) => keepTime(old)}>
                   Collector cost
@@ -148,7 +148,7 @@ export function OverviewPage() {
             rows={rows}
             rowKey={lineKey}
             sort={parseSort(url.sort, BY_TIME)}
-            onSort={(next) => change({ sort: writeSort(next, BY_TIME) }, true)}
+            onSort={(next) => change({ sort: writeSort(next, BY_TIME) })}
             outdated={page.outdated}
             empty="No statement finished in this range."
           />
@@ -167,8 +167,12 @@ export function OverviewPage() {
   );
 }
 
-function reasonOf(unmeasured: Unmeasured | undefined, name: string): string {
-  return unmeasured?.[name]?.message ?? 'Not enough data: it needs two readings.';
+/** A state is known from one reading, a rate from two. */
+const ONE_READING = 'Nothing was read in this range yet.';
+const TWO_READINGS = 'A rate needs two readings in this range.';
+
+function reasonOf(unmeasured: Unmeasured | undefined, name: string, otherwise: string): string {
+  return unmeasured?.[name]?.message ?? otherwise;
 }
 
 const PAGES = {
@@ -196,7 +200,7 @@ interface KeyProps {
 /** One of the figures by which an instance is judged first; a link to its page. */
 function Key({ title, to, value, format, unit, source, reason, after = '', instanceId }: KeyProps): ReactNode {
   return (
-    <div className={styles.figure}>
+    <div className={styles.figure} data-hint-area>
       <dt>
         <Link to={PAGES[to]} params={{ instanceId }} search={(old: Search) => keepTime(old)}>
           {title}

@@ -1,7 +1,7 @@
 /** What the overview says and draws of databases: pure. */
 import type { Databases, InstanceDetail, Series, Unmeasured } from '../api/model';
 import type { ChartSpec } from '../charts/chart';
-import { bytes, coarse, percent, rate, text } from '../format/number';
+import { byteRate, coarse, percent, rate, text } from '../format/number';
 
 /** The newest value of a series. */
 export function newest(values: Series): number | null {
@@ -42,7 +42,7 @@ export function throughputCharts(databases: Databases): ChartSpec[] {
       series: [{ id: 'hit', name: 'hit', color: 3, values: total.hit_ratio.map((value) => (value === null ? null : value * 100)) }],
     },
     {
-      id: 'temp', title: 'Temporary files', unit: 'B/s written', axis: 'binary', format: (value) => bytes(value), missing: why(unmeasured, ['temp_bytes']),
+      id: 'temp', title: 'Temporary files', unit: 'B/s', axis: 'binary', format: byteRate, missing: why(unmeasured, ['temp_bytes']),
       series: [{ id: 'temp', name: 'written', color: 4, values: total.temp_bytes }],
     },
   ];

@@ -26,6 +26,13 @@ export function EmptyRanking({ ranking, instance, range }: Props) {
       </>
     );
   }
+  if (ranking.monitoring != null && url.monitoring !== 'show') {
+    return (
+      <>
+        Only statements of monitoring match. <Button onClick={() => change({ monitoring: 'show' })}>Show them</Button>
+      </>
+    );
+  }
   if (filtered) {
     return (
       <>

@@ -1,5 +1,5 @@
 import { useNavigate, useParams } from '@tanstack/react-router';
-import { useMemo } from 'react';
+import { useMemo, useState } from 'react';
 import { queryString } from '../api/client';
 import type { InstanceDetail, Ranking } from '../api/model';
 import { between, useReads } from '../api/useReads';
@@ -7,6 +7,7 @@ import { InstanceFrame, shortestInterval } from '../instance/InstanceFrame';
 import { FlagNotices } from '../notices/FlagNotices';
 import { CapabilityNotice, Notice } from '../notices/Notice';
 import { ReadProblem } from '../notices/ReadProblem';
+import { Button } from '../shell/Button';
 import { keepFilters, type Search } from '../shell/search';
 import { parseSort, writeSort, type Sort } from '../tables/column';
 import { DataTable } from '../tables/DataTable';
@@ -15,7 +16,7 @@ import { rankingColumns, DEFAULT_COLUMNS } from './columns';
 import { EmptyRanking } from './EmptyRanking';
 import { Filters } from './Filters';
 import styles from './QueriesPage.module.css';
-import { asOthers, heading, lineKey, ORDER, type Line } from './ranking';
+import { asOthers, heading, lineKey, monitoringLine, ORDER, type Asked, type Line } from './ranking';
 
 /** The API's largest answer; beyond it the order is the server's. */
 const LIMIT = 1000;
@@ -36,18 +37,25 @@ export function QueriesPage() {
   const order = ORDER[sort.id] ?? ORDER['time'];
   const direction = sort.descending || ORDER[sort.id] === undefined ? undefined : 'asc';
   const toplevel = url.level === 'all' ? undefined : true;
+  const watching = url.monitoring === 'show';
+  const asked = {
+    filtered: [url.q, url.db, url.user].some((one) => one !== undefined),
+    costliestFirst: order === ORDER['time'] && direction === undefined,
+  };
 
   const page = useReads<Reads>(
-    ['queries', instanceId, order, direction, url.db, url.user, url.q, url.level],
+    ['queries', instanceId, order, direction, url.db, url.user, url.q, url.level, url.monitoring],
     (range) => ({
       instance: `/instances/${instanceId}`,
       ranking: `/instances/${instanceId}/queries${queryString({
         ...between(range), limit: LIMIT, order, direction, database: url.db, user: url.user, search: url.q, toplevel, trend: true,
+        monitoring: watching ? undefined : false,
       })}`,
     }),
     (reads) => shortestInterval(reads.instance.data),
   );
 
+  const told = useTold(asked, page.outdated);
   const read = page.reads?.ranking;
   const ranking = read?.data ?? null;
   const { start, end } = page.range;
@@ -82,13 +90,14 @@ export function QueriesPage() {
       error={page.error}
       retry={page.retry}
       tab="Queries"
-      title={ranking === null ? 'Queries' : heading(ranking)}
+      title={ranking === null ? 'Queries' : heading(ranking, told)}
       fill
     >
       {read?.error !== null && read?.error !== undefined && (
         <ReadProblem what="queries" error={read.error} shownAt={read.at} retry={page.retry} />
       )}
       <Filters instance={page.reads?.instance.data ?? null} columns={columns} shown={shown} rows={rows} />
+      {ranking !== null && <OfMonitoring ranking={ranking} shown={watching} toggle={() => change({ monitoring: watching ? undefined : 'show' })} />}
       {ranking !== null && <FlagNotices flags={ranking.flagged_intervals} />}
       {ranking?.shares_measurable === false && <Notice kind="note">Shares are not measurable here.</Notice>}
       {ranking?.shares_measurable === true && url.level === 'all' && (
@@ -107,7 +116,7 @@ export function QueriesPage() {
           rows={rows}
           rowKey={lineKey}
           sort={sort}
-          onSort={(next) => change({ sort: writeSort(next, BY_TIME) }, true)}
+          onSort={(next) => change({ sort: writeSort(next, BY_TIME) })}
           onOpen={(line) => {
             if (line.others === true) return;
             void navigate({
@@ -123,5 +132,26 @@ export function QueriesPage() {
         />
       )}
     </InstanceFrame>
+  );
+}
+
+/** What the answer on the screen was asked for: while the next is on its way, not yet what the URL says. */
+function useTold(asked: Asked, outdated: boolean): Asked {
+  const [kept, setKept] = useState(asked);
+  const same = kept.filtered === asked.filtered && kept.costliestFirst === asked.costliestFirst;
+  // Adjusting state while rendering is React's own way to follow props without a second paint.
+  if (!outdated && !same) setKept(asked);
+  return outdated ? kept : asked;
+}
+
+/** What monitoring itself runs: left out unless it is asked for, and told either way. */
+function OfMonitoring({ ranking, shown, toggle }: { ranking: Ranking; shown: boolean; toggle: () => void }) {
+  const line = monitoringLine(ranking);
+  if (line === null) return null;
+  return (
+    <p className={styles.monitoring}>
+      {line}
+      {shown ? ', shown:' : ':'} <Button quiet onClick={toggle}>{shown ? 'Hide' : 'Show'}</Button>
+    </p>
   );
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Ranking, RankingRow } from '../api/model';
-import { heading, lineKey, rowsPerCall, textOf } from './ranking';
+import { heading, lineKey, monitoringLine, rowsPerCall, textOf } from './ranking';
 
 function row(share: number | null, toplevel = true): RankingRow {
   return {
@@ -35,17 +35,52 @@ function ranking(rows: RankingRow[], statements: number): Ranking {
   };
 }
 
+const ALL = { filtered: false, costliestFirst: true };
+const FILTERED = { filtered: true, costliestFirst: true };
+
+/** With statements that are not listed. */
+function withOthers(rows: RankingRow[], statements: number, unlisted: number, share: number): Ranking {
+  return { ...ranking(rows, statements), others: { statements: unlisted, share_of_total: share } };
+}
+
 describe('heading', () => {
   test('the fewest statements that take most', () => {
-    expect(heading(ranking([row(0.41), row(0.2), row(0.1), row(0.01)], 1412))).toBe('Top 3 of 1,412 take 71\u00a0%');
-    expect(heading(ranking([row(0.9), row(0.1)], 2))).toBe('The top statement of 2 takes 90\u00a0%');
+    expect(heading(withOthers([row(0.41), row(0.2), row(0.1), row(0.01)], 1412, 1408, 0.28), ALL)).toBe('Top 3 of 1,412 take 71\u00a0%');
+    expect(heading(ranking([row(0.9), row(0.1)], 2), ALL)).toBe('The top statement of 2 takes 90\u00a0%');
   });
 
   test('nested statements are not counted twice, and no share is no boast', () => {
-    expect(heading(ranking([row(0.5), row(0.5, false), row(0.2)], 3))).toBe('Top 2 of 3 take 70\u00a0%');
-    expect(heading(ranking([row(null), row(null)], 2))).toBe('2 statements');
-    expect(heading(ranking([], 0))).toBe('No statements');
+    expect(heading(ranking([row(0.5), row(0.5, false), row(0.2)], 3), ALL)).toBe('The top statement of 3 takes 50\u00a0%');
+    expect(heading(ranking([row(null), row(null)], 2), ALL)).toBe('2 statements');
+    expect(heading(ranking([], 0), ALL)).toBe('No statements');
   });
+
+  test('under a filter it says of how many it is told', () => {
+    const rows = [row(0.005), row(0.001), row(0.001)];
+    expect(heading(ranking(rows, 598), FILTERED)).toBe('The top statement of the 3 shown of 598 takes 0.5\u00a0%');
+    expect(heading(ranking(rows.slice(1), 598), FILTERED)).toBe('Top 2 of the 2 shown of 598 take 0.2\u00a0%');
+    expect(heading(ranking([row(0.005)], 598), FILTERED)).toBe('The one statement shown of 598 takes 0.5\u00a0%');
+    expect(heading(ranking([], 598), FILTERED)).toBe('None of 598 statements');
+    expect(heading(ranking([row(null)], 598), FILTERED)).toBe('1 of 598 statements');
+  });
+
+  test('one row, and statements that monitoring runs', () => {
+    expect(heading(ranking([row(1)], 1), ALL)).toBe('The only statement takes 100\u00a0%');
+    // Ten of twelve are hidden: what is told is of the two.
+    expect(heading(ranking([row(0.9), row(0.05)], 12), ALL)).toBe('The top statement of 2 takes 90\u00a0%');
+  });
+
+  test('in another order the costliest may not be among the rows', () => {
+    const byCalls = { filtered: false, costliestFirst: false };
+    expect(heading(withOthers([row(0.01)], 1412, 1411, 0.99), byCalls)).toBe('1,412 statements');
+    expect(heading(ranking([row(0.1), row(0.9)], 2), byCalls)).toBe('The top statement of 2 takes 90\u00a0%');
+  });
+});
+
+test('monitoring is told with its share', () => {
+  expect(monitoringLine({ monitoring: { statements: 12, share_of_total: 0.013 } })).toBe('12 statements of monitoring, 1.3\u00a0%');
+  expect(monitoringLine({ monitoring: { statements: 1 } })).toBe('1 statement of monitoring');
+  expect(monitoringLine({ monitoring: null })).toBeNull();
 });
 
 test('queryids beyond 2^53 stay whole', () => {

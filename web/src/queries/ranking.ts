@@ -46,27 +46,50 @@ export function rowsPerCall(figures: StatementFigures): number | null {
   return figures.rows / figures.calls;
 }
 
-/** `Top 3 of 1,412 take 71 %`: the fewest statements that take most of the time, five at most. */
-export function heading(ranking: Ranking): string {
-  const statements = ranking.totals.statements;
+/** What the ranking was asked for, as far as sentences depend on it. */
+export interface Asked {
+  /** Whether a search, a database or a user narrows it. */
+  filtered: boolean;
+  /** Whether the costliest come first: only then are they among the rows for sure. */
+  costliestFirst: boolean;
+}
+
+const statementsOf = (number: number) => `${text(count(number))} ${number === 1 ? 'statement' : 'statements'}`;
+
+/**
+ * `Top 3 of 1,412 take 71 %`: the fewest statements that take most of what all shown ones take, five at most. Under a
+ * filter it says of how many that is told: `Top 2 of the 12 shown of 1,412 take 0.5 %`.
+ */
+export function heading(ranking: Ranking, { filtered, costliestFirst }: Asked): string {
+  const matching = ranking.count + (ranking.others?.statements ?? 0);
+  const all = ranking.totals.statements;
+  if (matching === 0) return all === 0 ? 'No statements' : `None of ${statementsOf(all)}`;
+  const counted = filtered ? `${text(count(matching))} of ${statementsOf(all)}` : statementsOf(matching);
   const shares = ranking.data
     .flatMap((row) => (row.toplevel ? (row.share_of_total ?? []) : []))
     .toSorted((a, b) => b - a);
   const first = shares[0];
-  if (ranking.count === 0) return 'No statements';
-  if (first === undefined || statements === 0) {
-    return `${text(count(ranking.count))} ${ranking.count === 1 ? 'statement' : 'statements'}`;
-  }
+  if (first === undefined || (!costliestFirst && ranking.others != null)) return counted;
+  const most = 0.7 * shares.reduce((sum, share) => sum + share, ranking.others?.share_of_total ?? 0);
   let sum = 0;
   let top = 0;
   for (const share of shares.slice(0, 5)) {
     sum += share;
     top += 1;
-    if (sum >= 0.7 || (top >= 3 && share < 0.03)) break;
+    if (sum >= most || (top >= 3 && share < 0.03)) break;
   }
   const taken = text(percent(Math.min(1, sum)));
-  if (top === 1) return `The top statement of ${text(count(statements))} takes ${taken}`;
-  return `Top ${top} of ${text(count(statements))} take ${taken}`;
+  const among = filtered ? `the ${text(count(matching))} shown of ${text(count(all))}` : text(count(matching));
+  if (matching === 1) return filtered ? `The one statement shown of ${text(count(all))} takes ${taken}` : `The only statement takes ${taken}`;
+  if (top === 1) return `The top statement of ${among} takes ${taken}`;
+  return `Top ${top} of ${among} take ${taken}`;
+}
+
+/** `12 statements of monitoring, 1.3 %`; null where there are none. */
+export function monitoringLine({ monitoring }: Pick<Ranking, 'monitoring'>): string | null {
+  if (monitoring == null) return null;
+  const share = monitoring.share_of_total == null ? '' : `, ${text(percent(monitoring.share_of_total))}`;
+  return `${statementsOf(monitoring.statements)} of monitoring${share}`;
 }
 
 /** What stands where the text would be. */

@@ -103,7 +103,7 @@ export function QueryPage() {
               zone={zone}
               flags={timeline.flagged_intervals.length > 0 ? timeline.flagged_intervals : (statement?.flagged_intervals ?? NO_FLAGS)}
               hidden={hidden}
-              onHide={(next) => change({ hide: next.length === 0 ? undefined : next.join(',') }, true)}
+              onHide={(next) => change({ hide: next.length === 0 ? undefined : next.join(',') })}
               onZoom={zoom}
               outdated={page.outdated}
             />

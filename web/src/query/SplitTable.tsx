@@ -44,7 +44,7 @@ export function SplitTable({ instanceId, rows, unmeasured, range, zone, outdated
       rows={lines}
       rowKey={lineKey}
       sort={parseSort(url.sort, BY_TIME)}
-      onSort={(sort) => change({ sort: writeSort(sort, BY_TIME) }, true)}
+      onSort={(sort) => change({ sort: writeSort(sort, BY_TIME) })}
       onOpen={(line) => {
         if (line.others === true) return;
         change({ db: line.database, user: line.user });

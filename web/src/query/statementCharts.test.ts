@@ -19,7 +19,7 @@ const TIMELINE: Timeline = {
 test('eight charts in their order, sums per step as rates, gaps kept', () => {
   const charts = statementCharts(TIMELINE, null);
   expect(charts.map((chart) => `${chart.title} ${chart.unit}`)).toEqual([
-    'Calls /s', 'Mean per call', 'Average active s/s', 'Rows /s', 'Blocks B/s', 'I/O time ms/s', 'Temporary files B/s', 'WAL B/s',
+    'Calls /s', 'Mean per call', 'Average active s/s', 'Rows /s', 'Blocks B/s', 'I/O time per second', 'Temporary files B/s', 'WAL B/s',
   ]);
   const values = (id: string, index = 0) => charts.find((chart) => chart.id === id)?.series[index]?.values;
   expect(values('calls')).toEqual([2, null]);

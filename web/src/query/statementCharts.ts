@@ -1,7 +1,7 @@
 /** The eight charts of one statement, from its timeline. Pure. */
 import type { Series, StatementFigures, Timeline, Unmeasured } from '../api/model';
 import { perSecond, type ChartSeries, type ChartSpec } from '../charts/chart';
-import { average, byteRate, duration, rate, type Figure } from '../format/number';
+import { average, byteRate, duration, rate, timeRate, type Figure } from '../format/number';
 import { BLOCK_BYTES } from '../queries/ranking';
 
 /** Mean number of sessions busy with the statement: seconds of work per second, most often far below one. */
@@ -12,11 +12,6 @@ function active(value: number): Figure {
 /** Two digits, never as a power of ten. */
 function significant(value: number): string {
   return value < 0.00001 ? '< 0.00001' : value.toFixed(Math.min(6, 1 - Math.floor(Math.log10(value))));
-}
-
-function timePerSecond(ms: number): Figure {
-  const figure = ms === 0 ? { value: '0', unit: 'ms' } : duration(ms);
-  return { value: figure.value, unit: `${figure.unit}/s` };
 }
 
 function first(unmeasured: Unmeasured, names: string[]): ChartSpec['missing'] {
@@ -61,7 +56,7 @@ export function statementCharts(timeline: Timeline, figures: StatementFigures | 
       missing: missing(...BLOCKS.map((block) => block.name)),
     },
     {
-      id: 'io', title: 'I/O time', unit: 'ms/s', axis: 'decimal', format: timePerSecond,
+      id: 'io', title: 'I/O time', unit: 'per second', axis: 'decimal', format: timeRate,
       series: [
         { id: 'read', name: 'read', color: 2, values: of('blk_read_time_ms') },
         { id: 'write', name: 'write', color: 4, values: of('blk_write_time_ms') },

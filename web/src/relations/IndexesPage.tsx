@@ -99,7 +99,7 @@ export function IndexesPage() {
             rows={rows}
             rowKey={(row) => `${row.datid}/${row.indexrelid}`}
             sort={sort}
-            onSort={(next) => change({ sort: writeSort(next, GRAVEST_FIRST) }, true)}
+            onSort={(next) => change({ sort: writeSort(next, GRAVEST_FIRST) })}
             outdated={page.outdated}
             empty={
               indexes.at == null ? (

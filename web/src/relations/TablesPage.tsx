@@ -103,7 +103,7 @@ export function TablesPage() {
             rows={rows}
             rowKey={(row) => `${row.datid}/${row.relid}`}
             sort={sort}
-            onSort={(next) => change({ sort: writeSort(next, BY_SIZE) }, true)}
+            onSort={(next) => change({ sort: writeSort(next, BY_SIZE) })}
             onOpen={(row) => {
               void navigate({
                 to: '/instances/$instanceId/indexes',
@@ -111,6 +111,7 @@ export function TablesPage() {
                 search: (old: Search) => ({ ...keepTime(old), db: row.database, table: String(row.relid) }),
               });
             }}
+            openByClick={false}
             outdated={page.outdated}
             empty={
               tables.at == null ? (

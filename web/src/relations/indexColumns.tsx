@@ -131,7 +131,7 @@ function FindingBadge({ row, context }: { row: IndexRow; context: IndexContext }
 function Scans({ row, context }: { row: IndexRow; context: IndexContext }) {
   if (row.scans == null) return <Missing reason={context.unmeasured['scans']?.message ?? 'Not read yet.'} />;
   const since = scansSince(row);
-  const age = since === null ? '' : ` / ${text(coarse(Math.max(1000, context.now - since)))}`;
+  const age = since === null ? '' : ` in ${text(coarse(Math.max(1000, context.now - since)))}`;
   const hint = since === null ? 'Since its statistics began; they were never reset.' : `Since ${exactMoment(since, context.zone)}`;
   return <Num loose figure={{ value: `${text(count(row.scans))}${age}`, unit: '' }} hint={`${exact(row.scans)} scans\n${hint}`} />;
 }

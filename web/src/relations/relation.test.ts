@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { IndexRow, TableRow } from '../api/model';
 import {
-  autovacuumHint, definition, dropStatement, indexesHeading, lastVacuum, quoted, relationName, scansSince, tablesHeading,
+  autovacuumHint, autovacuumUrgency, definition, dropStatement, growthFigure, indexesHeading, isDue, lastVacuum, quoted, relationName, scansSince, tablesHeading,
   writes,
 } from './relation';
 
@@ -66,4 +66,21 @@ test('an index is described without its source, and dropped only when nothing ne
   expect(dropStatement(row)).toBe('drop index concurrently public.twin;');
   expect(dropStatement({ ...row, name: 'Twin', partitions: 3 })).toBe('drop index public."Twin";');
   expect(dropStatement({ ...row, droppable: false })).toBeNull();
+});
+
+test('where autovacuum does not come a table is among the worst, however small its share', () => {
+  const near = (share: number, enabled: boolean) => ({ autovacuum: { share, enabled, because: 'dead_rows', dead_threshold: 50, freeze_max_age: 2e8 } }) as TableRow;
+  expect([near(0.0001, false), near(2.86, true), near(1, true), {} as TableRow].map(isDue)).toEqual([true, true, false, false]);
+  const urgencies = [near(0.0001, false), near(2.86, true)].map(autovacuumUrgency);
+  expect(urgencies[0]).toBeGreaterThan(urgencies[1] ?? Infinity);
+  expect(autovacuumUrgency({} as TableRow)).toBeNull();
+});
+
+test('growth is told per day only of a day', () => {
+  const MIB = 1024 ** 2;
+  const young = { growth_bytes: 1.2 * MIB, growth_ms: 14 * 60_000 } as TableRow;
+  expect(growthFigure(young)?.value).toBe('+1.20\u00a0MiB in 14\u00a0min');
+  expect(growthFigure({ ...young, growth_bytes: 0 })?.value).toBe('0\u00a0B in 14\u00a0min');
+  expect(growthFigure({ ...young, growth_bytes: -MIB, growth_bytes_per_day: -2 * MIB })?.value).toBe('\u22122\u00a0MiB/day');
+  expect(growthFigure({} as TableRow)).toBeNull();
 });

@@ -1,6 +1,6 @@
 /** What the pages of tables and indexes derive from their rows. Pure. */
 import type { IndexRow, Indexes, TableRow, Tables } from '../api/model';
-import { bytes, count, percent, text } from '../format/number';
+import { bytes, coarse, count, percent, text, type Figure } from '../format/number';
 
 /** A name as SQL takes it: quoted where it must be. */
 export function quoted(name: string): string {
@@ -67,7 +67,7 @@ export function autovacuumHint(row: TableRow): string {
   const near = row.autovacuum;
   if (near == null) return '';
   const lines = [`${text(percent(near.share))} of the way, by ${BECAUSE[near.because]}`];
-  if (!near.enabled) lines.push('Autovacuum is off here: it comes for age only.');
+  if (!near.enabled) lines.unshift('Autovacuum is off here: it comes for age only.');
   if (row.dead_rows != null) {
     lines.push(`${text(count(row.dead_rows))} of ${text(count(near.dead_threshold))} dead rows`);
   }
@@ -104,3 +104,29 @@ export function dropStatement(row: IndexRow): string | null {
 }
 
 export const GRAVITY: Record<string, number> = { invalid: 3, duplicate: 2, unused: 1 };
+
+/** Above this a worker should have come. */
+const DUE = 1;
+
+/** Whether autovacuum is overdue, or does not come. */
+export function isDue(row: TableRow): boolean {
+  return row.autovacuum != null && (!row.autovacuum.enabled || row.autovacuum.share > DUE);
+}
+
+/** What tables are ordered by: one that autovacuum does not come to is among the worst. */
+export function autovacuumUrgency(row: TableRow): number | null {
+  if (row.autovacuum == null) return null;
+  return row.autovacuum.enabled ? row.autovacuum.share : Infinity;
+}
+
+const signed = (value: number): string => {
+  const figure = text(bytes(value));
+  return value > 0 ? `+${figure}` : figure;
+};
+
+/** `+1.2 GiB/day` where a day is known, else the growth itself: `+1.2 MiB in 14 min`; null where only one size is. */
+export function growthFigure(row: TableRow): Figure | null {
+  if (row.growth_bytes_per_day != null) return { value: `${signed(row.growth_bytes_per_day)}/day`, unit: '' };
+  if (row.growth_bytes == null || row.growth_ms == null) return null;
+  return { value: `${signed(row.growth_bytes)} in ${text(coarse(row.growth_ms))}`, unit: '' };
+}

@@ -5,7 +5,7 @@ import { Missing, Num } from '../format/Num';
 import { keepTime, type Search } from '../shell/search';
 import type { Column } from '../tables/column';
 import { exactMoment, type Zone } from '../time/zone';
-import { autovacuumHint, lastAnalyze, lastVacuum, relationName, writes } from './relation';
+import { autovacuumHint, autovacuumUrgency, growthFigure, isDue, lastAnalyze, lastVacuum, relationName, writes } from './relation';
 import styles from './relations.module.css';
 
 export const TABLE_DEFAULTS = [
@@ -14,7 +14,7 @@ export const TABLE_DEFAULTS = [
 
 /** The API's field behind a column. */
 export const TABLE_ORDER: Record<string, string> = {
-  size: 'size_bytes', growth: 'growth_bytes_per_day', seq: 'seq_scans_per_s', idx: 'idx_scans_per_s',
+  size: 'size_bytes', growth: 'growth_bytes', seq: 'seq_scans_per_s', idx: 'idx_scans_per_s',
   seq_rows: 'seq_rows_per_s', idx_rows: 'idx_rows_per_s',
   writes: 'writes_per_s', inserts: 'inserts_per_s', updates: 'updates_per_s', deletes: 'deletes_per_s', hot: 'hot_ratio',
   dead: 'dead_rows', dead_share: 'dead_ratio', live: 'live_rows', changed: 'changed_rows', vacuum: 'last_vacuum',
@@ -45,25 +45,19 @@ interface Measure {
 }
 
 const TWO_READINGS = 'No two readings in this range.';
-const perDay = (value: number): Figure => {
-  const figure = bytes(value);
-  return { value: value > 0 ? `+${figure.value}` : figure.value, unit: figure.unit };
-};
-
 const MEASURES: Measure[] = [
-  { id: 'size', title: 'Size', help: 'On disk, with indexes and TOAST', width: 84, unitSlot: 4, unit: 'bytes', source: 'relation_size', field: 'size_bytes', figure: bytes, none: 'Not read yet.' },
+  { id: 'size', title: 'Size', help: 'On disk, with indexes and TOAST', width: 80, unitSlot: 4, unit: 'bytes', source: 'relation_size', field: 'size_bytes', figure: bytes, none: 'Not read yet.' },
   { id: 'own', title: 'Rows only', help: 'On disk, without indexes and TOAST', width: 84, unitSlot: 4, unit: 'bytes', source: 'relation_size.main_bytes', field: 'table_bytes', figure: bytes, none: 'Not read yet.' },
   { id: 'indexes', title: 'Indexes', help: 'All its indexes on disk', width: 84, unitSlot: 4, unit: 'bytes', source: 'relation_size.indexes_bytes', field: 'indexes_bytes', figure: bytes, none: 'It has none, or they were not read yet.' },
   { id: 'toast', title: 'TOAST', help: 'Long values on disk', width: 84, unitSlot: 4, unit: 'bytes', source: 'relation_size.toast_bytes', field: 'toast_bytes', figure: bytes, none: 'It has no TOAST table.' },
-  { id: 'growth', title: 'Growth/day', help: 'From the beginning to the end of the range, as per day', width: 96, unitSlot: 4, unit: 'bytes', source: 'relation_size', field: 'growth_bytes_per_day', figure: perDay, none: 'Growth needs two sizes ten minutes apart.' },
-  { id: 'seq', title: 'Seq/s', help: 'Sequential scans', width: 84, unitSlot: 5, unit: '1/s', source: 'pg_stat_all_tables.seq_scan', field: 'seq_scans_per_s', figure: (value) => rate(value), none: TWO_READINGS },
+  { id: 'seq', title: 'Seq/s', help: 'Sequential scans', width: 92, unitSlot: 5, unit: '1/s', source: 'pg_stat_all_tables.seq_scan', field: 'seq_scans_per_s', figure: (value) => rate(value), none: TWO_READINGS },
   { id: 'seq_rows', title: 'Seq rows/s', help: 'Rows read by sequential scans', width: 88, unitSlot: 5, unit: '1/s', source: 'pg_stat_all_tables.seq_tup_read', field: 'seq_rows_per_s', figure: (value) => rate(value), none: TWO_READINGS },
-  { id: 'idx', title: 'Index/s', help: 'Index scans', width: 84, unitSlot: 5, unit: '1/s', source: 'pg_stat_all_tables.idx_scan', field: 'idx_scans_per_s', figure: (value) => rate(value), none: 'It has no index, or there are no two readings in this range.' },
+  { id: 'idx', title: 'Index/s', help: 'Index scans', width: 86, unitSlot: 5, unit: '1/s', source: 'pg_stat_all_tables.idx_scan', field: 'idx_scans_per_s', figure: (value) => rate(value), none: 'It has no index, or there are no two readings in this range.' },
   { id: 'idx_rows', title: 'Index rows/s', help: 'Rows fetched by index scans', width: 92, unitSlot: 5, unit: '1/s', source: 'pg_stat_all_tables.idx_tup_fetch', field: 'idx_rows_per_s', figure: (value) => rate(value), none: 'It has no index, or there are no two readings in this range.' },
   { id: 'inserts', title: 'Ins/s', help: 'Rows inserted', width: 84, unitSlot: 5, unit: '1/s', source: 'pg_stat_all_tables.n_tup_ins', field: 'inserts_per_s', figure: (value) => rate(value), none: TWO_READINGS },
   { id: 'updates', title: 'Upd/s', help: 'Rows updated', width: 84, unitSlot: 5, unit: '1/s', source: 'pg_stat_all_tables.n_tup_upd', field: 'updates_per_s', figure: (value) => rate(value), none: TWO_READINGS },
   { id: 'deletes', title: 'Del/s', help: 'Rows deleted', width: 84, unitSlot: 5, unit: '1/s', source: 'pg_stat_all_tables.n_tup_del', field: 'deletes_per_s', figure: (value) => rate(value), none: TWO_READINGS },
-  { id: 'hot', title: 'HOT %', help: 'Updates that touched no index, of all updates', width: 68, unitSlot: 2, unit: 'ratio', source: 'pg_stat_all_tables.n_tup_hot_upd', field: 'hot_ratio', figure: percent, none: 'No row was updated in this range.' },
+  { id: 'hot', title: 'HOT %', help: 'Updates that touched no index, of all updates', width: 64, unitSlot: 2, unit: 'ratio', source: 'pg_stat_all_tables.n_tup_hot_upd', field: 'hot_ratio', figure: percent, none: 'No row was updated in this range.' },
   { id: 'live', title: 'Live rows', help: 'Estimated', width: 84, unitSlot: 2, source: 'pg_stat_all_tables.n_live_tup', field: 'live_rows', figure: count },
   { id: 'changed', title: 'Changed rows', help: 'Since the last analyze, estimated', width: 96, unitSlot: 2, source: 'pg_stat_all_tables.n_mod_since_analyze', field: 'changed_rows', figure: count },
   { id: 'mxid', title: 'Multixact age', help: 'Multixacts since its oldest unfrozen one', width: 96, unitSlot: 2, source: 'pg_class.relminmxid', field: 'mxid_age', figure: count },
@@ -97,13 +91,19 @@ export function tableColumns(context: TableContext): Column<TableRow>[] {
   const at = (...ids: string[]) => ids.flatMap((id) => all.filter((column) => column.id === id));
   return [
     {
-      id: 'table', title: 'Table', width: 156, grow: true,
+      id: 'table', title: 'Table', width: 144, grow: true,
       value: (row) => relationName(row, row.relid),
       cell: (row) => <TableName row={row} context={context} />,
     },
-    ...at('size', 'growth', 'own', 'indexes', 'toast', 'seq', 'seq_rows', 'idx', 'idx_rows'),
+    ...at('size'),
     {
-      id: 'writes', title: 'Ins/Upd/Del per s', help: 'Rows inserted, updated and deleted\npg_stat_all_tables.n_tup_ins, n_tup_upd, n_tup_del', width: 140,
+      id: 'growth', title: 'Growth', help: 'Over the range, or over the day before its end; per day where it is known of a day at least\nrelation_size', width: 140,
+      numeric: true, unit: 'bytes', value: (row) => row.growth_bytes,
+      cell: (row) => <Growth row={row} context={context} />,
+    },
+    ...at('own', 'indexes', 'toast', 'seq', 'seq_rows', 'idx', 'idx_rows'),
+    {
+      id: 'writes', title: 'Ins/Upd/Del per s', help: 'Rows inserted, updated and deleted\npg_stat_all_tables.n_tup_ins, n_tup_upd, n_tup_del', width: 128,
       numeric: true, unit: '1/s', value: writes,
       cell: (row) => <Writes row={row} context={context} />,
     },
@@ -119,7 +119,7 @@ export function tableColumns(context: TableContext): Column<TableRow>[] {
     },
     ...at('live'),
     {
-      id: 'dead', title: 'Dead', help: 'Dead rows and their share, estimated\npg_stat_all_tables.n_dead_tup', width: 104,
+      id: 'dead', title: 'Dead', help: 'Dead rows and their share, estimated\npg_stat_all_tables.n_dead_tup', width: 108,
       numeric: true, value: (row) => row.dead_rows,
       cell: (row) => <Dead row={row} context={context} />,
     },
@@ -128,27 +128,29 @@ export function tableColumns(context: TableContext): Column<TableRow>[] {
     when('analyze', 'Last analyze', 'By hand or by autovacuum', 'last_analyze', lastAnalyze, context),
     {
       id: 'near', title: 'To autovac.', help: 'How far the way to the next autovacuum is gone; above 100 % it is waited for',
-      width: 92, numeric: true, unitSlot: 2, unit: 'ratio',
-      value: (row) => row.autovacuum?.share,
+      width: 88, numeric: true, unitSlot: 2, unit: 'ratio',
+      value: autovacuumUrgency, copied: (row) => (row.autovacuum?.enabled === false ? 'off' : row.autovacuum?.share),
       cell: (row) =>
         row.autovacuum == null ? (
           <Missing reason={context.unmeasured['autovacuum']?.message ?? 'Settings or dead rows were not read yet.'} />
         ) : (
-          <Num figure={percent(row.autovacuum.share)} hint={autovacuumHint(row)} />
+          <span className={styles.near} data-due={isDue(row)}>
+            <Num figure={row.autovacuum.enabled ? percent(row.autovacuum.share) : { value: 'off', unit: '' }} hint={autovacuumHint(row)} />
+          </span>
         ),
     },
     {
       id: 'xid', title: 'XID age', help: 'Transactions since its oldest unfrozen row, and the share of what is possible\npg_class.relfrozenxid',
-      width: 120, numeric: true, value: (row) => row.xid_age,
+      width: 118, numeric: true, value: (row) => row.xid_age,
       cell: (row) =>
         row.xid_age == null || row.xid_age_ratio == null ? (
           <Missing reason={context.unmeasured['xid_age']?.message ?? 'Not read yet.'} />
         ) : (
-          <Num loose figure={{ value: `${text(count(row.xid_age))} (${text(percent(row.xid_age_ratio))})`, unit: '' }} hint={`${exact(row.xid_age)} transactions, ${exact(row.xid_age_ratio * 100)} % of 2³¹`} />
+          <Num loose figure={{ value: `${text(count(row.xid_age))} · ${text(percent(row.xid_age_ratio))}`, unit: '' }} hint={`${exact(row.xid_age)} transactions, ${exact(row.xid_age_ratio * 100)} % of 2³¹`} />
         ),
     },
     ...at('mxid'),
-    { id: 'database', title: 'Database', width: 76, value: (row) => row.database, cell: (row) => <span className={styles.name} data-hint={`oid ${row.datid}`}>{row.database}</span> },
+    { id: 'database', title: 'Database', width: 68, value: (row) => row.database, cell: (row) => <span className={styles.name} data-hint={`oid ${row.datid}`}>{row.database}</span> },
   ];
 }
 
@@ -191,9 +193,16 @@ function Writes({ row, context }: { row: TableRow; context: TableContext }) {
 
 function Dead({ row, context }: { row: TableRow; context: TableContext }) {
   if (row.dead_rows == null) return <Missing reason={context.unmeasured['dead_rows']?.message ?? 'Not read yet.'} />;
-  const share = row.dead_ratio == null || row.dead_rows === 0 ? '' : ` ${text(percent(row.dead_ratio))}`;
+  const share = row.dead_ratio == null || row.dead_rows === 0 ? '' : ` · ${text(percent(row.dead_ratio))}`;
   const live = row.live_rows == null ? '' : `\n${exact(row.live_rows)} live rows`;
   return <Num loose figure={{ value: `${text(count(row.dead_rows))}${share}`, unit: '' }} hint={`${exact(row.dead_rows)} dead rows, estimated${live}${readAt(row, context.zone)}`} />;
+}
+
+function Growth({ row, context }: { row: TableRow; context: TableContext }) {
+  const figure = growthFigure(row);
+  if (figure === null) return <Missing reason={context.unmeasured['growth_bytes']?.message ?? 'Growth needs two sizes, and was read once.'} />;
+  const known = `${exact(row.growth_bytes ?? 0)} bytes in ${text(coarse(row.growth_ms ?? 0))}`;
+  return <Num loose figure={figure} hint={`${known}\nrelation_size`} />;
 }
 
 function when(
@@ -211,7 +220,7 @@ function when(
       const one = last(row);
       if (one === null) return <Missing reason={context.unmeasured[field]?.message ?? 'Never, since its statistics began.'} />;
       const age = text(coarse(Math.max(1000, context.now - one.at)));
-      return <Num loose figure={{ value: `${age}${one.auto ? ' auto' : ''}`, unit: '' }} hint={`${exactMoment(one.at, context.zone)}, ${one.auto ? 'by autovacuum' : 'by hand'}`} />;
+      return <Num loose figure={{ value: `${age} · ${one.auto ? 'auto' : 'hand'}`, unit: '' }} hint={`${exactMoment(one.at, context.zone)}, ${one.auto ? 'by autovacuum' : 'by hand'}`} />;
     },
   };
 }

@@ -123,7 +123,7 @@ export function ReplicationPage() {
               zone={zone}
               flags={NO_FLAGS}
               hidden={hidden}
-              onHide={(next) => change({ hide: next.length === 0 ? undefined : next.join(',') }, true)}
+              onHide={(next) => change({ hide: next.length === 0 ? undefined : next.join(',') })}
               onZoom={zoom}
               outdated={page.outdated}
             />

@@ -10,8 +10,13 @@ interface Shown {
 
 const WIDTH = 320;
 
+/** What shows the hint of the figure in it, wherever in it the reader points. */
+const AREA = 'td, dd, [data-hint-area]';
+
 function hinted(event: Event): HTMLElement | null {
-  return event.target instanceof Element ? event.target.closest<HTMLElement>('[data-hint]') : null;
+  if (!(event.target instanceof Element)) return null;
+  const own = event.target.closest<HTMLElement>('[data-hint]');
+  return own ?? event.target.closest(AREA)?.querySelector<HTMLElement>('[data-hint]') ?? null;
 }
 
 function placed(element: HTMLElement): Shown | null {

@@ -19,6 +19,8 @@ export interface Search {
   user?: string | undefined;
   /** `all`: nested statements too. */
   level?: string | undefined;
+  /** `show`: monitoring's own statements too. */
+  monitoring?: string | undefined;
   schema?: string | undefined;
   /** `list`: each partition by itself. */
   partitions?: string | undefined;
@@ -44,6 +46,7 @@ const KEYS = [
   'db',
   'user',
   'level',
+  'monitoring',
   'schema',
   'partitions',
   'table',

@@ -41,7 +41,10 @@ interface Props<Row extends RowData> {
   rowKey: (row: Row) => string;
   sort: Sort;
   onSort: (sort: Sort) => void;
+  /** Enter on a row, and a click anywhere in it unless `openByClick` is false. */
   onOpen?: (row: Row) => void;
+  /** False where only a link in the row opens it: a click is for pointing at a figure or marking text. */
+  openByClick?: boolean;
   /** One more row below all others, outside the order. */
   pinned?: Row | null;
   /** Stands in the box when there is no row. */
@@ -60,7 +63,7 @@ function rowHeight(): number {
 
 /** A grid: sticky header and first column, sort, one tab stop with arrow keys, only the rows in sight. */
 export function DataTable<Row extends RowData>(props: Props<Row>) {
-  const { label, columns, rows, rowKey, sort, onSort, onOpen, pinned = null, empty, outdated, fill = false } = props;
+  const { label, columns, rows, rowKey, sort, onSort, onOpen, openByClick = true, pinned = null, empty, outdated, fill = false } = props;
   const box = useRef<HTMLDivElement>(null);
   const [active, setActive] = useState({ row: 0, column: 0 });
   const [held, setHeld] = useState(false);
@@ -162,7 +165,14 @@ export function DataTable<Row extends RowData>(props: Props<Row>) {
     '--least-rows': Math.min(LEAST_ROWS, ordered.length + 1 + (pinned === null ? 0 : 1)),
   } as CSSProperties;
   return (
-    <div className={styles.frame} data-fill={fill} data-outdated={outdated} style={size}>
+    <div
+      className={styles.frame}
+      data-fill={fill}
+      data-outdated={outdated}
+      style={size}
+      onPointerEnter={() => setHeld(true)}
+      onPointerLeave={() => setHeld(false)}
+    >
       {stale && held && (
         <div className={styles.stale}>
           <Button onClick={settle}>New order available</Button>
@@ -176,8 +186,6 @@ export function DataTable<Row extends RowData>(props: Props<Row>) {
           aria-colcount={columns.length}
           className={styles.table}
           onKeyDown={press}
-          onPointerEnter={() => setHeld(true)}
-          onPointerLeave={() => setHeld(false)}
         >
           <colgroup>
             {columns.map((column) => (
@@ -207,7 +215,7 @@ export function DataTable<Row extends RowData>(props: Props<Row>) {
                 at={first + index + 1}
                 active={cellOf(first + index + 1)}
                 focused={focused}
-                opens={onOpen !== undefined}
+                opens={onOpen !== undefined && openByClick}
                 open={open}
               />
             ))}

@@ -16,6 +16,8 @@ export interface Column<Row> {
   unit?: string;
   /** The raw value: what is sorted and copied. Null sorts last. A column without it does not sort. */
   value?: (row: Row) => string | number | boolean | null | undefined;
+  /** What is copied where it is not what is sorted. */
+  copied?: (row: Row) => string | number | boolean | null | undefined;
   cell: (row: Row) => ReactNode;
 }
 
@@ -51,6 +53,6 @@ function csvField(value: string | number | boolean | null | undefined): string {
 export function csv<Row>(columns: Column<Row>[], rows: Row[]): string {
   const copied = columns.filter((column) => column.value !== undefined);
   const head = copied.map((column) => csvField(column.unit === undefined ? column.title : `${column.title} (${column.unit})`));
-  const lines = rows.map((row) => copied.map((column) => csvField(column.value?.(row))).join(','));
+  const lines = rows.map((row) => copied.map((column) => csvField((column.copied ?? column.value)?.(row))).join(','));
   return [head.join(','), ...lines].join('\r\n') + '\r\n';
 }

@@ -28,7 +28,7 @@ export function waitsChart(waits: Waits, cpus: number | null): ChartSpec {
   const shown = waits.series.filter((series) => series.name !== IDLE_CLASS);
   return {
     id: 'waits', title: 'Load', unit: cpus === null ? 'active sessions; CPU count not known' : 'active sessions', axis: 'decimal',
-    format: average, stacked: true, missing: why(waits.unmeasured),
+    format: average, stacked: true, idle: 'without load', missing: why(waits.unmeasured),
     limit: cpus === null ? null : { value: cpus, label: `${cpus} ${cpus === 1 ? 'CPU' : 'CPUs'}` },
     series: shown.map((series, index) => ({
       id: key(series.name), name: series.name, color: (index % 10) + 1, values: series.values, mean: series.mean ?? null,

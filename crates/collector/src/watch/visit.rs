@@ -21,7 +21,7 @@ use crate::clock::now_us;
 use crate::connect::{ConnectError, Session};
 use crate::coverage::{self, Known};
 use crate::identity::Identity;
-use crate::read::{self, ReadError};
+use crate::read::{self, ReadError, signed};
 
 /// The pause after the instance could not be asked, or allows no further connection.
 const HOLD: Duration = Duration::from_secs(5);
@@ -280,13 +280,15 @@ fn of_database(flag: &mut wire::Flag, datid: i64) {
 async fn databases(client: &Client) -> Result<Vec<Database>, ReadError> {
     let rows = client
         .query_typed(
-            "select d.oid::pg_catalog.int8 as datid, d.datname::pg_catalog.text as name,
-                    d.datallowconn and not d.datistemplate and d.datconnlimit not in (0, -2)
-                        and pg_catalog.has_database_privilege(d.oid, 'connect') as readable,
-                    d.datname = pg_catalog.current_database() as open,
-                    coalesce(s.xact_commit + s.xact_rollback, 0)::pg_catalog.int8 as transactions
-             from pg_catalog.pg_database d
-             left join pg_catalog.pg_stat_database s on s.datid = d.oid",
+            &signed(
+                "select d.oid::pg_catalog.int8 as datid, d.datname::pg_catalog.text as name,
+                        d.datallowconn and not d.datistemplate and d.datconnlimit not in (0, -2)
+                            and pg_catalog.has_database_privilege(d.oid, 'connect') as readable,
+                        d.datname = pg_catalog.current_database() as open,
+                        coalesce(s.xact_commit + s.xact_rollback, 0)::pg_catalog.int8 as transactions
+                 from pg_catalog.pg_database d
+                 left join pg_catalog.pg_stat_database s on s.datid = d.oid",
+            ),
             &[],
         )
         .await?;
@@ -308,11 +310,13 @@ async fn databases(client: &Client) -> Result<Vec<Database>, ReadError> {
 async fn arrive(client: &Client, functions: &[&str]) -> Result<(i64, BTreeSet<String>), ReadError> {
     let row = client
         .query_typed_one(
-            "select (select d.oid::pg_catalog.int8 from pg_catalog.pg_database d
-                     where d.datname = pg_catalog.current_database()) as datid,
-                    array(select f.name from pg_catalog.unnest($1::pg_catalog.text[]) as f (name)
-                          where pg_catalog.has_function_privilege(pg_catalog.to_regprocedure(f.name), 'execute'))
-                        as executes",
+            &signed(
+                "select (select d.oid::pg_catalog.int8 from pg_catalog.pg_database d
+                         where d.datname = pg_catalog.current_database()) as datid,
+                        array(select f.name from pg_catalog.unnest($1::pg_catalog.text[]) as f (name)
+                              where pg_catalog.has_function_privilege(pg_catalog.to_regprocedure(f.name), 'execute'))
+                            as executes",
+            ),
             &[(&functions, Type::TEXT_ARRAY)],
         )
         .await?;

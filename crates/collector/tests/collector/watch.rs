@@ -30,6 +30,24 @@ const TELLING: [&str; 12] = [
 ];
 
 #[tokio::test]
+async fn every_statement_of_the_collector_is_signed() {
+    for major in testkit::majors() {
+        let pg = Pg::start(PgOptions::major(major)).await.unwrap();
+        make_role(&pg).await;
+        let mut rig = Rig::new(&pg, ROLE);
+        rig.whole_cycle().await;
+        rig.whole_sweep().await;
+        let admin = pg.connect("postgres").await.unwrap();
+        let sql =
+            "select query, right(query, length($1)) = $1 from pg_stat_statements where userid = 'monitor'::regrole";
+        let rows = admin.query(sql, &[&catalog::SIGNATURE]).await.unwrap();
+        assert!(rows.len() > 20, "{major} saw {} statements of the collector", rows.len());
+        let unsigned: Vec<&str> = rows.iter().filter(|row| !row.get::<_, bool>(1)).map(|row| row.get(0)).collect();
+        assert!(unsigned.is_empty(), "{major}: {unsigned:#?}");
+    }
+}
+
+#[tokio::test]
 async fn secrets_stay_in_the_instance() {
     for major in testkit::majors() {
         let pg = Pg::start(PgOptions::major(major)).await.unwrap();
@@ -248,4 +266,24 @@ async fn texts_that_are_not_utf_8_cost_no_figure_and_are_read_elsewhere() {
     let queries = texts.column(definition.column("query").unwrap().0).unwrap();
     let marked = (0..texts.rows).filter(|row| queries.text(*row).is_some_and(|text| text.contains('\u{fffd}')));
     assert!(marked.count() >= 1, "the odd text is there, marked");
+}
+
+#[tokio::test]
+async fn an_instance_that_is_away_says_where_it_was_looked_for() {
+    let said = async |dsn: String| {
+        let dsn = config::dsn::Dsn::parse(&dsn, &config::dsn::Environment::new(&|_| None)).unwrap();
+        let connector = collector::connect::Connector::new(dsn);
+        let first = connector.connect("postgres").await.unwrap_err().to_string();
+        let second = connector.connect("postgres").await.unwrap_err().to_string();
+        assert_eq!(first, second, "between two attempts the reason stays the same");
+        first
+    };
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let refused = said(format!("host=127.0.0.1 port={port} user=m sslmode=disable")).await;
+    assert_eq!(refused, format!("connection refused by 127.0.0.1:{port}"));
+    let dir = tempfile::tempdir().unwrap();
+    let missing = said(format!("host={} port=6000 user=m", dir.path().display())).await;
+    assert_eq!(missing, format!("socket {}/.s.PGSQL.6000 does not exist", dir.path().display()));
 }

@@ -16,7 +16,7 @@ const PLACE: &str = "primary";
 const MONITOR: &str = "pganalytics";
 
 /// What a watched instance should have on, and little memory, so that the report spills and the disk stays small.
-pub(super) const SETTINGS: [(&str, &str); 21] = [
+pub(super) const SETTINGS: [(&str, &str); 22] = [
     ("shared_preload_libraries", "pg_stat_statements"),
     ("pg_stat_statements.track", "all"),
     ("track_io_timing", "on"),
@@ -34,6 +34,8 @@ pub(super) const SETTINGS: [(&str, &str); 21] = [
     ("work_mem", "1MB"),
     ("shared_buffers", "32MB"),
     ("max_connections", "60"),
+    // Nobody here prepares transactions, but whoever looks may want to see one that is forgotten.
+    ("max_prepared_transactions", "8"),
     ("min_wal_size", "32MB"),
     ("max_wal_size", "96MB"),
     // A standby that does not come back does not fill the disk.

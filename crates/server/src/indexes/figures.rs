@@ -36,12 +36,18 @@ struct Gathered {
     gauges: Gauges,
     since: Option<Timestamp>,
     elsewhere: Option<String>,
+    needed_for: Option<&'static str>,
 }
 
 impl Known<'_> {
     /// The indexes; with `fold`, those of partitions are summed under that of their topmost table.
     pub(super) fn indexes(&self, fold: bool) -> Vec<Index> {
-        let duplicates = findings::duplicates(self.indexes);
+        let is_scanned = |key: &Key| {
+            self.gauges.get(key).and_then(|gauges| gauges.scans).is_some_and(|scans| scans > 0)
+                || self.sums.get(key).and_then(|sums| sums.scans).is_some_and(|scans| scans > 0.0)
+                || self.elsewhere.contains_key(key)
+        };
+        let duplicates = findings::duplicates(self.indexes, is_scanned);
         let mut gathered: BTreeMap<Key, Gathered> = BTreeMap::new();
         for (key, gauges) in self.gauges {
             let index = self.indexes.get(key);
@@ -71,22 +77,25 @@ impl Known<'_> {
         let since =
             index.and_then(|index| index.first_seen).map(|seen| gauges.stats_since.map_or(seen, |s| s.max(seen)));
         row.since = row.since.max(since);
+        row.needed_for = row.needed_for.or_else(|| index.and_then(findings::needed_for));
         if row.elsewhere.is_none() {
             row.elsewhere = self.elsewhere.get(&key).cloned();
         }
     }
 
     fn finish(&self, key: Key, row: Gathered, duplicates: &HashMap<Key, Key>) -> Index {
-        let Gathered { partitions, sums, size, is_estimate, gauges, since, elsewhere } = row;
+        let Gathered { partitions, sums, size, is_estimate, gauges, since, elsewhere, needed_for: of_part } = row;
         let seconds = self.covered.get(&key.0).copied().filter(|seconds| *seconds > 0.0);
         let rate = |sum: Option<f64>| Some(sum? / seconds?);
         let index = self.indexes.get(&key);
         let relid = index.and_then(|index| index.relid).or(gauges.relid);
         let name_of = |key: &Key| self.indexes.get(key).and_then(|index| index.name.clone());
         let same_as = duplicates.get(&key).map(|other| name_of(other).unwrap_or_else(|| other.1.to_string()));
-        let how = Use { scans: gauges.scans, since, at: self.at, elsewhere: elsewhere.as_deref() };
-        let found = index.and_then(|index| findings::finding(index, how, same_as.as_deref()));
-        let needed_for = index.and_then(findings::needed_for);
+        let elsewhere = elsewhere.as_deref();
+        let how = Use { scans: gauges.scans, in_range: sums.scans, since, at: self.at, elsewhere };
+        let needed_for = index.and_then(findings::needed_for).or(of_part);
+        let judgement =
+            index.map(|index| findings::judge(index, how, same_as.as_deref(), needed_for)).unwrap_or_default();
         // What belongs to an index of a partitioned table cannot be dropped by itself.
         let is_part = index.is_some_and(|index| index.root.is_some_and(|root| root != key.1));
         let yes = |of: fn(&names::Index) -> bool| index.is_some_and(of);
@@ -104,7 +113,7 @@ impl Known<'_> {
             predicate: yes(|index| index.predicate),
             unique: yes(|index| index.unique),
             primary: yes(|index| index.primary),
-            needed_for: needed_for.map(str::to_owned),
+            needed_for: needed_for.or_else(|| index.and_then(findings::serves)).map(str::to_owned),
             partitions,
             size_bytes: size,
             size_is_estimate: is_estimate,
@@ -115,9 +124,9 @@ impl Known<'_> {
             scans_since: gauges.stats_since,
             known_since: since,
             last_scan: gauges.last_scan,
-            finding: found.as_ref().map(|(finding, _)| *finding),
-            droppable: found.is_some() && needed_for.is_none() && !is_part,
-            message: found.map(|(_, message)| message),
+            finding: judgement.finding,
+            droppable: judgement.can_go && !is_part,
+            message: judgement.message,
             duplicate_of: same_as,
             read_at: gauges.read_at,
         }

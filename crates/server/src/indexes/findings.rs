@@ -10,15 +10,34 @@ use crate::relations::names::Index;
 
 /// Statistics younger than this say nothing about use: a weekly job has to come by once.
 pub(super) const UNUSED_AFTER_DAYS: i64 = 7;
+/// An index that has been invalid for less may still be in the making.
+const IN_THE_MAKING: SignedDuration = SignedDuration::from_hours(24);
 
 /// What is needed to judge an index.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Use<'a> {
+    /// Scans since its statistics began.
     pub(super) scans: Option<i64>,
+    /// Scans in the range; there may have been a reset since.
+    pub(super) in_range: Option<f64>,
     pub(super) since: Option<Timestamp>,
     pub(super) at: Timestamp,
     /// Another instance of the cluster that scans it.
     pub(super) elsewhere: Option<&'a str>,
+}
+
+impl Use<'_> {
+    /// Whether somebody is known to scan it.
+    fn is_used(self) -> bool {
+        self.scans.is_some_and(|scans| scans > 0)
+            || self.in_range.is_some_and(|scans| scans > 0.0)
+            || self.elsewhere.is_some()
+    }
+
+    /// Whether it was seen for as long, without a reset between.
+    fn is_known_for(self, length: SignedDuration) -> bool {
+        self.since.is_some_and(|since| self.at.duration_since(since) >= length)
+    }
 }
 
 /// What depends on an index.
@@ -35,9 +54,16 @@ pub(super) fn needed_for(index: &Index) -> Option<&'static str> {
     }
 }
 
+/// What an index serves that any other one like it serves as well: the rows that point somewhere are looked for when
+/// what they point at is deleted, however rarely that is.
+pub(super) fn serves(index: &Index) -> Option<&'static str> {
+    index.supports_foreign_key.then_some("own foreign key")
+}
+
 /// For each index that is the same as another one of its table, the one that is to stay: one that
-/// something depends on before others, a valid one before an invalid one, then the oldest.
-pub(super) fn duplicates(indexes: &HashMap<Key, Index>) -> HashMap<Key, Key> {
+/// something depends on before others, a valid one before an invalid one, a scanned one before an idle one, then the
+/// oldest.
+pub(super) fn duplicates(indexes: &HashMap<Key, Index>, is_scanned: impl Fn(&Key) -> bool) -> HashMap<Key, Key> {
     let mut alike: HashMap<(i64, i64, i64), Vec<Key>> = HashMap::new();
     for (key, index) in indexes {
         if let (Some(relid), Some(signature)) = (index.relid, index.signature) {
@@ -50,7 +76,7 @@ pub(super) fn duplicates(indexes: &HashMap<Key, Index>) -> HashMap<Key, Key> {
             let index = indexes.get(key);
             let (needed, valid) =
                 (index.is_some_and(|one| needed_for(one).is_some()), index.is_some_and(|one| one.valid));
-            (!valid, !needed, key.1)
+            (!valid, !needed, !is_scanned(key), key.1)
         });
         let stays = group[0];
         duplicates.extend(group.into_iter().skip(1).map(|key| (key, stays)));
@@ -58,22 +84,48 @@ pub(super) fn duplicates(indexes: &HashMap<Key, Index>) -> HashMap<Key, Key> {
     duplicates
 }
 
-/// The gravest thing that is wrong with an index, as a sentence too. `same_as` is the one that is to stay.
-pub(super) fn finding(index: &Index, how: Use<'_>, same_as: Option<&str>) -> Option<(Finding, String)> {
+/// What is thought of an index.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Judgement {
+    /// The gravest thing that is wrong with it.
+    pub(super) finding: Option<Finding>,
+    /// The same as a sentence, or why nothing can be said.
+    pub(super) message: Option<String>,
+    /// Whether it can go: something is wrong, nothing depends on it, and nobody is known to scan it.
+    pub(super) can_go: bool,
+}
+
+/// Judges an index. `same_as` is the one that is to stay, `needed_for` what depends on this one and no other.
+pub(super) fn judge(index: &Index, how: Use<'_>, same_as: Option<&str>, needed_for: Option<&str>) -> Judgement {
+    let is_idle = how.scans == Some(0) && !how.is_used();
+    let found = |finding, message: String, can_go: bool| Judgement {
+        finding: Some(finding),
+        message: Some(message),
+        can_go: can_go && is_idle && needed_for.is_none(),
+    };
     if !index.valid {
         let message = "Queries cannot use it and writes pay for it: building it failed, or is not through.";
-        return Some((Finding::Invalid, message.to_owned()));
+        return found(Finding::Invalid, message.to_owned(), how.is_known_for(IN_THE_MAKING));
     }
     if let Some(same_as) = same_as {
-        return Some((Finding::Duplicate, format!("It is the same as {same_as}.")));
+        let used = if how.is_used() { ", but it is scanned" } else { "" };
+        return found(Finding::Duplicate, format!("It is the same as {same_as}{used}."), true);
     }
-    let is_old = |since: Timestamp| how.at.duration_since(since) >= SignedDuration::from_hours(24 * UNUSED_AFTER_DAYS);
-    let unused = how.scans == Some(0) && how.elsewhere.is_none() && needed_for(index).is_none();
-    match how.since {
-        Some(since) if unused && is_old(since) => {
-            Some((Finding::Unused, format!("No scan since {}.", since.strftime("%-d %b %Y %H:%M"))))
+    if !is_idle || needed_for.or(serves(index)).is_some() {
+        return Judgement::default();
+    }
+    let since = how.since.map(|since| since.strftime("%-d %b %Y %H:%M").to_string());
+    match since {
+        Some(since) if how.is_known_for(SignedDuration::from_hours(24 * UNUSED_AFTER_DAYS)) => {
+            found(Finding::Unused, format!("No scan since {since}."), true)
         }
-        _ => None,
+        since => {
+            let known =
+                since.map_or_else(|| "nobody knows since when".to_owned(), |since| format!("since {since} only"));
+            let message =
+                format!("Not enough data to call it unused: no scan, {known}; it takes {UNUSED_AFTER_DAYS} days.");
+            Judgement { message: Some(message), ..Judgement::default() }
+        }
     }
 }
 
@@ -90,19 +142,34 @@ mod tests {
     }
 
     fn idle() -> Use<'static> {
-        Use { scans: Some(0), since: Some(at(0)), at: at(7), elsewhere: None }
+        Use { scans: Some(0), in_range: Some(0.0), since: Some(at(0)), at: at(7), elsewhere: None }
+    }
+
+    /// The finding, and whether the index can go.
+    fn judged(index: &Index, how: Use<'_>, same_as: Option<&str>) -> (Option<Finding>, bool) {
+        let judgement = judge(index, how, same_as, needed_for(index));
+        (judgement.finding, judgement.can_go)
     }
 
     #[test]
     fn unused_takes_a_week_of_statistics_and_nothing_that_needs_it() {
-        let judge = |index: &Index, how: Use<'_>| finding(index, how, None).map(|(finding, _)| finding);
-        assert_eq!(judge(&plain(), idle()), Some(Finding::Unused));
-        assert_eq!(finding(&plain(), idle(), None).unwrap().1, "No scan since 1 Jan 1970 00:00.");
-        assert_eq!(judge(&plain(), Use { since: Some(at(1)), ..idle() }), None);
-        assert_eq!(judge(&plain(), Use { since: None, ..idle() }), None, "nobody knows since when");
-        assert_eq!(judge(&plain(), Use { scans: None, ..idle() }), None);
-        assert_eq!(judge(&plain(), Use { scans: Some(1), ..idle() }), None);
-        assert_eq!(judge(&plain(), Use { elsewhere: Some("standby"), ..idle() }), None);
+        let unused = judge(&plain(), idle(), None, None);
+        assert_eq!((unused.finding, unused.can_go), (Some(Finding::Unused), true));
+        assert_eq!(unused.message.as_deref(), Some("No scan since 1 Jan 1970 00:00."));
+        for how in [
+            Use { since: Some(at(1)), ..idle() },
+            Use { since: None, ..idle() },
+            Use { scans: None, ..idle() },
+            Use { scans: Some(1), ..idle() },
+            // Scanned in the range, and reset since.
+            Use { in_range: Some(3.0), ..idle() },
+            Use { elsewhere: Some("standby"), ..idle() },
+        ] {
+            assert_eq!(judged(&plain(), how, None), (None, false), "{how:?}");
+        }
+        let young = judge(&plain(), Use { since: Some(at(6)), ..idle() }, None, None);
+        let why = "Not enough data to call it unused: no scan, since 7 Jan 1970 00:00 only; it takes 7 days.";
+        assert_eq!(young.message.as_deref(), Some(why));
         for needed in [
             Index { unique: true, ..plain() },
             Index { primary: true, ..plain() },
@@ -111,16 +178,38 @@ mod tests {
             Index { replica_identity: true, ..plain() },
             Index { referenced: true, ..plain() },
         ] {
-            assert_eq!(judge(&needed, idle()), None, "{needed:?}");
+            assert_eq!(judged(&needed, idle(), None), (None, false), "{needed:?}");
+            assert_eq!(judged(&needed, idle(), Some("other")), (Some(Finding::Duplicate), false), "{needed:?}");
         }
+        let serving = Index { supports_foreign_key: true, ..plain() };
+        assert_eq!(judged(&serving, idle(), None), (None, false));
+        assert_eq!(
+            judged(&serving, idle(), Some("other")),
+            (Some(Finding::Duplicate), true),
+            "the other one serves it"
+        );
     }
 
     #[test]
-    fn the_gravest_comes_first() {
+    fn what_is_scanned_cannot_go() {
+        for how in [
+            Use { scans: Some(1), ..idle() },
+            Use { in_range: Some(1.0), ..idle() },
+            Use { elsewhere: Some("standby"), ..idle() },
+            Use { scans: None, ..idle() },
+        ] {
+            assert_eq!(judged(&plain(), how, Some("other")), (Some(Finding::Duplicate), false), "{how:?}");
+        }
+        assert_eq!(judged(&plain(), idle(), Some("other")), (Some(Finding::Duplicate), true));
+        let scanned = judge(&plain(), Use { scans: Some(1), ..idle() }, Some("other"), None);
+        assert_eq!(scanned.message.as_deref(), Some("It is the same as other, but it is scanned."));
+    }
+
+    #[test]
+    fn the_gravest_comes_first_and_what_may_be_in_the_making_stays() {
         let invalid = Index { valid: false, ..plain() };
-        assert_eq!(finding(&invalid, idle(), Some("other")).unwrap().0, Finding::Invalid);
-        let twice = finding(&plain(), idle(), Some("other")).unwrap();
-        assert_eq!(twice, (Finding::Duplicate, "It is the same as other.".to_owned()));
+        assert_eq!(judged(&invalid, idle(), Some("other")), (Some(Finding::Invalid), true));
+        assert_eq!(judged(&invalid, Use { since: Some(at(7)), ..idle() }, None), (Some(Finding::Invalid), false));
     }
 
     #[test]
@@ -135,7 +224,9 @@ mod tests {
             ((2, 11), plain()),
         ]
         .into();
-        let duplicates = duplicates(&indexes);
-        assert_eq!(duplicates, [((1, 10), (1, 11)), ((1, 12), (1, 11))].into());
+        assert_eq!(duplicates(&indexes, |_| false), [((1, 10), (1, 11)), ((1, 12), (1, 11))].into());
+        let twins: HashMap<Key, Index> = [((1, 10), plain()), ((1, 20), plain())].into();
+        assert_eq!(duplicates(&twins, |_| false), [((1, 20), (1, 10))].into(), "the oldest stays");
+        assert_eq!(duplicates(&twins, |key| key.1 == 20), [((1, 10), (1, 20))].into(), "the scanned one stays");
     }
 }

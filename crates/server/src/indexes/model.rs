@@ -142,7 +142,8 @@ pub(crate) struct Index {
     pub(crate) unique: bool,
     /// Whether it is the primary key.
     pub(crate) primary: bool,
-    /// What depends on it: `primary key`, `unique`, `exclusion`, `foreign key`, `replica identity`; null for nothing.
+    /// What depends on it: `primary key`, `unique`, `exclusion`, `foreign key`, `replica identity`,
+    /// `own foreign key` (whose rows it finds); null for nothing.
     pub(crate) needed_for: Option<String>,
     /// How many indexes of partitions are summed here; null for one of its own.
     pub(crate) partitions: Option<usize>,
@@ -170,11 +171,11 @@ pub(crate) struct Index {
     /// The gravest thing that is wrong with it.
     #[schema(value_type = Option<Finding>)]
     pub(crate) finding: Option<Finding>,
-    /// The same as a sentence.
+    /// The same as a sentence; or why it cannot be told whether it is used.
     pub(crate) message: Option<String>,
     /// The index that is the same as this one and is to stay.
     pub(crate) duplicate_of: Option<String>,
-    /// Whether it has a finding and nothing depends on it.
+    /// Whether it can go: it has a finding, nothing depends on it, and nobody is known to scan it.
     pub(crate) droppable: bool,
     /// When it was read.
     #[schema(value_type = Option<String>, format = DateTime)]

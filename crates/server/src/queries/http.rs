@@ -8,7 +8,7 @@ use axum::extract::State;
 
 use super::figures::{COUNTERS, Figures, Shape, Sums};
 use super::model::{RankedStatement, Ranking, RankingQuery, Statement, StatementQuery, Timeline};
-use super::names::{Names, Texts};
+use super::names::{Names, Texts, Watchers};
 use super::ranking::{self, Filter};
 use super::store::{self, Conditions, Key, Readings, Worked};
 use crate::app::App;
@@ -69,8 +69,13 @@ pub(crate) async fn list(
     }
     let totals = ranking::totals(&all, only_cut.len(), &whole);
     let total_us = conditions.shares_measurable.then(|| ranking::total_us(&all));
-    let matching: Vec<Worked> =
-        all.into_iter().filter(|worked| filter.matches(worked.key, &databases, &roles, &texts)).collect();
+    let watchers = Watchers::of(&client, instance.id, &all).await?;
+    let matching = all.into_iter().filter(|worked| filter.matches(worked.key, &databases, &roles, &texts));
+    let (monitoring, mut matching): (Vec<Worked>, Vec<Worked>) = matching.partition(|worked| watchers.run(worked.key));
+    let of_monitoring = ranking::together(&monitoring, monitoring.len(), total_us);
+    if query.monitoring.unwrap_or(true) {
+        matching.extend(monitoring);
+    }
     let offset = query.offset.unwrap_or(0);
     let page = offset..offset.saturating_add(limit);
     let only_cut = only_cut.iter().filter(|(dbid, _)| filter.database.is_none_or(|wanted| databases.is(*dbid, wanted)));
@@ -102,6 +107,7 @@ pub(crate) async fn list(
         grid,
         covered_ms: readings.covered(grid),
         others: ranked.others,
+        monitoring: of_monitoring,
         totals,
         flagged_intervals: flags::read(&client, instance.id, store::SET, range).await?,
         unmeasured: conditions.unmeasured,

@@ -43,6 +43,9 @@ pub(crate) struct RankingQuery {
     /// Whether to give each statement its trend.
     #[param(default = true)]
     pub(crate) trend: Option<bool>,
+    /// Whether to rank what monitoring itself runs; else it is only summed, in `monitoring`.
+    #[param(default = true)]
+    pub(crate) monitoring: Option<bool>,
 }
 
 /// Which end of an order comes first.
@@ -116,7 +119,7 @@ pub(crate) struct RankedStatement {
     pub(crate) trend: Option<Vec<Option<f64>>>,
 }
 
-/// Everything that the ranking does not list.
+/// Statements that are only summed: what a ranking does not list.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Others {
     /// How many statements; those that collectors only summed are counted by queryid.
@@ -165,10 +168,13 @@ pub(crate) struct Ranking {
     pub(crate) covered_ms: Vec<Option<f64>>,
     /// How many statements are listed.
     pub(crate) count: usize,
-    /// How many match the filters.
+    /// How many match the filters and are ranked.
     pub(crate) total: usize,
     /// What is not listed; missing where everything is.
     pub(crate) others: Option<Others>,
+    /// What monitoring itself runs, of that which matches; missing where there is nothing. Rows, `others` and, unless
+    /// it is ranked among the rows, this are all that matches.
+    pub(crate) monitoring: Option<Others>,
     /// All work in the range, filters aside.
     pub(crate) totals: Totals,
     /// What is known to be missing.

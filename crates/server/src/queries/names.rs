@@ -1,11 +1,12 @@
 //! Names of databases and roles, and texts of statements.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 
 use super::model::TextState;
+use super::store::{Key, Worked};
 
 /// The text that redaction leaves where nothing else is left.
 const MASK: &str = "'***'";
@@ -64,6 +65,47 @@ impl Names {
     /// Whether an oid is the one that is meant by a name or number.
     pub(crate) fn is(&self, oid: i64, wanted: &str) -> bool {
         self.names.get(&oid).is_some_and(|name| name == wanted) || oid.to_string() == wanted
+    }
+}
+
+/// What monitoring itself runs: signed statements of roles that collectors use. Either alone would not do, as others
+/// may use the same role, and anybody can copy a text.
+#[derive(Debug, Default)]
+pub(crate) struct Watchers {
+    roles: HashSet<i64>,
+    /// Database and queryid.
+    signed: HashSet<(i64, i64)>,
+}
+
+impl Watchers {
+    pub(crate) async fn of(
+        transaction: &Transaction<'_>,
+        instance: i32,
+        all: &[Worked],
+    ) -> Result<Self, tokio_postgres::Error> {
+        let statement = transaction
+            .prepare_cached("select distinct roleid from metrics.pg_roles where instance_id = $1 and collects")
+            .await?;
+        let rows = transaction.query(&statement, &[&instance]).await?;
+        let roles: HashSet<i64> = rows.iter().map(|row| row.get(0)).collect();
+        let theirs = all.iter().filter(|worked| roles.contains(&worked.key.userid));
+        let queryids: Vec<i64> = theirs.map(|worked| worked.key.queryid).collect();
+        if queryids.is_empty() {
+            return Ok(Self::default());
+        }
+        let statement = transaction
+            .prepare_cached(
+                "select dbid, queryid from metrics.texts
+                 where instance_id = $1 and queryid = any ($2) and right(query, length($3)) = $3",
+            )
+            .await?;
+        let rows = transaction.query(&statement, &[&instance, &queryids, &catalog::SIGNATURE]).await?;
+        Ok(Self { roles, signed: rows.iter().map(|row| (row.get(0), row.get(1))).collect() })
+    }
+
+    /// Whether monitoring ran it.
+    pub(crate) fn run(&self, key: Key) -> bool {
+        self.roles.contains(&key.userid) && self.signed.contains(&(key.dbid, key.queryid))
     }
 }
 

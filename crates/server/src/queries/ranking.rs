@@ -95,30 +95,29 @@ pub(crate) fn rank(
         .collect();
     rows.sort_by(|(a, _, by_a), (b, _, by_b)| compare(*by_a, *by_b, direction).then_with(|| a.key.cmp(&b.key)));
     let total = rows.len();
-    let mut others = Sums::default();
-    let mut others_toplevel_us = 0.0;
-    let mut unlisted = 0;
+    let mut unlisted = Vec::new();
     let mut listed = Vec::new();
     for (nth, (worked, shown, _)) in rows.into_iter().enumerate() {
         if page.contains(&nth) {
             listed.push((worked.key, shown));
         } else {
-            unlisted += 1;
-            others.add(&worked.sums);
-            others_toplevel_us += toplevel_us(&worked);
+            unlisted.push(worked);
         }
     }
-    for worked in &summed {
-        others.add(&worked.sums);
-        others_toplevel_us += toplevel_us(worked);
+    let statements = if summed.is_empty() { unlisted.len() } else { unlisted.len() + only_cut };
+    unlisted.extend(summed);
+    Ranked { listed, total, others: together(&unlisted, statements, total_us) }
+}
+
+/// Work as one row; `None` where there is none.
+pub(crate) fn together(rows: &[Worked], statements: usize, total_us: Option<f64>) -> Option<Others> {
+    if rows.is_empty() {
+        return None;
     }
-    let statements = if summed.is_empty() { unlisted } else { unlisted + only_cut };
-    let others = (unlisted > 0 || !summed.is_empty()).then(|| {
-        let mut figures = Figures::new(&others, None);
-        figures.share_of_total = total_us.filter(|total| *total > 0.0).map(|total| others_toplevel_us / total);
-        Others { statements, figures }
-    });
-    Ranked { listed, total, others }
+    let mut figures = Figures::new(&sum(rows), None);
+    let own_us: f64 = rows.iter().map(toplevel_us).sum();
+    figures.share_of_total = total_us.filter(|total| *total > 0.0).map(|total| own_us / total);
+    Some(Others { statements, figures })
 }
 
 fn toplevel_us(worked: &Worked) -> f64 {

@@ -62,6 +62,8 @@ pub(crate) struct Index {
     /// `p`, `u` or `x`.
     pub(crate) constraint: Option<String>,
     pub(crate) referenced: bool,
+    /// Whether a foreign key of its own table begins with its columns.
+    pub(crate) supports_foreign_key: bool,
     pub(crate) columns: Option<String>,
     pub(crate) included: Option<String>,
     pub(crate) predicate: bool,
@@ -72,7 +74,7 @@ pub(crate) struct Index {
 
 const INDEXES: &str = "select n.datid_read, n.indexrelid, n.relid, n.schema, n.relname, n.root_relid, n.amname,
         n.is_unique, n.is_primary, n.is_exclusion, n.is_valid, n.is_replica_identity, n.contype, n.is_referenced,
-        n.columns, n.included, n.has_predicate, n.signature, n.first_seen
+        n.columns, n.included, n.has_predicate, n.signature, n.first_seen, n.supports_foreign_key
     from (
         select distinct on (x.datid_read, x.indexrelid) x.*,
             min(x.time) over (partition by x.datid_read, x.indexrelid) as first_seen
@@ -109,6 +111,7 @@ pub(crate) async fn indexes(
             predicate: yes(16),
             signature: row.get(17),
             first_seen: row.get(18),
+            supports_foreign_key: yes(19),
         }
     };
     Ok(rows.iter().map(|row| ((row.get(0), row.get(1)), index(row))).collect())

@@ -11,7 +11,6 @@ use crate::relations::sizes::Size;
 use crate::relations::{Key, plus};
 
 /// Growth over less than this says nothing about a day.
-const GROWTH_WITHIN_S: f64 = 600.0;
 const DAY_S: f64 = 86_400.0;
 /// Half of all transaction ids: that far apart nothing could be told apart any more.
 const XID_HORIZON: f64 = 2_147_483_648.0;
@@ -40,7 +39,8 @@ struct Gathered {
     sums: Sums,
     size: Size,
     is_estimate: bool,
-    growth: Option<f64>,
+    growth: Option<i64>,
+    growth_s: Option<f64>,
     gauges: Gauges,
     autovacuum: Option<Autovacuum>,
 }
@@ -72,7 +72,10 @@ impl Known<'_> {
                 row.is_estimate = true;
             }
         }
-        row.growth = plus(row.growth, self.growth(key));
+        if let Some((bytes, seconds)) = self.growth(key) {
+            row.growth = plus(row.growth, Some(bytes));
+            row.growth_s = Some(seconds);
+        }
         let own = &mut row.gauges;
         own.read_at = own.read_at.max(gauges.read_at);
         own.live = plus(own.live, gauges.live);
@@ -86,7 +89,7 @@ impl Known<'_> {
         own.mxid_age = own.mxid_age.max(gauges.mxid_age);
         let distance = self.distance(gauges, relation);
         let nearer = match (&row.autovacuum, &distance) {
-            (Some(own), Some(other)) => other.share > own.share,
+            (Some(own), Some(other)) => other.urgency() > own.urgency(),
             (None, _) => true,
             (Some(_), None) => false,
         };
@@ -95,16 +98,16 @@ impl Known<'_> {
         }
     }
 
-    /// Bytes per day since the reading at the beginning of the range; what was not there then began at zero.
-    fn growth(&self, key: Key) -> Option<f64> {
+    /// Bytes since an earlier reading, and the seconds since then; what was not there then began at zero.
+    fn growth(&self, key: Key) -> Option<(i64, f64)> {
         let (now, before) = (self.sized_at.get(&key.0)?, self.sized_before.get(&key.0)?);
         let seconds = now.duration_since(*before).as_secs_f64();
-        if seconds < GROWTH_WITHIN_S {
+        if seconds <= 0.0 {
             return None;
         }
         let size = self.sizes.get(&key)?.total()?;
         let was = self.sizes_before.get(&key).map_or(Some(0), |size| size.total())?;
-        Some((size - was) as f64 / seconds * DAY_S)
+        Some((size - was, seconds))
     }
 
     fn distance(&self, gauges: &Gauges, relation: Option<&Relation>) -> Option<Autovacuum> {
@@ -123,7 +126,7 @@ impl Known<'_> {
     }
 
     fn finish(&self, key: Key, row: Gathered) -> Table {
-        let Gathered { partitions, sums, size, is_estimate, growth, gauges, autovacuum } = row;
+        let Gathered { partitions, sums, size, is_estimate, growth, growth_s, gauges, autovacuum } = row;
         let seconds = self.covered.get(&key.0).copied().filter(|seconds| *seconds > 0.0);
         let rate = |sum: Option<f64>| Some(sum? / seconds?);
         let share =
@@ -153,7 +156,9 @@ impl Known<'_> {
             indexes_bytes: size.indexes,
             toast_bytes: size.toast,
             size_is_estimate: is_estimate,
-            growth_bytes_per_day: growth,
+            growth_bytes: growth,
+            growth_ms: growth_s.map(|seconds| seconds * 1000.0),
+            growth_bytes_per_day: growth.zip(growth_s).and_then(|(bytes, seconds)| per_day(bytes, seconds)),
             seq_scans_per_s: rate(sums.seq_scan),
             seq_rows_per_s: rate(sums.seq_rows),
             idx_scans_per_s: rate(sums.idx_scan),
@@ -181,15 +186,21 @@ impl Known<'_> {
     }
 }
 
+/// Growth as per day, where it is known of a day at least.
+fn per_day(bytes: i64, seconds: f64) -> Option<f64> {
+    (seconds >= DAY_S).then(|| bytes as f64 / seconds * DAY_S)
+}
+
 /// A figure to order by.
 type Figure = fn(&Table) -> Option<f64>;
 
 /// What tables can be ordered by.
-pub(super) const ORDERS: [(&str, Figure); 25] = [
+pub(super) const ORDERS: [(&str, Figure); 26] = [
     ("size_bytes", |t| t.size_bytes.map(|v| v as f64)),
     ("table_bytes", |t| t.table_bytes.map(|v| v as f64)),
     ("indexes_bytes", |t| t.indexes_bytes.map(|v| v as f64)),
     ("toast_bytes", |t| t.toast_bytes.map(|v| v as f64)),
+    ("growth_bytes", |t| t.growth_bytes.map(|v| v as f64)),
     ("growth_bytes_per_day", |t| t.growth_bytes_per_day),
     ("seq_scans_per_s", |t| t.seq_scans_per_s),
     ("seq_rows_per_s", |t| t.seq_rows_per_s),
@@ -210,5 +221,5 @@ pub(super) const ORDERS: [(&str, Figure); 25] = [
     ("last_analyze", |t| t.last_analyze.max(t.last_autoanalyze).map(|at| at.as_microsecond() as f64)),
     ("xid_age", |t| t.xid_age.map(|v| v as f64)),
     ("mxid_age", |t| t.mxid_age.map(|v| v as f64)),
-    ("autovacuum_share", |t| t.autovacuum.map(|a| a.share)),
+    ("autovacuum_share", |t| t.autovacuum.map(|a| a.urgency())),
 ];

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use jiff::{SignedDuration, Timestamp};
 
 use super::autovacuum::Settings;
 use super::figures::{Known, ORDERS};
@@ -18,6 +19,7 @@ use crate::instances::store as instances;
 use crate::pg_settings::store as pg_settings;
 use crate::queries::model::{Direction, Unmeasured};
 use crate::queries::names::Names;
+use crate::range::Range;
 use crate::relations::model::{self, Partitions, no_such_order};
 use crate::relations::{compare, names, plus, readings, sizes};
 
@@ -47,7 +49,9 @@ const COLUMNS: [(&str, &str); 17] = [
     ("xid_age", "xid_age"),
 ];
 /// Fields that files are needed for.
-const OF_FILES: [&str; 3] = ["size_bytes", "toast_bytes", "growth_bytes_per_day"];
+const OF_FILES: [&str; 4] = ["size_bytes", "toast_bytes", "growth_bytes", "growth_bytes_per_day"];
+/// A day, and as much more as lies between two readings of sizes.
+const GROWTH_WITHIN: SignedDuration = SignedDuration::from_hours(26);
 
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
@@ -67,7 +71,7 @@ pub(crate) async fn list(
     let instance = instances::one(&transaction, id).await?;
     let times = readings::at(&transaction, id, store::SET, at).await?;
     let sized_at = readings::at(&transaction, id, sizes::SET, at).await?;
-    let sized_before = readings::at_start(&transaction, id, sizes::SET, range).await?;
+    let sized_before = readings::at_start(&transaction, id, sizes::SET, growing(range, at)).await?;
     let settings = settings(&transaction, id, at).await?;
     let known = Known {
         relations: &names::relations(&transaction, id, at).await?,
@@ -125,6 +129,12 @@ pub(crate) async fn list(
         not_readable: unreadable(&states, &[store::SET, sizes::SET, "pg_class"]),
         flagged_intervals: flags::read(&transaction, id, store::SET, range).await?,
     }))
+}
+
+/// Where growth begins: a range of an hour would tell nothing of a day, though the day before it was read.
+fn growing(range: Range, at: Timestamp) -> Range {
+    let day_ago = at.saturating_sub(GROWTH_WITHIN).unwrap_or(at);
+    Range { start: range.start.min(day_ago), end: range.end.max(at) }
 }
 
 async fn settings(

@@ -127,7 +127,11 @@ pub(crate) struct Table {
     pub(crate) toast_bytes: Option<i64>,
     /// True where files could not be read and sizes are pages that the last vacuum counted; TOAST is not in them.
     pub(crate) size_is_estimate: bool,
-    /// Bytes it grew per day over the range.
+    /// Bytes that it grew: over the range, or over the day before its end where the range is shorter.
+    pub(crate) growth_bytes: Option<i64>,
+    /// From how many milliseconds that is known.
+    pub(crate) growth_ms: Option<f64>,
+    /// The same per day; null where it is known of less than a day.
     pub(crate) growth_bytes_per_day: Option<f64>,
     /// Sequential scans.
     pub(crate) seq_scans_per_s: Option<f64>,
@@ -197,6 +201,13 @@ pub(crate) struct Autovacuum {
     pub(crate) insert_threshold: Option<f64>,
     /// The age beyond which it comes in any case.
     pub(crate) freeze_max_age: f64,
+}
+
+impl Autovacuum {
+    /// What tables are ordered by: one that autovacuum does not come to is among the worst.
+    pub(crate) fn urgency(&self) -> f64 {
+        if self.enabled { self.share } else { f64::INFINITY }
+    }
 }
 
 /// Why autovacuum will come.

@@ -150,6 +150,42 @@ async fn statements_are_ranked_and_shares_add_up() {
 }
 
 #[tokio::test]
+async fn what_monitoring_runs_is_told_apart() {
+    let watched = Watched::new().await;
+    names(&watched).await;
+    // The collector uses the role of `etl`, whose own work stays; a text alone makes nothing monitoring's either.
+    let role = json!({"roleid": ETL, "rolname": "etl", "collects": true});
+    let text = |queryid: i64, query: &str| json!({"dbid": SHOP, "queryid": queryid, "query": query});
+    let signed = format!("select 1\n{}", catalog::SIGNATURE);
+    let rows = [
+        statement(APP, SHOP, 1, 10, 60_000_000),
+        statement(ETL, SHOP, 2, 5, 30_000_000),
+        statement(ETL, SHOP, 3, 4, 6_000_000),
+        statement(ETL, SHOP, 4, 2, 3_000_000),
+        statement(APP, SHOP, 4, 1, 1_000_000),
+    ];
+    let texts = [text(1, "select 2"), text(2, "select 3"), text(3, &signed), text(4, &signed)];
+    watched
+        .deliver(vec![
+            watched.reading("pg_roles", "10:01:00", None, &[role]),
+            watched.reading("pg_stat_statements", "11:31:00", Some(60), &rows),
+            watched.reading("pg_stat_statements_text", "11:31:00", None, &texts),
+        ])
+        .await;
+    let without = watched.read("/queries?monitoring=false&limit=2").await;
+    assert_eq!((&without["total"], &without["others"]["statements"]), (&json!(3), &json!(1)));
+    assert_eq!(column(&without, "queryid"), ["1", "2"]);
+    assert_eq!((&without["monitoring"]["statements"], &without["monitoring"]["calls"]), (&json!(2), &json!(6)));
+    close(&without["monitoring"]["share_of_total"], 0.09);
+    assert!((shares(&without) + 0.09 - 1.0).abs() < 1e-12, "{without}");
+    let with = watched.read("/queries").await;
+    assert_eq!((&with["total"], &with["monitoring"]["statements"]), (&json!(5), &json!(2)));
+    assert!((shares(&with) - 1.0).abs() < 1e-12, "{with}");
+    let filtered = watched.read("/queries?monitoring=false&user=app").await;
+    assert_eq!((column(&filtered, "queryid"), &filtered["monitoring"]), (vec![&json!("1"), &json!("4")], &json!(null)));
+}
+
+#[tokio::test]
 async fn rows_are_ordered_filtered_and_searched() {
     let watched = Watched::new().await;
     shop(&watched).await;
