@@ -158,7 +158,7 @@ pub(super) fn open(dir: &Path, bounds: Bounds, lock: nix::fcntl::Flock<File>) ->
     if !lost_records.is_empty() {
         let records = found.records.iter().copied();
         let mut times = Times::of(&spool.segments, records);
-        advances.iter().for_each(|advance| times.add(covered, advance));
+        advances.iter().for_each(|advance| times.add(Moment::Checkpoint(covered), advance));
         times.lose(&mut spool.lost, &lost_records);
     }
     // So that they are missed only once.
@@ -237,20 +237,38 @@ impl Spool {
 #[derive(Default)]
 struct Times(BTreeMap<Place, BTreeMap<u64, i64>>);
 
+/// What says when a set was read.
+#[derive(Clone, Copy)]
+enum Moment {
+    Record(u64),
+    /// As of this record and those before it.
+    Checkpoint(u64),
+}
+
+impl Moment {
+    /// A checkpoint stands between the last record that it covers and the next one.
+    fn order(self) -> u64 {
+        match self {
+            Self::Record(sequence) => sequence.saturating_mul(2),
+            Self::Checkpoint(sequence) => sequence.saturating_mul(2).saturating_add(1),
+        }
+    }
+}
+
 impl Times {
     fn of(segments: &BTreeMap<u64, Segment>, records: impl Iterator<Item = (Spot, Header)>) -> Self {
         let mut times = Self::default();
         for (place, header) in records {
             let record = segments.get(&place.segment).and_then(|segment| segment.record(place).ok().flatten());
             for advance in record.map(|record| record.advances).unwrap_or_default() {
-                times.add(header.sequence, &advance);
+                times.add(Moment::Record(header.sequence), &advance);
             }
         }
         times
     }
 
-    fn add(&mut self, sequence: u64, advance: &Advance) {
-        self.0.entry(advance.place()).or_default().insert(sequence, advance.time_us);
+    fn add(&mut self, moment: Moment, advance: &Advance) {
+        self.0.entry(advance.place()).or_default().insert(moment.order(), advance.time_us);
     }
 
     /// Counts records that are gone, in ascending order, with the time from the reading before to the one after.
@@ -258,8 +276,8 @@ impl Times {
         for run in gone.chunk_by(|one, next| one + 1 == *next) {
             let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
             for (place, times) in &self.0 {
-                let before = times.range(..first).next_back().map(|(_, time)| *time);
-                let after = times.range(last + 1..).next().map(|(_, time)| *time);
+                let before = times.range(..Moment::Record(*first).order()).next_back().map(|(_, time)| *time);
+                let after = times.range(Moment::Checkpoint(*last).order()..).next().map(|(_, time)| *time);
                 // Where nothing was read before, the server knows what it has.
                 let end = after.unwrap_or_else(now_us);
                 lost.add_interval(place, DAMAGED, before.unwrap_or(end), end);

@@ -376,23 +376,35 @@ fn an_acknowledged_record_that_is_damaged_costs_no_more_than_its_baselines() {
 }
 
 #[test]
-fn files_that_are_deleted_or_shortened_are_flagged_and_counted() {
-    // The oldest that waits, one in the middle, and all of them.
-    for (delete, waits, times) in [
-        (vec![1], vec![3, 4, 6], vec![(4_000_000, 6_000_000)]),
-        (vec![0, 1, 2], vec![], vec![(6_000_000, 6_000_000)]),
-    ] {
+fn files_that_are_deleted_are_flagged_and_counted() {
+    // Which of the two files; what waits then; the times that are flagged.
+    let cases: [(&[usize], &[u64], &[(i64, i64)]); 3] = [
+        // Where nothing is known from before, the server is left to say since when.
+        (&[0], &[5, 6], &[(5_000_000, 5_000_000)]),
+        // With it went the word that the first two were delivered.
+        (&[1], &[3, 4], &[(3_000_000, 3_000_000), (4_000_000, 6_000_000)]),
+        (&[0, 1], &[], &[(6_000_000, 6_000_000)]),
+    ];
+    for (deleted, waits, times) in cases {
         let dir = tempfile::tempdir().unwrap();
-        let mut files = several(dir.path(), true);
-        files.retain(|path| !path.ends_with("lock"));
-        let files = &files[files.len() - 2..];
-        let all = delete.len() == 3;
-        let chosen: Vec<_> = if all { files.to_vec() } else { vec![files[0].clone()] };
-        chosen.iter().for_each(|path| std::fs::remove_file(path).unwrap());
-        let (counts, found, left, advances) = damaged(dir.path());
-        assert_eq!((counts, advances), (vec![gone("a", "damaged", 1)], 1), "{delete:?}");
-        let _ = (&waits, &times, &found, &left);
+        let files = several(dir.path(), true);
+        assert_eq!(files.len(), 2);
+        deleted.iter().for_each(|nth| std::fs::remove_file(&files[*nth]).unwrap());
+        let (counts, flagged, waiting, advances) = damaged(dir.path());
+        assert_eq!((waiting.as_slice(), flagged.as_slice()), (waits, times), "{deleted:?}");
+        assert_eq!((counts, advances), (vec![gone("a", "damaged", times.len() as u64)], 1), "{deleted:?}");
     }
+}
+
+#[test]
+fn a_file_that_was_shortened_is_damaged_where_another_follows() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = several(dir.path(), true);
+    let content = std::fs::read(&files[0]).unwrap();
+    std::fs::write(&files[0], &content[..content.len() / 4]).unwrap();
+    let (counts, times, waits, _) = damaged(dir.path());
+    assert_eq!((waits, times), (vec![5, 6], vec![(5_000_000, 5_000_000)]));
+    assert_eq!(counts, [gone("a", "damaged", 1)]);
 }
 
 #[test]

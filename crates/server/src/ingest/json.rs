@@ -81,12 +81,14 @@ pub(super) fn parse(body: &[u8], definitions: &Definitions, now: Timestamp) -> R
     let mut incoming = Incoming {
         collector_id: body.collector_id,
         key,
+        epoch: key.map(|(epoch, _)| epoch),
         created_us: body.timestamp.unwrap_or(now).as_microsecond(),
         hostname: clean(&body.hostname.unwrap_or_default(), MAX_INSTANCE_NAME),
         version: clean(&body.version.unwrap_or_default(), MAX_INSTANCE_NAME),
         instances: Vec::new(),
         readings: Vec::new(),
         discarded: Vec::new(),
+        lost: Vec::new(),
         status: None,
         rejected: Vec::new(),
     };
