@@ -9,7 +9,7 @@ use reqwest::{Client, Response, StatusCode};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::state::Registration;
+use crate::state::{Registration, ServerKnows};
 
 /// How long one request may take.
 const REQUEST_LIMIT: Duration = Duration::from_secs(60);
@@ -67,9 +67,23 @@ pub struct Accepted {
     /// The store: texts and infos are sent again when it changes.
     #[serde(default)]
     pub store_id: Option<String>,
+    /// The highest sequence number that is stored of the batch's epoch.
+    #[serde(default)]
+    pub last_sequence: Option<u64>,
+    /// The newest epoch that something is stored of.
+    #[serde(default)]
+    pub last_epoch: Option<Uuid>,
     /// What was not stored.
     #[serde(default)]
     pub rejected: Vec<Rejected>,
+}
+
+impl Accepted {
+    /// What the server knows of this collector.
+    #[must_use]
+    pub fn knows(&self) -> ServerKnows {
+        ServerKnows { last_sequence: self.last_sequence, last_epoch: self.last_epoch }
+    }
 }
 
 /// A part of a batch that was not stored.

@@ -1,5 +1,9 @@
 //! Sends what is spooled, oldest first; after an outage the newest in between, so that live data
 //! does not wait for the backlog.
+//!
+//! The first thing sent after a start is a sign of life, a batch without readings: its answer says what the server has,
+//! and so whether this state directory is an older one. Another is sent when a cycle cannot be spooled, since then
+//! there is no batch that could tell it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,7 +20,7 @@ use wire::{Batch, Status};
 
 use crate::backend::{Accepted, Answer, Backend};
 use crate::spool::{Pending, Record};
-use crate::state::{Registration, Shared, lock};
+use crate::state::{Registration, ServerKnows, Shared, lock};
 
 /// A backlog beyond which every other batch is the newest one.
 const BACKLOG: usize = 8;
@@ -77,15 +81,24 @@ enum Step {
     Wait(Duration),
 }
 
+/// What is remembered from one step to the next.
+#[derive(Default)]
+struct Progress {
+    registration: Option<Registration>,
+    /// Whether the last batch was the newest one.
+    newest: bool,
+    /// How many cycles the server was told of that could not be spooled.
+    told_cycles: u64,
+}
+
 impl Pusher {
     /// Sends until `stop` says so; what is left then goes out first after the next start.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
-        let mut registration = None;
+        let mut progress = Progress::default();
         let mut failures = 0_u32;
-        let mut newest = false;
         let mut round = Instant::now().checked_sub(self.interval).unwrap_or_else(Instant::now);
         loop {
-            let step = match self.step(&mut registration, &mut newest).await {
+            let step = match self.step(&mut progress).await {
                 Ok(step) => step,
                 Err(error) => {
                     tracing::warn!(error = format!("{error:#}"), "cannot deliver");
@@ -130,13 +143,17 @@ impl Pusher {
         }
     }
 
-    /// Sends one batch, if there is one and the collector is registered.
-    async fn step(&self, registration: &mut Option<Registration>, newest: &mut bool) -> Result<Step> {
-        let Some((pending, record)) = self.next(newest)? else { return Ok(Step::Nothing) };
-        if registration.is_none() {
-            *registration = Some(self.registration().await?);
+    /// Sends one batch, if there is one and the collector is registered. The first one of all is a sign of life, whose
+    /// answer says what the server has of this spool.
+    async fn step(&self, progress: &mut Progress) -> Result<Step> {
+        let next = self.next(&mut progress.newest);
+        if next.is_none() && !self.has_news(progress) {
+            return Ok(Step::Nothing);
         }
-        let Some(known) = registration else { return Ok(Step::Wait(Duration::ZERO)) };
+        let known = match &mut progress.registration {
+            Some(known) => known,
+            none => none.insert(self.registration().await?),
+        };
         let left = known.expires_at.duration_since(jiff::Timestamp::now());
         if left < REFRESH_BELOW {
             match self.backend.refresh(known).await {
@@ -150,35 +167,51 @@ impl Pusher {
                 Err(error) => return Err(error),
             }
         }
-        let Some(record) = record else {
-            // Its file cannot be read any more: it is lost, and that is counted.
-            lock(&self.shared).spool.acknowledge(pending.sequence)?;
-            return Ok(Step::Sent);
+        let (sequence, sent) = match next {
+            Some((pending, Some(record))) => (pending.sequence, Some((pending, record))),
+            Some((pending, None)) => {
+                let sequence = pending.sequence;
+                tracing::error!(batch.sequence = sequence, "a batch cannot be read any more: it is lost, and counted");
+                lock(&self.shared).give_up(pending, "damaged")?;
+                return Ok(Step::Sent);
+            }
+            None => (0, None),
         };
-        let body = self.body(&record, known)?;
+        let cycles = lock(&self.shared).unspooled_cycles();
+        let body = self.body(sent.as_ref().map(|(_, record)| record), known)?;
         let mut answer = self.backend.push(&known.token, body.clone()).await;
         if matches!(answer, Answer::UnknownDefinition) {
             let definitions: Vec<_> = self.catalog.sets().map(|set| &set.definition).collect();
             self.backend.define(&known.token, &definitions).await?;
             answer = self.backend.push(&known.token, body).await;
         }
-        match answer {
-            Answer::Accepted(accepted) => {
-                self.accepted(pending, &accepted, known)?;
+        match (answer, sent) {
+            (Answer::Accepted(accepted), sent) => {
+                self.accepted(&accepted, known);
+                progress.told_cycles = cycles;
+                match sent {
+                    Some((pending, _)) => lock(&self.shared).spool.acknowledge(pending.sequence)?,
+                    None => lock(&self.shared).compare(accepted.knows())?,
+                }
                 Ok(Step::Sent)
             }
-            Answer::UnknownDefinition => {
-                tracing::warn!(batch.sequence = pending.sequence, "the server still does not know what is measured");
+            (Answer::UnknownDefinition, _) => {
+                tracing::warn!(batch.sequence = sequence, "the server still does not know what is measured");
                 Ok(Step::Wait(Duration::ZERO))
             }
-            Answer::Refused(reason) => {
-                tracing::error!(batch.sequence = pending.sequence, reason, "the server refused a batch for good");
+            (Answer::Refused(reason), Some((pending, record))) => {
+                tracing::error!(batch.sequence = sequence, reason, "the server refused a batch for good");
                 self.refuse(pending, &record, &reason)?;
                 Ok(Step::Sent)
             }
-            Answer::Unauthorized(reason) => {
+            (Answer::Refused(reason), None) => {
+                tracing::warn!(reason, "the server takes no sign of life: it is an older one");
+                lock(&self.shared).compare(ServerKnows::default())?;
+                Ok(Step::Sent)
+            }
+            (Answer::Unauthorized(reason), _) => {
                 tracing::warn!(reason, "the server does not accept the token");
-                *registration = None;
+                progress.registration = None;
                 let kept = Registration::load(&self.state_dir)?;
                 if let Some(kept) = kept {
                     let fresh = self
@@ -190,20 +223,36 @@ impl Pusher {
                 }
                 Ok(Step::Wait(Duration::ZERO))
             }
-            Answer::Later { reason, after } => {
-                tracing::warn!(batch.sequence = pending.sequence, reason, "the server takes nothing now");
+            (Answer::Later { reason, after }, _) => {
+                tracing::warn!(batch.sequence = sequence, reason, "the server takes nothing now");
                 Ok(Step::Wait(after.unwrap_or_default().min(LONGEST_ASKED)))
             }
         }
     }
 
-    /// The batch to send now, with its record.
-    fn next(&self, newest: &mut bool) -> Result<Option<(Pending, Option<Record>)>> {
+    /// Whether there is something to say without a batch.
+    fn has_news(&self, progress: &Progress) -> bool {
         let held = lock(&self.shared);
+        !held.is_verified() || held.unspooled_cycles() > progress.told_cycles
+    }
+
+    /// The batch to send now, with its record where that can be read.
+    fn next(&self, newest: &mut bool) -> Option<(Pending, Option<Record>)> {
+        let held = lock(&self.shared);
+        if !held.is_verified() {
+            return None;
+        }
         let backlog = held.spool.pending_len() > BACKLOG;
         *newest = backlog && !*newest;
         let pending = if *newest { held.spool.pending().next_back() } else { held.spool.pending().next() };
-        pending.map(|pending| Ok((pending, held.spool.read(pending)?))).transpose()
+        let read = |pending| match held.spool.read(pending) {
+            Ok(record) => (pending, record),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the spool cannot be read");
+                (pending, None)
+            }
+        };
+        pending.map(read)
     }
 
     /// The kept registration, or a new one.
@@ -221,32 +270,43 @@ impl Pusher {
         Ok(Registration::load(&self.state_dir)?.unwrap_or(registration))
     }
 
-    /// The record's batch, and behind it what is known only now.
-    fn body(&self, record: &Record, registration: &Registration) -> Result<Vec<u8>> {
-        let status = {
+    /// The record's batch, and behind it what is known only now. Without a record: a sign of life.
+    fn body(&self, record: Option<&Record>, registration: &Registration) -> Result<Vec<u8>> {
+        let mut behind = Batch { collector_id: registration.collector_id.as_bytes().to_vec(), ..Batch::default() };
+        {
             let held = lock(&self.shared);
-            Status {
-                spool_records: held.spool.pending_len() as u64,
+            let trouble = held.trouble();
+            behind.status = Some(Status {
+                spool_records: held.spool.pending_len() as u64 + u64::from(record.is_none()),
                 spool_bytes: held.spool.pending_bytes(),
                 spool_max_bytes: held.spool.max_bytes(),
                 late_cycles: self.counters.late_cycles.load(Ordering::Relaxed),
                 refused_batches: self.counters.refused_batches.load(Ordering::Relaxed),
                 sent_us: Some(held.clock().time_of_day_us()),
                 clock: Some(held.clock().reading()),
+                spool_error: trouble.map(|trouble| trouble.error.clone()).unwrap_or_default(),
+                spool_error_since_us: trouble.map(|trouble| trouble.since_us),
+                unspooled_cycles: held.unspooled_cycles(),
                 ..crate::cost::own()
+            });
+            // Of two values of a field the later one counts.
+            let moved = record.and_then(|record| held.spool.moved_to(record.sequence));
+            behind.epoch = moved.map(<[u8]>::to_vec).unwrap_or_default();
+            if record.is_none() {
+                behind.format = wire::BATCH_FORMAT;
+                behind.epoch = held.spool.epoch().as_bytes().to_vec();
+                behind.created_us = held.clock().now_us();
+                behind.clock = Some(held.clock().reading());
+                behind.collector_version = env!("CARGO_PKG_VERSION").to_owned();
+                behind.hostname.clone_from(&self.hostname);
             }
-        };
-        let behind = Batch {
-            collector_id: registration.collector_id.as_bytes().to_vec(),
-            status: Some(status),
-            ..Batch::default()
-        };
-        let mut body = record.batch.clone();
+        }
+        let mut body = record.map(|record| record.batch.clone()).unwrap_or_default();
         body.extend(wire::compress(&behind.encode_to_vec()).context("compress the status")?);
         Ok(body)
     }
 
-    fn accepted(&self, pending: Pending, accepted: &Accepted, known: &mut Registration) -> Result<()> {
+    fn accepted(&self, accepted: &Accepted, known: &mut Registration) {
         for rejected in &accepted.rejected {
             tracing::warn!(
                 set.name = rejected.set,
@@ -262,22 +322,29 @@ impl Pusher {
                 self.store_changed.store(true, Ordering::Relaxed);
             }
             known.store_id.clone_from(&accepted.store_id);
-            known.save(&self.state_dir)?;
+            if let Err(error) = known.save(&self.state_dir) {
+                // What is stored is stored; the next start sends texts and infos once more.
+                tracing::warn!(error = format!("{error:#}"), "which store was seen is not on disk");
+            }
         }
-        Ok(lock(&self.shared).spool.acknowledge(pending.sequence)?)
     }
 
     /// Keeps a refused batch for inspection, bounded, and counts what it had.
     fn refuse(&self, pending: Pending, record: &Record, reason: &str) -> Result<()> {
+        let nth = self.counters.refused_batches.fetch_add(1, Ordering::Relaxed);
+        if let Err(error) = self.keep_refused(nth, record, reason) {
+            tracing::warn!(error = format!("{error:#}"), "a refused batch is not kept for inspection");
+        }
+        lock(&self.shared).give_up(pending, "refused")
+    }
+
+    fn keep_refused(&self, nth: u64, record: &Record, reason: &str) -> Result<()> {
         let directory = self.state_dir.join("refused");
         std::fs::create_dir_all(&directory).with_context(|| format!("create {}", directory.display()))?;
-        let slot = usize::try_from(self.counters.refused_batches.fetch_add(1, Ordering::Relaxed)).unwrap_or(0);
+        let slot = usize::try_from(nth).unwrap_or(0);
         let path = directory.join(format!("{:02}", slot % REFUSED_KEPT));
         std::fs::write(path.with_extension("zst"), &record.batch)
             .and_then(|()| std::fs::write(path.with_extension("txt"), reason))
-            .with_context(|| format!("write {}", path.display()))?;
-        let mut held = lock(&self.shared);
-        held.spool.lose(record, "refused");
-        Ok(held.spool.acknowledge(pending.sequence)?)
+            .with_context(|| format!("write {}", path.display()))
     }
 }

@@ -117,7 +117,7 @@ async fn observe(mut this: Observation) {
         if *this.stop.borrow() {
             return;
         }
-        if this.store_changed.swap(false, Ordering::Relaxed) {
+        if this.store_changed.swap(false, Ordering::Relaxed) | lock(&this.shared).take_repeat() {
             this.generation.fetch_add(1, Ordering::Relaxed);
         }
         let generation = this.generation.load(Ordering::Relaxed);
@@ -154,6 +154,8 @@ async fn observe(mut this: Observation) {
             Ok(Ok(())) => this.wake.notify_one(),
             Ok(Err(error)) => {
                 this.watch.not_spooled();
+                // There is no batch that could tell it.
+                this.wake.notify_one();
                 tracing::error!(
                     instance.name = this.watch.name(),
                     error = format!("{error:#}"),

@@ -7,12 +7,18 @@
 //! ```text
 //! state_dir/spool/epoch                 UUIDv7 of this spool
 //!                 checkpoint            all baselines as of a sequence number
-//!                 <first sequence>.log  records and acknowledgements, appended
+//!                 <first sequence>.log  records, acknowledgements and losses, appended
 //! ```
-//! A segment goes when all its records are acknowledged and a checkpoint covers them. A torn tail
-//! is found by its checksum and cut.
+//! Segments go from the oldest on, each when all its records are acknowledged and a checkpoint covers them; the
+//! newest one stays, since it says which are gone. So the records on disk have numbers without a hole, and a hole is
+//! damage (`replay.rs`). Only a tail that was being written is cut without a word: what it held is read again.
+//!
+//! Numbers go on through epochs. A record is sent under the epoch that it was written in, unless it was written into
+//! a state directory older than what the server has: then under the epoch that began when that was noticed.
 
+mod lost;
 mod record;
+mod replay;
 mod segment;
 
 use std::collections::BTreeMap;
@@ -24,8 +30,10 @@ use prost::Message;
 use uuid::Uuid;
 
 use crate::baseline::Advance;
-pub use record::{Lost, Record};
-use segment::{Entry, Place, Segment};
+pub use lost::Lost;
+use record::Note;
+pub use record::Record;
+use segment::{Place, Segment};
 
 /// The share of the spool's bound that one segment takes at most: what is dropped at once when full.
 const SEGMENTS: u64 = 16;
@@ -73,12 +81,22 @@ pub struct Spool {
     bounds: Bounds,
     epoch: Uuid,
     last_sequence: u64,
+    /// Under which epoch records are sent that were written under another one.
+    moved: Vec<Moved>,
+    /// Records up to this number were removed.
+    gone: u64,
+    /// The first record that nobody can have sent.
+    unverified_from: u64,
     segments: BTreeMap<u64, Segment>,
     pending: BTreeMap<u64, Pending>,
     covered: u64,
     since_checkpoint: u64,
     checkpoint_bytes: u64,
     lost: Lost,
+    /// What the record tells that is being written.
+    telling: Lost,
+    /// How many losses were noted on disk.
+    noted: u64,
     _lock: nix::fcntl::Flock<File>,
 }
 
@@ -90,6 +108,7 @@ pub struct Pending {
     /// When it was written, microseconds since 1970.
     pub created_us: i64,
     place: Place,
+    carried: bool,
 }
 
 /// What a spool held when it was opened.
@@ -99,11 +118,13 @@ pub struct Opened {
     pub spool: Spool,
     /// All advances, checkpoint first, in order.
     pub advances: Vec<Advance>,
-    /// Whether this is a new epoch: no baseline was found.
+    /// Whether this is a new epoch: there was no spool, or it was damaged.
     pub new_epoch: bool,
+    /// What was damaged, as a sentence.
+    pub damage: Option<String>,
 }
 
-/// Progress of a checkpoint file: which records it covers, and the baselines.
+/// A checkpoint file: which records it covers, the baselines, and what else is true of the spool then.
 #[derive(Clone, PartialEq, Message)]
 struct Checkpoint {
     #[prost(bytes = "vec", tag = "1")]
@@ -112,6 +133,27 @@ struct Checkpoint {
     sequence: u64,
     #[prost(message, repeated, tag = "3")]
     advances: Vec<Advance>,
+    /// Absent in those of older versions.
+    #[prost(uint64, optional, tag = "4")]
+    gone: Option<u64>,
+    #[prost(message, optional, tag = "5")]
+    untold: Option<Note>,
+    #[prost(message, repeated, tag = "6")]
+    moved: Vec<Moved>,
+    /// The last note whose losses are told or in `untold`.
+    #[prost(uint64, tag = "7")]
+    noted: u64,
+}
+
+/// Records that are sent under another epoch than the one that they were written in.
+#[derive(Clone, PartialEq, Message)]
+struct Moved {
+    #[prost(uint64, tag = "1")]
+    first: u64,
+    #[prost(uint64, tag = "2")]
+    last: u64,
+    #[prost(bytes = "vec", tag = "3")]
+    epoch: Vec<u8>,
 }
 
 impl Spool {
@@ -130,101 +172,7 @@ impl Spool {
             .map_err(|source| io("open", &lock_path, source))?;
         let lock = nix::fcntl::Flock::lock(lock, nix::fcntl::FlockArg::LockExclusiveNonblock)
             .map_err(|_| SpoolError::Locked { path: dir.to_owned() })?;
-        let epoch = read_epoch(dir);
-        let checkpoint = epoch.and_then(|epoch| read_checkpoint(dir, epoch));
-        match (epoch, checkpoint) {
-            (Some(epoch), Some(checkpoint)) => Self::resume(dir, bounds, lock, epoch, checkpoint),
-            (epoch, _) => Self::begin(dir, bounds, lock, epoch.is_some()),
-        }
-    }
-
-    fn begin(
-        dir: &Path,
-        bounds: Bounds,
-        lock: nix::fcntl::Flock<File>,
-        unreadable: bool,
-    ) -> Result<Opened, SpoolError> {
-        if unreadable {
-            tracing::warn!(spool.dir = %dir.display(), "the spool is unreadable: a new epoch begins");
-        }
-        // Without the epoch and the baselines that they belong to, records cannot be told from others.
-        let lost = remove_all(dir)?;
-        let mut spool = Self {
-            dir: dir.to_owned(),
-            bounds,
-            epoch: Uuid::now_v7(),
-            last_sequence: 0,
-            segments: BTreeMap::new(),
-            pending: BTreeMap::new(),
-            covered: 0,
-            since_checkpoint: 0,
-            checkpoint_bytes: 0,
-            lost,
-            _lock: lock,
-        };
-        write_durably(dir, "epoch", spool.epoch.to_string().as_bytes())?;
-        spool.checkpoint(Vec::new())?;
-        Ok(Opened { spool, advances: Vec::new(), new_epoch: true })
-    }
-
-    fn resume(
-        dir: &Path,
-        bounds: Bounds,
-        lock: nix::fcntl::Flock<File>,
-        epoch: Uuid,
-        checkpoint: Checkpoint,
-    ) -> Result<Opened, SpoolError> {
-        let mut spool = Self {
-            dir: dir.to_owned(),
-            bounds,
-            epoch,
-            last_sequence: checkpoint.sequence,
-            segments: BTreeMap::new(),
-            pending: BTreeMap::new(),
-            covered: checkpoint.sequence,
-            since_checkpoint: 0,
-            checkpoint_bytes: checkpoint.encoded_len() as u64,
-            lost: Lost::default(),
-            _lock: lock,
-        };
-        let mut advances = checkpoint.advances;
-        let mut expected = spool.covered + 1;
-        for path in segment::list(dir)? {
-            let Some((segment, entries)) = Segment::read(&path)? else {
-                fs::remove_file(&path).map_err(|source| io("remove", &path, source))?;
-                continue;
-            };
-            for entry in entries {
-                match entry {
-                    Entry::Record { place, header } => {
-                        if header.sequence > spool.covered {
-                            if header.sequence != expected {
-                                tracing::error!(
-                                    spool.dir = %dir.display(),
-                                    expected,
-                                    found = header.sequence,
-                                    "a record is missing from the spool: all baselines are given up"
-                                );
-                                // What it moved is unknown: to go on from before it could count twice.
-                                advances.clear();
-                            }
-                            expected = header.sequence + 1;
-                            advances.extend(segment.record(place)?.map(|record| record.advances).unwrap_or_default());
-                            spool.since_checkpoint += u64::from(place.len);
-                        }
-                        spool.last_sequence = spool.last_sequence.max(header.sequence);
-                        let (sequence, created_us) = (header.sequence, header.created_us);
-                        spool.pending.insert(sequence, Pending { sequence, created_us, place });
-                    }
-                    Entry::Acknowledged(sequence) => {
-                        spool.pending.remove(&sequence);
-                    }
-                }
-            }
-            spool.segments.insert(segment.first, segment);
-        }
-        spool.tidy()?;
-        Ok(Opened { spool, advances, new_epoch: false })
+        replay::open(dir, bounds, lock)
     }
 
     /// The epoch of this spool.
@@ -245,7 +193,8 @@ impl Spool {
     /// When it cannot be written: then nothing has happened, and the baselines must not move.
     pub fn append(&mut self, record: &Record) -> Result<(), SpoolError> {
         let bytes = segment::frame_record(record);
-        self.make_room(bytes.len() as u64)?;
+        // The batch is made: what is dropped for it stands in the one behind it.
+        self.make_room(bytes.len() as u64, record.sequence + 1)?;
         let segment_bytes = (self.bounds.max_bytes / SEGMENTS).clamp(MIN_SEGMENT_BYTES, MAX_SEGMENT_BYTES);
         let full = self.segments.values().next_back().is_none_or(|last| last.len >= segment_bytes);
         if full {
@@ -258,8 +207,10 @@ impl Spool {
         let place = segment.append(&bytes, true)?;
         self.last_sequence = record.sequence;
         self.since_checkpoint += bytes.len() as u64;
-        let pending = Pending { sequence: record.sequence, created_us: record.created_us, place };
+        let (sequence, created_us, carried) = (record.sequence, record.created_us, record.carried);
+        let pending = Pending { sequence, created_us, place, carried };
         self.pending.insert(record.sequence, pending);
+        self.telling = Lost::default();
         Ok(())
     }
 
@@ -275,13 +226,106 @@ impl Spool {
     /// # Errors
     /// When it cannot be written; the previous checkpoint is then still in force.
     pub fn checkpoint(&mut self, advances: Vec<Advance>) -> Result<(), SpoolError> {
-        let checkpoint = Checkpoint { epoch: self.epoch.as_bytes().to_vec(), sequence: self.last_sequence, advances };
+        self.write_checkpoint(advances, self.last_sequence)?;
+        self.tidy()
+    }
+
+    fn write_checkpoint(&mut self, advances: Vec<Advance>, sequence: u64) -> Result<(), SpoolError> {
+        self.moved.retain(|moved| moved.last > self.gone);
+        let mut lost = self.lost.clone();
+        lost.merge(&self.telling);
+        let untold = (!lost.is_empty()).then(|| Note {
+            told_by: self.next_sequence(),
+            discarded: lost.to_wire(),
+            lost: lost.intervals(),
+            nth: self.noted,
+        });
+        let checkpoint = Checkpoint {
+            epoch: self.epoch.as_bytes().to_vec(),
+            sequence,
+            advances,
+            gone: Some(self.gone),
+            untold,
+            moved: self.moved.clone(),
+            noted: self.noted,
+        };
         let bytes = segment::seal(&checkpoint.encode_to_vec());
         write_durably(&self.dir, "checkpoint", &bytes)?;
         self.checkpoint_bytes = bytes.len() as u64;
-        self.covered = self.last_sequence;
+        self.covered = sequence;
         self.since_checkpoint = 0;
-        self.tidy()
+        Ok(())
+    }
+
+    /// Begins another epoch, later than `after` and than the one so far. In force with the next checkpoint.
+    fn begin_epoch(&mut self, after: Option<Uuid>) {
+        let after = after.map_or(self.epoch, |after| after.max(self.epoch));
+        let fresh = Uuid::now_v7();
+        // The clock may have stepped back meanwhile.
+        self.epoch = if fresh > after { fresh } else { Uuid::from_u128(after.as_u128().saturating_add(1)) };
+    }
+
+    /// The first record that nobody can have sent: when the server knows its number, this spool is older than what
+    /// the server has.
+    #[must_use]
+    pub fn unverified_from(&self) -> u64 {
+        self.unverified_from
+    }
+
+    /// Notes that the server knows no record that nobody can have sent: from here on they are sent.
+    ///
+    /// # Errors
+    /// When that cannot be noted: then they must not be sent.
+    pub fn verify(&mut self) -> Result<(), SpoolError> {
+        if self.unverified_from <= self.last_sequence
+            && let Some(segment) = self.segments.values_mut().next_back()
+        {
+            segment.append(&segment::frame_verified(self.last_sequence), true)?;
+        }
+        self.unverified_from = self.next_sequence();
+        Ok(())
+    }
+
+    /// This spool is older than what the server has. What nobody can have sent moves to a new epoch, save what goes
+    /// on from a baseline of before: the server may have counted its time already. In force with the next checkpoint,
+    /// which must be written before anything is sent.
+    ///
+    /// # Errors
+    /// When what is dropped cannot be noted.
+    pub fn move_on(&mut self, after: Option<Uuid>) -> Result<(), SpoolError> {
+        let waiting: Vec<Pending> = self.pending.range(self.unverified_from..).map(|(_, pending)| *pending).collect();
+        for pending in waiting.iter().filter(|pending| pending.carried) {
+            self.drop_record(*pending, "restored", self.next_sequence())?;
+        }
+        let before = self.epoch;
+        self.begin_epoch(after);
+        if waiting.iter().any(|pending| !pending.carried) {
+            let (first, last) = (self.unverified_from, self.last_sequence);
+            self.moved.push(Moved { first, last, epoch: self.epoch.as_bytes().to_vec() });
+        }
+        tracing::error!(
+            spool.dir = %self.dir.display(),
+            spool.epoch_before = %before,
+            spool.epoch = %self.epoch,
+            "the state directory is older than what the server has: a new epoch begins, and what was read between them \
+             is not known"
+        );
+        Ok(())
+    }
+
+    /// Writes down which epoch is in force. Call it behind the checkpoint that follows [`Self::move_on`].
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_epoch(&self) -> Result<(), SpoolError> {
+        write_durably(&self.dir, "epoch", self.epoch.to_string().as_bytes())
+    }
+
+    /// The epoch that a record is sent under, where it is not the one that it was written in.
+    #[must_use]
+    pub fn moved_to(&self, sequence: u64) -> Option<&[u8]> {
+        let moved = self.moved.iter().rev().find(|moved| (moved.first..=moved.last).contains(&sequence))?;
+        Some(&moved.epoch)
     }
 
     /// The records that wait, oldest first.
@@ -313,7 +357,7 @@ impl Spool {
         self.bounds.max_bytes
     }
 
-    /// Reads a record that waits.
+    /// Reads a record that waits; `None` when it is damaged.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -324,22 +368,37 @@ impl Spool {
         }
     }
 
-    /// Notes that the server has a record, or has refused it for good. Not fsynced: when this is
-    /// forgotten, the record is sent again and answered as a duplicate.
+    /// Notes that the server has a record. Not fsynced: when this is forgotten, the record is sent again and answered
+    /// as a duplicate. On a full disk it is only remembered.
     ///
     /// # Errors
-    /// When the note cannot be written.
+    /// When a file that is no longer needed cannot be removed.
     pub fn acknowledge(&mut self, sequence: u64) -> Result<(), SpoolError> {
-        self.forget(sequence)?;
+        if let Err(error) = self.forget(sequence) {
+            tracing::debug!(%error, batch.sequence = sequence, "an acknowledgement is not on disk");
+        }
+        self.tidy()
+    }
+
+    /// A record that waits is lost, for a reason in a word: it is not sent, and the next one tells what it had.
+    ///
+    /// # Errors
+    /// When that cannot be noted.
+    pub fn give_up(&mut self, pending: Pending, reason: &str) -> Result<(), SpoolError> {
+        self.drop_record(pending, reason, self.next_sequence())?;
         self.tidy()
     }
 
     fn forget(&mut self, sequence: u64) -> Result<(), SpoolError> {
         self.pending.remove(&sequence);
-        if let Some(segment) = self.segments.values_mut().next_back() {
-            segment.append(&segment::frame_acknowledgement(sequence), false)?;
+        self.note(&segment::frame_acknowledgement(sequence))
+    }
+
+    fn note(&mut self, bytes: &[u8]) -> Result<(), SpoolError> {
+        match self.segments.values_mut().next_back() {
+            Some(segment) => segment.append(bytes, false).map(drop),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Drops records that are older than the bound.
@@ -351,33 +410,33 @@ impl Spool {
             if now_us.saturating_sub(oldest.created_us) <= self.bounds.max_age_us {
                 break;
             }
-            self.drop_record(oldest, "spool_age")?;
+            self.drop_record(oldest, "spool_age", self.next_sequence())?;
         }
         self.tidy()
     }
 
-    /// Counts rows that were lost, and the losses that they were to tell of, for the next record.
-    pub fn lose(&mut self, record: &Record, reason: &str) {
-        self.lost.add_wire(&record.discarded);
-        for (set, rows) in &record.rows_by_set {
-            self.lost.add(set, reason, *rows);
-        }
+    /// Counts a reading of a set that was lost with its baseline.
+    pub fn lose_baseline(&mut self, set: &str, reason: &str) {
+        self.lost.add(set, reason, 0);
     }
 
     /// What was lost since this was last asked. Call it for the record that tells it.
     #[must_use]
     pub fn take_lost(&mut self) -> Lost {
-        std::mem::take(&mut self.lost)
+        self.telling = std::mem::take(&mut self.lost);
+        self.telling.clone()
     }
 
     /// Puts back what could not be told.
     pub fn put_back_lost(&mut self, lost: &Lost) {
+        self.telling = Lost::default();
         self.lost.merge(lost);
     }
 
     /// Drops the oldest records until `more` bytes fit. Baselines of dropped records must be
-    /// covered, so the caller checkpoints whenever [`Self::must_checkpoint`] says so.
-    fn make_room(&mut self, more: u64) -> Result<(), SpoolError> {
+    /// covered, so the caller checkpoints whenever [`Self::must_checkpoint`] says so. `told_by` is the
+    /// record that tells what is dropped.
+    fn make_room(&mut self, more: u64, told_by: u64) -> Result<(), SpoolError> {
         while self.bytes() + more > self.bounds.max_bytes && self.segments.len() > 1 {
             let Some(oldest) = self.segments.keys().next().copied() else { break };
             let next = self.segments.keys().nth(1).copied().unwrap_or(u64::MAX);
@@ -386,7 +445,7 @@ impl Spool {
             }
             let waiting: Vec<Pending> = self.pending.range(oldest..next).map(|(_, pending)| *pending).collect();
             for pending in waiting {
-                self.drop_record(pending, "spool_full")?;
+                self.drop_record(pending, "spool_full", told_by)?;
             }
             self.tidy()?;
         }
@@ -399,69 +458,50 @@ impl Spool {
         self.bytes() + more > self.bounds.max_bytes && self.covered < self.last_sequence
     }
 
-    fn drop_record(&mut self, pending: Pending, reason: &str) -> Result<(), SpoolError> {
-        if let Some(record) = self.read(pending)? {
-            self.lose(&record, reason);
+    fn drop_record(&mut self, pending: Pending, reason: &str, told_by: u64) -> Result<(), SpoolError> {
+        let mut lost = Lost::default();
+        // A disk that cannot be read keeps nothing either.
+        match self.read(pending).unwrap_or_default() {
+            Some(record) => lost.add_record(&record, reason),
+            None => replay::lose_unread(&mut lost, &self.segments, pending.sequence),
         }
-        // Noted on disk too, so that it is neither sent nor counted again.
+        self.lost.merge(&lost);
+        // Noted on disk too, so that it is neither sent nor forgotten.
+        self.noted += 1;
+        let note = Note { told_by, discarded: lost.to_wire(), lost: lost.intervals(), nth: self.noted };
+        self.pending.remove(&pending.sequence);
+        self.note(&segment::frame_losses(&note))?;
         self.forget(pending.sequence)
     }
 
-    /// Removes segments of which nothing waits and which a checkpoint covers.
+    /// Removes the oldest segments as long as nothing of them waits and a checkpoint covers them. The newest stays.
     fn tidy(&mut self) -> Result<(), SpoolError> {
-        let firsts: Vec<u64> = self.segments.keys().copied().collect();
-        for (nth, first) in firsts.iter().enumerate() {
-            let last = firsts.get(nth + 1).map_or(self.last_sequence, |next| next - 1);
-            let waits = self.pending.range(*first..=last.max(*first)).next().is_some();
-            if waits || last > self.covered {
-                continue;
+        while let Some((first, next)) = self.segments.keys().zip(self.segments.keys().skip(1)).next() {
+            let (first, last) = (*first, next - 1);
+            if self.pending.range(first..=last).next().is_some() || last > self.covered {
+                break;
             }
-            if let Some(segment) = self.segments.remove(first) {
+            self.gone = last;
+            // On a full disk the file has to go before this can be noted.
+            let noted = self.note(&segment::frame_removed(last)).is_ok();
+            if let Some(segment) = self.segments.remove(&first) {
                 segment.remove()?;
+            }
+            if !noted && let Err(error) = self.note(&segment::frame_removed(last)) {
+                tracing::warn!(%error, "that a spool file was removed is not on disk");
             }
         }
         Ok(())
     }
 }
 
-/// Removes all segments and counts the records in them that nobody has.
-fn remove_all(dir: &Path) -> Result<Lost, SpoolError> {
-    let (mut waiting, mut lost) = (BTreeMap::new(), Lost::default());
-    for path in segment::list(dir)? {
-        if let Some((segment, entries)) = Segment::read(&path)? {
-            for entry in entries {
-                match entry {
-                    Entry::Record { place, header } => {
-                        // Without the batch: a spool may be larger than the memory.
-                        let record = segment.record(place)?;
-                        let counts = record.map(|record| (record.rows_by_set, record.discarded));
-                        waiting.insert(header.sequence, counts);
-                    }
-                    Entry::Acknowledged(sequence) => {
-                        waiting.remove(&sequence);
-                    }
-                }
-            }
-        }
-    }
-    for (rows_by_set, discarded) in waiting.into_values().flatten() {
-        lost.add_wire(&discarded);
-        rows_by_set.iter().for_each(|(set, rows)| lost.add(set, "torn", *rows));
-    }
-    for path in segment::list(dir)? {
-        fs::remove_file(&path).map_err(|source| io("remove", &path, source))?;
-    }
-    Ok(lost)
-}
-
 fn read_epoch(dir: &Path) -> Option<Uuid> {
     fs::read_to_string(dir.join("epoch")).ok()?.trim().parse().ok()
 }
 
-fn read_checkpoint(dir: &Path, epoch: Uuid) -> Option<Checkpoint> {
+fn read_checkpoint(dir: &Path) -> Option<Checkpoint> {
     let bytes = fs::read(dir.join("checkpoint")).ok()?;
-    let checkpoint = Checkpoint::decode(segment::unseal(&bytes)?).ok()?;
-    (checkpoint.epoch == epoch.as_bytes()).then_some(checkpoint)
+    Checkpoint::decode(segment::unseal(&bytes)?).ok()
 }
 
 /// Writes a file so that after a crash it is either the old or the new one.

@@ -17,7 +17,7 @@ use wire::Batch;
 
 use crate::baseline::{Advance, Place};
 use crate::clock::Clock;
-use crate::spool::{Bounds, Record, Spool};
+use crate::spool::{Bounds, Pending, Record, Spool};
 use crate::watch::{Baselines, Cycle};
 
 /// Who the collector is to the server.
@@ -95,9 +95,45 @@ pub struct Held {
     /// The spool.
     pub spool: Spool,
     baselines: Baselines,
+    /// Baselines of before this start that nothing was read from since.
+    carried: BTreeSet<Place>,
+    standing: Standing,
+    /// Whether what was sent once is to be sent again, since what told it was lost.
+    repeat: bool,
+    trouble: Option<Trouble>,
+    unspooled_cycles: u64,
     catalog: Arc<Catalog>,
     hostname: String,
     clock: Clock,
+}
+
+/// What is known of this spool and the server's ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// The server was not asked since the start.
+    Unknown,
+    /// A new epoch is in force, and not yet on disk.
+    Moving,
+    /// The server has nothing that this spool does not know of.
+    Verified,
+}
+
+/// Why nothing can be spooled now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// The error.
+    pub error: String,
+    /// Since when, microseconds since 1970.
+    pub since_us: i64,
+}
+
+/// What the server knows of this collector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServerKnows {
+    /// The highest number of the epoch that it was asked for.
+    pub last_sequence: Option<u64>,
+    /// The newest epoch.
+    pub last_epoch: Option<Uuid>,
 }
 
 /// [`Held`], shared by the watches and the pusher.
@@ -129,7 +165,18 @@ impl Held {
             new_epoch = opened.new_epoch,
             "the state directory is open"
         );
-        Ok(Self { spool: opened.spool, baselines, catalog, hostname, clock: Clock::here() })
+        Ok(Self {
+            spool: opened.spool,
+            carried: baselines.keys().cloned().collect(),
+            baselines,
+            standing: Standing::Unknown,
+            repeat: false,
+            trouble: None,
+            unspooled_cycles: 0,
+            catalog,
+            hostname,
+            clock: Clock::here(),
+        })
     }
 
     /// The same by another clock: the one that the watches read by.
@@ -145,6 +192,66 @@ impl Held {
         &self.clock
     }
 
+    /// Whether the server said since the start what it knows of this spool; before that nothing may be sent.
+    #[must_use]
+    pub fn is_verified(&self) -> bool {
+        self.standing == Standing::Verified
+    }
+
+    /// Compares with what the server knows. When it has more than this spool knows of, the state directory is an older
+    /// one: a new epoch begins, and baselines that are not of this start are given up, since the server may have
+    /// counted the time since them.
+    ///
+    /// # Errors
+    /// When that cannot be written down: then nothing may be sent.
+    pub fn compare(&mut self, server: ServerKnows) -> Result<()> {
+        let is_older = server.last_sequence.is_some_and(|last| last >= self.spool.unverified_from())
+            || server.last_epoch.is_some_and(|last| last > self.spool.epoch());
+        if is_older && self.standing == Standing::Unknown {
+            self.spool.move_on(server.last_epoch)?;
+            for place in std::mem::take(&mut self.carried) {
+                self.baselines.remove(&place);
+                self.spool.lose_baseline(&place.set, "restored");
+            }
+            self.repeat = true;
+            self.standing = Standing::Moving;
+        }
+        if self.standing == Standing::Moving {
+            self.checkpoint()?;
+            self.spool.write_epoch()?;
+        }
+        self.spool.verify().context("write to the spool")?;
+        self.standing = Standing::Verified;
+        Ok(())
+    }
+
+    /// Whether what was sent once is to be sent again. Says so once.
+    pub fn take_repeat(&mut self) -> bool {
+        std::mem::take(&mut self.repeat)
+    }
+
+    /// A record that waits will never be stored: the next one tells what it had.
+    ///
+    /// # Errors
+    /// When that cannot be noted.
+    pub fn give_up(&mut self, pending: Pending, reason: &str) -> Result<()> {
+        // Infos and texts in it were to be sent once.
+        self.repeat = true;
+        Ok(self.spool.give_up(pending, reason)?)
+    }
+
+    /// Why nothing can be spooled, while nothing can.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&Trouble> {
+        self.trouble.as_ref()
+    }
+
+    /// Cycles that could not be spooled since the start.
+    #[must_use]
+    pub fn unspooled_cycles(&self) -> u64 {
+        self.unspooled_cycles
+    }
+
     /// The baselines as they are now.
     #[must_use]
     pub fn baselines(&self) -> Baselines {
@@ -156,12 +263,33 @@ impl Held {
     /// # Errors
     /// When it cannot be written: nothing has happened then, and the next cycle covers this one's time.
     pub fn commit(&mut self, cycle: Cycle) -> Result<()> {
+        // It was begun before its baseline was given up.
+        let is_stranded = |advance: &&Advance| !advance.whole && !self.baselines.contains_key(&advance.place());
+        if let Some(advance) = cycle.advances.iter().find(is_stranded) {
+            anyhow::bail!("the baseline of {} was given up meanwhile", advance.set);
+        }
+        let (waiting, written) = (self.spool.pending_len(), self.write(cycle));
+        // Nothing was acknowledged meanwhile: what waits no longer was dropped.
+        self.repeat |= self.spool.pending_len() < waiting + usize::from(written.is_ok());
+        match &written {
+            Ok(()) => self.trouble = None,
+            Err(error) => {
+                self.unspooled_cycles += 1;
+                let since_us = self.trouble.as_ref().map_or_else(|| self.clock.now_us(), |trouble| trouble.since_us);
+                self.trouble = Some(Trouble { error: format!("{error:#}"), since_us });
+            }
+        }
+        written
+    }
+
+    fn write(&mut self, cycle: Cycle) -> Result<()> {
         let Cycle { instance, datid: _, readings, advances, next } = cycle;
         let (created_us, clock) = (self.clock.now_us(), self.clock.reading());
         let mut rows_by_set = BTreeMap::new();
         for reading in &readings {
             *rows_by_set.entry(reading.set.clone()).or_default() += u64::from(reading.rows);
         }
+        self.spool.expire(created_us).context("drop what is too old")?;
         let lost = self.spool.take_lost();
         let batch = Batch {
             format: wire::BATCH_FORMAT,
@@ -176,23 +304,26 @@ impl Held {
             readings,
             discarded: lost.to_wire(),
             clock: Some(clock),
+            lost: lost.intervals(),
             status: None,
         };
         let record = Record {
             sequence: batch.sequence,
             created_us,
             batch: wire::compress(&prost::Message::encode_to_vec(&batch)).context("compress a batch")?,
+            unverified: !self.is_verified(),
+            carried: advances.iter().any(|advance| self.carried.contains(&advance.place())),
             advances,
             rows_by_set,
-            discarded: batch.discarded.clone(),
+            discarded: batch.discarded,
+            lost: batch.lost,
         };
-        drop(batch);
-        let outcome = self.append(&record, created_us);
-        if let Err(error) = outcome {
+        if let Err(error) = self.append(&record) {
             self.spool.put_back_lost(&lost);
             return Err(error).context("write to the spool");
         }
         for (place, baseline) in next {
+            self.carried.remove(&place);
             self.baselines.insert(place, Arc::new(baseline));
         }
         // The cycle is on disk: without a newer checkpoint only the start takes longer.
@@ -204,8 +335,7 @@ impl Held {
         Ok(())
     }
 
-    fn append(&mut self, record: &Record, now_us: i64) -> Result<()> {
-        self.spool.expire(now_us)?;
+    fn append(&mut self, record: &Record) -> Result<()> {
         if self.spool.must_checkpoint(record.encoded_len() as u64) {
             self.checkpoint()?;
         }

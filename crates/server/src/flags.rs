@@ -23,7 +23,8 @@ pub(crate) struct FlaggedInterval {
     /// To when.
     #[schema(value_type = String, format = DateTime)]
     pub(crate) end: Timestamp,
-    /// Why: `reset`, `evicted`, `entry_reset`, `restart`, `crash_restart`, `replaced` or `gap`.
+    /// Why: `reset`, `evicted`, `entry_reset`, `restart`, `crash_restart`, `replaced` or `gap`; or what the collector
+    /// lost: `spool_full`, `spool_age`, `refused`, `damaged` or `restored`.
     pub(crate) reason: String,
     /// The same as a sentence; its times are UTC.
     pub(crate) message: String,
@@ -110,7 +111,21 @@ fn message(reason: &str, start: Timestamp, end: Timestamp) -> String {
             format!("The instance crashed and recovered between {from} and {to}, which zeroes statistics; {bound}.")
         }
         "replaced" => format!("Another instance answers since {to}; work from {from} to {to} is not known."),
+        "gap" if start < end => format!("Nothing was read between {from} and {to}; work in it is not known."),
         "gap" => format!("Nothing was read before {to}."),
+        "spool_full" => format!("What was read from {from} to {to} was lost: the collector's spool was full; {bound}."),
+        "spool_age" => {
+            format!(
+                "What was read from {from} to {to} was lost: it waited longer than the collector keeps it; {bound}."
+            )
+        }
+        "refused" => format!("What was read from {from} to {to} was lost: the server refused it; {bound}."),
+        "damaged" => format!("What was read from {from} to {to} was lost: the collector's spool was damaged; {bound}."),
+        "restored" => {
+            format!(
+                "What was read from {from} to {to} was lost: the collector's state directory was an older one; {bound}."
+            )
+        }
         _ => format!("Something is missing between {from} and {to}; {bound}."),
     }
 }

@@ -139,13 +139,20 @@ impl Ingest {
         }
         let room = room.grow(decoded_bytes + encode::weigh(&incoming)?).ok_or_else(busy)?;
 
-        let names: Vec<&str> = incoming.instances.iter().map(|instance| instance.name.as_str()).collect();
+        let epoch = incoming.epoch;
+        let names = incoming.instances.iter().map(|instance| &instance.name);
+        let names: Vec<&str> =
+            names.chain(incoming.lost.iter().map(|lost| &lost.instance)).map(String::as_str).collect();
         let ids = self.store.instance_ids(collector_id, &names).await.map_err(unavailable)?;
         let prepared = blocking(move || encode::encode(incoming, &ids, now, correction)).await?;
         write::write_texts(&self.store, &prepared).await.map_err(unavailable)?;
         let prepared = Arc::new(prepared);
         let outcome = self.queue.written(Arc::clone(&prepared)).await.map_err(unavailable)?;
         drop(room);
+        let (last_sequence, last_epoch) = match epoch {
+            Some(epoch) => write::known(&self.store, collector_id, epoch).await.map_err(unavailable)?,
+            None => (None, None),
+        };
         let said = Said { hostname: prepared.hostname.clone(), version: prepared.version.clone() };
 
         let duplicate = outcome == Outcome::Duplicate;
@@ -161,6 +168,8 @@ impl Ingest {
             status: "accepted",
             batch_id: prepared.key.map(|(epoch, sequence)| format!("{epoch}/{sequence}")),
             duplicate,
+            last_sequence,
+            last_epoch,
             deduplicated: prepared.key.is_some(),
             rows_inserted: rows_by_set.values().sum(),
             rows_by_set,

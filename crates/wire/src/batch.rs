@@ -17,10 +17,10 @@ pub struct Batch {
     /// The collector's UUID, 16 bytes.
     #[prost(bytes = "vec", tag = "2")]
     pub collector_id: Vec<u8>,
-    /// UUIDv7 of the spool, 16 bytes; new whenever the state directory is new.
+    /// UUIDv7 of the spool, 16 bytes; new whenever the state directory is new, damaged, or older than what was sent.
     #[prost(bytes = "vec", tag = "3")]
     pub epoch: Vec<u8>,
-    /// Counts up from 1 within the epoch.
+    /// Counts up from one batch to the next. 0 is a sign of life: it has a status, no readings, and is not in the ledger.
     #[prost(uint64, tag = "4")]
     pub sequence: u64,
     /// When the cycle ended, microseconds since 1970.
@@ -41,6 +41,9 @@ pub struct Batch {
     /// What was lost since the last batch, and why.
     #[prost(message, repeated, tag = "10")]
     pub discarded: Vec<Discarded>,
+    /// The parts of time that those losses concern.
+    #[prost(message, repeated, tag = "11")]
+    pub lost: Vec<LostInterval>,
     /// The clock that every time of the collector in here is by, as it stood at `created_us`.
     #[prost(message, optional, tag = "13")]
     pub clock: Option<ClockReading>,
@@ -80,6 +83,15 @@ pub struct Status {
     /// day was set to meanwhile.
     #[prost(message, optional, tag = "9")]
     pub clock: Option<ClockReading>,
+    /// Why nothing can be written to the spool now; empty while it can.
+    #[prost(string, tag = "12")]
+    pub spool_error: String,
+    /// Since when, microseconds since 1970.
+    #[prost(sint64, optional, tag = "13")]
+    pub spool_error_since_us: Option<i64>,
+    /// Cycles that could not be spooled, since start: the next one covered their time.
+    #[prost(uint64, tag = "14")]
+    pub unspooled_cycles: u64,
 }
 
 /// A collector's clock at a moment. It is set once, when the process starts, and then follows the time since boot:
@@ -320,6 +332,16 @@ pub enum FlagReason {
     Replaced = 6,
     /// Nothing was read before: the collector is new here.
     Gap = 7,
+    /// The collector's spool was full.
+    SpoolFull = 8,
+    /// It waited for longer than the collector keeps it.
+    SpoolAge = 9,
+    /// The server refused it for good.
+    Refused = 10,
+    /// The collector's spool was damaged.
+    Damaged = 11,
+    /// The collector's state directory was older than what it had sent.
+    Restored = 12,
 }
 
 impl FlagReason {
@@ -335,7 +357,19 @@ impl FlagReason {
             Self::CrashRestart => "crash_restart",
             Self::Replaced => "replaced",
             Self::Gap => "gap",
+            Self::SpoolFull => "spool_full",
+            Self::SpoolAge => "spool_age",
+            Self::Refused => "refused",
+            Self::Damaged => "damaged",
+            Self::Restored => "restored",
         }
+    }
+
+    /// The reason of a word; [`Self::Unspecified`] for one that is not known.
+    #[must_use]
+    pub fn of_word(word: &str) -> Self {
+        let all = [Self::SpoolFull, Self::SpoolAge, Self::Refused, Self::Damaged, Self::Restored];
+        all.into_iter().find(|reason| reason.word() == word).unwrap_or(Self::Unspecified)
     }
 }
 
@@ -345,12 +379,35 @@ pub struct Discarded {
     /// The set.
     #[prost(string, tag = "1")]
     pub set: String,
-    /// Why, in a word: `spool_full`, `spool_age`, `refused`, `torn`.
+    /// Why, in a word: `spool_full`, `spool_age`, `refused`, `damaged`, `restored`.
     #[prost(string, tag = "2")]
     pub reason: String,
-    /// How many rows.
+    /// How many rows, as far as that is known.
     #[prost(uint64, tag = "3")]
     pub rows: u64,
+    /// How many readings, at least; of a damaged one nobody knows how many rows it had.
+    #[prost(uint64, tag = "4")]
+    pub readings: u64,
+}
+
+/// A part of time whose readings of a set a collector lost.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct LostInterval {
+    /// The instance's name in the configuration.
+    #[prost(string, tag = "1")]
+    pub instance: String,
+    /// The set.
+    #[prost(string, tag = "2")]
+    pub set: String,
+    /// Why.
+    #[prost(enumeration = "FlagReason", tag = "3")]
+    pub reason: i32,
+    /// From when, microseconds since 1970; where that is not known, the end: since the reading before.
+    #[prost(sint64, tag = "4")]
+    pub start_us: i64,
+    /// To when.
+    #[prost(sint64, tag = "5")]
+    pub end_us: i64,
 }
 
 /// One column of a reading.

@@ -12,8 +12,8 @@ mod compress;
 mod frame;
 
 pub use batch::{
-    Attributes, BATCH_FORMAT, Batch, ClockReading, Cut, Discarded, EncodedColumn, Flag, FlagReason, Instance, Reading,
-    SetState, State, StateCode, Status,
+    Attributes, BATCH_FORMAT, Batch, ClockReading, Cut, Discarded, EncodedColumn, Flag, FlagReason, Instance,
+    LostInterval, Reading, SetState, State, StateCode, Status,
 };
 pub use codec::{DecodeError, MAX_ROWS};
 pub use compress::{CompressError, compress, decompress};

@@ -1973,8 +1973,16 @@ export interface components {
         };
         /** @description Rows that a collector lost. */
         DiscardedRows: {
+            /**
+             * Format: int64
+             * @description How many readings, at least; of a damaged one nobody knows how many rows it had.
+             */
+            readings: number;
             reason: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description As far as that is known.
+             */
             rows: number;
             set: string;
         };
@@ -2109,7 +2117,10 @@ export interface components {
             entries_total: number;
             /** @description The same as a sentence; its times are UTC. */
             message: string;
-            /** @description Why: `reset`, `evicted`, `entry_reset`, `restart`, `crash_restart`, `replaced` or `gap`. */
+            /**
+             * @description Why: `reset`, `evicted`, `entry_reset`, `restart`, `crash_restart`, `replaced` or `gap`; or what the collector
+             *     lost: `spool_full`, `spool_age`, `refused`, `damaged` or `restored`.
+             */
             reason: string;
             /**
              * Format: date-time
@@ -2828,6 +2839,17 @@ export interface components {
             /** @description Whether it was stored before; then nothing changed. */
             duplicate: boolean;
             /**
+             * Format: uuid
+             * @description The newest epoch of the collector that something is stored of. A collector whose own is older, or that has not
+             *     given `last_sequence` to anything, has an old state directory.
+             */
+            last_epoch?: string | null;
+            /**
+             * Format: int64
+             * @description The highest sequence number that is stored of the batch's epoch; null where nothing is.
+             */
+            last_sequence?: number | null;
+            /**
              * Format: int32
              * @description When to ask again.
              */
@@ -3341,10 +3363,22 @@ export interface components {
         SpoolUse: {
             /** Format: int64 */
             bytes?: number | null;
+            /** @description Why nothing can be written to it now; null while it can. */
+            error?: string | null;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            error_since?: string | null;
             /** Format: int64 */
             max_bytes?: number | null;
             /** Format: int64 */
             records?: number | null;
+            /**
+             * Format: int64
+             * @description Cycles that could not be written, since the collector started: the next one covered their time.
+             */
+            unspooled_cycles?: number | null;
         };
         /** @description One that streams. Lags are null also while it is idle: with nothing behind it is caught up. */
         Standby: {

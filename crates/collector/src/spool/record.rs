@@ -27,40 +27,29 @@ pub struct Record {
     /// The losses that the batch tells of: when it is lost itself, the next one tells them.
     #[prost(message, repeated, tag = "6")]
     pub discarded: Vec<wire::Discarded>,
+    /// The parts of time of those losses.
+    #[prost(message, repeated, tag = "7")]
+    pub lost: Vec<wire::LostInterval>,
+    /// Written before the server had said, since the collector's start, what it knows of this spool. Nobody can have
+    /// sent it: when the server knows its number, it was given to another batch before.
+    #[prost(bool, tag = "8")]
+    pub unverified: bool,
+    /// Its increments go on from a baseline of before the collector's start.
+    #[prost(bool, tag = "9")]
+    pub carried: bool,
 }
 
-/// Rows that were lost, by set and reason.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lost {
-    rows: BTreeMap<(String, String), u64>,
-}
-
-impl Lost {
-    /// Counts rows.
-    pub fn add(&mut self, set: &str, reason: &str, rows: u64) {
-        *self.rows.entry((set.to_owned(), reason.to_owned())).or_default() += rows;
-    }
-
-    /// Counts what a batch was to tell.
-    pub fn add_wire(&mut self, discarded: &[wire::Discarded]) {
-        for lost in discarded {
-            self.add(&lost.set, &lost.reason, lost.rows);
-        }
-    }
-
-    /// Counts what another one counted.
-    pub fn merge(&mut self, other: &Self) {
-        for ((set, reason), rows) in &other.rows {
-            self.add(set, reason, *rows);
-        }
-    }
-
-    /// As it stands in a batch.
-    #[must_use]
-    pub fn to_wire(&self) -> Vec<wire::Discarded> {
-        self.rows
-            .iter()
-            .map(|((set, reason), rows)| wire::Discarded { set: set.clone(), reason: reason.clone(), rows: *rows })
-            .collect()
-    }
+/// Losses on disk that no record tells yet.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Note {
+    /// The record that tells them.
+    #[prost(uint64, tag = "1")]
+    pub(super) told_by: u64,
+    #[prost(message, repeated, tag = "2")]
+    pub(super) discarded: Vec<wire::Discarded>,
+    #[prost(message, repeated, tag = "3")]
+    pub(super) lost: Vec<wire::LostInterval>,
+    /// Counts up from one note to the next: a checkpoint says which it has in it.
+    #[prost(uint64, tag = "4")]
+    pub(super) nth: u64,
 }

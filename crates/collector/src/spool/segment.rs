@@ -1,6 +1,9 @@
 //! One file of the spool: framed entries, each with its length and checksum.
 //!
 //! `kind (1) · length (4, little-endian) · CRC-32 of kind, length and content (4) · content`
+//!
+//! Bytes at the end of a file that are no entry are a tail that was being written; bytes that entries follow were
+//! damaged later. Reading goes on behind them.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -8,11 +11,14 @@ use std::path::{Path, PathBuf};
 
 use prost::Message;
 
-use super::record::Record;
+use super::record::{Note, Record};
 use super::{SpoolError, io, sync_dir};
 
 const RECORD: u8 = 1;
 const ACKNOWLEDGEMENT: u8 = 2;
+const LOSSES: u8 = 3;
+const REMOVED: u8 = 4;
+const VERIFIED: u8 = 5;
 const HEADER_BYTES: usize = 9;
 /// No record is longer: a length beyond it is a torn one.
 const MAX_ENTRY_BYTES: u32 = 256 << 20;
@@ -36,15 +42,37 @@ pub(super) struct Segment {
 }
 
 /// What is known of a record without its content.
+#[derive(Clone, Copy)]
 pub(super) struct Header {
     pub(super) sequence: u64,
     pub(super) created_us: i64,
+    pub(super) unverified: bool,
+    pub(super) carried: bool,
 }
 
 /// What stands in a file.
 pub(super) enum Entry {
-    Record { place: Place, header: Header },
+    Record {
+        place: Place,
+        header: Header,
+    },
     Acknowledged(u64),
+    /// Losses that no record has told yet.
+    Lost(Note),
+    /// All records up to this one were removed, since nothing needed them.
+    Removed(u64),
+    /// The server knew nothing of the records before it said so: see `Record::unverified`.
+    Verified(u64),
+    /// Bytes that were an entry once.
+    Damaged,
+}
+
+/// A file, read.
+pub(super) struct Content {
+    pub(super) segment: Segment,
+    pub(super) entries: Vec<Entry>,
+    /// How many bytes at the end are no entry.
+    pub(super) torn_bytes: u64,
 }
 
 impl Segment {
@@ -61,8 +89,18 @@ impl Segment {
         Ok(Self { first, len: 0, path, file })
     }
 
-    /// Reads a file, cutting a torn tail. `None` when not even its name is one of ours or nothing is in it.
-    pub(super) fn read(path: &Path) -> Result<Option<(Self, Vec<Entry>)>, SpoolError> {
+    /// The records that are in it now.
+    pub(super) fn records(&self) -> Result<Vec<(Place, Header)>, SpoolError> {
+        let entries = Self::read(&self.path)?.map(|content| content.entries).unwrap_or_default();
+        let records = entries.into_iter().filter_map(|entry| match entry {
+            Entry::Record { place, header } => Some((place, header)),
+            _ => None,
+        });
+        Ok(records.collect())
+    }
+
+    /// Reads a file. `None` when not even its name is one of ours.
+    pub(super) fn read(path: &Path) -> Result<Option<Content>, SpoolError> {
         let Some(first) = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok()) else {
             return Ok(None);
         };
@@ -71,37 +109,28 @@ impl Segment {
         let mut content = Vec::new();
         file.read_to_end(&mut content).map_err(|source| io("read", path, source))?;
         let mut entries = Vec::new();
-        let mut offset = 0;
-        while let Some((kind, entry)) = next_entry(&content[offset..]) {
-            let len = HEADER_BYTES + entry.len();
-            match kind {
-                RECORD => {
-                    let Ok(record) = Record::decode(entry) else { break };
-                    let place = Place { segment: first, offset: offset as u64, len: u32::try_from(len).unwrap_or(0) };
-                    let header = Header { sequence: record.sequence, created_us: record.created_us };
-                    entries.push(Entry::Record { place, header });
+        let (mut offset, mut end) = (0, 0);
+        while offset < content.len() {
+            match understand(first, &content, offset) {
+                Some((entry, len)) => {
+                    if end < offset {
+                        entries.push(Entry::Damaged);
+                    }
+                    entries.push(entry);
+                    offset += len;
+                    end = offset;
                 }
-                ACKNOWLEDGEMENT => {
-                    let Ok(bytes) = <[u8; 8]>::try_from(entry) else { break };
-                    entries.push(Entry::Acknowledged(u64::from_le_bytes(bytes)));
-                }
-                _ => break,
+                None => offset = next_start(first, &content, offset),
             }
-            offset += len;
         }
-        if offset < content.len() {
-            tracing::warn!(
-                spool.file = %path.display(),
-                spool.torn_bytes = content.len() - offset,
-                "cut the torn tail of a spool file"
-            );
-            file.set_len(offset as u64).map_err(|source| io("cut", path, source))?;
-            file.sync_all().map_err(|source| io("sync", path, source))?;
-        }
-        if entries.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some((Self { first, len: offset as u64, path: path.to_owned(), file }, entries)))
+        let segment = Self { first, len: end as u64, path: path.to_owned(), file };
+        Ok(Some(Content { segment, entries, torn_bytes: (content.len() - end) as u64 }))
+    }
+
+    /// Cuts what stands behind the last entry.
+    pub(super) fn cut(&self) -> Result<(), SpoolError> {
+        self.file.set_len(self.len).map_err(|source| io("cut", &self.path, source))?;
+        self.file.sync_all().map_err(|source| io("sync", &self.path, source))
     }
 
     /// Appends bytes; a failed or partial write is cut off again.
@@ -120,18 +149,60 @@ impl Segment {
         Ok(place)
     }
 
+    /// The record of a place; `None` when it is damaged.
     pub(super) fn record(&self, place: Place) -> Result<Option<Record>, SpoolError> {
         let mut bytes = vec![0; place.len as usize];
         let mut file = &self.file;
-        file.seek(SeekFrom::Start(place.offset))
-            .and_then(|_| file.read_exact(&mut bytes))
-            .map_err(|source| io("read", &self.path, source))?;
-        Ok(next_entry(&bytes).and_then(|(_, entry)| Record::decode(entry).ok()))
+        let read = file.seek(SeekFrom::Start(place.offset)).and_then(|_| file.read_exact(&mut bytes));
+        match read {
+            Ok(()) => Ok(next_entry(&bytes).and_then(|(_, entry)| Record::decode(entry).ok())),
+            // Somebody shortened the file.
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(source) => Err(io("read", &self.path, source)),
+        }
     }
 
     pub(super) fn remove(self) -> Result<(), SpoolError> {
         fs::remove_file(&self.path).map_err(|source| io("remove", &self.path, source))
     }
+}
+
+/// The entry at an offset, and its length.
+fn understand(segment: u64, content: &[u8], offset: usize) -> Option<(Entry, usize)> {
+    let (kind, entry) = next_entry(content.get(offset..)?)?;
+    let len = HEADER_BYTES + entry.len();
+    let number = || <[u8; 8]>::try_from(entry).ok().map(u64::from_le_bytes);
+    let entry = match kind {
+        RECORD => {
+            let record = Record::decode(entry).ok()?;
+            let place = Place { segment, offset: offset as u64, len: u32::try_from(len).ok()? };
+            let header = Header {
+                sequence: record.sequence,
+                created_us: record.created_us,
+                unverified: record.unverified,
+                carried: record.carried,
+            };
+            Entry::Record { place, header }
+        }
+        ACKNOWLEDGEMENT => Entry::Acknowledged(number()?),
+        LOSSES => Entry::Lost(Note::decode(entry).ok()?),
+        REMOVED => Entry::Removed(number()?),
+        VERIFIED => Entry::Verified(number()?),
+        _ => return None,
+    };
+    Some((entry, len))
+}
+
+/// Where the next entry stands behind one that is damaged; the end where there is none.
+fn next_start(segment: u64, content: &[u8], damaged: usize) -> usize {
+    // Its length may have been spared.
+    let said = content.get(damaged + 1..damaged + 5).and_then(|len| Some(u32::from_le_bytes(len.try_into().ok()?)));
+    let behind = said.and_then(|len| damaged.checked_add(HEADER_BYTES)?.checked_add(len as usize));
+    if let Some(behind) = behind.filter(|behind| understand(segment, content, *behind).is_some()) {
+        return behind;
+    }
+    let starts = damaged + 1..content.len();
+    starts.into_iter().find(|start| understand(segment, content, *start).is_some()).unwrap_or(content.len())
 }
 
 /// The files of a spool, oldest first.
@@ -153,6 +224,18 @@ pub(super) fn frame_record(record: &Record) -> Vec<u8> {
 
 pub(super) fn frame_acknowledgement(sequence: u64) -> Vec<u8> {
     frame(ACKNOWLEDGEMENT, &sequence.to_le_bytes())
+}
+
+pub(super) fn frame_losses(note: &Note) -> Vec<u8> {
+    frame(LOSSES, &note.encode_to_vec())
+}
+
+pub(super) fn frame_removed(sequence: u64) -> Vec<u8> {
+    frame(REMOVED, &sequence.to_le_bytes())
+}
+
+pub(super) fn frame_verified(sequence: u64) -> Vec<u8> {
+    frame(VERIFIED, &sequence.to_le_bytes())
 }
 
 /// A whole file as one entry.
@@ -178,6 +261,9 @@ fn frame(kind: u8, content: &[u8]) -> Vec<u8> {
 fn next_entry(bytes: &[u8]) -> Option<(u8, &[u8])> {
     let header = bytes.get(..HEADER_BYTES)?;
     let kind = header[0];
+    if !(RECORD..=VERIFIED).contains(&kind) {
+        return None;
+    }
     let len = u32::from_le_bytes(header[1..5].try_into().ok()?);
     let expected = u32::from_le_bytes(header[5..9].try_into().ok()?);
     if len > MAX_ENTRY_BYTES {

@@ -10,7 +10,7 @@ use catalog::Catalog;
 use collector::backend::Backend;
 use collector::push::{Counters, Pusher};
 use collector::spool::Bounds;
-use collector::state::{Held, Registration, Shared, lock};
+use collector::state::{Held, Registration, ServerKnows, Shared, lock};
 use collector::watch::Cycle;
 use prost::Message as _;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -37,6 +37,11 @@ struct Asked {
 #[derive(Clone, Default)]
 struct Server {
     answers: Arc<Mutex<VecDeque<Said>>>,
+    /// What a sign of life is answered, where it is not the same as a batch.
+    knows: Arc<Mutex<Option<String>>>,
+    /// The batches that arrived, but not as signs of life.
+    batches: Arc<Mutex<Vec<Batch>>>,
+    signs: Arc<Mutex<Vec<wire::Status>>>,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
@@ -81,8 +86,23 @@ impl Server {
             let sequence = push.then(|| {
                 let batch = Batch::decode(wire::decompress(&body, 1 << 20).unwrap().as_slice()).unwrap();
                 assert!(batch.status.is_some() && batch.collector_id.len() == 16);
-                batch.sequence
+                let sequence = batch.sequence;
+                if sequence == 0 {
+                    assert!(batch.readings.is_empty() && batch.epoch.len() == 16);
+                    self.signs.lock().unwrap().extend(batch.status);
+                } else {
+                    self.batches.lock().unwrap().push(batch);
+                }
+                sequence
             });
+            if sequence == Some(0) {
+                let body = self.knows.lock().unwrap().clone().unwrap_or_else(|| STORED.to_owned());
+                let answer = format!("HTTP/1.1 202 Said\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+                if stream.write_all(answer.as_bytes()).await.is_err() {
+                    return;
+                }
+                continue;
+            }
             self.asked.lock().unwrap().push(Asked {
                 path: path.clone(),
                 token: header("authorization"),
@@ -126,6 +146,15 @@ fn spool(state_dir: &Path, records: usize) -> Shared {
         held.commit(Cycle { readings: vec![reading], ..Cycle::default() }).unwrap();
     }
     Arc::new(Mutex::new(held))
+}
+
+/// A collector that has spoken to the server, and whose batches may have arrived.
+fn sent_before(state_dir: &Path, records: usize) {
+    let shared = spool(state_dir, 0);
+    lock(&shared).compare(ServerKnows::default()).unwrap();
+    for _ in 0..records {
+        lock(&shared).commit(Cycle::default()).unwrap();
+    }
 }
 
 fn registered(state_dir: &Path, expires_at: &str, store_id: Option<&str>) {
@@ -218,6 +247,8 @@ async fn what_is_refused_is_kept_apart_within_a_bound_and_counted() {
     let lost = lock(&shared).spool.take_lost().to_wire();
     assert_eq!(lost.len(), 1);
     assert_eq!((lost[0].set.as_str(), lost[0].reason.as_str(), lost[0].rows), ("pg_stat_database", "refused", 60));
+    assert_eq!(lost[0].readings, 20);
+    assert!(lock(&shared).take_repeat(), "infos in them are sent again");
 }
 
 #[tokio::test]
@@ -262,4 +293,106 @@ async fn a_backlog_does_not_starve_what_is_new() {
     let (server, url) = Server::default().start(&[]).await;
     deliver(prepare(dir.path(), &url, 12)).await;
     assert_eq!(server.sequences(), [12, 1, 11, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+}
+
+/// A state directory of before: what was read since its start was written under numbers that the server has.
+#[tokio::test]
+async fn an_older_state_directory_begins_a_new_epoch() {
+    for knows in ["\"last_sequence\":7", "\"last_sequence\":2,\"last_epoch\":\"ffffffff-ffff-7fff-8fff-fffffffffff0\""]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        registered(dir.path(), "2999-01-01T00:00:00Z", None);
+        sent_before(dir.path(), 2);
+        let (server, url) = Server::default().start(&[]).await;
+        *server.knows.lock().unwrap() = Some(format!("{{\"store_id\":\"a\",{knows}}}"));
+        let delivery = prepare(dir.path(), &url, 3);
+        let before = lock(&delivery.shared).spool.epoch();
+        let (shared, ..) = deliver(delivery).await;
+        let after = lock(&shared).spool.epoch();
+        assert!(after > before, "{knows}");
+        let epochs: Vec<(u64, Vec<u8>)> =
+            server.batches.lock().unwrap().iter().map(|batch| (batch.sequence, batch.epoch.clone())).collect();
+        let (old, new) = (before.as_bytes().to_vec(), after.as_bytes().to_vec());
+        let expected: Vec<_> =
+            [(1, &old), (2, &old), (3, &new), (4, &new), (5, &new)].map(|(n, epoch)| (n, epoch.clone())).into();
+        assert_eq!(epochs, expected, "{knows}");
+        drop(shared);
+        // It stays so.
+        let held = lock(&spool(dir.path(), 0)).spool.epoch();
+        assert_eq!(held, after, "{knows}");
+    }
+}
+
+#[tokio::test]
+async fn what_waits_from_before_is_no_older_state_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    registered(dir.path(), "2999-01-01T00:00:00Z", None);
+    sent_before(dir.path(), 2);
+    let (server, url) = Server::default().start(&[]).await;
+    let epoch = lock(&spool(dir.path(), 0)).spool.epoch();
+    *server.knows.lock().unwrap() =
+        Some(format!("{{\"store_id\":\"a\",\"last_sequence\":2,\"last_epoch\":\"{epoch}\"}}"));
+    let (shared, ..) = deliver(prepare(dir.path(), &url, 2)).await;
+    assert_eq!((lock(&shared).spool.epoch(), server.sequences()), (epoch, vec![1, 2, 3, 4]));
+}
+
+/// A record that is damaged while the collector runs.
+#[tokio::test]
+async fn a_record_that_cannot_be_read_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    registered(dir.path(), "2999-01-01T00:00:00Z", None);
+    let (server, url) = Server::default().start(&[]).await;
+    let delivery = prepare(dir.path(), &url, 3);
+    let log = dir.path().join("spool/00000000000000000001.log");
+    let mut content = std::fs::read(&log).unwrap();
+    let middle = content.len() / 2;
+    content[middle] ^= 1;
+    std::fs::write(&log, content).unwrap();
+    let (shared, ..) = deliver(delivery).await;
+    assert_eq!(server.sequences(), [1, 3]);
+    let lost = lock(&shared).spool.take_lost().to_wire();
+    assert_eq!((lost.len(), lost[0].reason.as_str(), lost[0].readings), (1, "damaged", 1));
+}
+
+/// Where nothing can be spooled there is no batch to tell it with.
+#[tokio::test]
+async fn a_full_disk_is_told_from_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    registered(dir.path(), "2999-01-01T00:00:00Z", None);
+    let (server, url) = Server::default().start(&[]).await;
+    let delivery = prepare(dir.path(), &url, 0);
+    let (shared, wake) = (Arc::clone(&delivery.shared), Arc::clone(&delivery.pusher.wake));
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(delivery.pusher.run(stopped));
+    let until = async |condition: &dyn Fn(&wire::Status) -> bool| {
+        let told = async {
+            while !server.signs.lock().unwrap().last().is_some_and(condition) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, told).await.unwrap();
+    };
+    until(&|status| status.spool_error.is_empty()).await;
+    // No file can be made where its directory is gone.
+    std::fs::rename(dir.path().join("spool"), dir.path().join("away")).unwrap();
+    let cycle = || Cycle {
+        readings: vec![Reading { set: "pg_stat_database".into(), ..Reading::default() }],
+        ..Cycle::default()
+    };
+    lock(&shared).commit(cycle()).unwrap_err();
+    wake.notify_one();
+    until(&|status| status.spool_error.contains("No such file") && status.unspooled_cycles == 1).await;
+    std::fs::rename(dir.path().join("away"), dir.path().join("spool")).unwrap();
+    lock(&shared).commit(cycle()).unwrap();
+    wake.notify_one();
+    let stored = async {
+        while lock(&shared).spool.pending_len() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, stored).await.unwrap();
+    let last = server.batches.lock().unwrap().last().unwrap().status.clone().unwrap();
+    assert_eq!((last.spool_error.as_str(), last.unspooled_cycles), ("", 1));
+    stop.send(true).unwrap();
+    running.await.unwrap();
 }

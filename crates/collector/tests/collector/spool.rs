@@ -215,7 +215,7 @@ fn nothing_is_lost_or_doubled_by_kill_9() {
 fn record(sequence: u64, created_us: i64, bytes: usize) -> Record {
     let rows_by_set = BTreeMap::from([("a".to_owned(), 1), ("b".to_owned(), 2)]);
     let advances = vec![Advance { instance: "one".into(), set: sequence.to_string(), ..Advance::default() }];
-    Record { sequence, created_us, batch: vec![7; bytes], advances, rows_by_set, discarded: Vec::new() }
+    Record { sequence, created_us, batch: vec![7; bytes], advances, rows_by_set, ..Record::default() }
 }
 
 fn fill(dir: &Path, records: u64, bytes: usize) {
@@ -280,29 +280,135 @@ fn a_torn_or_garbled_tail_is_cut_at_every_byte() {
     }
 }
 
-#[test]
-fn a_record_missing_in_the_middle_gives_the_baselines_up() {
-    let dir = tempfile::tempdir().unwrap();
-    {
-        let mut spool = Spool::open(dir.path(), Bounds { max_bytes: 1 << 20, max_age_us: i64::MAX }).unwrap().spool;
-        for sequence in 1..=6 {
-            spool.append(&record(sequence, 0, 40_000)).unwrap();
-        }
+/// A spool of six records in several files, of which the first two are acknowledged.
+fn several(dir: &Path, covered: bool) -> Vec<PathBuf> {
+    let mut spool = Spool::open(dir, Bounds { max_bytes: 1 << 20, max_age_us: i64::MAX }).unwrap().spool;
+    for sequence in 1..=6 {
+        let mut next = record(sequence, 0, 40_000);
+        let time_us = i64::try_from(sequence).unwrap() * 1_000_000;
+        next.advances = vec![Advance { time_us, ..advance("one", "a") }];
+        spool.append(&next).unwrap();
     }
-    let first = segments(dir.path()).remove(0);
-    let mut content = std::fs::read(&first).unwrap();
-    let end = content.len() - 100;
-    content[end] ^= 1;
-    std::fs::write(&first, content).unwrap();
-    let opened = Spool::open(dir.path(), ROOMY).unwrap();
-    // Record 2 is gone: what stands before it is no ground to go on from.
-    assert_eq!(moved(&opened.advances), ["3", "4", "5", "6"]);
-    let pending: Vec<u64> = opened.spool.pending().map(|pending| pending.sequence).collect();
-    assert_eq!((pending, opened.spool.next_sequence()), (vec![1, 3, 4, 5, 6], 7));
+    [1, 2].into_iter().for_each(|sequence| spool.acknowledge(sequence).unwrap());
+    if covered {
+        spool.checkpoint(vec![Advance { time_us: 6_000_000, ..advance("one", "a") }]).unwrap();
+    }
+    segments(dir)
+}
+
+fn advance(instance: &str, set: &str) -> Advance {
+    Advance { instance: instance.into(), set: set.into(), ..Advance::default() }
+}
+
+fn waiting(spool: &Spool) -> Vec<u64> {
+    spool.pending().map(|pending| pending.sequence).collect()
+}
+
+/// Opens a damaged spool: what it says it lost, what waits, and that it is damaged once only.
+fn damaged(dir: &Path) -> (Vec<wire::Discarded>, Vec<(i64, i64)>, Vec<u64>, usize) {
+    let before = std::fs::read_to_string(dir.join("epoch")).unwrap_or_default();
+    let mut opened = Spool::open(dir, ROOMY).unwrap();
+    assert!(opened.new_epoch && opened.damage.is_some());
+    assert!(opened.spool.epoch().to_string() > before, "a new epoch");
+    let (waits, advances) = (waiting(&opened.spool), opened.advances.len());
+    assert!(opened.spool.next_sequence() >= 7, "no number is given twice");
+    let lost = opened.spool.take_lost();
+    drop(opened);
+    let mut again = Spool::open(dir, ROOMY).unwrap();
+    assert!(!again.new_epoch, "it is damaged once only");
+    assert_eq!(waiting(&again.spool), waits);
+    assert_eq!(again.spool.take_lost(), lost, "until a record tells it");
+    let times = lost.intervals().into_iter().map(|lost| (lost.start_us, lost.end_us)).collect();
+    (lost.to_wire(), times, waits, advances)
+}
+
+fn gone(set: &str, reason: &str, readings: u64) -> wire::Discarded {
+    wire::Discarded { set: set.into(), reason: reason.into(), rows: 0, readings }
+}
+
+fn flip(path: &Path, at: usize) {
+    let mut content = std::fs::read(path).unwrap();
+    content[at] ^= 1;
+    std::fs::write(path, content).unwrap();
 }
 
 #[test]
-fn an_unreadable_checkpoint_begins_a_new_epoch_and_counts_what_is_lost() {
+fn a_record_that_waits_and_is_damaged_is_flagged_and_counted() {
+    for covered in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let files = several(dir.path(), covered);
+        let of_four = files.iter().position(|path| path.ends_with("00000000000000000003.log")).unwrap();
+        // Its second record: the fourth of all.
+        flip(&files[of_four], 70_000);
+        let (counts, times, waits, advances) = damaged(dir.path());
+        assert_eq!(waits, [3, 5, 6], "what is whole is kept");
+        assert_eq!(times, [(3_000_000, 5_000_000)], "the time between its neighbours");
+        if covered {
+            assert_eq!((counts, advances), (vec![gone("a", "damaged", 1)], 1), "the checkpoint has the baselines");
+        } else {
+            assert_eq!((counts, advances), (vec![gone("a", "damaged", 2)], 0), "the baselines are given up");
+        }
+    }
+}
+
+#[test]
+fn an_acknowledged_record_that_is_damaged_costs_no_more_than_its_baselines() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = several(dir.path(), false);
+    flip(&files[0], 100);
+    let (counts, times, waits, advances) = damaged(dir.path());
+    assert_eq!((counts, times, advances), (vec![gone("a", "damaged", 1)], vec![], 0));
+    assert_eq!(waits, [3, 4, 5, 6]);
+
+    // A checkpoint that covers it needs it no more.
+    let dir = tempfile::tempdir().unwrap();
+    let path = {
+        let mut spool = Spool::open(dir.path(), ROOMY).unwrap().spool;
+        (1..=3).for_each(|sequence| spool.append(&record(sequence, 0, 400)).unwrap());
+        spool.acknowledge(2).unwrap();
+        spool.checkpoint(vec![advance("one", "a")]).unwrap();
+        segments(dir.path()).remove(0)
+    };
+    let content = std::fs::read(&path).unwrap();
+    flip(&path, content.len() / 2);
+    let opened = Spool::open(dir.path(), ROOMY).unwrap();
+    assert_eq!((opened.new_epoch, opened.advances.len(), waiting(&opened.spool)), (false, 1, vec![1, 3]));
+}
+
+#[test]
+fn files_that_are_deleted_are_flagged_and_counted() {
+    // Which of the two files; what waits then; the times that are flagged.
+    let cases: [(&[usize], &[u64], &[(i64, i64)]); 3] = [
+        // Where nothing is known from before, the server is left to say since when.
+        (&[0], &[5, 6], &[(5_000_000, 5_000_000)]),
+        // With it went the word that the first two were delivered.
+        (&[1], &[3, 4], &[(3_000_000, 3_000_000), (4_000_000, 6_000_000)]),
+        (&[0, 1], &[], &[(6_000_000, 6_000_000)]),
+    ];
+    for (deleted, waits, times) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let files = several(dir.path(), true);
+        assert_eq!(files.len(), 2);
+        deleted.iter().for_each(|nth| std::fs::remove_file(&files[*nth]).unwrap());
+        let (counts, flagged, waiting, advances) = damaged(dir.path());
+        assert_eq!((waiting.as_slice(), flagged.as_slice()), (waits, times), "{deleted:?}");
+        assert_eq!((counts, advances), (vec![gone("a", "damaged", times.len() as u64)], 1), "{deleted:?}");
+    }
+}
+
+#[test]
+fn a_file_that_was_shortened_is_damaged_where_another_follows() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = several(dir.path(), true);
+    let content = std::fs::read(&files[0]).unwrap();
+    std::fs::write(&files[0], &content[..content.len() / 4]).unwrap();
+    let (counts, times, waits, _) = damaged(dir.path());
+    assert_eq!((waits, times), (vec![5, 6], vec![(5_000_000, 5_000_000)]));
+    assert_eq!(counts, [gone("a", "damaged", 1)]);
+}
+
+#[test]
+fn an_unreadable_checkpoint_begins_a_new_epoch_and_keeps_what_waits() {
     let dir = tempfile::tempdir().unwrap();
     fill(dir.path(), 3, 40);
     Spool::open(dir.path(), ROOMY).unwrap().spool.acknowledge(2).unwrap();
@@ -318,12 +424,15 @@ fn an_unreadable_checkpoint_begins_a_new_epoch_and_counts_what_is_lost() {
         let mut opened = Spool::open(dir.path(), ROOMY).unwrap();
         assert!(opened.new_epoch && opened.advances.is_empty(), "garbled at {broken}");
         assert_ne!(opened.spool.epoch().to_string().as_bytes(), name);
-        assert_eq!((opened.spool.next_sequence(), opened.spool.pending_len()), (1, 0));
-        let mut expected = Lost::default();
-        expected.add("a", "torn", 2);
-        expected.add("b", "torn", 4);
-        assert_eq!(opened.spool.take_lost(), expected);
+        assert_eq!((opened.spool.next_sequence(), waiting(&opened.spool)), (4, vec![1, 3]));
+        let lost = opened.spool.take_lost().to_wire();
+        assert_eq!(lost, ["1", "2", "3"].map(|set| gone(set, "damaged", 1)), "the baselines of these sets");
     }
+    // So does an epoch that belongs to another time.
+    std::fs::write(&path, &good).unwrap();
+    std::fs::write(&log, &records).unwrap();
+    std::fs::write(&epoch, uuid::Uuid::now_v7().to_string()).unwrap();
+    assert!(Spool::open(dir.path(), ROOMY).unwrap().new_epoch);
 }
 
 #[test]
@@ -356,12 +465,11 @@ fn a_full_spool_drops_the_oldest_and_counts_every_row_once() {
         spool.append(&next).unwrap();
         assert!(spool.bytes() <= bounds.max_bytes);
         if sequence == 150 {
-            let lost = spool.take_lost();
+            // What no record has told yet is on disk too.
             drop(spool);
             let opened = Spool::open(dir.path(), bounds).unwrap();
             assert!(!opened.new_epoch);
             spool = opened.spool;
-            spool.put_back_lost(&lost);
         }
     }
     let pending: Vec<u64> = spool.pending().map(|pending| pending.sequence).collect();
@@ -369,17 +477,20 @@ fn a_full_spool_drops_the_oldest_and_counts_every_row_once() {
     assert!(pending.iter().copied().eq(201 - pending.len() as u64..=200), "the newest are kept");
     let mut told = spool.take_lost();
     for waiting in spool.pending().collect::<Vec<_>>() {
-        told.add_wire(&spool.read(waiting).unwrap().unwrap().discarded);
+        let record = spool.read(waiting).unwrap().unwrap();
+        told.add_wire(&record.discarded, &record.lost);
     }
     let dropped = 200 - pending.len() as u64;
     let mut expected = Lost::default();
-    expected.add("a", "spool_full", dropped);
-    expected.add("b", "spool_full", dropped * 2);
+    for _ in 0..dropped {
+        expected.add("a", "spool_full", 1);
+        expected.add("b", "spool_full", 2);
+    }
     assert_eq!(told, expected);
-    // Delivered, nothing is left but the checkpoint.
+    // Delivered, nothing is left but the checkpoint and the newest file.
     spool.checkpoint(Vec::new()).unwrap();
     pending.iter().for_each(|sequence| spool.acknowledge(*sequence).unwrap());
-    assert!(segments(dir.path()).is_empty());
+    assert_eq!(segments(dir.path()).len(), 1);
     drop(spool);
     assert_eq!(Spool::open(dir.path(), bounds).unwrap().spool.next_sequence(), 201);
 }
@@ -397,8 +508,9 @@ fn what_is_too_old_is_dropped_and_counted_once() {
     assert_eq!(spool.take_lost(), expected);
     drop(spool);
     let mut opened = Spool::open(dir.path(), bounds).unwrap();
+    // It is told by the next record, and is not counted again.
     opened.spool.expire(200).unwrap();
-    assert_eq!(opened.spool.take_lost(), Lost::default());
+    assert_eq!(opened.spool.take_lost(), expected);
     assert_eq!(opened.spool.pending().map(|pending| pending.sequence).collect::<Vec<_>>(), [2, 3]);
 }
 

@@ -48,6 +48,8 @@ pub(crate) struct World {
     collector: Option<Child>,
     token: String,
     pub(crate) instance: i64,
+    /// `SPOOL_MAX_BYTES`, where a test wants it small.
+    pub(crate) spool_max_bytes: Option<u64>,
 }
 
 impl World {
@@ -90,6 +92,7 @@ impl World {
             collector: None,
             token: String::new(),
             instance: 0,
+            spool_max_bytes: None,
         };
         world.start_server().await;
         world.sign_in().await;
@@ -155,17 +158,23 @@ impl World {
         );
         std::fs::write(self.path("collector.toml"), config).unwrap();
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("collector.log")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_pganalytics"))
-            .args(["collector", "run", "--override-intervals", "--config"])
+        // A shell in between sets what the process inherits: a write beyond its limit is an error, not its end.
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", r#"trap '' XFSZ; exec "$0" collector run --override-intervals --config "$1""#])
+            .arg(env!("CARGO_BIN_EXE_pganalytics"))
             .arg(self.path("collector.toml"))
             .env_clear()
+            .env("PATH", std::env::var("PATH").unwrap_or_default())
             .env("REGISTRATION_SECRET", SECRET)
             // Two users run a thousand statements each in one database: still below the limit.
             .env("MAX_QUERIES_PER_DB", "5000")
             .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+            .stderr(log);
+        if let Some(most) = self.spool_max_bytes {
+            command.env("SPOOL_MAX_BYTES", most.to_string());
+        }
+        let child = command.spawn().unwrap();
         self.collector = Some(child);
     }
 

@@ -154,6 +154,11 @@ create table if not exists metrics.clocks (
     primary key (collector_id, clock, since)
 );
 
+-- Why nothing can be spooled by a collector now, since when, and how many cycles that took.
+alter table metrics.collectors add column if not exists spool_error text;
+alter table metrics.collectors add column if not exists spool_error_since timestamptz;
+alter table metrics.collectors add column if not exists unspooled_cycles bigint;
+
 create table if not exists metrics.discards (
     collector_id uuid not null,
     set_name text not null,
@@ -161,6 +166,8 @@ create table if not exists metrics.discards (
     rows bigint not null,
     at timestamptz not null
 );
+-- Of what is damaged nobody knows how many rows it had.
+alter table metrics.discards add column if not exists readings bigint not null default 0;
 create index if not exists discards_collector_at on metrics.discards (collector_id, at);
 
 create table if not exists metrics.rejected (

@@ -18,6 +18,11 @@ pub struct PushAnswer {
     pub duplicate: bool,
     /// Whether the server can tell a repetition: false without epoch and sequence.
     pub deduplicated: bool,
+    /// The highest sequence number that is stored of the batch's epoch; null where nothing is.
+    pub last_sequence: Option<i64>,
+    /// The newest epoch of the collector that something is stored of. A collector whose own is older, or that has not
+    /// given `last_sequence` to anything, has an old state directory.
+    pub last_epoch: Option<Uuid>,
     /// Rows stored.
     pub rows_inserted: u64,
     /// Rows stored, by set.

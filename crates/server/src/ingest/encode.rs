@@ -37,7 +37,7 @@ const COPY_CUTS: &str = "copy metrics.cuts (instance_id, set_name, time, per, ro
 const COPY_FLAGS: &str = "copy metrics.flags (instance_id, set_name, start, \"end\", reason, entries, entries_total) \
     from stdin (format binary)";
 const COPY_DISCARDS: &str =
-    "copy metrics.discards (collector_id, set_name, reason, rows, at) from stdin (format binary)";
+    "copy metrics.discards (collector_id, set_name, reason, rows, readings, at) from stdin (format binary)";
 const COPY_REJECTED: &str = "copy metrics.rejected \
     (collector_id, epoch, sequence, set_name, column_name, reason, rows, at) from stdin (format binary)";
 
@@ -62,6 +62,8 @@ pub(super) struct Prepared {
     pub(super) instances: Vec<(i32, Instance)>,
     pub(super) texts: Vec<Text>,
     pub(super) latest: Vec<Latest>,
+    /// Flags whose start is not known: the instance, and the end.
+    pub(super) open_flags: BTreeSet<(i32, i64)>,
     pub(super) rows_by_set: BTreeMap<String, u64>,
     pub(super) rejected: Vec<Rejected>,
 }
@@ -123,19 +125,8 @@ pub(super) fn encode(
     Correction { ahead_us, .. }: Correction,
 ) -> Prepared {
     let mut encoder = Encoder::default();
-    let Incoming {
-        collector_id,
-        key,
-        created_us,
-        hostname,
-        version,
-        instances,
-        readings,
-        discarded,
-        status,
-        stamp: _,
-        rejected,
-    } = incoming;
+    let Incoming { collector_id, key, created_us, hostname, version, instances, readings, .. } = incoming;
+    let Incoming { discarded, lost, status, rejected, .. } = incoming;
     let offsets: Vec<Option<i64>> =
         instances.iter().map(|instance| instance.attributes.as_ref()?.clock_offset_us).collect();
     encoder.rejected = rejected;
@@ -147,13 +138,23 @@ pub(super) fn encode(
         }
     }
     let now_us = now.as_microsecond();
+    // Behind those of the instances are the numbers of those that only lost something.
+    for (lost, instance_id) in lost.iter().zip(&instance_ids[instances.len().min(instance_ids.len())..]) {
+        let (start_us, end_us) = (lost.start_us, lost.end_us);
+        let flag = Flag { reason: lost.reason, start_us, end_us, ..Flag::default() };
+        encoder.flag(&clean(&lost.set, catalog::MAX_NAME), &flag, *instance_id, now);
+        if start_us == end_us {
+            encoder.open_flags.insert((*instance_id, end_us));
+        }
+    }
     for lost in &discarded {
         let rows = encoder.small.entry(COPY_DISCARDS).or_default();
-        rows.begin(5);
+        rows.begin(6);
         rows.uuid(collector_id);
         rows.text(&clean(&lost.set, catalog::MAX_NAME));
         rows.text(&clean(&lost.reason, catalog::MAX_NAME));
         rows.int8(i64::try_from(lost.rows).unwrap_or(i64::MAX));
+        rows.int8(i64::try_from(lost.readings).unwrap_or(i64::MAX));
         rows.moment(now_us);
     }
     merge(&mut encoder.rejected);
@@ -181,6 +182,7 @@ pub(super) fn encode(
         instances: numbered,
         texts: encoder.texts,
         latest: encoder.latest,
+        open_flags: encoder.open_flags,
         rows_by_set: encoder.rows_by_set,
         rejected: encoder.rejected,
     }
@@ -235,6 +237,7 @@ struct Encoder {
     days: BTreeSet<(String, Day)>,
     texts: Vec<Text>,
     latest: Vec<Latest>,
+    open_flags: BTreeSet<(i32, i64)>,
     rows_by_set: BTreeMap<String, u64>,
     rejected: Vec<Rejected>,
 }
@@ -290,6 +293,10 @@ impl Encoder {
         }
         for flag in &reading.flags {
             self.flag(&set, flag, instance_id, now);
+            // Of one database nothing is known before: the newest reading may be of another.
+            if flag.reason == FlagReason::Gap as i32 && flag.start_us == flag.end_us && datid.is_none() {
+                self.open_flags.insert((instance_id, flag.end_us));
+            }
         }
         self.latest.push(Latest { instance_id, set, started_us, time_us, rows: stored, error });
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use uuid::Uuid;
-use wire::{Bitmap, Cut, Discarded, Flag, Frame, Instance, Status};
+use wire::{Bitmap, Cut, Discarded, Flag, Frame, Instance, LostInterval, Status};
 
 use super::Rejected;
 use super::clock::Stamp;
@@ -13,8 +13,10 @@ use crate::store::Known;
 #[derive(Debug)]
 pub(super) struct Incoming {
     pub(super) collector_id: Uuid,
-    /// Epoch and sequence; absent for a batch of a script.
+    /// Epoch and sequence; absent for a batch of a script, and for a sign of life.
     pub(super) key: Option<(Uuid, i64)>,
+    /// The epoch that the collector spools under.
+    pub(super) epoch: Option<Uuid>,
     /// When it was made, microseconds since 1970.
     pub(super) created_us: i64,
     pub(super) hostname: String,
@@ -22,6 +24,7 @@ pub(super) struct Incoming {
     pub(super) instances: Vec<Instance>,
     pub(super) readings: Vec<IncomingReading>,
     pub(super) discarded: Vec<Discarded>,
+    pub(super) lost: Vec<LostInterval>,
     pub(super) status: Option<Status>,
     /// What it tells of the clock that all its times are by.
     pub(super) stamp: Stamp,
@@ -73,6 +76,13 @@ impl Incoming {
                 shift(&mut flag.start_us);
                 shift(&mut flag.end_us);
             }
+        }
+        for lost in &mut self.lost {
+            shift(&mut lost.start_us);
+            shift(&mut lost.end_us);
+        }
+        if let Some(since) = self.status.as_mut().and_then(|status| status.spool_error_since_us.as_mut()) {
+            shift(since);
         }
         for attributes in self.instances.iter_mut().filter_map(|instance| instance.attributes.as_mut()) {
             if let Some(offset) = &mut attributes.clock_offset_us {

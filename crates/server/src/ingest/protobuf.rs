@@ -80,13 +80,18 @@ pub(super) fn unfold(batch: Batch, definitions: &Definitions) -> Result<Incoming
     };
     let collector_id = uuid(&batch.collector_id, "collector_id")?;
     let epoch = uuid(&batch.epoch, "epoch")?;
-    let sequence = i64::try_from(batch.sequence).ok().filter(|sequence| (1..i64::MAX).contains(sequence));
-    let sequence = sequence.ok_or_else(|| invalid("sequence must be between 1 and 2^63 - 2"))?;
+    let sequence = i64::try_from(batch.sequence).ok().filter(|sequence| (0..i64::MAX).contains(sequence));
+    let sequence = sequence.ok_or_else(|| invalid("sequence must be between 0 and 2^63 - 2"))?;
+    let says_something = !batch.readings.is_empty() || !batch.discarded.is_empty() || !batch.lost.is_empty();
+    if sequence == 0 && says_something {
+        return Err(invalid("a batch with sequence 0 is a sign of life: it has a status and nothing to store"));
+    }
     if batch.instances.len() > MAX_INSTANCES {
         return Err(PushError::TooLarge { reason: format!("more than {MAX_INSTANCES} instances in one batch") });
     }
     let named = |name: &str| !name.is_empty() && name.len() <= MAX_INSTANCE_NAME && !name.contains('\0');
-    if !batch.instances.iter().all(|instance| named(&instance.name)) {
+    let names = batch.instances.iter().map(|instance| &instance.name);
+    if !names.chain(batch.lost.iter().map(|lost| &lost.instance)).all(|name| named(name)) {
         return Err(invalid("an instance's name has 1 to 255 bytes without NUL"));
     }
     let mut readings = Vec::with_capacity(batch.readings.len());
@@ -130,7 +135,8 @@ pub(super) fn unfold(batch: Batch, definitions: &Definitions) -> Result<Incoming
     }
     Ok(Incoming {
         collector_id,
-        key: Some((epoch, sequence)),
+        key: (sequence > 0).then_some((epoch, sequence)),
+        epoch: Some(epoch),
         created_us: batch.created_us,
         hostname: clean(&batch.hostname, MAX_WORD),
         version: clean(&batch.collector_version, MAX_WORD),
@@ -142,6 +148,7 @@ pub(super) fn unfold(batch: Batch, definitions: &Definitions) -> Result<Incoming
             batch.status.as_ref().and_then(|status| status.clock.as_ref()),
             batch.status.as_ref().and_then(|status| status.sent_us),
         ),
+        lost: batch.lost,
         status: batch.status,
         rejected,
     })
@@ -150,7 +157,7 @@ pub(super) fn unfold(batch: Batch, definitions: &Definitions) -> Result<Incoming
 /// Counts the nested messages of a batch without unfolding them; `None` when the bytes are no protobuf.
 fn count_messages(body: &[u8], depth: usize, most: usize) -> Option<usize> {
     /// The fields that hold messages or texts in lists: of a batch, and of an instance or reading.
-    const LISTS: [&[u64]; 2] = [&[8, 9, 10], &[4, 11, 12, 14]];
+    const LISTS: [&[u64]; 2] = [&[8, 9, 10, 11], &[4, 11, 12, 14]];
     /// The lists inside the lists: a flag's entries, a column's dictionary.
     const INNER: [u64; 2] = [4, 5];
     let mut count = 0_usize;

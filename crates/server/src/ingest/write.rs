@@ -10,6 +10,7 @@ use bytes::Bytes;
 use deadpool_postgres::{Object, Transaction};
 use futures_util::SinkExt;
 use jiff::Timestamp;
+use uuid::Uuid;
 use wire::{Instance, State, StateCode};
 
 use super::Rejected;
@@ -174,10 +175,13 @@ async fn small_rows(transaction: &Transaction<'_>, batch: &Prepared) -> Result<(
             states(transaction, *id, instance, created).await?;
         }
     }
+    open_flags(transaction, batch).await?;
     latest(transaction, batch).await?;
     let status = batch.status.as_ref();
     let number =
         |value: fn(&wire::Status) -> u64| status.map(|status| i64::try_from(value(status)).unwrap_or(i64::MAX));
+    let error = status.map(|status| clean(&status.spool_error, MAX_MESSAGE)).filter(|error| !error.is_empty());
+    let error_since = status.and_then(|status| moment(status.spool_error_since_us?));
     let good = || batch.latest.iter().filter(|latest| latest.error.is_none());
     let started = good().map(|latest| latest.started_us).max().and_then(moment);
     let time = good().map(|latest| latest.time_us).max().and_then(moment);
@@ -185,9 +189,10 @@ async fn small_rows(transaction: &Transaction<'_>, batch: &Prepared) -> Result<(
         .prepare_cached(
             "insert into metrics.collectors as c (collector_id, version, hostname, spool_records, spool_bytes,
                  spool_max_bytes, cpu_us, peak_memory_bytes, late_cycles, refused_batches, received_at,
-                 batch_created_at, last_reading_started, last_reading_time, lag_us, clock_ahead_us)
+                 batch_created_at, last_reading_started, last_reading_time, lag_us, clock_ahead_us,
+                 spool_error, spool_error_since, unspooled_cycles)
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now(), $11, $12, $13,
-                 greatest((extract(epoch from now() - $11) * 1000000)::int8, 0), $14)
+                 greatest((extract(epoch from now() - $11) * 1000000)::int8, 0), $14, $15, $16, $17)
              on conflict (collector_id) do update set
                  version = excluded.version, hostname = excluded.hostname,
                  spool_records = coalesce(excluded.spool_records, c.spool_records),
@@ -201,7 +206,9 @@ async fn small_rows(transaction: &Transaction<'_>, batch: &Prepared) -> Result<(
                  batch_created_at = greatest(c.batch_created_at, excluded.batch_created_at), lag_us = excluded.lag_us,
                  clock_ahead_us = coalesce(excluded.clock_ahead_us, c.clock_ahead_us),
                  last_reading_started = greatest(c.last_reading_started, excluded.last_reading_started),
-                 last_reading_time = greatest(c.last_reading_time, excluded.last_reading_time)",
+                 last_reading_time = greatest(c.last_reading_time, excluded.last_reading_time),
+                 spool_error = excluded.spool_error, spool_error_since = excluded.spool_error_since,
+                 unspooled_cycles = coalesce(excluded.unspooled_cycles, c.unspooled_cycles)",
         )
         .await?;
     transaction
@@ -222,6 +229,9 @@ async fn small_rows(transaction: &Transaction<'_>, batch: &Prepared) -> Result<(
                 &started,
                 &time,
                 &batch.ahead_us,
+                &error,
+                &error_since,
+                &number(|s| s.unspooled_cycles),
             ],
         )
         .await?;
@@ -236,6 +246,42 @@ async fn arrivals(transaction: &Transaction<'_>, batch: &Prepared) -> Result<(),
         .await?;
     transaction.execute(&statement, &[&ids, &batch.arrived]).await?;
     Ok(())
+}
+
+/// A flag that does not know its start begins where the set was read last, as far as anything was.
+async fn open_flags(transaction: &Transaction<'_>, batch: &Prepared) -> Result<(), StoreError> {
+    if batch.open_flags.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<i32> = batch.open_flags.iter().map(|(id, _)| *id).collect();
+    let ends: Vec<Option<Timestamp>> = batch.open_flags.iter().map(|(_, end)| moment(*end)).collect();
+    let statement = transaction
+        .prepare_cached(
+            "update metrics.flags f set start = l.last_reading_time
+             from metrics.latest l, unnest($1::int4[], $2::timestamptz[]) as n (instance_id, at)
+             where f.instance_id = n.instance_id and f.\"end\" = n.at and f.start = f.\"end\"
+                 and l.instance_id = f.instance_id and l.set_name = f.set_name and l.last_reading_time < f.start",
+        )
+        .await?;
+    transaction.execute(&statement, &[&ids, &ends]).await?;
+    Ok(())
+}
+
+/// What the ledger has of a collector: the highest number of an epoch, and the newest epoch.
+pub(super) async fn known(
+    store: &Store,
+    collector_id: Uuid,
+    epoch: Uuid,
+) -> Result<(Option<i64>, Option<Uuid>), StoreError> {
+    let client = store.client().await?;
+    let statement = client
+        .prepare_cached(
+            "select (select upper(seen) - 1 from metrics.ledger where collector_id = $1 and epoch = $2),
+                 (select epoch from metrics.ledger where collector_id = $1 order by epoch desc limit 1)",
+        )
+        .await?;
+    let row = client.query_one(&statement, &[&collector_id, &epoch]).await?;
+    Ok((row.get(0), row.get(1)))
 }
 
 /// Batches can arrive out of order: an older one never overwrites what a newer one said.

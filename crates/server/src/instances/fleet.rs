@@ -252,11 +252,7 @@ impl Read {
         let of_host = newest(&self.latest, |set| beside.contains(&set));
         let newest = newest(&self.latest, |set| !beside.contains(&set));
         let tried = self.latest.values().filter_map(|reading| reading.error_at).max();
-        let last_seen = if when.is_past {
-            newest.max(of_host).max(tried)
-        } else {
-            self.stored.last_seen
-        };
+        let last_seen = if when.is_past { newest.max(of_host).max(tried) } else { self.stored.last_seen };
         let unreachable = unreachable(&self.stored, &self.latest, beside, when);
         let shortest_us = self.latest.values().filter_map(|reading| reading.interval_us).min();
         let word = Word {

@@ -59,11 +59,18 @@ pub(crate) struct Delivery {
 }
 
 /// What waits in a collector's spool, after the batch that was stored last.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 pub(crate) struct SpoolUse {
     records: Option<i64>,
     bytes: Option<i64>,
     max_bytes: Option<i64>,
+    /// Why nothing can be written to it now; null while it can.
+    error: Option<String>,
+    /// Since when.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    error_since: Option<Timestamp>,
+    /// Cycles that could not be written, since the collector started: the next one covered their time.
+    unspooled_cycles: Option<i64>,
 }
 
 /// Rows that a collector lost.
@@ -71,7 +78,10 @@ pub(crate) struct SpoolUse {
 pub(crate) struct DiscardedRows {
     set: String,
     reason: String,
+    /// As far as that is known.
     rows: i64,
+    /// How many readings, at least; of a damaged one nobody knows how many rows it had.
+    readings: i64,
 }
 
 /// A reading that failed.
@@ -163,7 +173,7 @@ fn entry(all: &mut BTreeMap<Uuid, Delivery>, id: Uuid) -> &mut Delivery {
         lag_ms: None,
         clock_ahead_ms: None,
         ahead_us: None,
-        spool: SpoolUse { records: None, bytes: None, max_bytes: None },
+        spool: SpoolUse::default(),
         discarded: Vec::new(),
         discarded_share: None,
         late_cycles: None,
@@ -180,8 +190,8 @@ async fn said(metrics: &Client, all: &mut BTreeMap<Uuid, Delivery>) -> Result<()
     let rows = metrics
         .query(
             "select collector_id, hostname, version, received_at, lag_us, spool_records, spool_bytes,
-                 spool_max_bytes, late_cycles, refused_batches, cpu_us, peak_memory_bytes,
-                 clock_ahead_us
+                 spool_max_bytes, late_cycles, refused_batches, cpu_us, peak_memory_bytes, clock_ahead_us,
+                 spool_error, spool_error_since, unspooled_cycles
              from metrics.collectors",
             &[],
         )
@@ -196,7 +206,14 @@ async fn said(metrics: &Client, all: &mut BTreeMap<Uuid, Delivery>) -> Result<()
         // The batch that brought the status was in the spool then, and left it with our answer.
         let records = row.get::<_, Option<i64>>(5).map(|records| (records - 1).max(0));
         let bytes = if records == Some(0) { Some(0) } else { row.get(6) };
-        delivery.spool = SpoolUse { records, bytes, max_bytes: row.get(7) };
+        delivery.spool = SpoolUse {
+            records,
+            bytes,
+            max_bytes: row.get(7),
+            error: row.get(13),
+            error_since: row.get(14),
+            unspooled_cycles: row.get(15),
+        };
         delivery.late_cycles = row.get(8);
         delivery.refused_batches = row.get(9);
         delivery.cpu_ms = milliseconds(row.get(10));
@@ -259,13 +276,14 @@ async fn freshness(metrics: &Client, all: &mut BTreeMap<Uuid, Delivery>) -> Resu
 async fn losses(metrics: &Client, all: &mut BTreeMap<Uuid, Delivery>, since: Timestamp) -> Result<(), ApiError> {
     let discarded = metrics
         .query(
-            "select collector_id, set_name, reason, least(sum(rows), 9007199254740991)::int8
+            "select collector_id, set_name, reason, least(sum(rows), 9007199254740991)::int8,
+                 least(sum(readings), 9007199254740991)::int8
              from metrics.discards where at > $1 group by 1, 2, 3 order by 1, 2, 3",
             &[&since],
         )
         .await?;
     for row in discarded {
-        let rows = DiscardedRows { set: row.get(1), reason: row.get(2), rows: row.get(3) };
+        let rows = DiscardedRows { set: row.get(1), reason: row.get(2), rows: row.get(3), readings: row.get(4) };
         entry(all, row.get(0)).discarded.push(rows);
     }
     let rejected = metrics

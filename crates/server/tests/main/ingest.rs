@@ -218,7 +218,8 @@ async fn a_batch_is_stored_with_everything_that_it_says() {
     }
     texts.rows = 1;
     batch.readings.push(reading(&definition, &texts));
-    batch.discarded = vec![Discarded { set: "x_sample".to_owned(), reason: "spool_full".to_owned(), rows: 9 }];
+    batch.discarded =
+        vec![Discarded { set: "x_sample".to_owned(), reason: "spool_full".to_owned(), rows: 9, readings: 2 }];
     batch.status = Some(Status { spool_records: 4, spool_bytes: 1000, ..Status::default() });
 
     let answer = fixture.push(&batch).await.unwrap();

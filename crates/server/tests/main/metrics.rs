@@ -96,7 +96,7 @@ async fn what_is_pushed_can_be_read_counted_and_watched() {
     batch.readings.push(measured.statements(&definition, 15, &[10, 20]));
     batch.readings.push(measured.statements(&definition, 5, &[100, 200]));
     batch.discarded =
-        vec![Discarded { set: "pg_stat_statements".to_owned(), reason: "spool_full".to_owned(), rows: 2 }];
+        vec![Discarded { set: "pg_stat_statements".to_owned(), reason: "spool_full".to_owned(), rows: 2, readings: 1 }];
     batch.status = Some(Status { spool_records: 1, spool_bytes: 700, spool_max_bytes: 1 << 30, ..Status::default() });
     let answer = measured.push(&batch).await.expect(202);
     assert_eq!((&answer["rows_inserted"], &answer["duplicate"]), (&json!(6), &json!(false)));

@@ -129,9 +129,15 @@ fn batch() -> Batch {
             Instance { name: "up".into(), attributes: Some(attributes), error: None, states: vec![state] },
         ],
         readings: vec![reading, failed],
-        discarded: vec![Discarded { set: "set".into(), reason: "spool_full".into(), rows: 1200 }],
+        discarded: vec![Discarded {
+            set: "set".into(),
+            reason: "spool_full".into(),
+            rows: 1200,
+            ..Discarded::default()
+        }],
         clock: None,
         status: None,
+        ..Batch::default()
     }
 }
 
