@@ -2176,6 +2176,8 @@ export interface components {
             database_ok: boolean;
             /** @description How much is waiting to be stored. */
             ingest: components["schemas"]["IngestQueue"];
+            /** @description Why it is not healthy, a sentence each; empty when it is. */
+            reasons: string[];
             /** @description In a word. */
             status: components["schemas"]["State"];
             /** @description Whether TimescaleDB is there. */
@@ -2198,6 +2200,18 @@ export interface components {
          * @enum {string}
          */
         HealthState: "healthy" | "warning" | "critical" | "no_data";
+        /** @description A relation that a session has a lock on. */
+        HeldRelation: {
+            /** @description The strongest mode. */
+            mode: string;
+            /** @description Its name with the schema; its oid where the name is not known. */
+            relation: string;
+            /**
+             * Format: int64
+             * @description Its oid.
+             */
+            relid: number;
+        };
         /** @description The host over a time range. */
         Host: {
             /** @description The share that was neither idle nor waiting for a disk. */
@@ -2618,8 +2632,10 @@ export interface components {
         LockSession: {
             /** @description The name that its client gave itself. */
             application_name?: string | null;
-            /** @description All that it waits for; empty for one that only blocks. */
+            /** @description The process ids of all that it waits for, 0 for prepared transactions; empty for one that only blocks. */
             blocked_by: number[];
+            /** @description The transaction ids of the prepared transactions that it waits for. */
+            blocked_by_prepared: number[];
             /** @description How many wait for it, directly or behind others. */
             blocks: number;
             /** @description Whether it waits, in the end, for itself: PostgreSQL is about to find a deadlock. */
@@ -2628,17 +2644,26 @@ export interface components {
             database?: string | null;
             /** @description The modes in which it holds what others wait for. */
             holds?: string | null;
+            /** @description The tables on which it holds more than a lock for reading, when it blocks: the strongest lock first. */
+            holds_on: components["schemas"]["HeldRelation"][];
+            /** @description What tells it from the others: its process id, or `xid` and the transaction id of a prepared transaction. */
+            key: string;
             /** @description Its depth in the tree; roots are 1. */
             level: number;
             /** @description What kind of thing that lock is on. */
             locktype?: string | null;
             /** @description The mode of the lock that it waits for. */
             mode?: string | null;
+            /** @description What it waits for, in words: the relation and its database, the row, whose transaction, the advisory key. */
+            object?: string | null;
+            /** @description Why something in these words has a number instead of a name. */
+            object_unnamed?: string | null;
             /**
              * Format: int32
-             * @description Its process id; 0 stands for prepared transactions, which have none.
+             * @description Its process id, the leader's of parallel workers; 0 stands for a prepared transaction, which has none.
              */
             pid: number;
+            prepared?: null | components["schemas"]["Prepared"];
             /** @description Its statement, or its last. */
             query?: string | null;
             query_state?: null | components["schemas"]["TextState"];
@@ -2671,6 +2696,11 @@ export interface components {
              * @description Since when it waits.
              */
             waiting_since?: string | null;
+            /**
+             * Format: int32
+             * @description How many of its parallel workers wait: they are it.
+             */
+            workers: number;
             /**
              * Format: double
              * @description The age of its transaction in milliseconds.
@@ -2829,6 +2859,26 @@ export interface components {
              * @description How many waited.
              */
             blocked: number;
+        };
+        /** @description A prepared transaction. */
+        Prepared: {
+            /** @description The name that it was given: what `COMMIT PREPARED` and `ROLLBACK PREPARED` take. */
+            gid?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was prepared; when it began is not kept.
+             */
+            prepared_at?: string | null;
+            /**
+             * Format: double
+             * @description For how long it has been prepared, in milliseconds.
+             */
+            prepared_ms?: number | null;
+            /**
+             * Format: int64
+             * @description Its transaction id.
+             */
+            xid: number;
         };
         /** @description A batch is stored, or was before. */
         PushAnswer: {
