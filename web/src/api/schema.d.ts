@@ -2096,6 +2096,8 @@ export interface components {
             database_ok: boolean;
             /** @description How much is waiting to be stored. */
             ingest: components["schemas"]["IngestQueue"];
+            /** @description Why it is not healthy, a sentence each; empty when it is. */
+            reasons: string[];
             /** @description In a word. */
             status: components["schemas"]["State"];
             /** @description Whether TimescaleDB is there. */
