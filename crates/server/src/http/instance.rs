@@ -21,7 +21,8 @@ impl FromRequestParts<Arc<App>> for VisibleInstance {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         let unknown = || ApiError::not_found("No such instance, or not yours to see.");
-        let parameters = RawPathParams::from_request_parts(parts, app).await.map_err(ApiError::internal)?;
+        // A path that is no UTF-8 names nothing.
+        let parameters = RawPathParams::from_request_parts(parts, app).await.map_err(|_| unknown())?;
         let named = parameters.iter().find(|(name, _)| *name == "id").and_then(|(_, id)| id.parse::<i32>().ok());
         let id = named.ok_or_else(unknown)?;
         let client = app.metrics.get().await?;

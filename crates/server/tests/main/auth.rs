@@ -45,9 +45,9 @@ async fn a_wrong_name_and_a_wrong_password_get_the_same_answer() {
     let mut wrong_name = login(&server, "bob", PASSWORD).await.refused(401, "unauthorized");
     wrong_password["request_id"].take();
     wrong_name["request_id"].take();
-    // What bcrypt does not look at, or stops at, is a wrong password like any other.
+    // What bcrypt does not look at is a wrong password like any other; what it stops at is no text.
     login(&server, "ada", &format!("{PASSWORD}{}", "x".repeat(72))).await.refused(401, "unauthorized");
-    login(&server, "ada", &format!("{PASSWORD}\0x")).await.refused(401, "unauthorized");
+    login(&server, "ada", &format!("{PASSWORD}\0x")).await.refused(400, "invalid_request");
     assert_eq!(wrong_password, wrong_name);
 }
 
