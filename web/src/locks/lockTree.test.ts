@@ -3,7 +3,7 @@ import type { Locks, LockSession } from '../api/model';
 import { freeingStatement, hasChildren, lockedThing, locksHeading, unfolded, waitsFor } from './lockTree';
 
 function session(pid: number, level: number, more: Partial<LockSession> = {}): LockSession {
-  return { pid, level, blocked_by: level === 1 ? [] : [1], blocks: 0, circular: false, ...more };
+  return { pid, level, blocked_by: level === 1 ? [] : [1], blocks: 0, circular: false, blocked_by_prepared: [], holds_on: [], key: String(pid), workers: 0, ...more };
 }
 
 const LOCKS: Locks = {
@@ -18,6 +18,7 @@ const LOCKS: Locks = {
   blocked_at: [null],
   unmeasured: {},
   flagged_intervals: [],
+  gaps: [],
 };
 
 test('the heading answers who is blocked, by how many, for how long', () => {

@@ -30,6 +30,8 @@ function ranking(rows: RankingRow[], statements: number): Ranking {
     total: rows.length,
     others: null,
     flagged_intervals: [],
+    gaps: [],
+    covered: { ms: 3_600_000, share: 1 },
     totals: { calls: 1, total_exec_time_ms: 1, rows: 1, statements },
     shares_measurable: true,
   };

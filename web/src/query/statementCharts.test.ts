@@ -13,6 +13,8 @@ const TIMELINE: Timeline = {
     wal_bytes: [1000, null],
   },
   flagged_intervals: [],
+  gaps: [],
+  covered: { ms: 10_000, share: 0.5 },
   unmeasured: { blk_read_time_ms: { code: 'setting', message: 'track_io_timing is off.', fix: 'alter system …;' } },
 };
 

@@ -8,7 +8,7 @@ const tokens = readFileSync(new URL('../tokens.css', import.meta.url), 'utf8');
 const GRID = { start: '2026-11-21T10:00:00Z', step_ms: 10_000, points: 2 };
 const series = (name: string, values: (number | null)[]): SessionSeries => ({ name, mean: 1, share: 0.5, values });
 const WAITS: Waits = {
-  grid: GRID, mean: 3, flagged_intervals: [], unmeasured: {},
+  grid: GRID, mean: 3, flagged_intervals: [], gaps: [], unmeasured: {},
   series: [series('CPU', [1, null]), series('IO', [0, null]), series('Lock', [2, null]), series('Activity', [5, null])],
 };
 
@@ -28,7 +28,7 @@ test('every colour is a token', () => {
   const connections: Connections = {
     at: null, total: null, limit: null, reserved: null, states: [], databases: [], users: [], grid: GRID,
     series: ['active', 'idle', 'idle in transaction', 'idle in transaction (aborted)', 'other'].map((name) => series(name, [1, 1])),
-    unmeasured: {}, flagged_intervals: [],
+    unmeasured: {}, flagged_intervals: [], gaps: [],
   };
   const names = ['CPU', 'IO', 'Client', 'BufferPin', 'IPC', 'Timeout', 'LWLock', 'Lock', 'Extension', 'Other'];
   const all = [...statesChart(connections).series, ...waitsChart({ ...WAITS, series: names.map((name) => series(name, [1, 1])) }, null).series];
