@@ -25,6 +25,8 @@ mod losses;
 mod relations;
 #[path = "main/secrets.rs"]
 mod secrets;
+#[path = "main/spool.rs"]
+mod spool;
 #[path = "main/statements.rs"]
 mod statements;
 #[path = "main/twice.rs"]

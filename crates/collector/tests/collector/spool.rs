@@ -304,8 +304,11 @@ fn waiting(spool: &Spool) -> Vec<u64> {
     spool.pending().map(|pending| pending.sequence).collect()
 }
 
+/// From when to when something is flagged.
+type Times = (i64, i64);
+
 /// Opens a damaged spool: what it says it lost, what waits, and that it is damaged once only.
-fn damaged(dir: &Path) -> (Vec<wire::Discarded>, Vec<(i64, i64)>, Vec<u64>, usize) {
+fn damaged(dir: &Path) -> (Vec<wire::Discarded>, Vec<Times>, Vec<u64>, usize) {
     let before = std::fs::read_to_string(dir.join("epoch")).unwrap_or_default();
     let mut opened = Spool::open(dir, ROOMY).unwrap();
     assert!(opened.new_epoch && opened.damage.is_some());
@@ -378,7 +381,8 @@ fn an_acknowledged_record_that_is_damaged_costs_no_more_than_its_baselines() {
 #[test]
 fn files_that_are_deleted_are_flagged_and_counted() {
     // Which of the two files; what waits then; the times that are flagged.
-    let cases: [(&[usize], &[u64], &[(i64, i64)]); 3] = [
+    type Case = (&'static [usize], &'static [u64], &'static [Times]);
+    let cases: [Case; 3] = [
         // Where nothing is known from before, the server is left to say since when.
         (&[0], &[5, 6], &[(5_000_000, 5_000_000)]),
         // With it went the word that the first two were delivered.

@@ -178,6 +178,16 @@ impl World {
         self.collector = Some(child);
     }
 
+    /// The collector's process.
+    pub(crate) fn collector_pid(&self) -> u32 {
+        self.collector.as_ref().unwrap().id()
+    }
+
+    /// How the collector's deliveries go.
+    pub(crate) async fn delivery(&self) -> Value {
+        self.get("/metrics/health").await.unwrap()["data"][0].clone()
+    }
+
     /// Kills the collector with SIGKILL.
     pub(crate) fn kill_collector(&mut self) {
         kill(self.collector.take());

@@ -45,7 +45,7 @@ pub struct Embedded {
 
 #[derive(Debug)]
 enum Kept {
-    Cluster(Cluster),
+    Cluster(Box<Cluster>),
     Keeper(Keeper),
 }
 
@@ -137,7 +137,7 @@ impl Embedded {
 
     fn of(cluster: Cluster, part: Part) -> Self {
         let dsn = cluster.dsn(DATABASE);
-        Self { kept: Kept::Cluster(cluster), part, dsn }
+        Self { kept: Kept::Cluster(Box::new(cluster)), part, dsn }
     }
 
     /// Watches the cluster from here on, and starts it again when it ends. A guest leaves that to the owner.
@@ -147,7 +147,7 @@ impl Embedded {
     pub fn keep(self) -> Result<Self, cluster::Error> {
         let Self { kept, part, dsn } = self;
         let kept = match (kept, &part) {
-            (Kept::Cluster(cluster), Part::Owner { .. }) => Kept::Keeper(Keeper::keep(cluster)?),
+            (Kept::Cluster(cluster), Part::Owner { .. }) => Kept::Keeper(Keeper::keep(*cluster)?),
             (kept, _) => kept,
         };
         Ok(Self { kept, part, dsn })
@@ -246,7 +246,7 @@ impl Embedded {
     pub fn stop(self) -> Result<(), cluster::Error> {
         let Part::Owner { owner, stops } = self.part else { return Ok(()) };
         let cluster = match self.kept {
-            Kept::Cluster(cluster) => Some(cluster),
+            Kept::Cluster(cluster) => Some(*cluster),
             Kept::Keeper(keeper) => keeper.release(),
         };
         // No guest comes in, and nobody else owns the directory, before the cluster has stopped.
