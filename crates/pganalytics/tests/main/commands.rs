@@ -72,6 +72,7 @@ async fn check_finds_what_would_not_work_and_names_it() {
     let garbage = file("garbage.pem", "no certificate");
     let broken = file("broken.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     let empty = file("empty", "\n");
+    std::fs::set_permissions(&empty, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let nowhere = format!("host=127.0.0.1 port={port} user=watcher dbname=shop");
     let absent = pg.dsn("nosuch");
     for (toml, said) in [

@@ -183,14 +183,16 @@ async fn a_disk_that_is_full_is_told_and_costs_nothing() {
     work(&world, 2).await;
     let limit = |bytes: &str| {
         let pid = world.collector_pid().to_string();
-        let set = Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={bytes}:unlimited")]).status().unwrap();
+        let set =
+            Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={bytes}:unlimited")]).status().unwrap();
         assert!(set.success());
     };
     limit("1");
     world
         .until("the server knows that nothing can be spooled", async |world| {
             let spool = world.delivery().await["spool"].clone();
-            (spool["error"].as_str()?.contains("File too large") && spool["unspooled_cycles"].as_i64()? > 1).then_some(())
+            (spool["error"].as_str()?.contains("File too large") && spool["unspooled_cycles"].as_i64()? > 1)
+                .then_some(())
         })
         .await;
     work(&world, 3).await;

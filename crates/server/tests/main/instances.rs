@@ -194,8 +194,8 @@ async fn the_state_follows_from_what_arrives() {
     let one = monitored.get("/instances").await.expect(200)["data"][0].clone();
     assert_eq!((&one["replay_lag_ms"], &one["replay_lag_bytes"]), (&json!(null), &json!(null)), "it is the standby's");
     // What was read long ago says nothing of now.
-    monitored.push("main", &[("pg_stat_database", "12:03:00", json!([]))]).await;
     monitored.server.pass(Duration::from_secs(180));
+    monitored.push("main", &[("pg_stat_database", "12:03:00", json!([]))]).await;
     assert_eq!(state().await, ("healthy".to_owned(), json!([])));
     // A newer reading without rows: nobody streams any more.
     monitored.push("main", &[("pg_stat_replication", "12:03:00", json!([]))]).await;

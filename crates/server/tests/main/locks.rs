@@ -70,8 +70,8 @@ async fn the_tree_of_a_moment_and_the_blocked_of_a_range() {
     assert_eq!(answer["blocked_at"], json!(["2026-03-01T11:50:20Z", "2026-03-01T11:52:00Z", null, null, null]));
     assert_eq!(answer["peak"], json!({"at": "2026-03-01T11:52:00Z", "blocked": 3}));
 
-    // The tab counts those of now: of minutes ago says nothing, for the collector is silent.
-    assert_eq!(monitored.get(&format!("/instances/{id}")).await.expect(200)["blocked"], json!(null));
+    // The tab counts those of the newest reading.
+    assert_eq!(monitored.get(&format!("/instances/{id}")).await.expect(200)["blocked"], 0);
     let again = json!([wait(2, 1, json!({})), wait(2, 3, json!({}))]);
     monitored.push("main", &[("lock_waits", "11:59:50", again)]).await;
     assert_eq!(monitored.get(&format!("/instances/{id}")).await.expect(200)["blocked"], 1);

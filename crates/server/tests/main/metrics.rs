@@ -134,7 +134,10 @@ async fn what_is_pushed_can_be_read_counted_and_watched() {
     let health = measured.get("/metrics/health").await.expect(200);
     let delivery = &health["data"][0];
     assert_eq!((&delivery["name"], &delivery["hostname"]), (&json!("measured"), &json!("db-2.example")));
-    assert_eq!(delivery["spool"], json!({"records": 0, "bytes": 0, "max_bytes": 1 << 30}));
+    assert_eq!(
+        delivery["spool"],
+        json!({"records": 0, "bytes": 0, "max_bytes": 1 << 30, "error": null, "error_since": null, "unspooled_cycles": 0})
+    );
     assert_eq!(delivery["instances"][0]["last_reading_started"], "2026-03-01T11:59:54.999Z");
     assert_eq!(delivery["instances"][0]["sets"][0]["set"], "pg_stat_statements");
     assert!(delivery["lag_ms"].is_number() && delivery["errors"] == json!([]), "{delivery}");
