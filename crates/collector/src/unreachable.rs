@@ -14,7 +14,7 @@ pub(crate) fn with_place(error: ConnectError, dsn: &Dsn) -> ConnectError {
         ConnectError::Timeout => Some(format!("{} does not answer: {error}", place(dsn))),
         ConnectError::Refused(refused) => match refused.as_db_error() {
             Some(_) if is_about_password(refused) => {
-                Some(format!("password of role {} refused by {}", dsn.user, place(dsn)))
+                Some(format!("password of role {} refused by {} (SQLSTATE 28P01)", dsn.user, place(dsn)))
             }
             Some(_) => None,
             None => Some(on_the_way(refused, dsn)),

@@ -178,8 +178,7 @@ fn name_of(dsn: &str) -> Result<String> {
 /// Starts the server in this process: on the port that is asked for, else on the first free one.
 async fn start_server(directory: &Directory, password: &str, secret: &str) -> Result<Running> {
     let data_dir = directory.place("server");
-    // For root the store's cluster below runs as another account, which must be able to pass.
-    DirBuilder::new().recursive(true).mode(0o711).create(&data_dir).context("make the server's directory")?;
+    DirBuilder::new().recursive(true).mode(0o700).create(&data_dir).context("make the server's directory")?;
     let asked_for = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let settings = |port: u16| {
         Settings::from_lookup(|name| match name {

@@ -67,7 +67,9 @@ pub(crate) fn judge(signs: &Signs<'_>) -> (HealthState, Vec<String>) {
             let before = before.map(|error| sentence("PostgreSQL could not be reached before", error));
             found.extend(before.map(|before| (HealthState::Warning, before)));
         }
-        WatchedState::Down => found.extend(message.map(|message| (HealthState::Critical, message))),
+        WatchedState::Down | WatchedState::Refused => {
+            found.extend(message.map(|message| (HealthState::Critical, message)))
+        }
         WatchedState::Read => of_readings(signs, &mut found),
     }
     let clocks = [("The collector's clock", signs.collector_ahead_us), ("PostgreSQL's clock", signs.ahead_us)];

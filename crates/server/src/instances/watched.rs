@@ -18,6 +18,8 @@ pub(crate) enum WatchedState {
     Read,
     /// The collector cannot reach it.
     Down,
+    /// It answers, and does not let the collector in.
+    Refused,
     /// Nothing arrives from the collector.
     Silent,
     /// Nothing was read at the moment.
@@ -29,7 +31,7 @@ pub(crate) enum WatchedState {
 pub(crate) struct Watched {
     /// Whether it is read.
     pub(crate) state: WatchedState,
-    /// Down: the first attempt that failed after the last good reading. Silent: when something was heard last.
+    /// Down and refused: the first attempt that failed after the last good reading. Silent: when something was heard last.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub(crate) since: Option<Timestamp>,
     /// The newest good reading of PostgreSQL up to the moment; what is read of its host does not count.
@@ -37,9 +39,9 @@ pub(crate) struct Watched {
     pub(crate) last_reading: Option<Timestamp>,
     /// How old that was at the moment.
     pub(crate) last_reading_age_ms: Option<f64>,
-    /// Down, while figures of its host still come.
+    /// Down or refused, while figures of its host still come.
     pub(crate) host_still_read: bool,
-    /// Down: why, without a stop.
+    /// Down and refused: why, without a stop.
     pub(crate) error: Option<String>,
     /// What is to be said; null while it is read.
     pub(crate) message: Option<String>,
@@ -108,11 +110,16 @@ impl Watched {
                 if let Some(error) = word.unreachable {
                     let since = word.failing_since;
                     let when = since.map(|since| format!(" since {}", said(since))).unwrap_or_default();
-                    watched.state = WatchedState::Down;
+                    let (state, what) = if is_answer(error) {
+                        (WatchedState::Refused, "PostgreSQL refuses the collector")
+                    } else {
+                        (WatchedState::Down, "Down")
+                    };
+                    watched.state = state;
                     watched.since = since;
                     watched.error = Some(fragment(error).to_owned());
                     watched.host_still_read = word.host_reading.is_some_and(|read| !is_silent(read));
-                    watched.message = Some(format!("Down{when}: {}.", fragment(error)));
+                    watched.message = Some(format!("{what}{when}: {}.", fragment(error)));
                 }
             }
         }
@@ -129,10 +136,17 @@ impl Watched {
         match self.state {
             WatchedState::Read => "not_enough_data",
             WatchedState::Down => "down",
+            WatchedState::Refused => "refused",
             WatchedState::Silent => "silent",
             WatchedState::NotWatched => "not_watched",
         }
     }
+}
+
+/// Whether PostgreSQL itself said so, and not because it starts or stops.
+fn is_answer(error: &str) -> bool {
+    let code = error.split_once("(SQLSTATE ").and_then(|(_, code)| code.get(..5));
+    code.is_some_and(|code| !["57P01", "57P02", "57P03"].contains(&code))
 }
 
 /// An error as a part of a sentence.
@@ -166,6 +180,27 @@ mod tests {
         // A collector that fell silent then knows no more whether it is down.
         let silent = Watched::at(&Word { last_seen: Some(at(-120)), ..word }, at(0));
         assert_eq!((silent.state, silent.since), (WatchedState::Silent, Some(at(-120))));
+    }
+
+    #[test]
+    fn who_answers_is_not_down() {
+        let of = |error| {
+            let word = Word {
+                last_seen: Some(at(0)),
+                unreachable: Some(error),
+                failing_since: Some(at(-50)),
+                ..Word::default()
+            };
+            let watched = Watched::at(&word, at(0));
+            (watched.state, watched.message.unwrap())
+        };
+        let full = "sorry, too many clients already (SQLSTATE 53300)";
+        let message = format!("PostgreSQL refuses the collector since 2026-03-01 11:59:10 UTC: {full}.");
+        assert_eq!(of(full), (WatchedState::Refused, message));
+        let starting = "the database system is starting up (SQLSTATE 57P03)";
+        let message = format!("Down since 2026-03-01 11:59:10 UTC: {starting}.");
+        assert_eq!(of(starting), (WatchedState::Down, message));
+        assert_eq!(of("it broke (SQLSTATE").0, WatchedState::Down);
     }
 
     #[test]
