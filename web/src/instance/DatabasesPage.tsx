@@ -12,7 +12,7 @@ import { parseSort, writeSort, type Column, type Sort } from '../tables/column';
 import { DataTable } from '../tables/DataTable';
 import { useChangeUrl, useTime, useUrl } from '../time/useTime';
 import { span } from '../time/zone';
-import { InstanceFrame, shortestInterval } from './InstanceFrame';
+import { InstanceFrame, instancePath, shortestInterval } from './InstanceFrame';
 
 interface Reads {
   instance: InstanceDetail;
@@ -78,7 +78,7 @@ export function DatabasesPage() {
   const page = useReads<Reads>(
     ['databases', instanceId],
     (range) => ({
-      instance: `/instances/${instanceId}`,
+      instance: instancePath(instanceId, range),
       databases: `/instances/${instanceId}/databases${queryString({ ...between(range) })}`,
     }),
     (reads) => shortestInterval(reads.instance.data),
@@ -101,6 +101,7 @@ export function DatabasesPage() {
       error={page.error}
       retry={page.retry}
       tab="Databases"
+      gaps={databases?.gaps}
       title={title}
       fill
     >

@@ -6,11 +6,12 @@ import { between, useReads } from '../api/useReads';
 import type { ChartSpec } from '../charts/chart';
 import { TimeChart } from '../charts/TimeChart';
 import { average } from '../format/number';
-import { InstanceFrame, shortestInterval } from '../instance/InstanceFrame';
+import { InstanceFrame, instancePath, shortestInterval } from '../instance/InstanceFrame';
 import { FlagNotices } from '../notices/FlagNotices';
 import { CapabilityNotice } from '../notices/Notice';
 import { ReadProblem } from '../notices/ReadProblem';
 import { Button } from '../shell/Button';
+import { momentOf } from '../time/range';
 import { useChangeUrl, useTime, useUrl, useZoom } from '../time/useTime';
 import { exactMoment } from '../time/zone';
 import { LockTree } from './LockTree';
@@ -37,12 +38,12 @@ export function LocksPage() {
   const url = useUrl();
   const change = useChangeUrl();
   const zoom = useZoom();
-  const { zone } = useTime();
+  const { range, zone } = useTime();
   const page = useReads<Reads>(
     ['locks', instanceId, url.at],
-    (range) => ({
-      instance: `/instances/${instanceId}`,
-      locks: `/instances/${instanceId}/locks${queryString({ ...between(range), at: url.at })}`,
+    (instants) => ({
+      instance: instancePath(instanceId, instants, url.at),
+      locks: `/instances/${instanceId}/locks${queryString({ ...between(instants), at: url.at })}`,
     }),
     (reads) => shortestInterval(reads.instance.data),
   );
@@ -60,6 +61,9 @@ export function LocksPage() {
       error={page.error}
       retry={page.retry}
       tab="Locks"
+      momentary
+      at={url.at}
+      gaps={locks?.gaps}
       title={locks === null || missing !== undefined ? 'Locks' : locksHeading(locks)}
     >
       {read?.error != null && <ReadProblem what="locks" error={read.error} shownAt={read.at} retry={page.retry} />}
@@ -68,7 +72,7 @@ export function LocksPage() {
         <>
           <div className={styles.moment} role="group" aria-label="Moment">
             <span>
-              {url.at === undefined ? 'Now' : 'Then'}
+              {url.at === undefined && momentOf(range, Date.now()) === null ? 'Now' : 'Then'}
               {locks.at == null ? '' : `, read ${exactMoment(Date.parse(locks.at), zone)}`}
             </span>
             <Button label="Reading before" hint="The reading before" disabled={locks.previous_at == null} onClick={() => go(locks.previous_at)}>
@@ -99,6 +103,7 @@ export function LocksPage() {
             range={page.range}
             zone={zone}
             flags={locks.flagged_intervals}
+            gaps={locks.gaps}
             hidden={hidden}
             onHide={(next) => change({ hide: next.length === 0 ? undefined : next.join(',') })}
             onZoom={zoom}

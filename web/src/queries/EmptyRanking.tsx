@@ -54,5 +54,6 @@ export function EmptyRanking({ ranking, instance, range }: Props) {
       </>
     );
   }
-  return <>No statement finished between {span(range.start, range.end, zone, Date.now(), ' and ')}.</>;
+  const when = span(range.start, range.end, zone, Date.now(), ' and ');
+  return ranking.covered.ms > 0 ? `No statement finished between ${when}.` : `No figures of statements were read between ${when}.`;
 }
