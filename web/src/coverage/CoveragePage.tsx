@@ -53,6 +53,7 @@ export function CoveragePage() {
       error={page.error}
       retry={page.retry}
       tab="Coverage"
+      momentary
       title={rows === null || rows.length === 0 ? 'Coverage' : coverageHeading(rows)}
       fill
     >

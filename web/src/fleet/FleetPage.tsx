@@ -4,6 +4,7 @@ import { queryString } from '../api/client';
 import { between, useReads } from '../api/useReads';
 import type { Instance, Instances } from '../api/model';
 import { InstanceLink } from '../instance/InstanceLink';
+import { gravest } from '../instance/watched';
 import { CapabilityNotice, Notice } from '../notices/Notice';
 import { ReadProblem } from '../notices/ReadProblem';
 import { PageFrame } from '../shell/PageFrame';
@@ -11,7 +12,6 @@ import { keepTime, type Search } from '../shell/search';
 import { parseSort, writeSort, type Sort } from '../tables/column';
 import { DataTable } from '../tables/DataTable';
 import { momentOf } from '../time/range';
-import { useSentence } from '../time/useSentence';
 import { useChangeUrl, useTime, useUrl } from '../time/useTime';
 import { near } from '../time/zone';
 import { fleetColumns } from './columns';
@@ -96,13 +96,13 @@ export function FleetPage() {
 
 /** What is wrong, in words: nobody has to point at a badge to learn it. */
 function Reasons({ instances }: { instances: Instance[] }) {
-  const sentence = useSentence();
+  const { zone } = useTime();
   if (instances.length === 0) return null;
   return (
     <ul className={styles.reasons} aria-label="What needs somebody">
       {instances.map((one) => (
         <li key={one.id}>
-          <HealthBadge instance={one} /> <InstanceLink instance={one} focusable />: {sentence(one.reasons[0] ?? '')}
+          <HealthBadge instance={one} /> <InstanceLink instance={one} focusable />: {gravest(one, zone, Date.now())}
         </li>
       ))}
     </ul>

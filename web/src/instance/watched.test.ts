@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Gap, Watched } from '../api/model';
-import { gapsBefore, standing, standingSentence } from './watched';
+import { gapsBefore, gravest, standing, standingSentence } from './watched';
 
 const NOW = Date.parse('2026-11-21T11:00:00Z');
 const watched = (state: Watched['state'], more: Partial<Watched> = {}): Watched => ({ state, host_still_read: false, ...more });
@@ -9,6 +9,7 @@ const DOWN = watched('down', {
   last_reading: '2026-11-21T10:48:02Z',
   last_reading_age_ms: 718_000,
   host_still_read: true,
+  error: 'connection refused by db-1:5432',
   message: 'Down since 2026-11-21 10:48:07 UTC: connection refused by db-1:5432.',
 });
 
@@ -34,4 +35,10 @@ test('the gap that the standing tells of is not told twice', () => {
   const gaps = [gap('2026-11-21T10:10:00Z'), gap('2026-11-21T10:59:58Z')];
   expect(gapsBefore(gaps, { watched: DOWN }, NOW)).toEqual([gaps[0]]);
   expect(gapsBefore(gaps, { watched: watched('read') }, NOW)).toEqual(gaps);
+});
+
+test('beside the badge stands the reason, without its time again', () => {
+  const reasons = [DOWN.message ?? '', 'Another.'];
+  expect(gravest({ watched: DOWN, reasons }, 'utc', NOW)).toBe('connection refused by db-1:5432.');
+  expect(gravest({ watched: watched('read'), reasons }, 'utc', NOW)).toBe('Down since 10:48:07: connection refused by db-1:5432.');
 });

@@ -21,9 +21,15 @@ export function standingSentence({ watched }: Pick<Instance, 'watched'>, zone: Z
   const { message, last_reading: last, last_reading_age_ms: age } = watched;
   if (watched.state === 'read') return null;
   const parts = [message == null ? `${STANDING[watched.state]}.` : inZone(message, zone, now)];
-  if (last != null && age != null) parts.push(`The last reading of PostgreSQL is of ${near(Date.parse(last), zone, now)}, ${text(coarse(Math.max(1000, age)))} before.`);
+  if (last != null && age != null) parts.push(`The last reading of PostgreSQL is of ${near(Date.parse(last), zone, now)}, ${text(coarse(Math.max(1, Math.round(age / 1000)) * 1000))} before.`);
   if (watched.host_still_read) parts.push('Its host is still read.');
   return parts.join(' ');
+}
+
+/** The gravest reason, beside a badge that says since when. */
+export function gravest(instance: Pick<Instance, 'watched' | 'reasons'>, zone: Zone, now: number): string {
+  const { state, error } = instance.watched;
+  return state === 'down' && error != null ? `${error}.` : inZone(instance.reasons[0] ?? '', zone, now);
 }
 
 /** Gaps that end before the moment does; of the last one the standing tells where it goes on. */

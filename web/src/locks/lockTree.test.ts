@@ -22,11 +22,12 @@ const LOCKS: Locks = {
 };
 
 test('the heading answers who is blocked, by how many, for how long', () => {
-  expect(locksHeading(LOCKS).replaceAll('\u00a0', ' ')).toBe('2 blocked by 1, oldest 4 min 10 s');
-  expect(locksHeading({ ...LOCKS, oldest_wait_ms: null })).toBe('2 blocked by 1');
-  expect(locksHeading({ ...LOCKS, blocked: 200, cut: true, oldest_wait_ms: null })).toBe('200 or more blocked by 1');
-  expect(locksHeading({ ...LOCKS, blocked: 0 })).toBe('Nobody waits for a lock.');
-  expect(locksHeading({ ...LOCKS, at: null, blocked: null })).toBe('Nothing was read at that moment.');
+  expect(locksHeading(LOCKS, true).replaceAll('\u00a0', ' ')).toBe('2 blocked by 1, oldest 4 min 10 s');
+  expect(locksHeading({ ...LOCKS, oldest_wait_ms: null }, true)).toBe('2 blocked by 1');
+  expect(locksHeading({ ...LOCKS, blocked: 200, cut: true, oldest_wait_ms: null }, true)).toBe('200 or more blocked by 1');
+  expect(locksHeading({ ...LOCKS, blocked: 0 }, true)).toBe('Nobody waits for a lock.');
+  expect(locksHeading({ ...LOCKS, blocked: 0 }, false)).toBe('Nobody waited for a lock then.');
+  expect(locksHeading({ ...LOCKS, at: null, blocked: null }, true)).toBe('Nothing was read at that moment.');
 });
 
 test('what is waited for has its mode and the best name there is', () => {

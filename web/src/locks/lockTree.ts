@@ -2,10 +2,15 @@
 import type { Locks, LockSession } from '../api/model';
 import { coarse, text } from '../format/number';
 
+/** Of now, or of a moment that is gone by. */
+export function nobodyWaits(isNow: boolean): string {
+  return isNow ? 'Nobody waits for a lock.' : 'Nobody waited for a lock then.';
+}
+
 /** `2 blocked by 1, oldest 4 min` */
-export function locksHeading(locks: Locks): string {
+export function locksHeading(locks: Locks, isNow: boolean): string {
   if (locks.blocked == null) return 'Nothing was read at that moment.';
-  if (locks.blocked === 0) return 'Nobody waits for a lock.';
+  if (locks.blocked === 0) return nobodyWaits(isNow);
   const oldest = locks.oldest_wait_ms == null ? '' : `, oldest ${text(coarse(locks.oldest_wait_ms))}`;
   return `${locks.blocked}${locks.cut ? ' or more' : ''} blocked by ${locks.blockers ?? 0}${oldest}`;
 }
