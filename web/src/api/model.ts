@@ -15,6 +15,8 @@ export type Unmeasured = Schemas['Ranking']['unmeasured'];
 export type FlaggedInterval = Schemas['FlaggedInterval'];
 /** A part of a range in which nothing was read. */
 export type Gap = Schemas['Gap'];
+/** How much of a range was read. */
+export type Covered = Schemas['Covered'];
 
 export type Instances = Schemas['InstancePage'];
 export type Instance = Schemas['Instance'];
