@@ -1,11 +1,12 @@
 import { useParams } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import { queryString } from '../api/client';
-import type { InstanceDetail, Locks } from '../api/model';
+import type { Connections, InstanceDetail, Locks } from '../api/model';
 import { between, useReads } from '../api/useReads';
 import type { ChartSpec } from '../charts/chart';
 import { TimeChart } from '../charts/TimeChart';
 import { average } from '../format/number';
+import { oldestLines } from '../holders/oldest';
 import { InstanceFrame, shortestInterval } from '../instance/InstanceFrame';
 import { FlagNotices } from '../notices/FlagNotices';
 import { CapabilityNotice } from '../notices/Notice';
@@ -20,6 +21,7 @@ import styles from './LocksPage.module.css';
 interface Reads {
   instance: InstanceDetail;
   locks: Locks;
+  connections: Connections;
 }
 
 /** The sessions that waited, over the range. */
@@ -43,6 +45,7 @@ export function LocksPage() {
     (range) => ({
       instance: `/instances/${instanceId}`,
       locks: `/instances/${instanceId}/locks${queryString({ ...between(range), at: url.at })}`,
+      connections: `/instances/${instanceId}/connections${queryString({ ...between(range), at: url.at })}`,
     }),
     (reads) => shortestInterval(reads.instance.data),
   );
@@ -50,6 +53,7 @@ export function LocksPage() {
   const locks = read?.data ?? null;
   const hidden = useMemo(() => url.hide?.split(',') ?? [], [url.hide]);
   const spec = useMemo(() => (locks === null ? null : blockedChart(locks)), [locks]);
+  const connections = page.reads?.connections.data ?? null;
   const missing = locks?.unmeasured['data'];
   const go = (at: string | null | undefined) => change({ at: at ?? undefined });
 
@@ -93,6 +97,12 @@ export function LocksPage() {
               <p className={styles.empty}>{locks.at == null ? 'Nothing was read at that moment.' : 'Nobody waits for a lock.'}</p>
             )
           )}
+          {connections !== null &&
+            oldestLines(connections).map((line) => (
+              <p key={line} className={styles.oldest}>
+                {line}
+              </p>
+            ))}
           <TimeChart
             spec={spec}
             grid={locks.grid}
