@@ -11,7 +11,7 @@ const SOURCE = { xid: 'age(pg_database.datfrozenxid)', mxid: 'mxid_age(pg_databa
 /** `148 M (7 %)` */
 function age(id: string, title: string, kind: Kind, stop: number): Column<DatabaseAge> {
   return {
-    id, title, width: 140, numeric: true, unit: 'count', help: `${SOURCE[kind]}\nShare of ${exact(stop)}, where PostgreSQL stops`,
+    id, title, width: 128, numeric: true, unit: 'count', help: `${SOURCE[kind]}\nShare of ${exact(stop)}, where PostgreSQL stops`,
     value: (row) => row[kind].age,
     cell: (row) => {
       const { age: value, share } = row[kind];
@@ -24,7 +24,7 @@ function age(id: string, title: string, kind: Kind, stop: number): Column<Databa
 function forced(id: string, title: string, kind: Kind): Column<DatabaseAge> {
   const setting = kind === 'xid' ? 'autovacuum_freeze_max_age' : 'autovacuum_multixact_freeze_max_age';
   return {
-    id, title, width: 152, numeric: true, unit: 'count', help: `Until autovacuum vacuums the oldest table even where it is off: ${setting} less the age`,
+    id, title, width: 160, numeric: true, unit: 'count', help: `Until autovacuum vacuums the oldest table even where it is off: ${setting} less the age`,
     value: (row) => row[kind].to_forced_vacuum,
     cell: (row) => {
       const left = row[kind].to_forced_vacuum;
@@ -49,7 +49,7 @@ function stop(id: string, title: string, kind: Kind): Column<DatabaseAge> {
 /** The oldest table, whatever it is: temporary ones have a session. */
 function holder(id: string, title: string, kind: Kind, missing: string | undefined): Column<DatabaseAge> {
   return {
-    id, title, width: 260, help: `The oldest table of the database: freeze_age.${kind}_age`,
+    id, title, width: 240, help: `The oldest table of the database: freeze_age.${kind}_age`,
     value: (row) => row[`${kind}_holder`]?.who ?? null,
     cell: (row) => {
       const one = row[`${kind}_holder`];

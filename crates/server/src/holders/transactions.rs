@@ -57,8 +57,11 @@ pub(crate) async fn oldest(transaction: &Transaction<'_>, id: i32, moment: Times
     }
     let by_time = all.iter().filter(|one| one.age_ms.is_some());
     let by_age = all.iter().filter(|one| one.age.is_some());
-    let transaction = by_time.max_by(|one, other| one.age_ms.unwrap_or(0.0).total_cmp(&other.age_ms.unwrap_or(0.0)));
-    Ok(Oldest { transaction: transaction.cloned(), xmin: by_age.max_by_key(|one| one.age).cloned() })
+    let longer = |one: &Holder, other: &Holder| one.age_ms.unwrap_or(0.0).total_cmp(&other.age_ms.unwrap_or(0.0));
+    let transaction = by_time.max_by(|one, other| longer(one, other));
+    // Many have the snapshot that one transaction keeps: theirs began later.
+    let xmin = by_age.max_by(|one, other| one.age.cmp(&other.age).then_with(|| longer(one, other)));
+    Ok(Oldest { transaction: transaction.cloned(), xmin: xmin.cloned() })
 }
 
 async fn sessions(transaction: &Transaction<'_>, id: i32, moment: Timestamp) -> Result<Vec<Holder>, Error> {

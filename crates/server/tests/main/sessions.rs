@@ -211,6 +211,13 @@ async fn the_oldest_transaction_and_snapshot_have_their_holder() {
         (&json!("session 4713 of standby, which feeds a standby or receiver"), &json!(50))
     );
 
+    // Of those that have one snapshot, the one that began first keeps it.
+    let of = |start: &str| json!({"xact_start": format!("2026-03-01T{start}Z"), "xmin_age": 55});
+    let activity = json!([session(4709, of("11:45:00")), session(4710, of("11:50:00"))]);
+    monitored.push("main", &[("pg_stat_activity", "11:50:40", activity)]).await;
+    let answer = monitored.get(&connections).await.expect(200);
+    assert_eq!((&answer["oldest_xmin"]["pid"], &answer["oldest_xmin_age"]), (&json!(4709), &json!(55)));
+
     let prepared = json!([{"xid": 90, "gid": "order 7", "datid": 16384, "userid": 11, "prepared": "2026-03-01T11:39:25Z",
         "prepared_age": 660_000_000_i64, "xid_age": 60}]);
     monitored.push("main", &[("pg_prepared_xacts", "11:50:25", prepared)]).await;
