@@ -40,8 +40,8 @@ fn opened(kind: Kind, body: &str) -> Cow<'_, str> {
         let inner = body.split_once('\'').map_or("", |(_, inner)| inner.strip_suffix('\'').unwrap_or(inner));
         return inner.replace("''", "'").replace("\\'", "'").into();
     }
-    if body.starts_with('$') {
-        let tag = body[1..].find('$').map_or(body.len(), |length| length + 2);
+    if let Some(after) = body.strip_prefix('$') {
+        let tag = after.find('$').map_or(body.len(), |length| length + 2);
         return body[tag..].strip_suffix(&body[..tag]).unwrap_or(&body[tag..]).into();
     }
     // The signs that begin a comment, or whatever could not be read: one at least, so that there is an end.
