@@ -2,19 +2,21 @@
 //! `set.toml` (its meaning) and one `<version>.sql` per range of versions (its reading).
 //!
 //! This crate owns parsing, checking, choosing SQL for a version, and what follows from a set:
-//! its definition's hash, its table, its reference page. It reads no database and knows no wire.
+//! its definition's hash, its table, its reference page; and it knows what its proposals cost. It reads no database and knows no wire.
 //!
 //! ```text
 //! catalog/ ─► Catalog::embedded() ─┐
 //! CATALOG_DIR ─► Catalog::with_dir ─┴► Set ─► sql_for(version) · definition() · reference
 //! ```
 
+mod costs;
 mod definition;
 mod embedded;
 mod reference;
 mod set;
 mod version;
 
+pub use costs::{cost, costs};
 pub use definition::{Column, Definition, DefinitionHash, Incompatible, Kind, Scope, SetKind, Type, Unit};
 pub use embedded::{Catalog, CatalogError, USERS_PREFIX};
 pub use reference::reference;

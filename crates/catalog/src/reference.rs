@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
+use crate::costs::costs;
 use crate::definition::{Column, SetKind};
 use crate::embedded::Catalog;
 use crate::set::{Role, Set, WithoutGrant};
@@ -24,8 +25,9 @@ A value that cannot be known is NULL, with the reason shown: a column's *needs* 
 #[must_use]
 pub fn reference(catalog: &Catalog) -> String {
     let mut page = HEAD.to_owned();
-    let written =
-        write_index(&mut page, catalog).and_then(|()| catalog.sets().try_for_each(|s| write_set(&mut page, s)));
+    let written = write_index(&mut page, catalog)
+        .and_then(|()| write_costs(&mut page))
+        .and_then(|()| catalog.sets().try_for_each(|s| write_set(&mut page, s)));
     written.expect("a String takes whatever is written");
     page
 }
@@ -37,6 +39,14 @@ fn write_index(page: &mut String, catalog: &Catalog) -> fmt::Result {
         writeln!(page, "| [{name}](#{name}) | `{}` | {} s | {help} |", set.group, set.interval_seconds)?;
     }
     Ok(())
+}
+
+fn write_costs(page: &mut String) -> fmt::Result {
+    writeln!(
+        page,
+        "\nWhat is needed is proposed where it is missing, by `check` and on the pages, with what it costs:\n"
+    )?;
+    costs().try_for_each(|(proposal, cost)| writeln!(page, "- `{proposal}` {cost}."))
 }
 
 fn write_set(page: &mut String, set: &Set) -> fmt::Result {

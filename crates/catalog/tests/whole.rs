@@ -133,6 +133,24 @@ fn hidden_columns_are_those_that_postgresql_hides() {
 }
 
 #[test]
+fn every_proposal_says_what_it_costs_and_nothing_else_does() {
+    let catalog = Catalog::embedded().unwrap();
+    let mut proposed: BTreeSet<String> = catalog.sets().filter_map(|set| set.grant.clone()).collect();
+    proposed.extend(catalog.sets().flat_map(|set| &set.definition.columns).filter_map(|c| c.requires_setting.clone()));
+    for extension in catalog.sets().filter_map(|set| set.extension.as_ref()) {
+        proposed.extend(["create", "alter"].map(|verb| format!("{verb} extension {extension}")));
+        proposed.insert("shared_preload_libraries".to_owned());
+    }
+    let costs: BTreeSet<_> = catalog::costs().map(|(what, _)| what.trim_end_matches(" update").to_owned()).collect();
+    assert_eq!(costs, proposed);
+    for (what, cost) in catalog::costs() {
+        let is_fragment = cost.starts_with("costs ") || cost.starts_with("reads the clock ");
+        // It stands behind a statement, up to the line's end.
+        assert!(is_fragment && !cost.contains('\n') && !cost.ends_with('.'), "{what}: {cost}");
+    }
+}
+
+#[test]
 fn versions_choose_sql_by_number_and_say_what_is_needed() {
     let catalog = Catalog::embedded().unwrap();
     let statements = catalog.get("pg_stat_statements").unwrap();

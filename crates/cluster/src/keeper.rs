@@ -53,11 +53,14 @@ impl Outage {
     #[must_use]
     pub fn sentence(&self, now: Instant) -> String {
         let ago = now.saturating_duration_since(self.since).as_secs();
-        let next = self.next_try.saturating_duration_since(now).as_secs();
+        let next = match self.next_try.saturating_duration_since(now).as_secs() {
+            0 => "it is being started again".to_owned(),
+            next => format!("next try in {next} s"),
+        };
         match &self.reason {
-            None => format!("PostgreSQL {} {ago} s ago; it is started again in {next} s", self.ended),
+            None => format!("PostgreSQL {} {ago} s ago; {next}", self.ended),
             Some(reason) => format!(
-                "PostgreSQL {} {ago} s ago and could not be started ({} tries): {reason}; next try in {next} s",
+                "PostgreSQL {} {ago} s ago and could not be started ({} tries): {reason}; {next}",
                 self.ended, self.failed_starts
             ),
         }
@@ -150,6 +153,8 @@ fn watch(mut cluster: Cluster, stopped: &Receiver<()>, told: &Condition) -> Clus
             log_offset = log_length(&cluster);
             continue;
         };
+        // A start takes its time.
+        *told.lock() = Some(outage.clone());
         if now >= outage.next_try {
             attempts = attempts.saturating_add(1);
             match cluster.start() {
@@ -242,5 +247,8 @@ mod tests {
         let expected = "PostgreSQL ended because its disk is full 2 s ago and could not be started (3 tries): its disk \
                         is full; next try in 6 s";
         assert_eq!(told, expected);
+        let outage = Outage { ended: "was killed (signal 9)".to_owned(), failed_starts: 0, reason: None, ..outage };
+        let told = outage.sentence(now + Duration::from_secs(9));
+        assert_eq!(told, "PostgreSQL was killed (signal 9) 9 s ago; it is being started again");
     }
 }

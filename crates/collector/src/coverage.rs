@@ -147,7 +147,8 @@ fn extension_missing(name: &str, identity: &Identity) -> (String, String) {
     let preloaded = identity.settings.get("shared_preload_libraries").is_some_and(|list| list.contains(name));
     if preloaded || !identity.settings.contains_key("shared_preload_libraries") {
         let message = format!("The extension {name} is in none of the databases that the collector may connect to.");
-        (message, format!("create extension {name};"))
+        let statement = format!("create extension {name}");
+        (message, proposal(&statement, &format!("{statement};")))
     } else {
         let message =
             format!("{name} is not loaded: it must be in shared_preload_libraries, and PostgreSQL restarted.");
@@ -155,8 +156,11 @@ fn extension_missing(name: &str, identity: &Identity) -> (String, String) {
         let list = if list.is_empty() { name.to_owned() } else { format!("{list},{name}") };
         (
             message,
-            format!(
-                "alter system set shared_preload_libraries = '{list}'; -- then restart, and: create extension {name};"
+            proposal(
+                "shared_preload_libraries",
+                &format!(
+                    "alter system set shared_preload_libraries = '{list}'; -- restart, and: create extension {name};"
+                ),
             ),
         )
     }
@@ -203,18 +207,25 @@ fn update(set: &Set, needed: Version, known: Known<'_>) -> String {
         BUNDLED.iter().rev().find(|(server, _)| known.identity.version_num >= *server).map(|(_, minor)| *minor);
     match (&set.extension, newest) {
         (Some(name), Some(minor)) if needed.major == 1 && needed.minor <= minor => {
-            format!("alter extension {name} update;")
+            let statement = format!("alter extension {name} update");
+            proposal(&statement, &format!("{statement};"))
         }
         _ => String::new(),
     }
 }
 
 fn switch_on(setting: &str) -> String {
-    match setting {
+    let statement = match setting {
         // Not a setting that can be set: checksums are enabled in a stopped cluster.
         "data_checksums" => "-- stop PostgreSQL, then: pg_checksums --enable".to_owned(),
         _ => format!("alter system set {setting} = on; select pg_reload_conf();"),
-    }
+    };
+    proposal(setting, &statement)
+}
+
+/// What mends something, with what that costs the instance as its comment.
+fn proposal(what: &str, statement: &str) -> String {
+    catalog::cost(what).map_or_else(|| statement.to_owned(), |cost| format!("{statement} -- {cost}"))
 }
 
 fn lacks_grant(set: &Set, known: Known<'_>) -> bool {
@@ -230,7 +241,7 @@ pub(crate) fn grant(set: &Set, known: Known<'_>) -> String {
     let quoted = format!("\"{}\"", role.replace('"', "\"\""));
     let plain = role.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     let role = if plain { role } else { &quoted };
-    set.grant.as_ref().map(|grant| format!("{};", grant.replace("{role}", role))).unwrap_or_default()
+    set.grant.as_ref().map(|grant| proposal(grant, &format!("{};", grant.replace("{role}", role)))).unwrap_or_default()
 }
 
 /// A state as it travels.

@@ -11,7 +11,8 @@
 //!   literals (strings, and numbers of more than [`SHORT_NUMBER`] digits) and all its comments.
 //!   Nothing tries to find out which of them is the secret.
 //! - What cannot be read for sure loses all its literals, and everything from the point of doubt on.
-//! - A statement that sets a setting whose name speaks of secrets is one that does: one list for both.
+//! - A statement that sets a setting whose name speaks of secrets is one that does, also where it stands in the body
+//!   of a function or in a comment: one list for both.
 //! - In `set name = value` of such a statement the value goes even when it is a bare word.
 //! - Other statements stay as they are: `pg_stat_statements` has replaced the constants of ordinary
 //!   ones already, and what is left is what people need to recognise a statement.
@@ -96,19 +97,16 @@ fn needs_redaction(text: &str) -> bool {
         return true;
     }
     let mut lexer = Lexer::new(text);
-    let mut setting = settings::Named::default();
     for token in lexer.by_ref() {
-        let body = &text[token.start..token.end];
         match token.kind {
             Kind::Failure => return true,
-            Kind::String if speech == Speech::Keys && words::looks_random(body) => return true,
+            Kind::String if speech == Speech::Keys && words::looks_random(&text[token.start..token.end]) => {
+                return true;
+            }
             _ => {}
         }
-        if setting.is_secret_after(token.kind, body) {
-            return true;
-        }
     }
-    lexer.is_obscure()
+    lexer.is_obscure() || settings::names_a_secret(text)
 }
 
 /// How far a statement has come towards the value of a setting.

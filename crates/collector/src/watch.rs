@@ -39,10 +39,6 @@ const GRANTS_EVERY: Duration = Duration::from_secs(60);
 /// How often infos and states are sent whole.
 const REPEAT_EVERY: Duration = Duration::from_secs(24 * 3600);
 
-/// What makes texts of any encoding readable. The database stays empty.
-const RAW_FIX: &str = "create database pganalytics_texts encoding 'SQL_ASCII' locale 'C' template template0; \
-                       -- then, connected to it: create extension pg_stat_statements;";
-
 /// The baselines of all instances; a cycle sees those at its beginning.
 pub type Baselines = BTreeMap<Place, Arc<Baseline>>;
 
@@ -433,7 +429,7 @@ impl Watch {
                     self.failures.remove(plan.set.name());
                 }
                 Err(error) => {
-                    self.fail(plan.set, &error);
+                    self.fail(plan.set, &error, identity);
                     cycle.readings.push(self.failed(plan.set.name(), error.to_string(), started_us));
                     if plan.set.extension.is_some() && error.is_about_objects() {
                         self.discovery.forget();
@@ -450,20 +446,20 @@ impl Watch {
         }
     }
 
-    fn fail(&mut self, set: &Set, error: &ReadError) {
+    fn fail(&mut self, set: &Set, error: &ReadError, identity: &Identity) {
         tracing::warn!(instance.name = %self.config.name, set.name = set.name(), %error, "a set was not read");
         let (how, code, message, fix) = if error.is_privilege() {
-            (State::Missing, StateCode::Privilege, error.to_string(), "")
+            (State::Missing, StateCode::Privilege, error.to_string(), String::new())
         } else if error.is_encoding() {
             let message = format!(
                 "Some statements are not UTF-8, and texts can then be read from a SQL_ASCII database with \
                  pg_stat_statements only, of which there is none; figures are complete. {error}"
             );
-            (State::Degraded, StateCode::Failed, message, RAW_FIX)
+            (State::Degraded, StateCode::Failed, message, make_raw(identity.version_num))
         } else {
-            (State::Error, StateCode::Failed, error.to_string(), "")
+            (State::Error, StateCode::Failed, error.to_string(), String::new())
         };
-        let state = coverage::state(set, "", how, code, message, fix.to_owned());
+        let state = coverage::state(set, "", how, code, message, fix);
         self.failures.insert(set.name().to_owned(), state);
     }
 
@@ -721,4 +717,14 @@ fn since_by_instance(previous: &Baseline, instance_time_us: i64) -> Option<u64> 
 
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// What makes texts of any encoding readable. A cluster of ICU has no SQL_ASCII unless it is told that libc will do.
+fn make_raw(version_num: u32) -> String {
+    let locale =
+        if version_num < 150_000 { "lc_collate 'C' lc_ctype 'C'" } else { "locale_provider 'libc' locale 'C'" };
+    format!(
+        "create database pganalytics_texts encoding 'SQL_ASCII' {locale} template template0; \
+         -- then, connected to it: create extension pg_stat_statements; -- costs some 8 MB: the database stays empty"
+    )
 }

@@ -2628,6 +2628,11 @@ export interface components {
         InstanceDetail: components["schemas"]["Instance"] & {
             /**
              * Format: int64
+             * @description Bytes of a block; 8192, as PostgreSQL usually is compiled, until its setting `block_size` was read.
+             */
+            block_size: number;
+            /**
+             * Format: int64
              * @description How many sessions wait for a lock; null when no reading tells of the moment.
              */
             blocked?: number | null;

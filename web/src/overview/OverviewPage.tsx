@@ -87,7 +87,7 @@ export function OverviewPage() {
   };
   const { start, end } = page.range;
   const columns = useMemo(() => {
-    const context = { instanceId, unmeasured: ranking?.unmeasured ?? {}, ranking, range: { start, end }, zone, filter: () => undefined };
+    const context = { instanceId, blockSize: null, unmeasured: ranking?.unmeasured ?? {}, ranking, range: { start, end }, zone, filter: () => undefined };
     return rankingColumns(context).filter((column) => TOP_COLUMNS.includes(column.id));
   }, [instanceId, ranking, start, end, zone]);
   const rows: Line[] = useMemo(() => ranking?.data ?? [], [ranking]);

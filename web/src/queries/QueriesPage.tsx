@@ -59,18 +59,20 @@ export function QueriesPage() {
   const told = useTold(asked, page.outdated);
   const read = page.reads?.ranking;
   const ranking = read?.data ?? null;
+  const blockSize = page.reads?.instance.data?.block_size ?? null;
   const { start, end } = page.range;
   const columns = useMemo(
     () =>
       rankingColumns({
         instanceId,
+        blockSize,
         unmeasured: ranking?.unmeasured ?? {},
         ranking,
         range: { start, end },
         zone,
         filter: (name, value) => change({ [name]: value }),
       }),
-    [instanceId, ranking, start, end, zone, change],
+    [instanceId, blockSize, ranking, start, end, zone, change],
   );
   const shown = useMemo(() => {
     const chosen = url.cols?.split(',') ?? DEFAULT_COLUMNS;

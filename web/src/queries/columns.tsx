@@ -8,7 +8,7 @@ import type { Instants } from '../time/range';
 import { moment, type Zone } from '../time/zone';
 import { QueryLink } from './QueryLink';
 import styles from './QueriesPage.module.css';
-import { BLOCK_BYTES, ORDER, rowsPerCall, type Line } from './ranking';
+import { ORDER, rowsPerCall, type Line } from './ranking';
 
 /** What leaves room for the text, which people look for; the others are one choice away. */
 export const DEFAULT_COLUMNS = ['query', 'share', 'time', 'trend', 'calls', 'mean', 'rows', 'hit', 'database', 'user'];
@@ -18,6 +18,8 @@ const TEXT_WIDTH = 420;
 
 export interface ColumnContext {
   instanceId: string;
+  /** Bytes of a block of the instance; null while it is not known. */
+  blockSize: number | null;
   unmeasured: Unmeasured;
   ranking: Ranking | null;
   range: Instants;
@@ -38,9 +40,9 @@ interface Measure {
   figure: (value: number) => Figure;
 }
 
-function measures(readMs: number | null): Measure[] {
+function measures(readMs: number | null, blockSize: number | null): Measure[] {
   const blocks = (value: number | null | undefined) =>
-    value == null ? null : value * BLOCK_BYTES;
+    value == null || blockSize === null ? null : value * blockSize;
   return [
     { id: 'time', title: 'Time', help: 'Time executing, all calls together', width: 104, unitSlot: 4, unit: 'ms', source: 'total_exec_time', value: (f) => f.total_exec_time_ms, figure: duration },
     { id: 'calls', title: 'Calls', help: 'Executions', width: 72, unitSlot: 2, source: 'calls', value: (f) => f.calls, figure: count },
@@ -94,7 +96,7 @@ function measured(measure: Measure, context: ColumnContext): Column<Line> {
 
 /** Every column of the ranking, in the order a reader wants them; the chooser picks from these. */
 export function rankingColumns(context: ColumnContext): Column<Line>[] {
-  const all = measures(context.ranking?.covered.ms ?? null).map((measure) => measured(measure, context));
+  const all = measures(context.ranking?.covered.ms ?? null, context.blockSize).map((measure) => measured(measure, context));
   const at = (id: string) => all.filter((column) => column.id === id);
   const rest = all.filter((column) => column.id !== 'time');
   return [

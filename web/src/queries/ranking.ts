@@ -10,8 +10,6 @@ export interface OthersLine extends StatementFigures {
   statements: number | null;
 }
 
-export const BLOCK_BYTES = 8192;
-
 export function asOthers(others: OthersRow | null | undefined): OthersLine | null {
   return others == null ? null : { ...others, others: true };
 }

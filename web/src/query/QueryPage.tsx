@@ -47,9 +47,10 @@ export function QueryPage() {
   );
   const statement = page.reads?.statement.data ?? null;
   const timeline = page.reads?.timeline.data ?? null;
+  const blockSize = page.reads?.instance.data?.block_size ?? null;
   const specs = useMemo(
-    () => (timeline === null ? [] : statementCharts(timeline, statement?.figures ?? null)),
-    [timeline, statement],
+    () => (timeline === null || blockSize === null ? [] : statementCharts(timeline, statement?.figures ?? null, blockSize)),
+    [timeline, statement, blockSize],
   );
   const hidden = useMemo(() => url.hide?.split(',') ?? [], [url.hide]);
   const length = page.range.end - page.range.start;
@@ -119,6 +120,7 @@ export function QueryPage() {
           <h2>Split by database, user and level</h2>
           <SplitTable
             instanceId={instanceId}
+            blockSize={blockSize}
             rows={statement.split}
             unmeasured={statement.unmeasured}
             range={page.range}

@@ -14,6 +14,7 @@ const BY_TIME: Sort = { id: 'time', descending: true };
 interface Props {
   instanceId: string;
   rows: RankingRow[];
+  blockSize: number | null;
   unmeasured: Unmeasured;
   range: Instants;
   zone: Zone;
@@ -21,13 +22,14 @@ interface Props {
 }
 
 /** The statement by database, user and level; a row filters the page. */
-export function SplitTable({ instanceId, rows, unmeasured, range, zone, outdated }: Props) {
+export function SplitTable({ instanceId, blockSize, rows, unmeasured, range, zone, outdated }: Props) {
   const url = useUrl();
   const change = useChangeUrl();
   const { start, end } = range;
   const columns = useMemo(() => {
     const all = rankingColumns({
       instanceId,
+      blockSize,
       unmeasured,
       ranking: null as Ranking | null,
       range: { start, end },
@@ -35,7 +37,7 @@ export function SplitTable({ instanceId, rows, unmeasured, range, zone, outdated
       filter: (name, value) => change({ [name]: value }),
     });
     return COLUMNS.flatMap((id) => all.filter((column) => column.id === id));
-  }, [instanceId, unmeasured, start, end, zone, change]);
+  }, [instanceId, blockSize, unmeasured, start, end, zone, change]);
   const lines: Line[] = rows;
   return (
     <DataTable

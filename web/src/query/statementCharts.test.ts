@@ -18,8 +18,8 @@ const TIMELINE: Timeline = {
   unmeasured: { blk_read_time_ms: { code: 'setting', message: 'track_io_timing is off.', fix: 'alter system …;' } },
 };
 
-test('eight charts in their order, sums per step as rates, gaps kept', () => {
-  const charts = statementCharts(TIMELINE, null);
+test('eight charts in their order, sums per step as rates, gaps kept, blocks as the instance has them', () => {
+  const charts = statementCharts(TIMELINE, null, 16384);
   expect(charts.map((chart) => `${chart.title} ${chart.unit}`)).toEqual([
     'Calls /s', 'Mean per call', 'Average active s/s', 'Rows /s', 'Blocks B/s', 'I/O time per second', 'Temporary files B/s', 'WAL B/s',
   ]);
@@ -27,12 +27,12 @@ test('eight charts in their order, sums per step as rates, gaps kept', () => {
   expect(values('calls')).toEqual([2, null]);
   expect(values('active')).toEqual([0.5, null]);
   expect(values('mean')).toEqual([250, null]);
-  expect(values('blocks')).toEqual([8192, null]);
+  expect(values('blocks')).toEqual([16384, null]);
   expect(values('wal')).toEqual([100, null]);
 });
 
 test('what is not measured has its reason and its SQL', () => {
-  const io = statementCharts(TIMELINE, null).find((chart) => chart.id === 'io');
+  const io = statementCharts(TIMELINE, null, 16384).find((chart) => chart.id === 'io');
   expect(io?.missing).toEqual({ message: 'track_io_timing is off.', fix: 'alter system …;' });
   expect(io?.series.every((series) => series.values.length === 0)).toBe(true);
 });

@@ -1,8 +1,7 @@
-/** The eight charts of one statement, from its timeline. Pure. */
+/** The eight charts of one statement, from its timeline and the bytes of a block of its instance. Pure. */
 import type { Series, StatementFigures, Timeline, Unmeasured } from '../api/model';
 import type { ChartSeries, ChartSpec } from '../charts/chart';
 import { average, byteRate, duration, rate, timeRate, type Figure } from '../format/number';
-import { BLOCK_BYTES } from '../queries/ranking';
 import { eachPerSecond } from '../rates/perSecond';
 
 /** Mean number of sessions busy with the statement: seconds of work per second, most often far below one. */
@@ -31,7 +30,7 @@ const BLOCKS = [
   { name: 'shared_blks_written', label: 'written', color: 4 },
 ];
 
-export function statementCharts(timeline: Timeline, figures: StatementFigures | null): ChartSpec[] {
+export function statementCharts(timeline: Timeline, figures: StatementFigures | null, blockSize: number): ChartSpec[] {
   const { series } = timeline;
   const unmeasured = timeline.unmeasured;
   const of = (name: string, factor = 1): Series => eachPerSecond(series[name], timeline.covered_ms, factor);
@@ -53,7 +52,7 @@ export function statementCharts(timeline: Timeline, figures: StatementFigures | 
     { id: 'rows', title: 'Rows', unit: '/s', axis: 'decimal', format: (v) => rate(v), series: one('rows', of('rows')), missing: missing('rows') },
     {
       id: 'blocks', title: 'Blocks', unit: 'B/s', axis: 'binary', format: byteRate,
-      series: BLOCKS.map(({ name, label, color }) => ({ id: label, name: label, color, values: of(name, BLOCK_BYTES) })),
+      series: BLOCKS.map(({ name, label, color }) => ({ id: label, name: label, color, values: of(name, blockSize) })),
       missing: missing(...BLOCKS.map((block) => block.name)),
     },
     {
@@ -67,8 +66,8 @@ export function statementCharts(timeline: Timeline, figures: StatementFigures | 
     {
       id: 'temp', title: 'Temporary files', unit: 'B/s', axis: 'binary', format: byteRate,
       series: [
-        { id: 'read', name: 'read', color: 2, values: of('temp_blks_read', BLOCK_BYTES) },
-        { id: 'written', name: 'written', color: 4, values: of('temp_blks_written', BLOCK_BYTES) },
+        { id: 'read', name: 'read', color: 2, values: of('temp_blks_read', blockSize) },
+        { id: 'written', name: 'written', color: 4, values: of('temp_blks_written', blockSize) },
       ],
       missing: missing('temp_blks_written', 'temp_blks_read'),
     },

@@ -56,6 +56,7 @@ async fn make_odd(pg: &Pg, main_encoding: &str) {
     run(&latin, "create role \"rôle\"").await;
     run(&latin, "create table \"été\" (id int)").await;
     run(&latin, "alter system set log_line_prefix = 'café %m'").await;
+    run(&latin, "begin; insert into \"été\" values (1); prepare transaction 'préparé'").await;
     let bytes = "set client_encoding to 'SQL_ASCII';
                  do $$ begin execute convert_from('\\x637265617465207461626c652022c3ff22202829'::bytea, 'SQL_ASCII'); end $$";
     run(&pg.connect("bytes").await.unwrap(), bytes).await;
@@ -74,7 +75,8 @@ async fn odd_names_cost_only_themselves() {
     for major in majors {
         for main in ["UTF8", "LATIN1", "SQL_ASCII"] {
             let what = format!("{major}, {main}");
-            let pg = Pg::start(PgOptions::major(major)).await.unwrap();
+            let options = PgOptions::major(major).setting("max_prepared_transactions", "1");
+            let pg = Pg::start(options).await.unwrap();
             make_odd(&pg, main).await;
             make_role(&pg).await;
             let admin = pg.connect("postgres").await.unwrap();
@@ -83,8 +85,12 @@ async fn odd_names_cost_only_themselves() {
             run(&pg.connect("shop").await.unwrap(), "create extension pg_stat_statements").await;
             let asleep = latin1(&pg).await;
             let sleeping = tokio::spawn(async move { asleep.simple_query("select 'cafés', pg_sleep(600)").await });
-            let there = "select count(*) from pg_stat_activity where datname = 'latin' and state = 'active'";
-            while admin.query_one(there, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+            let waits = latin1(&pg).await;
+            let wait = "begin; lock table \"été\" in share mode";
+            let waiting = tokio::spawn(async move { waits.simple_query(wait).await });
+            let there = "select count(*) from pg_stat_activity where datname = 'latin' and state = 'active'
+                and (wait_event = 'PgSleep' or wait_event_type = 'Lock')";
+            while admin.query_one(there, &[]).await.unwrap().get::<_, i64>(0) < 2 {
                 tokio::task::yield_now().await;
             }
             let mut rig = Rig::new(&pg, ROLE);
@@ -102,6 +108,11 @@ async fn odd_names_cost_only_themselves() {
             assert!(settings.contains(&format!("{shown} %m")), "{what}");
             let queries = column(&rig, &cycle, "pg_stat_activity", "query");
             assert!(queries.iter().any(|query| query.contains("pg_sleep")), "{what}: {queries:?}");
+            let gid = if main == "LATIN1" { "préparé" } else { "pr\u{fffd}par\u{fffd}" };
+            assert_eq!(column(&rig, &cycle, "pg_prepared_xacts", "gid"), [gid], "{what}");
+            assert_eq!(column(&rig, &cycle, "lock_waits", "blocker_gid"), [gid], "{what}");
+            let waiting_query = column(&rig, &cycle, "lock_waits", "query");
+            assert!(waiting_query[0].starts_with("begin; lock table"), "{what}: {waiting_query:?}");
             let cycle = rig.whole_cycle().await;
             assert_eq!(marked(&rig, &cycle) > 0, main != "LATIN1", "{what}: counted");
 
@@ -127,6 +138,7 @@ async fn odd_names_cost_only_themselves() {
             assert_eq!(databases_read(&rig.whole_sweep().await), 6, "{what}: as many as may be opened at once");
             assert_eq!(rig.fix(TABLES).await, None, "{what}");
             sleeping.abort();
+            waiting.abort();
         }
     }
 }

@@ -5,8 +5,15 @@ use std::process::Command;
 
 use testkit::{Pg, PgOptions, installations, majors};
 
+const ROLE_SCRIPT: &str = "packaging/monitoring-role.sql";
+
 /// Runs a script of this repository with psql; it must succeed and say nothing.
 pub(crate) fn run_script(script: &str, dsn: &str, arguments: &[&str]) {
+    assert_eq!(psql(script, dsn, arguments), (Some(0), String::new()), "{script}");
+}
+
+/// Runs a script of this repository with psql: how it ends, and what it says.
+fn psql(script: &str, dsn: &str, arguments: &[&str]) -> (Option<i32>, String) {
     // The machine's newest psql: installations for tests have the server's programs only.
     let all = installations();
     let psql = all.iter().find(|binaries| binaries.has_program("psql")).map(|binaries| binaries.program("psql"));
@@ -17,8 +24,7 @@ pub(crate) fn run_script(script: &str, dsn: &str, arguments: &[&str]) {
         .args(arguments)
         .output()
         .unwrap();
-    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
-    assert_eq!(String::from_utf8_lossy(&ran.stderr), "", "{script}");
+    (ran.status.code(), String::from_utf8_lossy(&ran.stderr).into_owned())
 }
 
 #[tokio::test]
@@ -38,7 +44,7 @@ async fn the_setup_script_gives_the_role_all_that_is_needed_and_no_more() {
         }
         // Once more changes nothing and says nothing.
         for database in ["postgres", "postgres", "shop", "template1"] {
-            run_script("packaging/monitoring-role.sql", &pg.dsn(database), &["-v", "role=watcher"]);
+            run_script(ROLE_SCRIPT, &pg.dsn(database), &["-v", "role=watcher"]);
         }
         let dsn = pg.dsn("postgres").replace("user=postgres", "user=watcher");
         let check = Command::new(env!("CARGO_BIN_EXE_pganalytics"))
@@ -61,5 +67,60 @@ async fn the_setup_script_gives_the_role_all_that_is_needed_and_no_more() {
         assert_eq!((row.get::<_, i32>(0), row.get::<_, bool>(1)), (5, false));
         drop(watcher);
         connection.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn without_a_superuser_the_setup_script_does_what_is_allowed_and_warns_of_the_rest() {
+    for major in majors().into_iter().filter(|major| *major >= 12) {
+        let pg = Pg::start(PgOptions::major(major)).await.unwrap();
+        let admin = pg.connect("postgres").await.unwrap();
+        for statement in [
+            "create role operator login createrole",
+            "create role shopkeeper login",
+            "create database shop owner shopkeeper",
+            "drop extension pg_stat_statements",
+        ] {
+            admin.execute(statement, &[]).await.unwrap();
+        }
+        let run = |who: &str, database: &str| {
+            let dsn = pg.dsn(database).replace("user=postgres", &format!("user={who}"));
+            psql(ROLE_SCRIPT, &dsn, &["-v", "role=watcher"])
+        };
+        // From 16 on, to create roles is not to grant every role.
+        if major >= 16 {
+            let (code, said) = run("operator", "postgres");
+            assert_eq!(code, Some(3), "on PostgreSQL {major}: {said}");
+            assert!(said.contains("ERROR:  The role lacks pg_monitor, which watching needs."), "{said}");
+            admin.execute("grant pg_monitor to operator with admin option", &[]).await.unwrap();
+        }
+        let warned = |said: &str| -> Vec<String> {
+            let of_statement = |line: &str| Some(line.split_once("WARNING:  ")?.1.split_once(": ")?.0.to_owned());
+            said.lines().filter_map(of_statement).collect()
+        };
+        let mut expected = vec!["alter role watcher set log_min_duration_statement = -1"];
+        if major >= 16 {
+            expected.push("grant pg_use_reserved_connections to watcher");
+        }
+        expected.push("grant execute on function pg_catalog.pg_stat_file(text, boolean) to watcher");
+        expected.push("create extension pg_stat_statements");
+        for again in [false, true] {
+            let (code, said) = run("operator", "postgres");
+            assert_eq!((code, warned(&said)), (Some(0), expected.clone().into_iter().map(String::from).collect()));
+            assert!(!said.contains("ERROR"), "on PostgreSQL {major}, again {again}: {said}");
+        }
+        // Who owns a database and makes no roles is refused only what a superuser alone can grant.
+        let (code, said) = run("shopkeeper", "shop");
+        assert_eq!(code, Some(0), "on PostgreSQL {major}: {said}");
+        assert_eq!(warned(&said).len(), expected.len() - 1, "{said}");
+        let has = "select pg_has_role('watcher', 'pg_monitor', 'member'), rolconnlimit, rolconfig from pg_roles \
+            where rolname = 'watcher'";
+        let row = admin.query_one(has, &[]).await.unwrap();
+        assert_eq!((row.get::<_, bool>(0), row.get::<_, i32>(1)), (true, 5));
+        let limits = ["default_transaction_read_only=on", "lock_timeout=1s", "statement_timeout=1min"];
+        assert_eq!(row.get::<_, Vec<String>>(2), limits);
+        // What was left out a superuser adds later.
+        run_script(ROLE_SCRIPT, &pg.dsn("postgres"), &["-v", "role=watcher"]);
+        assert_eq!(run("operator", "postgres"), (Some(0), String::new()), "on PostgreSQL {major}");
     }
 }

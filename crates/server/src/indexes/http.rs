@@ -15,6 +15,7 @@ use crate::flags;
 use crate::http::{ApiError, QueryValues, VisibleInstance};
 use crate::instances::coverage::{note_missing, unreadable};
 use crate::instances::store as instances;
+use crate::pg_settings::store as pg_settings;
 use crate::queries::model::{Direction, Unmeasured};
 use crate::queries::names::Names;
 use crate::relations::model::{self, Partitions, no_such_order};
@@ -57,7 +58,7 @@ pub(crate) async fn list(
         covered: &readings::covered(&transaction, id, store::SET, range).await?,
         sizes: &sizes::at(&transaction, id, &sized_at).await?,
         elsewhere: &store::used_elsewhere(&transaction, id, at).await?,
-        block_size: sizes::block_size(&transaction, id).await?,
+        block_size: pg_settings::block_size(&transaction, id).await?,
         at,
     };
     let databases = Names::databases(&transaction, id, at).await?;

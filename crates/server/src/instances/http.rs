@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::gaps::Gaps;
 use crate::http::{ApiError, Page, QueryValues, VisibleInstance};
 use crate::locks::store as locks;
+use crate::pg_settings::store as pg_settings;
 
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
@@ -41,7 +42,7 @@ pub(crate) async fn get(
     app.store()?;
     let now = app.clock.now();
     let when = Asked::of(query.start, query.end, query.at, now)?;
-    let (described, databases, blocked, gaps) = {
+    let (described, databases, block_size, blocked, gaps) = {
         let mut client = app.metrics.get().await?;
         let transaction = store::snapshot(&mut client).await?;
         let stored = store::one(&transaction, visible.id).await?;
@@ -49,13 +50,14 @@ pub(crate) async fn get(
         let is_read = described.first().is_some_and(|one| one.instance.watched.is_read());
         let blocked = if is_read { locks::now(&transaction, visible.id, when.at).await? } else { None };
         let gaps = Gaps::read(&transaction, &app.catalog, visible.id, fleet::ACTIVITY, when.range, now).await?;
-        (described, store::databases(&transaction, visible.id, false).await?, blocked, gaps.listed)
+        let databases = store::databases(&transaction, visible.id, false).await?;
+        (described, databases, pg_settings::block_size(&transaction, visible.id).await?, blocked, gaps.listed)
     };
     let described = with_collectors(&app, described, now).await?.pop();
     let Described { instance, states, latest, .. } =
         described.ok_or_else(|| ApiError::not_found("No such instance, or not yours to see."))?;
     let sets = coverage::sets(&app.catalog, &states, &latest);
-    Ok(Json(InstanceDetail { instance, databases, sets, blocked, gaps }))
+    Ok(Json(InstanceDetail { instance, databases, sets, block_size, blocked, gaps }))
 }
 
 pub(crate) async fn get_coverage(

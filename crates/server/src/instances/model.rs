@@ -223,6 +223,8 @@ pub(crate) struct InstanceDetail {
     pub(crate) databases: Vec<DatabaseName>,
     /// Its sets, by name.
     pub(crate) sets: Vec<SetCoverage>,
+    /// Bytes of a block; 8192, as PostgreSQL usually is compiled, until its setting `block_size` was read.
+    pub(crate) block_size: i64,
     /// How many sessions wait for a lock; null when no reading tells of the moment.
     pub(crate) blocked: Option<i64>,
     /// Parts of the range in which nothing was read of it.

@@ -1,4 +1,4 @@
-//! The newest row of each setting at one moment.
+//! The newest row of each setting at one moment, and the size of a block.
 
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
@@ -33,4 +33,17 @@ pub(crate) async fn at(transaction: &Transaction<'_>, id: i32, at: Timestamp) ->
         changed_at: row.get(8),
     };
     Ok(transaction.query(&statement, &[&id, &at]).await?.iter().map(setting).collect())
+}
+
+/// The bytes of a block where nothing else was read: what PostgreSQL is compiled with unless told otherwise.
+const BLOCK_SIZE: i64 = 8192;
+
+const BLOCK_SIZE_READ: &str = "select s.setting from metrics.pg_settings s
+    where s.instance_id = $1 and s.name = 'block_size' and not s.removed order by s.time desc limit 1";
+
+/// The bytes of a block. They are decided when PostgreSQL is compiled, so that the moment does not matter.
+pub(crate) async fn block_size(transaction: &Transaction<'_>, id: i32) -> Result<i64, Error> {
+    let statement = transaction.prepare_cached(BLOCK_SIZE_READ).await?;
+    let read: Option<String> = transaction.query_opt(&statement, &[&id]).await?.and_then(|row| row.get(0));
+    Ok(read.and_then(|size| size.parse().ok()).unwrap_or(BLOCK_SIZE))
 }

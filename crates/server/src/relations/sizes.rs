@@ -51,16 +51,3 @@ pub(crate) async fn at(transaction: &Transaction<'_>, id: i32, times: &Times) ->
     let size = |row: &tokio_postgres::Row| Size { own: row.get(2), toast: row.get(3), indexes: row.get(4) };
     Ok(rows.iter().map(|row| ((row.get(0), row.get(1)), size(row))).collect())
 }
-
-/// What a block is long where the setting was not read.
-const BLOCK_SIZE: i64 = 8192;
-
-const BLOCK_SIZE_SETTING: &str = "select s.setting from metrics.pg_settings s
-    where s.instance_id = $1 and s.name = 'block_size' order by s.time desc limit 1";
-
-/// The length of a block; it is decided when PostgreSQL is compiled.
-pub(crate) async fn block_size(transaction: &Transaction<'_>, id: i32) -> Result<i64, Error> {
-    let statement = transaction.prepare_cached(BLOCK_SIZE_SETTING).await?;
-    let setting: Option<String> = transaction.query_opt(&statement, &[&id]).await?.and_then(|row| row.get(0));
-    Ok(setting.and_then(|size| size.parse().ok()).unwrap_or(BLOCK_SIZE))
-}

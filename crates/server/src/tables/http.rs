@@ -83,7 +83,7 @@ pub(crate) async fn list(
         sizes_before: &sizes::at(&transaction, id, &sized_before).await?,
         sized_before: &sized_before,
         index_pages: &store::index_pages(&transaction, id, &readings::at(&transaction, id, INDEXES, at).await?).await?,
-        block_size: sizes::block_size(&transaction, id).await?,
+        block_size: pg_settings::block_size(&transaction, id).await?,
         major: instance.and_then(|one| one.version_num).map_or(0, |version| version.unsigned_abs() / 10_000),
         settings: &settings,
     };

@@ -33,3 +33,33 @@ async fn settings_are_as_they_were_at_the_moment() {
     assert_eq!((&before["data"][1]["setting"], &before["data"][1]["changed_at"]), (&json!("4096"), &json!(null)));
     assert_eq!(monitored.get(&format!("{path}?at=2026-03-01T09:00:00Z")).await.expect(200)["count"], 0);
 }
+
+#[tokio::test]
+async fn pages_become_bytes_by_the_instances_own_block_size() {
+    let monitored = Monitored::new().await;
+    let index = |oid: i64| {
+        json!([{"indexrelid": oid, "relid": 10, "schema": "public", "relname": "orders_pkey", "relkind": "i",
+            "amname": "btree", "is_unique": true, "is_primary": true, "is_exclusion": false, "is_valid": true,
+            "is_ready": true, "is_live": true, "is_replica_identity": false, "is_referenced": false, "columns": "a",
+            "has_predicate": false, "signature": "1"}])
+    };
+    let pages = json!([{"indexrelid": 11, "relid": 10, "idx_scan": 1, "idx_tup_read": 1, "idx_tup_fetch": 1,
+        "scans": 1, "stats_since": "2026-01-01T00:00:00Z", "relpages": 3}]);
+    let table = json!([{"relid": 10, "schema": "public", "relname": "orders", "relkind": "r"}]);
+    let read = [
+        ("pg_class", "09:00:00", table),
+        ("pg_index", "09:00:00", index(11)),
+        ("pg_stat_all_indexes", "11:00:00", pages),
+    ];
+    monitored.push_database("main", 16384, &read).await;
+    let path = format!("/instances/{}", monitored.id("main").await);
+    let seen = async || {
+        let indexes = monitored.get(&format!("{path}/indexes")).await.expect(200);
+        let instance = monitored.get(&path).await.expect(200);
+        (instance["block_size"].clone(), indexes["data"][0]["size_bytes"].clone())
+    };
+    assert_eq!(seen().await, (json!(8192), json!(3 * 8192)), "as usual, until it is read");
+    let block_size = json!([{"name": "block_size", "setting": "32768"}]);
+    monitored.push("main", &[("pg_settings", "11:30:00", block_size)]).await;
+    assert_eq!(seen().await, (json!(32768), json!(3 * 32768)));
+}

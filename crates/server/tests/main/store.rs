@@ -66,6 +66,11 @@ async fn postmaster(dsn: &str) -> String {
     row.get(0)
 }
 
+fn postmaster_pid(folder: &std::path::Path) -> Pid {
+    let text = std::fs::read_to_string(folder.join("postgresql/postmaster.pid")).unwrap();
+    Pid::from_raw(text.lines().next().unwrap().parse().unwrap())
+}
+
 #[tokio::test]
 async fn a_command_uses_the_servers_store_and_leaves_it_running() {
     let folder = passable_folder();
@@ -100,8 +105,7 @@ async fn a_dead_store_is_started_again_and_the_pool_recovers() {
     let condition = server.condition().unwrap();
     for signal in [Signal::SIGKILL, Signal::SIGQUIT, Signal::SIGINT] {
         let before = postmaster(&dsn).await;
-        let text = std::fs::read_to_string(folder.path().join("postgresql/postmaster.pid")).unwrap();
-        kill(Pid::from_raw(text.lines().next().unwrap().parse().unwrap()), signal).unwrap();
+        kill(postmaster_pid(folder.path()), signal).unwrap();
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let alive = async {
@@ -116,6 +120,31 @@ async fn a_dead_store_is_started_again_and_the_pool_recovers() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
+    server.stop().unwrap();
+}
+
+#[tokio::test]
+async fn an_outage_is_told_while_the_store_is_being_started() {
+    let folder = passable_folder();
+    let mut server = start(folder.path());
+    let dsn = server.prepare().await.unwrap();
+    let client = testkit::connect(&dsn).await.unwrap();
+    // A backend that holds on to the shared memory keeps the start waiting.
+    let backend: i32 = client.query_one("select pg_backend_pid()", &[]).await.unwrap().get(0);
+    kill(Pid::from_raw(backend), Signal::SIGSTOP).unwrap();
+    let server = server.keep().unwrap();
+    let condition = server.condition().unwrap();
+    kill(postmaster_pid(folder.path()), Signal::SIGKILL).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut told = Vec::new();
+    while testkit::connect(&dsn).await.is_err() || condition.outage().is_some() || told.is_empty() {
+        told.extend(condition.outage().map(|outage| outage.sentence(Instant::now())));
+        assert!(Instant::now() < deadline, "{told:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let (how, what) = told[0].split_once(" s ago; ").unwrap();
+    assert!(how.starts_with("PostgreSQL was killed (signal 9) "), "{told:?}");
+    assert_eq!(what, "it is being started again");
     server.stop().unwrap();
 }
 
