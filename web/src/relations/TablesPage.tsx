@@ -5,6 +5,7 @@ import type { InstanceDetail, TableRow, Tables } from '../api/model';
 import { between, useReads } from '../api/useReads';
 import { count, text } from '../format/number';
 import { InstanceFrame, shortestInterval } from '../instance/InstanceFrame';
+import { CoveredNotice } from '../notices/CoveredNotice';
 import { FlagNotices } from '../notices/FlagNotices';
 import { ReadProblem } from '../notices/ReadProblem';
 import { Button } from '../shell/Button';
@@ -91,6 +92,7 @@ export function TablesPage() {
             defaults={TABLE_DEFAULTS}
             rows={rows}
           />
+          <CoveredNotice covered={tables.covered} />
           <FlagNotices things="tables" flags={tables.flagged_intervals.filter((flag) => flag.reason !== 'gap')} />
           <RelationNotices
             unmeasured={tables.unmeasured}
