@@ -390,7 +390,11 @@ async fn who_is_idle_in_a_transaction_and_holds_back_vacuum_is_told() {
             "state": "idle in transaction", "state_change": format!("2026-03-01T{since}Z"), "xmin_age": xmin_age})
     };
     // The first has been idle longer, but keeps no row from vacuum.
-    let rows = json!([session(4710, "11:00:00", None), session(4711, "11:47:59", Some(7)), session(4712, "11:59:00", Some(1))]);
+    let rows = json!([
+        session(4710, "11:00:00", None),
+        session(4711, "11:47:59", Some(7)),
+        session(4712, "11:59:00", Some(1))
+    ]);
     monitored.push("main", &[("pg_stat_activity", "11:59:59", rows)]).await;
     let one = at(&monitored, "").await;
     let told = "Session 4711 of sheet, role 10 is idle in transaction for 12 min and holds back vacuum.";

@@ -43,6 +43,7 @@ async fn known_load() -> (Monitored, String) {
         let readings = [
             ("pg_stat_database", minute, json!([database])),
             ("pg_stat_statements", minute, json!([statement(1, 540), statement(besides, 60)])),
+            ("wal", minute, json!([{"in_recovery": false, "position": "0/1000"}])),
             ("pg_stat_checkpointer", minute, json!([{"num_timed": 1, "buffers_written": 60}])),
             ("pg_stat_wal", minute, json!([{"wal_bytes": 60_000, "wal_records": 60, "wal_fpi": 0}])),
             ("host_cpu", minute, json!([cpu])),
@@ -201,7 +202,8 @@ async fn the_fleet_and_an_instance_have_the_rate_of_what_was_read_of_the_last_mi
     let fleet = monitored.get("/instances?start=2026-03-01T11:00:00Z&end=2026-03-01T12:00:00Z").await.expect(200);
     for instance in [&one, &fleet["data"][0]] {
         close(number(&instance["tps"]), 159.0, "tps");
-        steady(&instance["tps_trend"]["values"], 159.0, "its trend");
+        close(number(&instance["load"]), 0.5, "load");
+        steady(&instance["load_trend"]["values"], 0.5, "its trend");
     }
 }
 
