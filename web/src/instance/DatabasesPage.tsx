@@ -14,7 +14,7 @@ import { DataTable } from '../tables/DataTable';
 import { useChangeUrl, useTime, useUrl } from '../time/useTime';
 import { span } from '../time/zone';
 import { activeSessions, databasesHeading, transactions } from './databases';
-import { InstanceFrame, shortestInterval } from './InstanceFrame';
+import { InstanceFrame, instancePath, shortestInterval } from './InstanceFrame';
 
 interface Reads {
   instance: InstanceDetail;
@@ -79,7 +79,7 @@ export function DatabasesPage() {
   const page = useReads<Reads>(
     ['databases', instanceId],
     (range) => ({
-      instance: `/instances/${instanceId}`,
+      instance: instancePath(instanceId, range),
       databases: `/instances/${instanceId}/databases${queryString({ ...between(range) })}`,
     }),
     (reads) => shortestInterval(reads.instance.data),
@@ -94,6 +94,7 @@ export function DatabasesPage() {
       error={page.error}
       retry={page.retry}
       tab="Databases"
+      gaps={databases?.gaps}
       title={databases === null ? 'Databases' : databasesHeading(databases)}
       fill
     >

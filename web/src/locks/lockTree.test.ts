@@ -24,7 +24,7 @@ const PREPARED = session(0, 1, {
   key: 'xid 81', database: 'shop', user: 'app', prepared: { xid: 81, gid: "order 7 of o'brien", prepared_ms: 660_000 },
 });
 
-const heading = (more: Partial<Locks>) => locksHeading({ ...LOCKS, ...more }).replaceAll('\u00a0', ' ');
+const heading = (more: Partial<Locks>, isNow = true) => locksHeading({ ...LOCKS, ...more }, isNow).replaceAll('\u00a0', ' ');
 
 test('the heading answers who is blocked, by whom, for how long', () => {
   expect(heading({})).toBe('2 blocked by 2, oldest 4 min 10 s');
@@ -35,6 +35,7 @@ test('the heading answers who is blocked, by whom, for how long', () => {
   expect(heading({ ...one, oldest_wait_ms: null })).toBe('1 blocked by PID 675, idle in transaction');
   expect(heading({ ...one, data: [PREPARED, session(2, 2)] })).toBe("1 blocked for 4 min 10 s by the prepared transaction 'order 7 of o'brien'");
   expect(heading({ blocked: 0, data: [] })).toBe('Nobody waits for a lock.');
+  expect(heading({ blocked: 0, data: [] }, false)).toBe('Nobody waited for a lock then.');
   expect(heading({ at: null, blocked: null, data: [] })).toBe('Nothing was read at that moment.');
 });
 

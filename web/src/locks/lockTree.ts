@@ -2,10 +2,15 @@
 import type { Locks, LockSession } from '../api/model';
 import { coarse, text } from '../format/number';
 
+/** Of now, or of a moment that is gone by. */
+export function nobodyWaits(isNow: boolean): string {
+  return isNow ? 'Nobody waits for a lock.' : 'Nobody waited for a lock then.';
+}
+
 /** `2 blocked for 4 min by PID 675, idle in transaction`; of several blockers `3 blocked by 2, oldest 4 min`. */
-export function locksHeading(locks: Locks): string {
+export function locksHeading(locks: Locks, isNow: boolean): string {
   if (locks.blocked == null) return 'Nothing was read at that moment.';
-  if (locks.blocked === 0) return 'Nobody waits for a lock.';
+  if (locks.blocked === 0) return nobodyWaits(isNow);
   const blocked = `${locks.blocked}${locks.cut ? ' or more' : ''} blocked`;
   const oldest = locks.oldest_wait_ms == null ? null : text(coarse(locks.oldest_wait_ms));
   const roots = locks.data.filter((one) => one.level === 1);

@@ -3,7 +3,7 @@ import { useMemo, useState } from 'react';
 import { queryString } from '../api/client';
 import type { InstanceDetail, Ranking } from '../api/model';
 import { between, useReads } from '../api/useReads';
-import { InstanceFrame, shortestInterval } from '../instance/InstanceFrame';
+import { InstanceFrame, instancePath, shortestInterval } from '../instance/InstanceFrame';
 import { CoveredNotice } from '../notices/CoveredNotice';
 import { FlagNotices } from '../notices/FlagNotices';
 import { CapabilityNotice, Notice } from '../notices/Notice';
@@ -47,7 +47,7 @@ export function QueriesPage() {
   const page = useReads<Reads>(
     ['queries', instanceId, order, direction, url.db, url.user, url.q, url.level, url.monitoring],
     (range) => ({
-      instance: `/instances/${instanceId}`,
+      instance: instancePath(instanceId, range),
       ranking: `/instances/${instanceId}/queries${queryString({
         ...between(range), limit: LIMIT, order, direction, database: url.db, user: url.user, search: url.q, toplevel, trend: true,
         monitoring: watching ? undefined : false,
@@ -91,6 +91,7 @@ export function QueriesPage() {
       error={page.error}
       retry={page.retry}
       tab="Queries"
+      gaps={ranking?.gaps}
       title={ranking === null ? 'Queries' : heading(ranking, told)}
       fill
     >
