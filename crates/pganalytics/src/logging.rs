@@ -10,6 +10,8 @@ use tracing_subscriber::EnvFilter;
 pub(crate) fn start(level: &str, json: bool) -> Result<()> {
     let filter = EnvFilter::try_new(level).with_context(|| format!("understand log level {level:?}"))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // What cannot be logged would be told to standard error, which panics where that is a file on a full disk.
+    let builder = builder.log_internal_errors(false);
     let started = if json { builder.json().try_init() } else { builder.with_target(false).try_init() };
     started.map_err(|error| anyhow::anyhow!("start the log: {error}"))
 }
