@@ -258,10 +258,9 @@ async fn a_batch_is_stored_with_everything_that_it_says() {
 #[tokio::test]
 async fn an_error_of_a_set_that_is_not_read_any_more_is_over() {
     let fixture = Fixture::new().await;
-    let client = fixture.store.client().await.unwrap();
     let errors = async || -> Vec<String> {
         let failing = "select set_name from metrics.latest where error is not null order by set_name";
-        client.query(failing, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+        fixture.client.query(failing, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
     };
     let batch = |sequence: u64, failing: &[&str], said: &[(&str, State)]| {
         let mut batch = fixture.sample_batch(sequence, &[1], 1);
@@ -274,26 +273,27 @@ async fn an_error_of_a_set_that_is_not_read_any_more_is_over() {
         let sample = batch.readings.remove(0);
         batch.readings.extend(failing.iter().map(|set| Reading {
             set: (*set).to_owned(),
+            definition: fixture.definition(set).hash().0.to_vec(),
             error: Some("connection refused".to_owned()),
-            rows: 0,
-            columns: Vec::new(),
-            ..sample.clone()
+            started_us: sample.started_us,
+            time_us: sample.time_us,
+            ..Reading::default()
         }));
         batch
     };
-    let all = ["x_info", "x_sample", "x_texts"];
+    let all = ["x_sample", "x_sample_info", "x_sample_texts"];
     // Nobody knows yet which are read.
     fixture.push(&batch(1, &all, &[])).await.unwrap();
     assert_eq!(errors().await, all);
     // One is read, one cannot be, one is not in the configuration any more.
-    fixture.push(&batch(2, &[], &[("x_sample", State::Works), ("x_info", State::Missing)])).await.unwrap();
+    fixture.push(&batch(2, &[], &[("x_sample", State::Works), ("x_sample_info", State::Missing)])).await.unwrap();
     assert_eq!(errors().await, ["x_sample"]);
     // It is so too when the next outage is told while the states stay as they were.
     fixture.push(&batch(3, &all, &[])).await.unwrap();
     assert_eq!(errors().await, ["x_sample"]);
     // Whoever cannot be read for an error has one.
-    fixture.push(&batch(4, &["x_info"], &[("x_info", State::Error)])).await.unwrap();
-    assert_eq!(errors().await, ["x_info"]);
+    fixture.push(&batch(4, &["x_sample_info"], &[("x_sample_info", State::Error)])).await.unwrap();
+    assert_eq!(errors().await, ["x_sample_info"]);
 }
 
 #[tokio::test]
