@@ -8,6 +8,7 @@ use tokio_postgres::Error;
 use utoipa::ToSchema;
 
 use crate::range::Range;
+use crate::span::moment;
 
 /// Flags that are looked at in one read at most, the newest.
 const FLAGS_MOST: i64 = 10_000;
@@ -100,7 +101,7 @@ fn merge(merged: &mut Vec<FlaggedInterval>, flag: FlaggedInterval) {
 }
 
 fn message(reason: &str, start: Timestamp, end: Timestamp) -> String {
-    let (from, to) = (clock(start), clock(end));
+    let (from, to) = (moment(start), moment(end));
     let bound = "figures are a lower bound";
     match reason {
         "reset" => format!("Statistics were reset at {to}. Work from {from} to {to} may be missing; {bound}."),
@@ -128,12 +129,6 @@ fn message(reason: &str, start: Timestamp, end: Timestamp) -> String {
         }
         _ => format!("Something is missing between {from} and {to}; {bound}."),
     }
-}
-
-/// The time of day, with seconds where they say something.
-fn clock(moment: Timestamp) -> String {
-    let format = if moment.as_microsecond() % 60_000_000 == 0 { "%H:%M" } else { "%H:%M:%S" };
-    moment.strftime(format).to_string()
 }
 
 #[cfg(test)]
@@ -179,11 +174,11 @@ mod tests {
     }
 
     #[test]
-    fn sentences_tell_seconds_only_where_they_matter() {
+    fn a_sentence_tells_what_it_means_for_figures() {
         let one = flag("10:31:00", "10:32:05", "evicted", &[]);
         assert_eq!(
             message(&one.reason, one.start, one.end),
-            "Entries were evicted between 10:31 and 10:32:05; figures are a lower bound."
+            "Entries were evicted between 2026-03-01 10:31:00 UTC and 2026-03-01 10:32:05 UTC; figures are a lower bound."
         );
     }
 }

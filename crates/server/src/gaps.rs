@@ -12,7 +12,7 @@ use tokio_postgres::Error;
 use utoipa::ToSchema;
 
 use crate::range::Range;
-use crate::span::{between, moment};
+use crate::span::moment;
 
 /// So much of an interval without a reading, in percent, is a gap: two readings are missing.
 const HOLE_PERCENT: i64 = 250;
@@ -264,7 +264,8 @@ impl Gaps {
 }
 
 fn explain(within: &Within, set: &str, from: Timestamp, to: Timestamp, goes_on: bool) -> (GapReason, String) {
-    let when = if goes_on { format!("since {}", moment(from)) } else { between(from, to) };
+    let when =
+        if goes_on { format!("since {}", moment(from)) } else { format!("from {} to {}", moment(from), moment(to)) };
     let stop = |error: &str| error.trim_end_matches('.').to_owned();
     match within {
         Within { others_read: true, own_error: Some(error), .. } => {

@@ -18,18 +18,9 @@ pub(crate) fn spell(length: SignedDuration) -> String {
     words.join(" ")
 }
 
-/// A moment with its day.
+/// A moment, everywhere in this form: the pages put it in the reader's zone.
 pub(crate) fn moment(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
-}
-
-/// From one moment to another; the day only where they are of two.
-pub(crate) fn between(start: Timestamp, end: Timestamp) -> String {
-    let day = |at: Timestamp| at.strftime("%F").to_string();
-    if day(start) == day(end) {
-        return format!("from {} to {} UTC", start.strftime("%T"), end.strftime("%T"));
-    }
-    format!("from {} to {}", moment(start), moment(end))
 }
 
 #[cfg(test)]
@@ -45,10 +36,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_is_named_where_there_are_two() {
-        let at = |text: &str| text.parse().unwrap();
-        let (late, early) = (at("2026-03-01T23:59:58.7Z"), at("2026-03-02T00:00:05Z"));
-        assert_eq!(between(late, early), "from 2026-03-01 23:59:58 UTC to 2026-03-02 00:00:05 UTC");
-        assert_eq!(between(early, at("2026-03-02T01:00:00Z")), "from 00:00:05 to 01:00:00 UTC");
+    fn a_moment_has_its_day_and_its_zone() {
+        assert_eq!(moment("2026-03-01T23:59:58.7Z".parse().unwrap()), "2026-03-01 23:59:58 UTC");
     }
 }

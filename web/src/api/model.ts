@@ -13,10 +13,15 @@ export type Series = Schemas['Trend']['values'];
 /** Column name to the reason why it has no value. */
 export type Unmeasured = Schemas['Ranking']['unmeasured'];
 export type FlaggedInterval = Schemas['FlaggedInterval'];
+/** A part of a range in which nothing was read. */
+export type Gap = Schemas['Gap'];
+/** How much of a range was read. */
+export type Covered = Schemas['Covered'];
 
 export type Instances = Schemas['InstancePage'];
 export type Instance = Schemas['Instance'];
 export type InstanceDetail = Schemas['InstanceDetail'];
+export type Watched = Schemas['Watched'];
 export type HealthState = Schemas['HealthState'];
 
 export type Ranking = Schemas['Ranking'];

@@ -21,6 +21,7 @@ export function ChartLegend({ spec, cursor, at, zone, hidden, onHide }: Props) {
   const own = spec.series.map((series) => `${spec.id}.${series.id}`);
   const foreign = hidden.filter((key) => !own.includes(key));
   const many = spec.series.length > 1;
+  const nothing = spec.series.every((series) => series.values.every((value) => value === null));
 
   function isolate(key: string) {
     const others = own.filter((one) => one !== key);
@@ -31,6 +32,7 @@ export function ChartLegend({ spec, cursor, at, zone, hidden, onHide }: Props) {
   const shown = (value: number | null | undefined) => (value === null || value === undefined ? '–' : text(spec.format(value)));
   const hint = (value: number | null | undefined) =>
     value === null || value === undefined ? 'No reading.' : `${exact(value)} ${spec.unit}`;
+  if (nothing) return <p className={styles.nothing}>Nothing was read in this range.</p>;
   return (
     <table className={styles.legend}>
       <thead>

@@ -1,10 +1,11 @@
-import { useEffect, useId, useLayoutEffect, useRef, useState, type KeyboardEvent } from 'react';
+import { useEffect, useId, useLayoutEffect, useMemo, useRef, useState, type KeyboardEvent } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import type { FlaggedInterval, Grid } from '../api/model';
+import type { FlaggedInterval, Gap, Grid } from '../api/model';
 import { text } from '../format/number';
 import { CapabilityNotice } from '../notices/Notice';
 import { flagSentence } from '../notices/flags';
+import { marks } from '../notices/gaps';
 import { Button } from '../shell/Button';
 import { useScheme } from '../theme/theme';
 import type { Instants } from '../time/range';
@@ -22,6 +23,8 @@ interface Props {
   range: Instants;
   zone: Zone;
   flags: FlaggedInterval[];
+  /** Where nothing was read. */
+  gaps: Gap[];
   /** `chart.series` of every series that is not shown. */
   hidden: string[];
   onHide: (hidden: string[]) => void;
@@ -35,7 +38,7 @@ interface Props {
 }
 
 /** One chart: title and unit, the plot, its figures as a table, and the values as a table on demand. */
-export function TimeChart({ spec, grid, range, zone, flags, hidden, onHide, onZoom, outdated, beside = false, onPick }: Props) {
+export function TimeChart({ spec, grid, range, zone, flags: happened, gaps, hidden, onHide, onZoom, outdated, beside = false, onPick }: Props) {
   const [cursor, setCursor] = useState<number | null>(null);
   const [spoken, setSpoken] = useState('');
   const [asTable, setAsTable] = useState(false);
@@ -47,6 +50,7 @@ export function TimeChart({ spec, grid, range, zone, flags, hidden, onHide, onZo
   const id = useId();
   const measured = spec.series.some((series) => series.values.some((value) => value !== null));
   const missing = !measured && spec.missing !== null && spec.missing !== undefined ? spec.missing : null;
+  const flags = useMemo(() => marks(happened, gaps), [happened, gaps]);
   const isHidden = (series: string) => hidden.includes(`${spec.id}.${series}`);
 
   const state = useRef<PlotState | null>(null);

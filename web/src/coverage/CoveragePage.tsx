@@ -3,7 +3,7 @@ import type { Coverage, InstanceDetail } from '../api/model';
 import { useReads } from '../api/useReads';
 import { coarse, count, text } from '../format/number';
 import { Missing, Num } from '../format/Num';
-import { InstanceFrame, shortestInterval } from '../instance/InstanceFrame';
+import { InstanceFrame, instancePath, shortestInterval } from '../instance/InstanceFrame';
 import { Copy } from '../notices/Copy';
 import { ReadProblem } from '../notices/ReadProblem';
 import { parseSort, writeSort, type Column, type Sort } from '../tables/column';
@@ -41,7 +41,7 @@ export function CoveragePage() {
   const { zone } = useTime();
   const page = useReads<Reads>(
     ['coverage', instanceId],
-    () => ({ instance: `/instances/${instanceId}`, coverage: `/instances/${instanceId}/coverage` }),
+    (range) => ({ instance: instancePath(instanceId, range), coverage: `/instances/${instanceId}/coverage` }),
     (reads) => shortestInterval(reads.instance.data),
   );
   const read = page.reads?.coverage;
@@ -53,6 +53,7 @@ export function CoveragePage() {
       error={page.error}
       retry={page.retry}
       tab="Coverage"
+      momentary
       title={rows === null || rows.length === 0 ? 'Coverage' : coverageHeading(rows)}
       fill
     >

@@ -1,15 +1,20 @@
 import { useNavigate } from '@tanstack/react-router';
-import { useReads } from '../api/useReads';
+import { useMemo } from 'react';
+import { queryString } from '../api/client';
+import { between, useReads } from '../api/useReads';
 import type { Instance, Instances } from '../api/model';
 import { InstanceLink } from '../instance/InstanceLink';
-import { CapabilityNotice } from '../notices/Notice';
+import { gravest } from '../instance/watched';
+import { CapabilityNotice, Notice } from '../notices/Notice';
 import { ReadProblem } from '../notices/ReadProblem';
 import { PageFrame } from '../shell/PageFrame';
 import { keepTime, type Search } from '../shell/search';
 import { parseSort, writeSort, type Sort } from '../tables/column';
 import { DataTable } from '../tables/DataTable';
-import { useChangeUrl, useUrl } from '../time/useTime';
-import { FLEET_COLUMNS } from './columns';
+import { momentOf } from '../time/range';
+import { useChangeUrl, useTime, useUrl } from '../time/useTime';
+import { near } from '../time/zone';
+import { fleetColumns } from './columns';
 import { fleetHeading, worstFirst } from './fleet';
 import styles from './FleetPage.module.css';
 import { HealthBadge } from './HealthBadge';
@@ -27,7 +32,10 @@ export function FleetPage() {
   const navigate = useNavigate();
   const page = useReads<Reads>(
     ['fleet'],
-    () => ({ instances: '/instances?page_size=100' }),
+    (instants) => {
+      const { start, end } = between(instants);
+      return { instances: `/instances${queryString({ page_size: 100, start, end: instants.untilNow === true ? undefined : end })}` };
+    },
     () => REFRESH_S,
   );
   const read = page.reads?.instances;
@@ -35,10 +43,14 @@ export function FleetPage() {
   const filter = url.q?.toLowerCase() ?? '';
   const rows = all?.filter((one) => one.name.toLowerCase().includes(filter)) ?? [];
   const problem = read?.error ?? page.error;
+  const { range, zone } = useTime();
+  const moment = momentOf(range, Date.now());
+  const columns = useMemo(() => fleetColumns(moment !== null), [moment]);
 
   return (
     <PageFrame title={all === undefined ? 'Fleet' : fleetHeading(all)} name="Fleet" fill>
       {problem !== null && <ReadProblem what="instances" error={problem} shownAt={read?.at ?? 0} retry={page.retry} />}
+      {moment !== null && <Notice kind="note">As it was at {near(moment, zone, Date.now())}, the end of this range.</Notice>}
       {all !== undefined && <Reasons instances={worstFirst(all)} />}
       {all?.length !== 0 && (
         <input
@@ -53,7 +65,7 @@ export function FleetPage() {
       {(all !== undefined || problem === null) && (
         <DataTable
           label="Instances"
-          columns={FLEET_COLUMNS}
+          columns={columns}
           rows={rows}
           rowKey={(row) => String(row.id)}
           sort={parseSort(url.sort, WORST_FIRST)}
@@ -84,12 +96,13 @@ export function FleetPage() {
 
 /** What is wrong, in words: nobody has to point at a badge to learn it. */
 function Reasons({ instances }: { instances: Instance[] }) {
+  const { zone } = useTime();
   if (instances.length === 0) return null;
   return (
     <ul className={styles.reasons} aria-label="What needs somebody">
       {instances.map((one) => (
         <li key={one.id}>
-          <HealthBadge state={one.state} reasons={one.reasons} /> <InstanceLink instance={one} focusable />: {one.reasons[0]}
+          <HealthBadge instance={one} /> <InstanceLink instance={one} focusable />: {gravest(one, zone, Date.now())}
         </li>
       ))}
     </ul>

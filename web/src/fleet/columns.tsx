@@ -46,13 +46,14 @@ function load(sessions: number): Figure {
   return { value: sessions.toFixed(digits), unit: '' };
 }
 
-export const FLEET_COLUMNS: Column<Instance>[] = [
+/** The trend follows the range; all else is of its end. */
+export const fleetColumns = (isPast: boolean): Column<Instance>[] => [
   {
     id: 'state',
     title: 'State',
-    width: 104,
+    width: 176,
     value: (row) => URGENCY[row.state],
-    cell: (row) => <HealthBadge state={row.state} reasons={row.reasons} />,
+    cell: (row) => <HealthBadge instance={row} />,
   },
   {
     id: 'name',
@@ -80,7 +81,7 @@ export const FLEET_COLUMNS: Column<Instance>[] = [
   {
     id: 'load',
     title: 'Load',
-    help: 'Mean active sessions over the last 5 min, from pg_stat_database.active_time; after the slash the host\'s processors.',
+    help: 'Mean active sessions over 5 min, from pg_stat_database.active_time; after the slash the host\'s processors.',
     width: 72,
     numeric: true,
     unit: 'sessions',
@@ -91,21 +92,21 @@ export const FLEET_COLUMNS: Column<Instance>[] = [
       ) : (
         <Num
           figure={row.cpus == null ? load(row.load) : { value: `${load(row.load).value}/${row.cpus}`, unit: '' }}
-          hint={`${exact(row.load)} active sessions on average, last 5 min\npg_stat_database.active_time. ${row.cpus == null ? 'CPU count not known.' : `${row.cpus} CPUs.`}`}
+          hint={`${exact(row.load)} active sessions on average of 5 min\npg_stat_database.active_time. ${row.cpus == null ? 'CPU count not known.' : `${row.cpus} CPUs.`}`}
         />
       ),
   },
   {
     id: 'trend',
     title: 'Trend',
-    help: 'Load, from zero to its own highest',
+    help: 'Load over the range, from zero to its own highest',
     width: 100,
-    cell: (row) => (row.load === null ? <Missing reason={why(row, 'load')} /> : <Sparkline values={row.load_trend.values} />),
+    cell: (row) => (row.load_trend.values.every((value) => value === null) ? <Missing reason={why(row, 'load')} /> : <Sparkline values={row.load_trend.values} />),
   },
   {
     id: 'tps',
     title: 'TPS',
-    help: 'Transactions per second, commits and rollbacks, last 5 min',
+    help: 'Transactions per second, commits and rollbacks, over 5 min',
     width: 100,
     numeric: true,
     unitSlot: 5,
@@ -117,7 +118,7 @@ export const FLEET_COLUMNS: Column<Instance>[] = [
       ) : (
         <Num
           figure={rate(row.tps)}
-          hint={`${exact(row.tps)} transactions/s, last 5 min\npg_stat_database.xact_commit + xact_rollback`}
+          hint={`${exact(row.tps)} transactions/s, mean of 5 min\npg_stat_database.xact_commit + xact_rollback`}
         />
       ),
   },
@@ -132,7 +133,7 @@ export const FLEET_COLUMNS: Column<Instance>[] = [
       row.connections == null ? (
         <Missing reason={why(row, 'connections')} />
       ) : (
-        <span data-hint={`${row.connections} connections, pg_stat_database.numbackends\nmax_connections ${row.connections_limit ?? 'not known'}`}>
+        <span data-hint={`${row.connections} client backends\nsessions\nmax_connections ${row.connections_limit ?? 'not known'}`}>
           {text(count(row.connections))}
           <span className={styles.limit}>/{row.connections_limit ?? '–'}</span>
         </span>
@@ -151,7 +152,7 @@ export const FLEET_COLUMNS: Column<Instance>[] = [
   {
     id: 'age',
     title: 'Data age',
-    help: 'Since the newest reading',
+    help: isPast ? 'Of the newest reading, at the end of the range' : 'Since the newest reading of PostgreSQL',
     width: 96,
     numeric: true,
     unitSlot: 4,

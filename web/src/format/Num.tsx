@@ -1,3 +1,4 @@
+import { useSentence } from '../time/useSentence';
 import { text, type Figure } from './number';
 import styles from './Num.module.css';
 
@@ -35,10 +36,11 @@ interface MissingProps {
 
 /** Not measured: a dash that says why, never a zero. */
 export function Missing({ reason, focusable = false }: MissingProps) {
+  const why = useSentence()(reason);
   return (
-    <span className={styles.missing} data-hint={reason} tabIndex={focusable ? 0 : undefined}>
+    <span className={styles.missing} data-hint={why} tabIndex={focusable ? 0 : undefined}>
       <span aria-hidden="true">–</span>
-      <span className="visually-hidden">not measured: {reason}</span>
+      <span className="visually-hidden">not measured: {why}</span>
     </span>
   );
 }

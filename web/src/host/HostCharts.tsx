@@ -1,9 +1,12 @@
 import { useMemo } from 'react';
-import type { Disks, Host } from '../api/model';
+import type { Disks, FlaggedInterval, Host } from '../api/model';
 import { TimeChart } from '../charts/TimeChart';
 import type { Instants } from '../time/range';
 import type { Zone } from '../time/zone';
 import { cpuChart, fullChart, latencyChart } from './hostCharts';
+
+/** Fullness is a state: nothing that happened makes it a lower bound. */
+const NO_FLAGS: FlaggedInterval[] = [];
 
 interface Props {
   /** Answers of `/instances/{id}/host` and `/disks` over one range; null while they are not there. */
@@ -24,9 +27,9 @@ export function HostCharts({ host, disks, ...shared }: Props) {
   const full = useMemo(() => (disks === null ? null : fullChart(disks)), [disks]);
   return (
     <>
-      {host !== null && cpu !== null && <TimeChart spec={cpu} grid={host.grid} flags={host.flagged_intervals} {...shared} />}
-      {disks !== null && latency !== null && <TimeChart spec={latency} grid={disks.grid} flags={disks.flagged_intervals} {...shared} />}
-      {disks !== null && full !== null && <TimeChart spec={full} grid={disks.grid} flags={[]} {...shared} />}
+      {host !== null && cpu !== null && <TimeChart spec={cpu} grid={host.grid} flags={host.flagged_intervals} gaps={host.gaps} {...shared} />}
+      {disks !== null && latency !== null && <TimeChart spec={latency} grid={disks.grid} flags={disks.flagged_intervals} gaps={disks.gaps} {...shared} />}
+      {disks !== null && full !== null && <TimeChart spec={full} grid={disks.grid} flags={NO_FLAGS} gaps={disks.gaps} {...shared} />}
     </>
   );
 }

@@ -1,17 +1,21 @@
 import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
+import { queryString } from '../api/client';
 import type { ApiError } from '../api/error';
-import type { InstanceDetail } from '../api/model';
-import type { Read } from '../api/useReads';
+import type { Gap, InstanceDetail } from '../api/model';
+import { between, type Read } from '../api/useReads';
 import { HealthBadge } from '../fleet/HealthBadge';
-import { coarse, text } from '../format/number';
+import { GapNotices } from '../notices/GapNotices';
+import { gapsBeside } from '../notices/gaps';
 import { Notice } from '../notices/Notice';
 import { ReadProblem } from '../notices/ReadProblem';
 import { PageFrame } from '../shell/PageFrame';
 import { keepTime, type Search } from '../shell/search';
+import { isAhead, momentOf, type Instants } from '../time/range';
 import { useTime } from '../time/useTime';
-import { clock } from '../time/zone';
+import { inZone, near } from '../time/zone';
 import styles from './InstanceFrame.module.css';
+import { gapsBefore, isRead, standing, standingSentence } from './watched';
 
 /** The tabs that have a page, in the order a reader looks for them. */
 const TABS = [
@@ -26,10 +30,6 @@ const TABS = [
   { to: '/instances/$instanceId/coverage', name: 'Coverage' },
 ] as const;
 
-/** Data older than this many readings is called stale. */
-const STALE_READINGS = 3;
-const STALE_AT_LEAST_MS = 60_000;
-
 interface Props {
   instanceId: string;
   instance: Read<InstanceDetail> | undefined;
@@ -39,6 +39,12 @@ interface Props {
   tab: (typeof TABS)[number]['name'];
   /** Answers the page's question. */
   title: ReactNode;
+  /** The answer is of a moment, not of the range: there is none while the instance is not read. */
+  momentary?: boolean;
+  /** A moment of the range that is looked at; else its end. */
+  at?: string | undefined;
+  /** Parts of the range in which the page's own figures were not read. */
+  gaps?: Gap[] | undefined;
   /** One level below the tab: a queryid. */
   below?: ReactNode;
   fill?: boolean;
@@ -47,8 +53,12 @@ interface Props {
 
 /** Name, health, tabs; the page below them shows only if the instance may be seen. */
 export function InstanceFrame(props: Props) {
-  const { instanceId, instance, error, retry, tab, title, below, fill = false, children } = props;
+  const { instanceId, instance, error, retry, tab, title, momentary = false, at, gaps, below, fill = false, children } = props;
+  const { range, zone } = useTime();
+  const now = Date.now();
   const detail = instance?.data ?? null;
+  const moment = at === undefined ? momentOf(range, now) : Date.parse(at);
+  const ahead = isAhead(range, now);
   const name = detail?.name ?? `Instance ${instanceId}`;
   const problem = instance?.error ?? error;
   const barred = detail == null && problem != null;
@@ -57,7 +67,7 @@ export function InstanceFrame(props: Props) {
 
   return (
     <PageFrame
-      title={barred ? name : title}
+      title={barred ? name : ahead ? 'Nothing yet' : ((momentary && detail != null ? standing(detail.watched, zone, now) : null) ?? title)}
       name={`${tab} · ${name}`}
       fill={fill}
       above={
@@ -84,10 +94,11 @@ export function InstanceFrame(props: Props) {
                 </>
               )}
             </nav>
-            {detail != null && (
+            {detail != null && !ahead && (
               <p className={styles.facts}>
-                {[detail.role, detail.version].filter((fact) => fact != null).join(' · ')}{' '}
-                <HealthBadge state={detail.state} reasons={detail.reasons} /> {detail.reasons[0]}
+                {[detail.role, detail.version].filter((fact) => fact != null).join(' · ')}
+                {moment === null ? ' ' : ` · at ${near(moment, zone, now)} `}
+                <HealthBadge instance={detail} /> {isRead(detail) && inZone(detail.reasons[0] ?? '', zone, now)}
               </p>
             )}
           </div>
@@ -113,23 +124,29 @@ export function InstanceFrame(props: Props) {
       {problem != null && (
         <ReadProblem what={instance?.error == null ? 'this page' : 'the instance'} error={problem} shownAt={instance?.at ?? 0} retry={retry} />
       )}
-      {detail != null && <Stale instance={detail} />}
-      {!barred && children}
+      {ahead && <Notice kind="note">This range begins at {near(range.kind === 'absolute' ? range.start : now, zone, now)}, which is still to come.</Notice>}
+      {detail != null && !ahead && <Watching instance={detail} gaps={gaps ?? []} moment={moment ?? now} />}
+      {!barred && !ahead && children}
     </PageFrame>
   );
 }
 
-function Stale({ instance }: { instance: InstanceDetail }) {
+/** That it is not read, and where in the range it was not. */
+function Watching({ instance, gaps, moment }: { instance: InstanceDetail; gaps: Gap[]; moment: number }) {
   const { zone } = useTime();
-  if (instance.data_age_ms == null || instance.last_seen == null) return null;
-  const limit = Math.max(STALE_AT_LEAST_MS, shortestInterval(instance) * STALE_READINGS * 1000);
-  if (instance.data_age_ms < limit) return null;
+  const sentence = standingSentence(instance, zone, Date.now());
   return (
-    <Notice kind="warning">
-      Data is {text(coarse(instance.data_age_ms))} old; the collector is silent since{' '}
-      {clock(Date.parse(instance.last_seen), zone)}.
-    </Notice>
+    <>
+      {sentence !== null && <Notice kind={instance.watched.state === 'down' ? 'critical' : 'warning'}>{sentence}</Notice>}
+      <GapNotices gaps={gapsBefore([...instance.gaps, ...gapsBeside(gaps, instance.gaps)], instance, moment)} />
+    </>
   );
+}
+
+/** Where an instance is read as it was when a range ended, or at a moment of it. */
+export function instancePath(instanceId: string, range: Instants, at?: string): string {
+  const { start, end } = between(range);
+  return `/instances/${instanceId}${queryString({ start, end: range.untilNow === true ? undefined : end, at })}`;
 }
 
 const DEFAULT_INTERVAL_S = 10;

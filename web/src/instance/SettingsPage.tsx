@@ -9,7 +9,7 @@ import { parseSort, writeSort, type Column, type Sort } from '../tables/column';
 import { DataTable } from '../tables/DataTable';
 import { useChangeUrl, useTime, useUrl } from '../time/useTime';
 import { exactMoment, type Zone } from '../time/zone';
-import { InstanceFrame, shortestInterval } from './InstanceFrame';
+import { InstanceFrame, instancePath, shortestInterval } from './InstanceFrame';
 import { inUnit, isChanged } from './setting';
 import styles from './SettingsPage.module.css';
 
@@ -49,7 +49,7 @@ export function SettingsPage() {
   const page = useReads<Reads>(
     ['settings', instanceId],
     (instants) => ({
-      instance: `/instances/${instanceId}`,
+      instance: instancePath(instanceId, instants),
       settings: `/instances/${instanceId}/settings${queryString({ at: range.kind === 'absolute' ? between(instants).end : undefined })}`,
     }),
     (reads) => shortestInterval(reads.instance.data),

@@ -6,15 +6,17 @@ import { between, useReads } from '../api/useReads';
 import type { ChartSpec } from '../charts/chart';
 import { TimeChart } from '../charts/TimeChart';
 import { average } from '../format/number';
-import { InstanceFrame, shortestInterval } from '../instance/InstanceFrame';
+import { InstanceFrame, instancePath, shortestInterval } from '../instance/InstanceFrame';
+import { isRead } from '../instance/watched';
 import { FlagNotices } from '../notices/FlagNotices';
 import { CapabilityNotice } from '../notices/Notice';
 import { ReadProblem } from '../notices/ReadProblem';
 import { Button } from '../shell/Button';
+import { momentOf } from '../time/range';
 import { useChangeUrl, useTime, useUrl, useZoom } from '../time/useTime';
 import { exactMoment } from '../time/zone';
 import { LockTree } from './LockTree';
-import { locksHeading } from './lockTree';
+import { locksHeading, nobodyWaits } from './lockTree';
 import styles from './LocksPage.module.css';
 
 interface Reads {
@@ -37,12 +39,12 @@ export function LocksPage() {
   const url = useUrl();
   const change = useChangeUrl();
   const zoom = useZoom();
-  const { zone } = useTime();
+  const { range, zone } = useTime();
   const page = useReads<Reads>(
     ['locks', instanceId, url.at],
-    (range) => ({
-      instance: `/instances/${instanceId}`,
-      locks: `/instances/${instanceId}/locks${queryString({ ...between(range), at: url.at })}`,
+    (instants) => ({
+      instance: instancePath(instanceId, instants, url.at),
+      locks: `/instances/${instanceId}/locks${queryString({ ...between(instants), at: url.at })}`,
     }),
     (reads) => shortestInterval(reads.instance.data),
   );
@@ -51,6 +53,8 @@ export function LocksPage() {
   const hidden = useMemo(() => url.hide?.split(',') ?? [], [url.hide]);
   const spec = useMemo(() => (locks === null ? null : blockedChart(locks)), [locks]);
   const missing = locks?.unmeasured['data'];
+  const instance = page.reads?.instance.data ?? null;
+  const isNow = url.at === undefined && momentOf(range, Date.now()) === null && (instance === null || isRead(instance));
   const go = (at: string | null | undefined) => change({ at: at ?? undefined });
 
   return (
@@ -60,7 +64,10 @@ export function LocksPage() {
       error={page.error}
       retry={page.retry}
       tab="Locks"
-      title={locks === null || missing !== undefined ? 'Locks' : locksHeading(locks)}
+      momentary
+      at={url.at}
+      gaps={locks?.gaps}
+      title={locks === null || missing !== undefined ? 'Locks' : locksHeading(locks, isNow)}
     >
       {read?.error != null && <ReadProblem what="locks" error={read.error} shownAt={read.at} retry={page.retry} />}
       {locks === null && page.reads === null && <div className={styles.skeleton} role="status" aria-label="Loading the locks" />}
@@ -68,7 +75,7 @@ export function LocksPage() {
         <>
           <div className={styles.moment} role="group" aria-label="Moment">
             <span>
-              {url.at === undefined ? 'Now' : 'Then'}
+              {isNow ? 'Now' : 'Then'}
               {locks.at == null ? '' : `, read ${exactMoment(Date.parse(locks.at), zone)}`}
             </span>
             <Button label="Reading before" hint="The reading before" disabled={locks.previous_at == null} onClick={() => go(locks.previous_at)}>
@@ -90,7 +97,7 @@ export function LocksPage() {
             <LockTree sessions={locks.data} unmeasured={locks.unmeasured} zone={zone} outdated={page.outdated} />
           ) : (
             missing === undefined && (
-              <p className={styles.empty}>{locks.at == null ? 'Nothing was read at that moment.' : 'Nobody waits for a lock.'}</p>
+              <p className={styles.empty}>{locks.at == null ? 'Nothing was read at that moment.' : nobodyWaits(isNow)}</p>
             )
           )}
           <TimeChart
@@ -99,6 +106,7 @@ export function LocksPage() {
             range={page.range}
             zone={zone}
             flags={locks.flagged_intervals}
+            gaps={locks.gaps}
             hidden={hidden}
             onHide={(next) => change({ hide: next.length === 0 ? undefined : next.join(',') })}
             onZoom={zoom}

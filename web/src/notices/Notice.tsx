@@ -1,5 +1,6 @@
 import type { ReactNode } from 'react';
 import { Copy } from './Copy';
+import { useSentence } from '../time/useSentence';
 import styles from './Notice.module.css';
 
 interface Props {
@@ -29,9 +30,10 @@ interface CapabilityProps {
 
 /** What is not measured, why, and the SQL that mends it. */
 export function CapabilityNotice({ message, fix }: CapabilityProps) {
+  const sentence = useSentence();
   return (
     <Notice kind="note">
-      {message}{' '}
+      {sentence(message)}{' '}
       {typeof fix === 'string' && fix !== '' && (
         <>
           <code className={styles.fix}>{fix}</code> <Copy text={fix} what="SQL" />

@@ -1,6 +1,6 @@
 /** Flagged intervals in the exact words the reader gets, once per reason. */
 import type { FlaggedInterval } from '../api/model';
-import { clock, day, minute, type Zone } from '../time/zone';
+import { clock, day, inZone, minute, type Zone } from '../time/zone';
 
 export interface FlagSentence {
   reason: string;
@@ -27,10 +27,6 @@ export function flagSentence(flag: FlaggedInterval, zone: Zone, now: number, thi
       return `Statistics were reset at ${end}. Work from ${start} to ${end} may be missing; figures are a lower bound.`;
     case 'evicted':
       return `Entries were evicted between ${start} and ${end}; figures are a lower bound.`;
-    case 'gap':
-      // Without a length it is where this collector began, and nobody knows what was before.
-      if (flag.start === flag.end) return `Nothing was read before ${end}.`;
-      return `No data ${start}–${end}: the collector was not running.`;
     case 'restart':
       return `The instance was restarted between ${start} and ${end}; figures are a lower bound.`;
     case 'crash_restart':
@@ -40,15 +36,14 @@ export function flagSentence(flag: FlaggedInterval, zone: Zone, now: number, thi
     case 'replaced':
       return `The instance was replaced between ${start} and ${end}; figures are a lower bound.`;
     default:
-      // A reason that is younger than these pages; its times are in UTC.
-      return flag.message;
+      // A gap, or a reason that is younger than these pages.
+      return inZone(flag.message, zone, now);
   }
 }
 
 const MANY: Partial<Record<string, string>> = {
   reset: 'Statistics were reset',
   evicted: 'Entries were evicted',
-  gap: 'The collector was not running',
   restart: 'The instance was restarted',
   crash_restart: 'The instance crashed and restarted',
   replaced: 'The instance was replaced',

@@ -1,14 +1,15 @@
 import { Link, useParams } from '@tanstack/react-router';
 import { useMemo, type ReactNode } from 'react';
 import { queryString } from '../api/client';
-import type { CollectorCost as Cost, Connections, Databases, Disks, Host, InstanceDetail, Ranking, Unmeasured, Waits, Wal } from '../api/model';
+import type { CollectorCost as Cost, Connections, Databases, Disks, Host, InstanceDetail, Locks, Ranking, Unmeasured, Waits, Wal } from '../api/model';
 import { between, useReads } from '../api/useReads';
 import { TimeChart } from '../charts/TimeChart';
 import { average, byteRate, coarse, count, exact, percent, rate, text, type Figure } from '../format/number';
 import { Missing } from '../format/Num';
 import { CollectorCost } from '../host/CollectorCost';
 import { HostCharts } from '../host/HostCharts';
-import { InstanceFrame, shortestInterval } from '../instance/InstanceFrame';
+import { InstanceFrame, instancePath, shortestInterval } from '../instance/InstanceFrame';
+import { standing } from '../instance/watched';
 import { FlagNotices } from '../notices/FlagNotices';
 import { ReadProblem } from '../notices/ReadProblem';
 import { rankingColumns } from '../queries/columns';
@@ -16,17 +17,20 @@ import { lineKey, type Line } from '../queries/ranking';
 import { keepTime, type Search } from '../shell/search';
 import { parseSort, writeSort, type Sort } from '../tables/column';
 import { DataTable } from '../tables/DataTable';
+import { momentOf } from '../time/range';
 import { useChangeUrl, useTime, useUrl, useZoom } from '../time/useTime';
+import { near } from '../time/zone';
 import { SessionsByState } from '../waits/SessionsByState';
 import { WaitsChart } from '../waits/WaitsChart';
 import { CheckpointsChart, WalRateChart } from '../wal/WalCharts';
-import { hitRatio, newest, overviewHeading, throughputCharts } from './overview';
+import { atMost, hitRatio, newest, overviewHeading, throughputCharts } from './overview';
 import styles from './OverviewPage.module.css';
 
 interface Reads {
   instance: InstanceDetail;
   waits: Waits;
   connections: Connections;
+  locks: Locks;
   ranking: Ranking;
   databases: Databases;
   wal: Wal;
@@ -44,16 +48,17 @@ export function OverviewPage() {
   const url = useUrl();
   const change = useChangeUrl();
   const zoom = useZoom();
-  const { zone } = useTime();
+  const { range: asked, zone } = useTime();
   const page = useReads<Reads>(
     ['overview', instanceId],
     (range) => {
       const of = (what: string, more: Record<string, string | number | boolean> = {}) =>
         `/instances/${instanceId}/${what}${queryString({ ...between(range), ...more })}`;
       return {
-        instance: `/instances/${instanceId}`,
+        instance: instancePath(instanceId, range),
         waits: of('waits'),
         connections: of('connections'),
+        locks: of('locks'),
         ranking: of('queries', { limit: TOP, toplevel: true, trend: true, monitoring: false }),
         databases: of('databases'),
         wal: of('wal'),
@@ -88,7 +93,14 @@ export function OverviewPage() {
   const rows: Line[] = useMemo(() => ranking?.data ?? [], [ranking]);
   const throughput = useMemo(() => (databases === null ? [] : throughputCharts(databases)), [databases]);
   const load = waits?.mean ?? null;
-  const oldest = connections?.oldest_xact_age_ms ?? null;
+  const now = Date.now();
+  const moment = momentOf(asked, now);
+  const not = instance === null ? null : standing(instance.watched, zone, now);
+  /** A figure of the moment, which nobody knows while the instance is not read. */
+  const known = (value: number | null | undefined) => (not === null ? (value ?? null) : null);
+  const oldest = known(connections?.oldest_xact_age_ms);
+  const why = (unmeasured: Unmeasured | undefined, name: string, otherwise: string) => (not === null ? reasonOf(unmeasured, name, otherwise) : `${not}.`);
+  const then = moment === null ? 'now' : `at ${near(moment, zone, now)}`;
   const failed = Object.entries(reads ?? {}).flatMap(([name, read]) =>
     name === 'instance' || read.error === null ? [] : [{ name, error: read.error, at: read.at }],
   );
@@ -100,6 +112,7 @@ export function OverviewPage() {
       error={page.error}
       retry={page.retry}
       tab="Overview"
+      momentary
       title={instance === null ? 'Overview' : overviewHeading(instance, load, oldest)}
     >
       {reads === null && page.error === null && <div className={styles.skeleton} role="status" aria-label="Loading the overview" />}
@@ -109,13 +122,13 @@ export function OverviewPage() {
       {instance !== null && (
         <section aria-label="Figures" className={styles.figures} data-outdated={page.outdated}>
           <dl>
-            <Key title={instance.cpus == null ? 'Load' : 'Load / CPUs'} to="queries" value={load} format={average} unit="active sessions, mean of the range" source="sessions" reason={reasonOf(waits?.unmeasured, 'series', ONE_READING)} after={instance.cpus == null ? '' : ` / ${instance.cpus}`} instanceId={instanceId} />
-            <Key title="TPS" to="databases" value={instance.tps} format={(value) => rate(value)} unit="transactions per second, newest" source="pg_stat_database.xact_commit + xact_rollback" reason={reasonOf(databases?.unmeasured, 'xact_commit', TWO_READINGS)} instanceId={instanceId} />
-            <Key title="Connections" to="databases" value={connections?.total ?? instance.connections} format={count} unit="client backends" source="sessions" reason={reasonOf(connections?.unmeasured, 'series', ONE_READING)} after={instance.connections_limit == null ? '' : ` / ${instance.connections_limit}`} instanceId={instanceId} />
-            <Key title="Blocked" to="locks" value={instance.blocked} format={count} unit="sessions that wait for a lock" source="lock_waits" reason="Who waits for a lock was not read yet, or is not readable; see Coverage." instanceId={instanceId} />
-            <Key title="Oldest transaction" to="locks" value={oldest} format={coarse} unit="ms" source="sessions.xact_age" reason={connections?.at == null ? reasonOf(connections?.unmeasured, 'series', ONE_READING) : 'No transaction was open.'} instanceId={instanceId} />
-            <Key title="Cache hit" to="databases" value={databases === null ? null : hitRatio(databases)} format={percent} unit="(1 is all blocks), over the range" source="pg_stat_database.blks_hit / (blks_hit + blks_read)" reason="No block was asked for in this range, or nothing was read." instanceId={instanceId} />
-            <Key title="WAL" to="replication" value={wal === null ? null : newest(wal.series.position_bytes)} format={byteRate} unit="bytes per second, newest" source="wal.position" reason={reasonOf(wal?.unmeasured, 'position_bytes', TWO_READINGS)} instanceId={instanceId} />
+            <Key title={instance.cpus == null ? 'Load' : 'Load / CPUs'} to="queries" value={known(load)} format={average} unit="active sessions, mean of the range" source="sessions" reason={why(waits?.unmeasured, 'series', ONE_READING)} after={instance.cpus == null ? '' : ` / ${instance.cpus}`} instanceId={instanceId} />
+            <Key title="TPS" to="databases" value={instance.tps} format={(value) => rate(value)} unit={`transactions per second, mean of 5 min, ${then}`} source="pg_stat_database.xact_commit + xact_rollback" reason={why(instance.unmeasured, 'tps', TWO_READINGS)} instanceId={instanceId} />
+            <Key title="Connections" to="databases" value={instance.connections} format={count} unit={`client backends, ${then}`} source="sessions" reason={why(instance.unmeasured, 'connections', ONE_READING)} after={instance.connections_limit == null ? '' : ` / ${instance.connections_limit}`} instanceId={instanceId} />
+            <Key title="Blocked" to="locks" value={instance.blocked} format={count} unit={`sessions that wait for a lock, ${then}`} source="lock_waits" reason={why(reads?.locks.data?.unmeasured, 'data', 'Who waits for a lock was not read.')} after={atMost(instance.blocked, reads?.locks.data?.peak?.blocked)} instanceId={instanceId} />
+            <Key title="Oldest transaction" to="locks" value={oldest} format={coarse} unit={`ms, ${then}`} source="sessions.xact_age" reason={connections?.at == null || not !== null ? why(connections?.unmeasured, 'series', ONE_READING) : 'No transaction was open.'} instanceId={instanceId} />
+            <Key title="Cache hit" to="databases" value={databases === null ? null : known(hitRatio(databases))} format={percent} unit="(1 is all blocks), over the range" source="pg_stat_database.blks_hit / (blks_hit + blks_read)" reason={why(databases?.unmeasured, 'blks_hit', 'No block was asked for in this range, or nothing was read.')} instanceId={instanceId} />
+            <Key title="WAL" to="replication" value={wal === null ? null : known(newest(wal.series.position_bytes))} format={byteRate} unit="bytes per second, the newest of the range" source="wal.position" reason={why(wal?.unmeasured, 'position_bytes', TWO_READINGS)} instanceId={instanceId} />
             <div className={styles.figure} data-hint-area>
               <dt>
                 <Link to="/instances/$instanceId/coverage" params={{ instanceId }} search={(old: Search) => keepTime(old)}>
@@ -127,6 +140,7 @@ export function OverviewPage() {
               </dd>
             </div>
           </dl>
+          {moment !== null && not === null && <p className={styles.moment}>As it was at {near(moment, zone, now)}, the end of this range; load and cache hit are of all of it.</p>}
         </section>
       )}
       {databases !== null && <FlagNotices flags={databases.flagged_intervals} />}
@@ -150,17 +164,17 @@ export function OverviewPage() {
             sort={parseSort(url.sort, BY_TIME)}
             onSort={(next) => change({ sort: writeSort(next, BY_TIME) })}
             outdated={page.outdated}
-            empty="No statement finished in this range."
+            empty={ranking.covered.ms > 0 ? 'No statement finished in this range.' : 'No figures of statements were read in this range.'}
           />
         </section>
       )}
       <div className={styles.charts}>
-        {databases !== null && throughput.slice(0, 1).map((spec) => <TimeChart key={spec.id} spec={spec} grid={databases.grid} flags={databases.flagged_intervals} {...shared} />)}
+        {databases !== null && throughput.slice(0, 1).map((spec) => <TimeChart key={spec.id} spec={spec} grid={databases.grid} flags={databases.flagged_intervals} gaps={databases.gaps} {...shared} />)}
         {connections !== null && <SessionsByState connections={connections} {...shared} />}
-        {databases !== null && throughput.slice(1, 2).map((spec) => <TimeChart key={spec.id} spec={spec} grid={databases.grid} flags={databases.flagged_intervals} {...shared} />)}
+        {databases !== null && throughput.slice(1, 2).map((spec) => <TimeChart key={spec.id} spec={spec} grid={databases.grid} flags={databases.flagged_intervals} gaps={databases.gaps} {...shared} />)}
         {wal !== null && <WalRateChart wal={wal} {...shared} />}
         {wal !== null && <CheckpointsChart wal={wal} {...shared} />}
-        {databases !== null && throughput.slice(2).map((spec) => <TimeChart key={spec.id} spec={spec} grid={databases.grid} flags={databases.flagged_intervals} {...shared} />)}
+        {databases !== null && throughput.slice(2).map((spec) => <TimeChart key={spec.id} spec={spec} grid={databases.grid} flags={databases.flagged_intervals} gaps={databases.gaps} {...shared} />)}
         <HostCharts host={reads?.host.data ?? null} disks={reads?.disks.data ?? null} {...shared} />
       </div>
     </InstanceFrame>
@@ -168,7 +182,7 @@ export function OverviewPage() {
 }
 
 /** A state is known from one reading, a rate from two. */
-const ONE_READING = 'Nothing was read in this range yet.';
+const ONE_READING = 'Nothing was read at that moment.';
 const TWO_READINGS = 'A rate needs two readings in this range.';
 
 function reasonOf(unmeasured: Unmeasured | undefined, name: string, otherwise: string): string {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Databases, InstanceDetail } from '../api/model';
-import { hitRatio, newest, overviewHeading, throughputCharts } from './overview';
+import { atMost, hitRatio, newest, overviewHeading, throughputCharts } from './overview';
 
 const DATABASES = {
   grid: { start: '2026-03-01T10:00:00Z', step_ms: 60_000, points: 2 },
@@ -37,4 +37,8 @@ test('a gap stays a gap, and what is not measured says why', () => {
   expect(charts.map((chart) => chart.id)).toEqual(['tps', 'hit', 'temp']);
   expect(charts[1]?.series[0]?.values).toEqual([50, null]);
   expect(charts[2]?.missing).toEqual({ message: 'Not readable.', fix: null });
+});
+
+test('more in the range than at its end is told beside it', () => {
+  expect([atMost(0, 3), atMost(3, 3), atMost(null, 3), atMost(0, null)]).toEqual([', at most 3', '', '', '']);
 });

@@ -48,6 +48,11 @@ export function throughputCharts(databases: Databases): ChartSpec[] {
   ];
 }
 
+/** What was the most in the range, where that is more than at its end. */
+export function atMost(value: number | null | undefined, peak: number | null | undefined): string {
+  return value == null || peak == null || peak <= value ? '' : `, at most ${peak}`;
+}
+
 /** The page's answer to "what is it busy with?": its load beside its CPUs, and who is blocked. */
 export function overviewHeading(instance: InstanceDetail, load: number | null, oldestMs: number | null): string {
   const parts: string[] = [];

@@ -1,5 +1,6 @@
 import type { InstanceDetail, Ranking } from '../api/model';
 import { coarse, count, text } from '../format/number';
+import { isRead } from '../instance/watched';
 import { Button } from '../shell/Button';
 import type { Instants } from '../time/range';
 import { useChangeUrl, useTime, useUrl } from '../time/useTime';
@@ -19,6 +20,9 @@ export function EmptyRanking({ ranking, instance, range }: Props) {
   const set = instance?.sets.find((one) => one.set === 'pg_stat_statements');
   const filtered = url.q !== undefined || url.db !== undefined || url.user !== undefined;
 
+  const when = span(range.start, range.end, zone, Date.now(), ' and ');
+
+  if (instance !== null && !isRead(instance) && ranking.covered.ms <= 0) return `No figures of statements were read between ${when}.`;
   if (set?.state === 'missing' || set?.state === 'error') {
     return (
       <>
@@ -54,5 +58,5 @@ export function EmptyRanking({ ranking, instance, range }: Props) {
       </>
     );
   }
-  return <>No statement finished between {span(range.start, range.end, zone, Date.now(), ' and ')}.</>;
+  return ranking.covered.ms > 0 ? `No statement finished between ${when}.` : `No figures of statements were read between ${when}.`;
 }

@@ -3,7 +3,8 @@ import { useMemo, useState } from 'react';
 import { queryString } from '../api/client';
 import type { InstanceDetail, Ranking } from '../api/model';
 import { between, useReads } from '../api/useReads';
-import { InstanceFrame, shortestInterval } from '../instance/InstanceFrame';
+import { InstanceFrame, instancePath, shortestInterval } from '../instance/InstanceFrame';
+import { CoveredNotice } from '../notices/CoveredNotice';
 import { FlagNotices } from '../notices/FlagNotices';
 import { CapabilityNotice, Notice } from '../notices/Notice';
 import { ReadProblem } from '../notices/ReadProblem';
@@ -46,7 +47,7 @@ export function QueriesPage() {
   const page = useReads<Reads>(
     ['queries', instanceId, order, direction, url.db, url.user, url.q, url.level, url.monitoring],
     (range) => ({
-      instance: `/instances/${instanceId}`,
+      instance: instancePath(instanceId, range),
       ranking: `/instances/${instanceId}/queries${queryString({
         ...between(range), limit: LIMIT, order, direction, database: url.db, user: url.user, search: url.q, toplevel, trend: true,
         monitoring: watching ? undefined : false,
@@ -90,6 +91,7 @@ export function QueriesPage() {
       error={page.error}
       retry={page.retry}
       tab="Queries"
+      gaps={ranking?.gaps}
       title={ranking === null ? 'Queries' : heading(ranking, told)}
       fill
     >
@@ -98,6 +100,7 @@ export function QueriesPage() {
       )}
       <Filters instance={page.reads?.instance.data ?? null} columns={columns} shown={shown} rows={rows} />
       {ranking !== null && <OfMonitoring ranking={ranking} shown={watching} toggle={() => change({ monitoring: watching ? undefined : 'show' })} />}
+      {ranking !== null && <CoveredNotice covered={ranking.covered} />}
       {ranking !== null && <FlagNotices flags={ranking.flagged_intervals} />}
       {ranking?.shares_measurable === false && <Notice kind="note">Shares are not measurable here.</Notice>}
       {ranking?.shares_measurable === true && url.level === 'all' && (

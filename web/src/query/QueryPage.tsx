@@ -4,7 +4,8 @@ import { queryString } from '../api/client';
 import type { FlaggedInterval, InstanceDetail, Statement, Timeline } from '../api/model';
 import { between, useReads } from '../api/useReads';
 import { TimeChart } from '../charts/TimeChart';
-import { InstanceFrame, shortestInterval } from '../instance/InstanceFrame';
+import { InstanceFrame, instancePath, shortestInterval } from '../instance/InstanceFrame';
+import { CoveredNotice } from '../notices/CoveredNotice';
 import { FlagNotices } from '../notices/FlagNotices';
 import { Notice } from '../notices/Notice';
 import { ReadProblem } from '../notices/ReadProblem';
@@ -38,7 +39,7 @@ export function QueryPage() {
   const page = useReads<Reads>(
     ['query', instanceId, queryid, url.db, url.user],
     (range) => ({
-      instance: `/instances/${instanceId}`,
+      instance: instancePath(instanceId, range),
       statement: base + queryString({ ...between(range), ...filters }),
       timeline: `${base}/timeline${queryString({ ...between(range), ...filters })}`,
     }),
@@ -61,6 +62,7 @@ export function QueryPage() {
       error={page.error}
       retry={page.retry}
       tab="Queries"
+      gaps={timeline?.gaps}
       below={<code>{queryid}</code>}
       title={<Title queryid={queryid} statement={statement} />}
     >
@@ -85,6 +87,7 @@ export function QueryPage() {
         <>
           <SqlText statement={statement} />
           <Figures statement={statement} length={lengthLabel(length)} outdated={page.outdated} />
+          <CoveredNotice covered={statement.covered} />
           <FlagNotices flags={statement.flagged_intervals} />
           {!statement.complete && <Notice kind="note">For part of this range it was counted in &apos;others&apos;.</Notice>}
         </>
@@ -102,6 +105,7 @@ export function QueryPage() {
               range={page.range}
               zone={zone}
               flags={timeline.flagged_intervals.length > 0 ? timeline.flagged_intervals : (statement?.flagged_intervals ?? NO_FLAGS)}
+              gaps={timeline.gaps}
               hidden={hidden}
               onHide={(next) => change({ hide: next.length === 0 ? undefined : next.join(',') })}
               onZoom={zoom}

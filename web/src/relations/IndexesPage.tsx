@@ -5,7 +5,7 @@ import type { Indexes, InstanceDetail } from '../api/model';
 import { between, useReads } from '../api/useReads';
 import { Choice } from '../filters/Filter';
 import { count, text } from '../format/number';
-import { InstanceFrame, shortestInterval } from '../instance/InstanceFrame';
+import { InstanceFrame, instancePath, shortestInterval } from '../instance/InstanceFrame';
 import { FlagNotices } from '../notices/FlagNotices';
 import { ReadProblem } from '../notices/ReadProblem';
 import { Button } from '../shell/Button';
@@ -39,7 +39,7 @@ export function IndexesPage() {
   const page = useReads<Reads>(
     ['indexes', instanceId, order, direction, url.db, url.schema, url.q, url.partitions, url.table, finding],
     (range) => ({
-      instance: `/instances/${instanceId}`,
+      instance: instancePath(instanceId, range),
       indexes: `/instances/${instanceId}/indexes${queryString({
         ...between(range), limit: LIMIT, order, direction, database: url.db, schema: url.schema, search: url.q,
         partitions: url.partitions === 'list' ? 'list' : undefined, relid: url.table, finding,
@@ -87,7 +87,7 @@ export function IndexesPage() {
           >
             <Choice title="Finding" chosen={finding} options={FINDINGS} pick={(value) => change({ finding: value })} />
           </RelationFilters>
-          <FlagNotices things="indexes" flags={indexes.flagged_intervals.filter((flag) => flag.reason !== 'gap')} />
+          <FlagNotices things="indexes" flags={indexes.flagged_intervals} />
           <RelationNotices
             unmeasured={indexes.unmeasured}
             notReadable={indexes.not_readable}

@@ -4,7 +4,7 @@ import { queryString } from '../api/client';
 import type { InstanceDetail, TableRow, Tables } from '../api/model';
 import { between, useReads } from '../api/useReads';
 import { count, text } from '../format/number';
-import { InstanceFrame, shortestInterval } from '../instance/InstanceFrame';
+import { InstanceFrame, instancePath, shortestInterval } from '../instance/InstanceFrame';
 import { FlagNotices } from '../notices/FlagNotices';
 import { ReadProblem } from '../notices/ReadProblem';
 import { Button } from '../shell/Button';
@@ -38,7 +38,7 @@ export function TablesPage() {
   const page = useReads<Reads>(
     ['tables', instanceId, order, direction, url.db, url.schema, url.q, url.partitions, url.table],
     (range) => ({
-      instance: `/instances/${instanceId}`,
+      instance: instancePath(instanceId, range),
       tables: `/instances/${instanceId}/tables${queryString({
         ...between(range), limit: LIMIT, order, direction, database: url.db, schema: url.schema, search: url.q,
         partitions: url.partitions === 'list' ? 'list' : undefined, root: url.table,
@@ -91,7 +91,7 @@ export function TablesPage() {
             defaults={TABLE_DEFAULTS}
             rows={rows}
           />
-          <FlagNotices things="tables" flags={tables.flagged_intervals.filter((flag) => flag.reason !== 'gap')} />
+          <FlagNotices things="tables" flags={tables.flagged_intervals} />
           <RelationNotices
             unmeasured={tables.unmeasured}
             notReadable={tables.not_readable}

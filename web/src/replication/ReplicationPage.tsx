@@ -1,11 +1,11 @@
 import { useParams } from '@tanstack/react-router';
 import { useMemo, type ReactNode } from 'react';
 import { queryString } from '../api/client';
-import type { FlaggedInterval, Grid, InstanceDetail, Replication, Slots, Wal, Wraparound } from '../api/model';
+import type { FlaggedInterval, Gap, Grid, InstanceDetail, Replication, Slots, Wal, Wraparound } from '../api/model';
 import { between, useReads } from '../api/useReads';
 import type { ChartSpec } from '../charts/chart';
 import { TimeChart } from '../charts/TimeChart';
-import { InstanceFrame, shortestInterval } from '../instance/InstanceFrame';
+import { InstanceFrame, instancePath, shortestInterval } from '../instance/InstanceFrame';
 import { CapabilityNotice, Notice } from '../notices/Notice';
 import { ReadProblem } from '../notices/ReadProblem';
 import type { Column, Sort } from '../tables/column';
@@ -36,6 +36,7 @@ const BY_AGE: Sort = { id: 'age_xid', descending: true };
 interface Shown {
   spec: ChartSpec;
   grid: Grid;
+  gaps: Gap[];
 }
 
 export function ReplicationPage() {
@@ -49,7 +50,7 @@ export function ReplicationPage() {
     (instants) => {
       const of = (what: string) => `/instances/${instanceId}/${what}${queryString({ ...between(instants) })}`;
       return {
-        instance: `/instances/${instanceId}`,
+        instance: instancePath(instanceId, instants),
         replication: of('replication'),
         slots: of('slots'),
         wal: of('wal'),
@@ -69,10 +70,10 @@ export function ReplicationPage() {
     const all: Shown[] = [];
     if (replication !== null) {
       const drawn = lagCharts(replication, self.name).filter((spec) => spec.series.length > 0);
-      all.push(...drawn.map((spec) => ({ spec, grid: replication.grid })));
+      all.push(...drawn.map((spec) => ({ spec, grid: replication.grid, gaps: replication.gaps })));
     }
-    if (slots !== null && slots.data.length > 0) all.push({ spec: retainedChart(slots), grid: slots.grid });
-    if (wal !== null) all.push({ spec: directoryChart(wal), grid: wal.grid });
+    if (slots !== null && slots.data.length > 0) all.push({ spec: retainedChart(slots), grid: slots.grid, gaps: slots.gaps });
+    if (wal !== null) all.push({ spec: directoryChart(wal), grid: wal.grid, gaps: wal.gaps });
     return all;
   }, [replication, slots, wal, self.name]);
   const standbys = useMemo(() => standbyColumns(zone), [zone]);
@@ -93,6 +94,8 @@ export function ReplicationPage() {
       error={page.error}
       retry={page.retry}
       tab="Replication"
+      momentary
+      gaps={replication?.gaps}
       title={replication === null ? 'Replication' : heading(replication, self.name)}
     >
       {reads === null && page.error === null && <div className={styles.skeleton} role="status" aria-label="Loading replication" />}
@@ -114,7 +117,7 @@ export function ReplicationPage() {
       )}
       {charts.length > 0 && (
         <div className={styles.charts}>
-          {charts.map(({ spec, grid }) => (
+          {charts.map(({ spec, grid, gaps }) => (
             <TimeChart
               key={spec.id}
               spec={spec}
@@ -122,6 +125,7 @@ export function ReplicationPage() {
               range={page.range}
               zone={zone}
               flags={NO_FLAGS}
+              gaps={gaps}
               hidden={hidden}
               onHide={(next) => change({ hide: next.length === 0 ? undefined : next.join(',') })}
               onZoom={zoom}

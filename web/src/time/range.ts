@@ -5,6 +5,8 @@ import { span, type Zone } from './zone';
 export interface Instants {
   start: number;
   end: number;
+  /** It ends now, whatever the clocks of browser and server say. */
+  untilNow?: boolean;
 }
 
 export type Range =
@@ -47,7 +49,20 @@ export function rangeOf(search: Search): Range {
 
 export function resolve(range: Range, now: number): Instants {
   if (range.kind === 'absolute') return { start: range.start, end: range.end };
-  return { start: now - range.ms, end: now };
+  return { start: now - range.ms, end: now, untilNow: true };
+}
+
+/** What ended so recently is now: as the server has it. */
+const LIVE_MS = 30_000;
+
+/** The moment that a range ends with; null where that is now. */
+export function momentOf(range: Range, now: number): number | null {
+  return range.kind === 'last' || now - range.end <= LIVE_MS ? null : range.end;
+}
+
+/** Whether nothing of a range can have been read yet. */
+export function isAhead(range: Range, now: number): boolean {
+  return range.kind === 'absolute' && range.start >= now;
 }
 
 type RangeSearch = Pick<Search, 'range' | 'start' | 'end'>;

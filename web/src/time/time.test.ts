@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { parseSearch, stringifySearch, validSearch } from '../shell/search';
 import { safeNext } from '../session/next';
-import { lengthLabel, rangeLabel, rangeOf, resolve, shifted, widened, zoomed } from './range';
-import { fromWall, span, wall } from './zone';
+import { isAhead, lengthLabel, momentOf, rangeLabel, rangeOf, resolve, shifted, widened, zoomed } from './range';
+import { fromWall, inZone, span, wall } from './zone';
 
 const NOW = Date.parse('2026-11-21T10:00:00Z');
 const at = (time: string): number => Date.parse(`2026-11-21T${time}Z`);
@@ -10,7 +10,7 @@ const at = (time: string): number => Date.parse(`2026-11-21T${time}Z`);
 describe('range', () => {
   test('defaults to the last hour, also for nonsense', () => {
     for (const search of [{}, { range: '0m' }, { range: 'soon' }, { range: '9999d' }, { start: 'x', end: 'y' }]) {
-      expect(resolve(rangeOf(search), NOW)).toEqual({ start: at('09:00:00'), end: NOW });
+      expect(resolve(rangeOf(search), NOW)).toEqual({ start: at('09:00:00'), end: NOW, untilNow: true });
     }
   });
 
@@ -39,6 +39,14 @@ describe('range', () => {
     expect(widened(rangeOf({}), NOW)).toMatchObject({ start: '2026-11-21T08:00:00Z', end: '2026-11-21T10:00:00Z' });
   });
 
+  test('a range ends now, at a moment that is gone by, or has not begun', () => {
+    const range = (start: string, end: string) => rangeOf({ start: `2026-11-21T${start}Z`, end: `2026-11-21T${end}Z` });
+    expect(momentOf(rangeOf({}), NOW)).toBeNull();
+    expect([momentOf(range('09:00:00', '09:59:45'), NOW), momentOf(range('09:00:00', '09:59:00'), NOW)]).toEqual([null, at('09:59:00')]);
+    expect(momentOf(range('09:00:00', '12:00:00'), NOW)).toBeNull();
+    expect([isAhead(range('10:00:00', '11:00:00'), NOW), isAhead(range('09:59:00', '11:00:00'), NOW)]).toEqual([true, false]);
+  });
+
   test('labels', () => {
     expect(rangeLabel(rangeOf({ range: '15m' }), 'utc', NOW)).toBe('15 min');
     expect(rangeLabel(rangeOf({ start: '2026-11-21T08:00:00Z', end: '2026-11-21T08:30:00Z' }), 'utc', NOW)).toBe(
@@ -63,6 +71,12 @@ describe('zone', () => {
 
   test.each(['', 'soon', '25:00', '10:61', '2026-02-30 10:00', '2026-13-01', '10'])('refuses %j', (text) => {
     expect(fromWall(text, 'utc', NOW)).toBeNull();
+  });
+
+  test('moments in sentences are of the reader, with their day where it is not today', () => {
+    const told = 'Down since 2026-11-21 08:48:07 UTC, read at 2026-11-20 23:00:00 UTC: refused by 10.0.0.1:5432.';
+    expect(inZone(told, 'utc', NOW)).toBe('Down since 08:48:07, read at 20 Nov 23:00:00: refused by 10.0.0.1:5432.');
+    expect(inZone('No moment at all.', 'utc', NOW)).toBe('No moment at all.');
   });
 
   test('names days only where they matter', () => {

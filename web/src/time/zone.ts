@@ -43,6 +43,19 @@ export function exactMoment(ms: number, zone: Zone): string {
   return `${day(ms, zone)} ${clock(ms, zone)}`;
 }
 
+/** A moment as sentences of the server have it. */
+const IN_SENTENCES = /\b(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) UTC\b/g;
+
+/** `10:32:00`, with its day on any other than today. */
+export function near(ms: number, zone: Zone, now: number): string {
+  return day(ms, zone) === day(now, zone) ? clock(ms, zone) : exactMoment(ms, zone);
+}
+
+/** A sentence of the server with its moments as the reader's clock has them. */
+export function inZone(sentence: string, zone: Zone, now: number): string {
+  return sentence.replaceAll(IN_SENTENCES, (_, date: string, time: string) => near(Date.parse(`${date}T${time}Z`), zone, now));
+}
+
 /** `10:00 and 11:00`, with days as soon as the two differ or lie on another day than `now`. */
 export function span(start: number, end: number, zone: Zone, now: number, between = '–'): string {
   const seconds = end - start < 10 * 60_000;

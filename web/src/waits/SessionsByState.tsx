@@ -7,5 +7,5 @@ import type { SharedChartProps } from './WaitsChart';
 /** Client connections by state, stacked. */
 export function SessionsByState({ connections, ...shared }: SharedChartProps & { connections: Connections }) {
   const spec = useMemo(() => statesChart(connections), [connections]);
-  return <TimeChart spec={spec} grid={connections.grid} flags={connections.flagged_intervals} {...shared} />;
+  return <TimeChart spec={spec} grid={connections.grid} flags={connections.flagged_intervals} gaps={connections.gaps} {...shared} />;
 }

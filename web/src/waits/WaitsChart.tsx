@@ -24,5 +24,5 @@ interface Props extends SharedChartProps {
 /** Average active sessions by what they wait for, stacked in the order of the wait classes, with the CPUs as a line. */
 export function WaitsChart({ waits, cpus, ...shared }: Props) {
   const spec = useMemo(() => waitsChart(waits, cpus), [waits, cpus]);
-  return <TimeChart spec={spec} grid={waits.grid} flags={waits.flagged_intervals} beside {...shared} />;
+  return <TimeChart spec={spec} grid={waits.grid} flags={waits.flagged_intervals} gaps={waits.gaps} beside {...shared} />;
 }

@@ -20,7 +20,7 @@ interface Props {
 }
 
 function Chart({ spec, wal, ...rest }: Props & { spec: ChartSpec }) {
-  return <TimeChart spec={spec} grid={wal.grid} flags={wal.flagged_intervals} {...rest} />;
+  return <TimeChart spec={spec} grid={wal.grid} flags={wal.flagged_intervals} gaps={wal.gaps} {...rest} />;
 }
 
 /** WAL written, or replayed on a standby, in bytes per second. */

@@ -134,7 +134,9 @@ async fn statements_are_ranked_and_shares_add_up() {
     let flags = all["flagged_intervals"].as_array().unwrap();
     assert_eq!(flags.len(), 1);
     assert_eq!((&flags[0]["reason"], &flags[0]["end"]), (&json!("evicted"), &json!("2026-03-01T11:32:00Z")));
-    assert_eq!(flags[0]["message"], "Entries were evicted between 11:31 and 11:32; figures are a lower bound.");
+    let evicted =
+        "Entries were evicted between 2026-03-01 11:31:00 UTC and 2026-03-01 11:32:00 UTC; figures are a lower bound.";
+    assert_eq!(flags[0]["message"], evicted);
 
     for (path, listed, others_calls) in [
         ("/queries?limit=1", 1, 77 + 60 - 20 + 3),
@@ -271,7 +273,7 @@ async fn trends_have_gaps_and_zeros() {
     let gaps = line["gaps"].as_array().unwrap();
     let gap = gaps.iter().find(|gap| gap["sums_known"] == true).unwrap_or_else(|| panic!("{gaps:?}"));
     assert_eq!((&gap["start"], &gap["end"]), (&json!("2026-03-01T11:34:00Z"), &json!("2026-03-01T11:38:00Z")));
-    let reason = "Nothing was read from 11:34:00 to 11:38:00 UTC: the collector was not running, or what it read did not arrive.";
+    let reason = "Nothing was read from 2026-03-01 11:34:00 UTC to 2026-03-01 11:38:00 UTC: the collector was not running, or what it read did not arrive.";
     assert_eq!((&gap["reason"], &gap["message"]), (&json!("collector"), &json!(reason)));
     let one = watched.read(&format!("/queries/{BIG}?start=2026-03-01T11:30:00Z&end=2026-03-01T11:40:00Z")).await;
     assert_eq!(one["figures"]["calls"], json!(29), "their sum is there");
