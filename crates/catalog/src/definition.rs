@@ -349,10 +349,11 @@ impl Definition {
             digest.update(part.as_bytes());
         };
         feed(&self.name);
-        feed(&format!("{:?}", self.scope));
+        feed(&in_hash(self.scope.folder()));
         for column in &self.columns {
             feed(&column.name);
-            feed(&format!("{:?} {:?} {:?}", column.column_type, column.kind, column.unit));
+            let words = [column.column_type.word(), column.kind.word(), column.unit.word()];
+            feed(&words.map(in_hash).join(" "));
         }
         let mut hash = [0; 16];
         hash.copy_from_slice(&digest.finalize()[..16]);
@@ -407,4 +408,14 @@ impl Definition {
         }
         Ok(())
     }
+}
+
+/// A word of `set.toml` as it goes into hashes: `square_milliseconds` is `SquareMilliseconds`, and no unit is `None`.
+/// Stores and spools know definitions by their hashes, so this never changes.
+fn in_hash(word: &str) -> String {
+    if word.is_empty() {
+        return "None".to_owned();
+    }
+    let capital = |part: &str| part[..1].to_uppercase() + &part[1..];
+    word.split('_').map(capital).collect()
 }

@@ -12,6 +12,8 @@ use catalog::{Definition, Kind, SetKind};
 use prost::Message;
 use wire::{EncodedColumn, Frame, FrameColumn, Reading, Values};
 
+use crate::texts;
+
 /// The life of an instance's statistics. When it changes, the instance was restarted, crashed and
 /// recovered, or is another one.
 #[derive(Clone, PartialEq, Eq, Message)]
@@ -63,9 +65,33 @@ pub(crate) type Index = HashMap<Key, usize>;
 
 /// Two rows of one reading have the same key.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("two rows of {set} have the same key")]
+#[error("two rows of {set} have the same key: {key}")]
 pub struct DuplicateKey {
     set: String,
+    key: String,
+}
+
+/// The most of a duplicate key that is shown, in bytes.
+const MAX_KEY_SHOWN: usize = 256;
+
+impl DuplicateKey {
+    /// The key of a row, by its labels, without secrets.
+    fn of(definition: &Definition, frame: &Frame, row: usize) -> Self {
+        let columns = definition.columns.iter().zip(&frame.columns).filter(|(meta, _)| meta.kind == Kind::Label);
+        let labels = columns.map(|(meta, column)| {
+            let name = &meta.name;
+            match column.as_ref().filter(|column| !column.is_null(row)).map(|column| &column.values) {
+                Some(Values::Int(values)) => format!("{name} = {}", values[row]),
+                Some(Values::Float(values)) => format!("{name} = {}", values[row]),
+                Some(Values::Bool(values)) => format!("{name} = {}", values[row]),
+                Some(Values::Text(values)) => format!("{name} = '{}'", texts::redacted(meta, &values[row])),
+                None => format!("{name} is null"),
+            }
+        });
+        let key = labels.collect::<Vec<String>>().join(", ");
+        let key = if key.is_empty() { "it has no labels".to_owned() } else { texts::cut(&key, MAX_KEY_SHOWN) };
+        Self { set: definition.name.clone(), key }
+    }
 }
 
 impl Baseline {
@@ -415,7 +441,7 @@ fn index(definition: &Definition, frame: &Frame) -> Result<Index, DuplicateKey> 
         write_key(&labels, row, &mut key);
         match index.entry(Key::from(key.as_slice())) {
             Entry::Vacant(place) => place.insert(row),
-            Entry::Occupied(_) => return Err(DuplicateKey { set: definition.name.clone() }),
+            Entry::Occupied(_) => return Err(DuplicateKey::of(definition, frame, row)),
         };
     }
     Ok(index)

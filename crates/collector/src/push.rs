@@ -181,8 +181,7 @@ impl Pusher {
         let body = self.body(sent.as_ref().map(|(_, record)| record), known)?;
         let mut answer = self.backend.push(&known.token, body.clone()).await;
         if matches!(answer, Answer::UnknownDefinition) {
-            let definitions: Vec<_> = self.catalog.sets().map(|set| &set.definition).collect();
-            self.backend.define(&known.token, &definitions).await?;
+            self.define(&known.token).await?;
             answer = self.backend.push(&known.token, body).await;
         }
         match (answer, sent) {
@@ -195,8 +194,17 @@ impl Pusher {
                 }
                 Ok(Step::Sent)
             }
-            (Answer::UnknownDefinition, _) => {
-                tracing::warn!(batch.sequence = sequence, "the server still does not know what is measured");
+            (Answer::UnknownDefinition, Some((pending, record))) => {
+                let reason = "Nobody knows any more what it was read by.";
+                tracing::error!(
+                    batch.sequence = sequence,
+                    "nobody knows any more what a batch was read by: it is lost"
+                );
+                self.refuse(pending, &record, reason)?;
+                Ok(Step::Sent)
+            }
+            (Answer::UnknownDefinition, None) => {
+                tracing::warn!("the server does not understand a sign of life");
                 Ok(Step::Wait(Duration::ZERO))
             }
             (Answer::Refused(reason), Some((pending, record))) => {
@@ -228,6 +236,23 @@ impl Pusher {
                 Ok(Step::Wait(after.unwrap_or_default().min(LONGEST_ASKED)))
             }
         }
+    }
+
+    /// Tells the server what is measured, and what was when the batches that wait were read.
+    async fn define(&self, token: &str) -> Result<()> {
+        let older = lock(&self.shared).older_definitions().to_vec();
+        for definition in &older {
+            // Where it refuses one, it rejects its rows alone, and says so.
+            if let Err(error) = self.backend.define(token, &[definition]).await {
+                tracing::warn!(
+                    set.name = definition.name,
+                    error = format!("{error:#}"),
+                    "an older definition is refused"
+                );
+            }
+        }
+        let definitions: Vec<_> = self.catalog.sets().map(|set| &set.definition).collect();
+        self.backend.define(token, &definitions).await
     }
 
     /// Whether there is something to say without a batch.

@@ -8,6 +8,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type as PgType};
 use wire::{Frame, FrameColumn};
 
+use crate::baseline::DuplicateKey;
 use crate::connect::{STATEMENT_TIMEOUT_MS, describe};
 use crate::session::{Bytes, Session};
 
@@ -30,6 +31,9 @@ pub enum ReadError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Two of its rows have the same key.
+    #[error(transparent)]
+    Key(#[from] DuplicateKey),
     /// No answer in time.
     #[error("no answer within {} s", (STATEMENT_TIMEOUT_MS / 1000) as u64 + NETWORK_MARGIN.as_secs())]
     Silent,
@@ -73,7 +77,7 @@ impl ReadError {
         match self {
             Self::Silent => true,
             Self::Postgres(error) => error.is_closed() || error.as_db_error().is_none_or(|db| db.severity() == "FATAL"),
-            Self::Shape { .. } => false,
+            Self::Shape { .. } | Self::Key(_) => false,
         }
     }
 }

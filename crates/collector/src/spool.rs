@@ -7,6 +7,7 @@
 //! ```text
 //! state_dir/spool/epoch                 UUIDv7 of this spool
 //!                 checkpoint            all baselines as of a sequence number
+//!                 definitions.json      what the records were read by
 //!                 <first sequence>.log  records, acknowledgements and losses, appended
 //! ```
 //! Segments go from the oldest on, each when all its records are acknowledged and a checkpoint covers them; the
@@ -21,7 +22,7 @@ mod record;
 mod replay;
 mod segment;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,11 @@ pub use lost::Lost;
 use record::Note;
 pub use record::Record;
 use segment::{Place, Segment};
+
+/// The reason of what was lost by damage.
+pub(crate) const DAMAGED: &str = "damaged";
+/// The reason of what was lost since the state directory is an older one.
+pub(crate) const RESTORED: &str = "restored";
 
 /// The share of the spool's bound that one segment takes at most: what is dropped at once when full.
 const SEGMENTS: u64 = 16;
@@ -122,6 +128,8 @@ pub struct Opened {
     pub new_epoch: bool,
     /// What was damaged, as a sentence.
     pub damage: Option<String>,
+    /// Where the damage took all baselines: the sets that they were of, as far as is known, each of which is counted.
+    pub given_up: Option<BTreeSet<String>>,
 }
 
 /// A checkpoint file: which records it covers, the baselines, and what else is true of the spool then.
@@ -295,7 +303,7 @@ impl Spool {
     pub fn move_on(&mut self, after: Option<Uuid>) -> Result<(), SpoolError> {
         let waiting: Vec<Pending> = self.pending.range(self.unverified_from..).map(|(_, pending)| *pending).collect();
         for pending in waiting.iter().filter(|pending| pending.carried) {
-            self.drop_record(*pending, "restored", self.next_sequence())?;
+            self.drop_record(*pending, RESTORED, self.next_sequence())?;
         }
         let before = self.epoch;
         self.begin_epoch(after);
@@ -505,7 +513,7 @@ fn read_checkpoint(dir: &Path) -> Option<Checkpoint> {
 }
 
 /// Writes a file so that after a crash it is either the old or the new one.
-fn write_durably(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), SpoolError> {
+pub(crate) fn write_durably(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), SpoolError> {
     let (path, temporary) = (dir.join(name), dir.join(format!("{name}.new")));
     let mut file = File::create(&temporary).map_err(|source| io("create", &temporary, source))?;
     file.write_all(bytes).map_err(|source| io("write", &temporary, source))?;

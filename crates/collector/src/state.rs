@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
-use catalog::Catalog;
+use catalog::{Catalog, Definition, Kind};
 use prost::Message as _;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -17,7 +17,7 @@ use wire::Batch;
 
 use crate::baseline::{Advance, Place};
 use crate::clock::Clock;
-use crate::spool::{Bounds, Pending, Record, Spool};
+use crate::spool::{Bounds, DAMAGED, Pending, RESTORED, Record, Spool, write_durably};
 use crate::watch::{Baselines, Cycle};
 
 /// Who the collector is to the server.
@@ -46,6 +46,7 @@ impl std::fmt::Debug for Registration {
 }
 
 const REGISTRATION_FILE: &str = "registration.json";
+const DEFINITIONS_FILE: &str = "definitions.json";
 
 impl Registration {
     /// The registration kept in a state directory.
@@ -98,11 +99,13 @@ pub struct Held {
     /// Baselines of before this start that nothing was read from since.
     carried: BTreeSet<Place>,
     standing: Standing,
+    anew: Option<Anew>,
     /// Whether what was sent once is to be sent again, since what told it was lost.
     repeat: bool,
     trouble: Option<Trouble>,
     unspooled_cycles: u64,
     catalog: Arc<Catalog>,
+    older_definitions: Vec<Definition>,
     hostname: String,
     clock: Clock,
 }
@@ -116,6 +119,14 @@ enum Standing {
     Moving,
     /// The server has nothing that this spool does not know of.
     Verified,
+}
+
+/// Baselines are lost, and nobody knows which there were: a set that begins anew is counted when it is read.
+#[derive(Debug)]
+struct Anew {
+    reason: &'static str,
+    /// Sets that are counted.
+    counted: BTreeSet<String>,
 }
 
 /// Why nothing can be spooled now.
@@ -153,6 +164,9 @@ impl Held {
         make_private_dir(state_dir)?;
         let directory: PathBuf = state_dir.join("spool");
         let opened = Spool::open(&directory, bounds).context("open the spool")?;
+        let is_removed = opened.new_epoch && opened.damage.is_none() && was_delivered(state_dir);
+        let given_up = opened.given_up.or_else(|| is_removed.then(BTreeSet::new));
+        let anew = given_up.map(|counted| Anew { reason: DAMAGED, counted });
         let mut baselines = Baselines::new();
         let mut given_up = BTreeSet::new();
         for advance in opened.advances {
@@ -165,15 +179,18 @@ impl Held {
             new_epoch = opened.new_epoch,
             "the state directory is open"
         );
+        let older_definitions = keep_definitions(&directory, &catalog, opened.spool.pending_len() > 0);
         Ok(Self {
             spool: opened.spool,
             carried: baselines.keys().cloned().collect(),
             baselines,
             standing: Standing::Unknown,
+            anew,
             repeat: false,
             trouble: None,
             unspooled_cycles: 0,
             catalog,
+            older_definitions,
             hostname,
             clock: Clock::here(),
         })
@@ -190,6 +207,12 @@ impl Held {
     #[must_use]
     pub const fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// Definitions that what waits may have been read by, beside those of the catalogue.
+    #[must_use]
+    pub fn older_definitions(&self) -> &[Definition] {
+        &self.older_definitions
     }
 
     /// Whether the server said since the start what it knows of this spool; before that nothing may be sent.
@@ -209,10 +232,13 @@ impl Held {
             || server.last_epoch.is_some_and(|last| last > self.spool.epoch());
         if is_older && self.standing == Standing::Unknown {
             self.spool.move_on(server.last_epoch)?;
+            let mut counted = BTreeSet::new();
             for place in std::mem::take(&mut self.carried) {
                 self.baselines.remove(&place);
-                self.spool.lose_baseline(&place.set, "restored");
+                self.spool.lose_baseline(&place.set, RESTORED);
+                counted.insert(place.set);
             }
+            self.anew = Some(Anew { reason: RESTORED, counted });
             self.repeat = true;
             self.standing = Standing::Moving;
         }
@@ -290,6 +316,7 @@ impl Held {
             *rows_by_set.entry(reading.set.clone()).or_default() += u64::from(reading.rows);
         }
         self.spool.expire(created_us).context("drop what is too old")?;
+        self.count_anew(&advances);
         let lost = self.spool.take_lost();
         let batch = Batch {
             format: wire::BATCH_FORMAT,
@@ -335,6 +362,19 @@ impl Held {
         Ok(())
     }
 
+    /// Counts sets that begin anew since their baselines are lost.
+    fn count_anew(&mut self, advances: &[Advance]) {
+        let Some(Anew { reason, counted }) = &mut self.anew else { return };
+        for advance in advances.iter().filter(|advance| advance.whole) {
+            let is_counter =
+                |set: &catalog::Set| set.definition.columns.iter().any(|column| column.kind == Kind::Counter);
+            let begins = self.catalog.get(&advance.set).is_some_and(is_counter);
+            if begins && !self.baselines.contains_key(&advance.place()) && counted.insert(advance.set.clone()) {
+                self.spool.lose_baseline(&advance.set, reason);
+            }
+        }
+    }
+
     fn append(&mut self, record: &Record) -> Result<()> {
         if self.spool.must_checkpoint(record.encoded_len() as u64) {
             self.checkpoint()?;
@@ -377,6 +417,29 @@ fn replay(catalog: &Catalog, advance: Advance, baselines: &mut Baselines, given_
             given_up.insert(place);
         }
     }
+}
+
+/// Keeps the catalogue's definitions beside the spool, so that a later version can tell a server what waits in it was
+/// read by. Returns those that only an earlier one had, as long as something waits.
+fn keep_definitions(directory: &Path, catalog: &Catalog, is_waited_for: bool) -> Vec<Definition> {
+    let now: Vec<&Definition> = catalog.sets().map(|set| &set.definition).collect();
+    let kept = fs::read(directory.join(DEFINITIONS_FILE)).unwrap_or_default();
+    let mut older: Vec<Definition> = serde_json::from_slice(&kept).unwrap_or_default();
+    older.retain(|one| is_waited_for && now.iter().all(|other| other.hash() != one.hash()));
+    let all: Vec<&Definition> = older.iter().chain(now).collect();
+    let written = serde_json::to_vec(&all).context("encode definitions").and_then(|bytes| {
+        let is_there = bytes == kept;
+        if is_there { Ok(()) } else { Ok(write_durably(directory, DEFINITIONS_FILE, &bytes)?) }
+    });
+    if let Err(error) = written {
+        tracing::warn!(error = format!("{error:#}"), "what is measured is not on disk beside the spool");
+    }
+    older
+}
+
+/// Whether a server has had batches of this state directory.
+fn was_delivered(state_dir: &Path) -> bool {
+    Registration::load(state_dir).ok().flatten().is_some_and(|registration| registration.store_id.is_some())
 }
 
 fn make_private_dir(path: &Path) -> Result<()> {

@@ -131,13 +131,9 @@ impl Pace {
             instance_time_us: clock.now_us(),
             since_previous_us: None,
         };
-        let shape = |error: crate::baseline::DuplicateKey| ReadError::Shape {
-            column: String::new(),
-            reason: error.to_string(),
-        };
         // Keys only; the texts themselves are not remembered.
         let (keys_read, bodies) = split(definition, texts);
-        let fresh = Baseline::new(definition, keys_read, None, &at).map_err(shape)?;
+        let fresh = Baseline::new(definition, keys_read, None, &at)?;
         let mut all = fresh.frame.clone();
         let mut gone = Frame { rows: 0, columns: all.columns.iter().map(|_| None).collect() };
         if let Some(known) = known {
@@ -154,7 +150,7 @@ impl Pace {
                 kept.push_row(&known.frame, row);
             }
         }
-        let next = Baseline::new(definition, all, None, &at).map_err(shape)?;
+        let next = Baseline::new(definition, all, None, &at)?;
         let mut advance = Advance::of(place, definition, &next);
         advance.whole = known.is_none();
         advance.changed = Some(Rows::encode(&fresh.frame));
@@ -193,7 +189,7 @@ fn redact_texts(definition: &Definition, frame: &mut Frame) {
         if let Some(Values::Text(values)) = frame.columns[place].as_mut().map(|column| &mut column.values) {
             for value in values {
                 let redacted = redact::statement(value).text.into_owned();
-                *value = cut(&redacted).into();
+                *value = cut(&redacted, MAX_TEXT_BYTES).into();
             }
         }
     }
@@ -222,10 +218,9 @@ pub(crate) fn redact_rows(definition: &Definition, frame: &mut Frame) {
     for (place, meta) in definition.columns.iter().enumerate().filter(|(_, meta)| shown(meta)) {
         if let Some(Values::Text(values)) = frame.columns[place].as_mut().map(|column| &mut column.values) {
             for value in values.iter_mut().filter(|value| !value.is_empty()) {
-                let redacted = if meta.statement { redact::statement(value).text } else { redact::text(value) };
-                match redacted {
-                    Cow::Owned(redacted) => *value = cut(&redacted).into(),
-                    Cow::Borrowed(text) if text.len() > MAX_TEXT_BYTES => *value = cut(text).into(),
+                match redacted(meta, value) {
+                    Cow::Owned(redacted) => *value = cut(&redacted, MAX_TEXT_BYTES).into(),
+                    Cow::Borrowed(text) if text.len() > MAX_TEXT_BYTES => *value = cut(text, MAX_TEXT_BYTES).into(),
                     Cow::Borrowed(_) => {}
                 }
             }
@@ -233,10 +228,16 @@ pub(crate) fn redact_rows(definition: &Definition, frame: &mut Frame) {
     }
 }
 
-fn cut(text: &str) -> String {
-    if text.len() <= MAX_TEXT_BYTES {
+/// A value of a column without secrets.
+pub(crate) fn redacted<'a>(column: &catalog::Column, value: &'a str) -> Cow<'a, str> {
+    if column.statement { redact::statement(value).text } else { redact::text(value) }
+}
+
+/// The first so many bytes of a text, and how long it was.
+pub(crate) fn cut(text: &str, most: usize) -> String {
+    if text.len() <= most {
         return text.to_owned();
     }
-    let end = (0..=MAX_TEXT_BYTES).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    let end = (0..=most).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     format!("{} … ({} of {} bytes)", &text[..end], end, text.len())
 }

@@ -582,18 +582,14 @@ impl Watch {
         cycle: &mut Cycle,
     ) -> Result<(), ReadError> {
         let previous = baselines.get(&place).map(AsRef::as_ref);
-        let shape = |error: crate::baseline::DuplicateKey| ReadError::Shape {
-            column: String::new(),
-            reason: error.to_string(),
-        };
         let formed = if definition.kind() == SetKind::Info {
             let repeat = self.repeated.get(&place).is_none_or(|at| at.elapsed() >= REPEAT_EVERY);
             if repeat {
                 self.repeated.insert(place.clone(), Instant::now());
             }
-            increments::form_info(&place, definition, previous, frame, repeat, at).map_err(shape)?
+            increments::form_info(&place, definition, previous, frame, repeat, at)?
         } else {
-            increments::form(&place, definition, previous, frame, guard, at).map_err(shape)?
+            increments::form(&place, definition, previous, frame, guard, at)?
         };
         self.read_at.insert(place.clone(), (at.time_us, ended));
         let Formed { mut rows, removed, interval_us, flags, advance, next } = formed;

@@ -1,5 +1,7 @@
 //! The one place that writes to standard output and, besides the log, to standard error.
 
+use std::io::Write as _;
+
 /// Prints a line of data.
 pub(crate) fn data(line: &str) {
     #[expect(clippy::print_stdout, reason = "standard output is owned by this module")]
@@ -10,10 +12,8 @@ pub(crate) fn data(line: &str) {
 
 /// Prints a line of progress for the person who waits.
 pub(crate) fn progress(line: &str) {
-    #[expect(clippy::print_stderr, reason = "progress goes beside the data")]
-    {
-        eprintln!("{line}");
-    }
+    // Where it cannot be told, as on a full disk, the work goes on.
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Prints why a command failed, with all causes.

@@ -74,7 +74,9 @@ impl Grid {
         let (start, end) = range.micros();
         let seconds = (end - start).div_euclid(1_000_000).max(1);
         let wanted = (seconds / points.clamp(1, MAX_POINTS)).max(1);
-        let shortest = shortest.map_or(1, |shortest| (shortest.as_millis() as i64 + 500).div_euclid(1000).max(1));
+        let shortest = shortest.map_or(1, |shortest| {
+            i64::try_from(shortest.as_millis()).unwrap_or(i64::MAX).saturating_add(500).div_euclid(1000).max(1)
+        });
         let step = STEPS.into_iter().find(|step| *step >= wanted.max(shortest)).unwrap_or(86_400);
         Self::of_step(range, step)
     }

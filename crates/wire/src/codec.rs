@@ -375,8 +375,8 @@ const fn varint_len(value: u64) -> usize {
 
 fn put_varint(data: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
-        data.push((value & 0x7f) as u8 | 0x80);
+        data.push(value.to_le_bytes()[0] | 0x80);
         value >>= 7;
     }
-    data.push(value as u8);
+    data.push(value.to_le_bytes()[0]);
 }

@@ -18,12 +18,10 @@ use uuid::Uuid;
 
 use super::record::Note;
 use super::segment::{self, Content, Entry, Header, Place as Spot, Segment};
-use super::{Bounds, Lost, Opened, Pending, Spool, SpoolError, read_checkpoint, read_epoch};
+use super::{Bounds, DAMAGED, Lost, Opened, Pending, Spool, SpoolError, read_checkpoint, read_epoch};
 use crate::baseline::{Advance, Place};
 use crate::clock::Clock;
 
-/// The reason of what was lost by damage.
-const DAMAGED: &str = "damaged";
 /// Stands for the sets of a record that nobody knows anything of.
 const UNKNOWN_SET: &str = "unknown";
 
@@ -174,7 +172,7 @@ pub(super) fn open(dir: &Path, bounds: Bounds, lock: nix::fcntl::Flock<File>) ->
         spool.epoch = Uuid::now_v7();
         spool.write_checkpoint(Vec::new(), 0)?;
         spool.write_epoch()?;
-        return Ok(Opened { spool, advances, new_epoch: true, damage: None });
+        return Ok(Opened { spool, advances, new_epoch: true, damage: None, given_up: None });
     }
     if let Some(damage) = &damage {
         tracing::error!(spool.dir = %dir.display(), damage, "the spool is damaged: a new epoch begins");
@@ -195,6 +193,7 @@ pub(super) fn open(dir: &Path, bounds: Bounds, lock: nix::fcntl::Flock<File>) ->
         later.extend(record.map(|record| record.advances).unwrap_or_default());
         spool.since_checkpoint += u64::from(place.len);
     }
+    let mut given_up = None;
     if gives_up {
         let places: BTreeSet<Place> = advances.iter().chain(&later).map(Advance::place).collect();
         places.iter().for_each(|place| spool.lose_baseline(&place.set, DAMAGED));
@@ -202,6 +201,7 @@ pub(super) fn open(dir: &Path, bounds: Bounds, lock: nix::fcntl::Flock<File>) ->
             spool.lose_baseline(UNKNOWN_SET, DAMAGED);
         }
         (advances, later) = (Vec::new(), Vec::new());
+        given_up = Some(places.into_iter().map(|place| place.set).collect());
     }
     if damage.is_some() {
         spool.write_checkpoint(advances.clone(), covered_now)?;
@@ -209,7 +209,7 @@ pub(super) fn open(dir: &Path, bounds: Bounds, lock: nix::fcntl::Flock<File>) ->
     }
     advances.extend(later);
     spool.tidy()?;
-    Ok(Opened { spool, advances, new_epoch: damage.is_some(), damage })
+    Ok(Opened { spool, advances, new_epoch: damage.is_some(), damage, given_up })
 }
 
 /// What is damaged, as a sentence; `None` when nothing is.

@@ -30,6 +30,7 @@ struct Asked {
     path: String,
     token: String,
     sequence: Option<u64>,
+    body: Vec<u8>,
     at: Instant,
 }
 
@@ -107,6 +108,7 @@ impl Server {
                 path: path.clone(),
                 token: header("authorization"),
                 sequence,
+                body,
                 at: Instant::now(),
             });
             let far = r#"{"collector_id":"018f0000-0000-7000-8000-000000000001","token":"fresh","expires_at":"2999-01-01T00:00:00Z"}"#;
@@ -231,6 +233,36 @@ async fn an_unknown_definition_is_told_once_and_the_batch_sent_again() {
     deliver(prepare(dir.path(), &url, 2)).await;
     assert_eq!(server.sequences(), [1, 1, 2]);
     assert_eq!(server.asked("/definitions").len(), 1);
+}
+
+/// What waits was read by an earlier version, and the store is a new one.
+#[tokio::test]
+async fn older_definitions_are_told_and_what_nobody_knows_any_more_holds_nothing_up() {
+    let dir = tempfile::tempdir().unwrap();
+    registered(dir.path(), "2999-01-01T00:00:00Z", None);
+    drop(spool(dir.path(), 1));
+    let file = dir.path().join("spool/definitions.json");
+    let kept = |name: &str| std::fs::read_to_string(&file).unwrap().contains(name);
+    let mut earlier = Catalog::embedded().unwrap().get("pg_stat_database").unwrap().definition.clone();
+    earlier.columns.pop();
+    earlier.name = "of_before".to_owned();
+    std::fs::write(&file, serde_json::to_vec(&[&earlier]).unwrap()).unwrap();
+    let unknown = (409, "", r#"{"error":"unknown_definition","message":""}"#);
+    let (server, url) = Server::default().start(&[unknown, unknown]).await;
+    let (shared, ..) = deliver(prepare(dir.path(), &url, 1)).await;
+    let told = server.asked("/definitions");
+    assert_eq!(told.len(), 2);
+    let names = |nth: usize| String::from_utf8_lossy(&told[nth].body).contains("of_before");
+    assert!(names(0) && !names(1));
+    assert_eq!(server.sequences(), [1, 1, 2], "what follows is delivered");
+    let lost = lock(&shared).spool.take_lost().to_wire();
+    let refused = |one: &wire::Discarded| (one.set.clone(), one.reason.clone(), one.rows);
+    let expected = ("pg_stat_database".to_owned(), "refused".to_owned(), 3);
+    assert_eq!(lost.iter().map(refused).collect::<Vec<_>>(), [expected]);
+    drop(shared);
+    assert!(kept("of_before"));
+    spool(dir.path(), 0);
+    assert!(!kept("of_before") && kept("pg_stat_database"), "nothing waits that it was needed for");
 }
 
 #[tokio::test]

@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use catalog::Catalog;
+use catalog::{Catalog, Type};
 use collector::baseline::{Baseline, Incarnation, Place, ReadingTime};
 use collector::increments::{Guard, form};
 use proptest::prelude::*;
-use wire::{FlagReason, Frame};
+use wire::{FlagReason, Frame, FrameColumn};
 
 use crate::statements::{Done, Model, STATEMENTS, Shown, counted};
 
@@ -309,4 +309,29 @@ fn a_moved_reset_flags_the_interval_and_changes_no_figure() {
     let third = form(&place, definition, Some(&second.next), read, None, &at(3000)).unwrap();
     assert_eq!(increment(&third.rows), Some(4));
     assert_eq!(reasons(&third.flags), [FlagReason::Reset as i32]);
+}
+
+#[test]
+fn a_duplicate_key_is_named_without_secrets_and_within_a_bound() {
+    let definition = &CATALOG.get("pg_settings").unwrap().definition;
+    let place = definition.columns.iter().position(|column| column.name == "name").unwrap();
+    let said = |name: &str| {
+        let mut frame = Frame { rows: 2, columns: vec![None; definition.columns.len()] };
+        let mut names = FrameColumn::new(Type::Text);
+        (0..2).for_each(|_| names.push_text(name));
+        frame.columns[place] = Some(names);
+        let at = ReadingTime {
+            incarnation: Incarnation::default(),
+            started_us: 0,
+            time_us: 0,
+            instance_time_us: 0,
+            since_previous_us: None,
+        };
+        Baseline::new(definition, frame, None, &at).unwrap_err().to_string()
+    };
+    assert_eq!(said("work_mem"), "two rows of pg_settings have the same key: name = 'work_mem'");
+    let secret = said("host=db-1 password=hunter2");
+    assert!(secret.contains("host=db-1") && !secret.contains("hunter2"), "{secret}");
+    let long = said(&"é".repeat(1000));
+    assert!(long.len() < 400 && long.ends_with(" bytes)"), "{long}");
 }

@@ -100,6 +100,12 @@ async fn deleted_files_are_flagged_and_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removed_spool_is_flagged_and_counted() {
+    let remove = async |world: &World| std::fs::remove_dir_all(world.path("collector/spool")).unwrap();
+    after(remove, "damaged").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shortened_file_is_flagged_and_counted() {
     let shorten = async |world: &World| {
         let path = segments(world).pop().unwrap();
@@ -195,10 +201,14 @@ async fn a_disk_that_is_full_is_told_and_costs_nothing() {
                 .then_some(())
         })
         .await;
+    let said = "The collector cannot write its spool since ";
+    let reasons = async || world.get(&format!("/instances/{}", world.instance)).await.unwrap()["reasons"].to_string();
+    assert!(reasons().await.contains(said), "{}", reasons().await);
     work(&world, 3).await;
     limit("unlimited");
     let after = world.truth().await;
     world.settle().await;
     assert_exact(&world.stored(start, Timestamp::now()).await, &between(&before, &after));
     assert!(world.delivery().await["spool"]["error"].is_null());
+    assert!(!reasons().await.contains(said), "{}", reasons().await);
 }

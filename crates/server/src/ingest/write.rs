@@ -177,6 +177,7 @@ async fn small_rows(transaction: &Transaction<'_>, batch: &Prepared) -> Result<(
     }
     open_flags(transaction, batch).await?;
     latest(transaction, batch).await?;
+    outlived_errors(transaction, batch).await?;
     let status = batch.status.as_ref();
     let number =
         |value: fn(&wire::Status) -> u64| status.map(|status| i64::try_from(value(status)).unwrap_or(i64::MAX));
@@ -429,6 +430,31 @@ async fn latest(transaction: &Transaction<'_>, batch: &Prepared) -> Result<(), S
         )
         .await?;
     transaction.execute(&statement, &[&ids, &sets, &started, &times, &rows, &errors]).await?;
+    Ok(())
+}
+
+/// A set that is not read any more, or never was here, has no error: what was said of it while nobody could connect, or
+/// before the role or the configuration was another one, is over. Why it is not read stands in its state.
+async fn outlived_errors(transaction: &Transaction<'_>, batch: &Prepared) -> Result<(), StoreError> {
+    let failed = batch.latest.iter().filter(|latest| latest.error.is_some()).map(|latest| latest.instance_id);
+    let told = batch.instances.iter().filter(|(_, instance)| !instance.states.is_empty()).map(|(id, _)| *id);
+    let ids: BTreeSet<i32> = failed.chain(told).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<i32> = ids.into_iter().collect();
+    let statement = transaction
+        .prepare_cached(
+            "update metrics.latest l set error = null, error_at = null
+             from metrics.instances i
+             where i.id = l.instance_id and l.instance_id = any($1) and l.error is not null
+                 and i.states_at is not null and not exists (
+                     select from metrics.set_states s
+                     where s.instance_id = l.instance_id and s.set_name = l.set_name and s.column_name = ''
+                         and s.state <> 'missing')",
+        )
+        .await?;
+    transaction.execute(&statement, &[&ids]).await?;
     Ok(())
 }
 

@@ -277,6 +277,7 @@ impl Read {
         let of_instance = connections.zip(self.limit.map(i64::from));
         let of_instance = of_instance.map(|(used, limit)| Used { of: String::new(), used, limit });
         let states: Vec<SetState> = self.states.iter().filter(|state| state.since <= at).cloned().collect();
+        let spool_error = self.stored.spool_error.as_ref().map(|(error, since)| (error.as_str(), *since));
         let signs = Signs {
             watched: Some(&watched),
             used: of_instance.into_iter().chain(self.limited.iter().cloned()).collect(),
@@ -285,6 +286,7 @@ impl Read {
             blocked: self.blocked.as_ref(),
             holding: self.holding.as_ref(),
             lost: &self.lost,
+            spool_error: spool_error.filter(|(_, since)| !when.is_past || *since <= at),
             load,
             cpus: self.cpus,
             collector_ahead_us: self.stored.collector_ahead_us.filter(|_| !when.is_past),

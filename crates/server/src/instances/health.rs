@@ -1,12 +1,12 @@
 //! How an instance is, and why: the rules, without the store.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::model::HealthState;
 use super::signs::{Blocked, Holder, Lost, Used};
 use super::watched::{Watched, WatchedState};
 use crate::collectors::skew;
-use crate::span::spell;
+use crate::span::{moment, spell};
 
 /// Shares of a limit of connections in percent. The instance's last few are reserved for superusers, so full comes
 /// before 100.
@@ -43,6 +43,8 @@ pub(crate) struct Signs<'a> {
     pub(crate) holding: Option<&'a Holder>,
     /// Rows that were lost of late.
     pub(crate) lost: &'a [Lost],
+    /// Why its collector cannot write its spool, and since when it cannot.
+    pub(crate) spool_error: Option<(&'a str, Timestamp)>,
     /// Mean number of sessions that execute a statement.
     pub(crate) load: Option<f64>,
     /// Processors of its host.
@@ -77,6 +79,13 @@ pub(crate) fn judge(signs: &Signs<'_>) -> (HealthState, Vec<String>) {
         if let Some(ahead_us) = ahead_us.filter(|ahead| ahead.unsigned_abs() > CLOCK_WARNING_US) {
             found.push((HealthState::Warning, skew::of(whose, ahead_us)));
         }
+    }
+    if let Some((error, since)) = signs.spool_error {
+        let is_heard = matches!(state, WatchedState::Read | WatchedState::Down);
+        let can =
+            if is_heard { "cannot write its spool" } else { "could not write its spool when it was last heard of," };
+        let what = format!("The collector {can} since {}", moment(since));
+        found.push((HealthState::Warning, sentence(&what, error)));
     }
     found.extend(signs.lost.iter().map(|lost| (HealthState::Warning, loss(lost))));
     // Of equal ones the order above stays.
@@ -153,20 +162,27 @@ fn blocked(blocked: &Blocked) -> Option<(HealthState, String)> {
 
 /// What is to be said of lost rows.
 fn loss(lost: &Lost) -> String {
-    let Lost { rejected, reason, rows } = lost;
+    let Lost { rejected, reason, rows, readings } = lost;
     let words = reason.replace('_', " ");
     let why = match reason.as_str() {
         "spool_full" => "its spool was full",
         "spool_age" => "they waited longer than the spool keeps them",
         "refused" => "the server refused them",
         "torn" | "damaged" => "its spool was damaged",
+        "restored" => "its state directory was an older one",
         _ => words.as_str(),
     };
     if *rejected {
-        format!("The server rejected {rows} rows of the collector in the last hour: {words}.")
+        format!("The server rejected {} of the collector in the last hour: {words}.", number(*rows, "row"))
+    } else if *rows > 0 {
+        format!("The collector lost {} in the last hour: {why}.", number(*rows, "row"))
     } else {
-        format!("The collector lost {rows} rows in the last hour: {why}.")
+        format!("The collector lost at least {} in the last hour: {why}.", number(*readings, "reading"))
     }
+}
+
+fn number(count: i64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "whole milliseconds are enough for words")]
@@ -292,17 +308,34 @@ mod tests {
     #[test]
     fn losses_and_load_are_told() {
         let lost = [
-            Lost { rejected: false, reason: "spool_full".to_owned(), rows: 2960 },
-            Lost { rejected: true, reason: "time_in_future".to_owned(), rows: 7 },
+            Lost { rejected: false, reason: "spool_full".to_owned(), rows: 2960, readings: 3 },
+            Lost { rejected: false, reason: "restored".to_owned(), rows: 0, readings: 1 },
+            Lost { rejected: true, reason: "time_in_future".to_owned(), rows: 7, readings: 0 },
         ];
         let signs = Signs { lost: &lost, load: Some(4.04), cpus: Some(4), ..Signs::default() };
         let told = [
             "4.0 sessions were active on 4 CPUs.",
             "The collector lost 2960 rows in the last hour: its spool was full.",
+            "The collector lost at least 1 reading in the last hour: its state directory was an older one.",
             "The server rejected 7 rows of the collector in the last hour: time in future.",
         ];
         assert_eq!(judge(&signs).1, told);
         assert_eq!(judge(&Signs { load: Some(4.0), cpus: Some(4), ..Signs::default() }).0, HealthState::Healthy);
+    }
+
+    #[test]
+    fn a_spool_that_cannot_be_written_is_told_whatever_else_is_known() {
+        let since = Timestamp::from_second(1_772_366_400).unwrap();
+        let of = |state: Option<WatchedState>| {
+            let (watched, spool_error) = (state.map(watched), Some(("No space left on device", since)));
+            judge(&Signs { watched: watched.as_ref(), spool_error, ..Signs::default() })
+        };
+        let told = "The collector cannot write its spool since 2026-03-01 12:00:00 UTC: No space left on device.";
+        assert_eq!(of(None), (HealthState::Warning, vec![told.to_owned()]));
+        assert_eq!(of(Some(WatchedState::Down)).1, ["Down.", told]);
+        let before = "The collector could not write its spool when it was last heard of, since \
+                      2026-03-01 12:00:00 UTC: No space left on device.";
+        assert!(of(Some(WatchedState::Silent)).1.contains(&before.to_owned()));
     }
 
     #[test]

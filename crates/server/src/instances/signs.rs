@@ -54,7 +54,10 @@ pub(crate) struct Lost {
     /// Whether the server refused them; else the collector lost them.
     pub(crate) rejected: bool,
     pub(crate) reason: String,
+    /// As far as that is known.
     pub(crate) rows: i64,
+    /// How many readings of sets, at least.
+    pub(crate) readings: i64,
 }
 
 /// By instance, the newest readings of a set that tell of the moment.
@@ -210,10 +213,11 @@ pub(crate) async fn limited(
     Ok(all)
 }
 
-const LOST: &str = "select d.collector_id, false, d.reason, least(sum(d.rows), 9007199254740991)::int8
+const LOST: &str = "select d.collector_id, false, d.reason, least(sum(d.rows), 9007199254740991)::int8,
+        least(sum(d.readings), 9007199254740991)::int8
     from metrics.discards d where d.collector_id = any($1) and d.at > $2 and d.at <= $3 group by 1, 2, 3
     union all
-    select r.collector_id, true, r.reason, least(sum(r.rows), 9007199254740991)::int8
+    select r.collector_id, true, r.reason, least(sum(r.rows), 9007199254740991)::int8, 0
     from metrics.rejected r where r.collector_id = any($1) and r.at > $2 and r.at <= $3 group by 1, 2, 3
     order by 1, 4 desc, 3";
 
@@ -227,7 +231,7 @@ pub(crate) async fn lost(
     let since = until - LOSSES_WITHIN;
     let mut all: BTreeMap<Uuid, Vec<Lost>> = BTreeMap::new();
     for row in transaction.query(&statement, &[&collectors, &since, &until]).await? {
-        let one = Lost { rejected: row.get(1), reason: row.get(2), rows: row.get(3) };
+        let one = Lost { rejected: row.get(1), reason: row.get(2), rows: row.get(3), readings: row.get(4) };
         all.entry(row.get(0)).or_default().push(one);
     }
     Ok(all)

@@ -52,12 +52,15 @@ pub(crate) struct StoredInstance {
     pub(crate) clock_offset_us: Option<i64>,
     /// How far the clock of its collector is ahead of ours.
     pub(crate) collector_ahead_us: Option<i64>,
+    /// Why its collector cannot write its spool, and since when it cannot.
+    pub(crate) spool_error: Option<(String, Timestamp)>,
 }
 
-const INSTANCE: &str = "id, collector_id, name, nullif(system_identifier, ''), nullif(role, ''), version_num,
-    nullif(version, ''), nullif(host, ''), port, timeline, postmaster_start, max_connections, attributes_at,
-    states_at, error, error_at, last_seen, clock_offset_us,
-    (select c.clock_ahead_us from metrics.collectors c where c.collector_id = instances.collector_id)";
+const INSTANCE: &str = "i.id, i.collector_id, i.name, nullif(i.system_identifier, ''), nullif(i.role, ''),
+    i.version_num, nullif(i.version, ''), nullif(i.host, ''), i.port, i.timeline, i.postmaster_start,
+    i.max_connections, i.attributes_at, i.states_at, i.error, i.error_at, i.last_seen, i.clock_offset_us,
+    c.clock_ahead_us, c.spool_error, coalesce(c.spool_error_since, c.received_at)
+    from metrics.instances i left join metrics.collectors c on c.collector_id = i.collector_id";
 
 fn stored(row: &Row) -> StoredInstance {
     StoredInstance {
@@ -80,12 +83,13 @@ fn stored(row: &Row) -> StoredInstance {
         last_seen: row.get(16),
         clock_offset_us: row.get(17),
         collector_ahead_us: row.get(18),
+        spool_error: row.get::<_, Option<String>>(19).zip(row.get(20)),
     }
 }
 
 /// One page of instances by name, and how many there are.
 pub(crate) async fn page(transaction: &Transaction<'_>, paging: Paging) -> Result<(Vec<StoredInstance>, i64), Error> {
-    let select = format!("select {INSTANCE} from metrics.instances order by name, id limit $1 offset $2");
+    let select = format!("select {INSTANCE} order by i.name, i.id limit $1 offset $2");
     let statement = transaction.prepare_cached(&select).await?;
     let rows = transaction.query(&statement, &[&paging.limit(), &paging.offset()]).await?;
     let count = transaction.prepare_cached("select count(*) from metrics.instances").await?;
@@ -95,7 +99,7 @@ pub(crate) async fn page(transaction: &Transaction<'_>, paging: Paging) -> Resul
 
 /// One instance.
 pub(crate) async fn one(transaction: &Transaction<'_>, id: i32) -> Result<Option<StoredInstance>, Error> {
-    let select = format!("select {INSTANCE} from metrics.instances where id = $1");
+    let select = format!("select {INSTANCE} where i.id = $1");
     let statement = transaction.prepare_cached(&select).await?;
     Ok(transaction.query_opt(&statement, &[&id]).await?.as_ref().map(stored))
 }

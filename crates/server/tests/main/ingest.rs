@@ -256,6 +256,47 @@ async fn a_batch_is_stored_with_everything_that_it_says() {
 }
 
 #[tokio::test]
+async fn an_error_of_a_set_that_is_not_read_any_more_is_over() {
+    let fixture = Fixture::new().await;
+    let errors = async || -> Vec<String> {
+        let failing = "select set_name from metrics.latest where error is not null order by set_name";
+        fixture.client.query(failing, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+    };
+    let batch = |sequence: u64, failing: &[&str], said: &[(&str, State)]| {
+        let mut batch = fixture.sample_batch(sequence, &[1], 1);
+        let state = |(set, state): &(&str, State)| SetState {
+            set: (*set).to_owned(),
+            state: (*state).into(),
+            ..SetState::default()
+        };
+        batch.instances[0].states = said.iter().map(state).collect();
+        let sample = batch.readings.remove(0);
+        batch.readings.extend(failing.iter().map(|set| Reading {
+            set: (*set).to_owned(),
+            definition: fixture.definition(set).hash().0.to_vec(),
+            error: Some("connection refused".to_owned()),
+            started_us: sample.started_us,
+            time_us: sample.time_us,
+            ..Reading::default()
+        }));
+        batch
+    };
+    let all = ["x_sample", "x_sample_info", "x_sample_texts"];
+    // Nobody knows yet which are read.
+    fixture.push(&batch(1, &all, &[])).await.unwrap();
+    assert_eq!(errors().await, all);
+    // One is read, one cannot be, one is not in the configuration any more.
+    fixture.push(&batch(2, &[], &[("x_sample", State::Works), ("x_sample_info", State::Missing)])).await.unwrap();
+    assert_eq!(errors().await, ["x_sample"]);
+    // It is so too when the next outage is told while the states stay as they were.
+    fixture.push(&batch(3, &all, &[])).await.unwrap();
+    assert_eq!(errors().await, ["x_sample"]);
+    // Whoever cannot be read for an error has one.
+    fixture.push(&batch(4, &["x_sample_info"], &[("x_sample_info", State::Error)])).await.unwrap();
+    assert_eq!(errors().await, ["x_sample_info"]);
+}
+
+#[tokio::test]
 async fn a_batch_sent_again_changes_nothing() {
     let fixture = Fixture::new().await;
     let batch = fixture.sample_batch(1, &[1, 2, 3], 5);

@@ -392,6 +392,26 @@ async fn every_figure_is_of_the_moment_and_none_of_now() {
 }
 
 #[tokio::test]
+async fn a_spool_that_cannot_be_written_is_told_until_it_can() {
+    let monitored = main_instance().await;
+    let before = at(&monitored, "").await["reasons"].clone();
+    let failing = format!(
+        "update metrics.collectors set spool_error = 'No space left on device',
+             spool_error_since = '2026-03-01T11:58:00Z' where collector_id = '{}'",
+        monitored.collector
+    );
+    monitored.execute(&failing).await;
+    let told = "The collector cannot write its spool since 2026-03-01 11:58:00 UTC: No space left on device.";
+    let row = monitored.get("/instances").await.expect(200)["data"][0].clone();
+    assert_eq!((&row["state"], &row["reasons"][0]), (&json!("warning"), &json!(told)));
+    assert_eq!(at(&monitored, "").await["reasons"], row["reasons"]);
+    let past = at(&monitored, "?at=2026-03-01T11:57:00Z").await;
+    assert!(!past["reasons"].as_array().unwrap().contains(&json!(told)), "{past}");
+    monitored.push("main", &[("pg_stat_database", "12:00:00", activity(0, 0, 9))]).await;
+    assert_eq!(at(&monitored, "").await["reasons"], before);
+}
+
+#[tokio::test]
 async fn full_limits_and_losses_are_told() {
     let monitored = main_instance().await;
     let limits = [
