@@ -138,8 +138,8 @@ export const FAULTS = [
     name: 'collector',
     what: 'the collector is stopped where it stands',
     instance: 'demo-primary',
-    // Three intervals, and not before three minutes: a collector that restarts or a network that hiccups is no news.
-    rule: 180,
+    // Two intervals, and not before two minutes: a collector that restarts or a network that hiccups is no news.
+    rule: 120,
     goes: 2 * INTERVAL_S,
     async inject(demo) {
       const pid = demo.collector();

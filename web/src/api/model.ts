@@ -13,6 +13,8 @@ export type Series = Schemas['Trend']['values'];
 /** Column name to the reason why it has no value. */
 export type Unmeasured = Schemas['Ranking']['unmeasured'];
 export type FlaggedInterval = Schemas['FlaggedInterval'];
+/** How much of a range was read. */
+export type Covered = Schemas['Covered'];
 
 export type Instances = Schemas['InstancePage'];
 export type Instance = Schemas['Instance'];

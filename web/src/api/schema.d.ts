@@ -2200,17 +2200,19 @@ export interface components {
          * @enum {string}
          */
         HealthState: "healthy" | "warning" | "critical" | "no_data";
-        /** @description A relation that a session has a lock on. */
-        HeldRelation: {
-            /** @description The strongest mode. */
+        /** @description A lock that a session holds. */
+        HeldLock: {
+            /** @description The mode; of what others wait for all its modes. */
             mode: string;
-            /** @description Its name with the schema; its oid where the name is not known. */
-            relation: string;
+            /** @description What it is on, in the words of `object`. */
+            object: string;
             /**
              * Format: int64
-             * @description Its oid.
+             * @description The relation's oid, when it is on a whole one.
              */
-            relid: number;
+            relid?: number | null;
+            /** @description Whether others wait for it. */
+            wanted: boolean;
         };
         /** @description The host over a time range. */
         Host: {
@@ -2644,8 +2646,11 @@ export interface components {
             database?: string | null;
             /** @description The modes in which it holds what others wait for. */
             holds?: string | null;
-            /** @description The tables on which it holds more than a lock for reading, when it blocks: the strongest lock first. */
-            holds_on: components["schemas"]["HeldRelation"][];
+            /**
+             * @description What it holds, when it blocks: first what others wait for, then the tables on which it holds more than a lock for
+             *     reading, the strongest lock first.
+             */
+            holds_on: components["schemas"]["HeldLock"][];
             /** @description What tells it from the others: its process id, or `xid` and the transaction id of a prepared transaction. */
             key: string;
             /** @description Its depth in the tree; roots are 1. */

@@ -1,19 +1,8 @@
 import { expect, test } from 'vitest';
-import { axisTop, layers, listed, perSecond, stepAt, stepEnds, summary, type ChartSeries } from './chart';
+import { axisTop, layers, listed, stepAt, stepEnds, summary, type ChartSeries } from './chart';
 
 const GRID = { start: '2026-11-21T10:00:00Z', step_ms: 60_000, points: 3 };
 const TEN = Date.parse(GRID.start) / 1000;
-
-test('sums become rates, gaps stay gaps', () => {
-  const covered = [60_000, null, 60_000];
-  expect(perSecond([60, null, 0], covered)).toEqual([1, null, 0]);
-  expect(perSecond([60], covered, 8192)).toEqual([8192]);
-  expect(perSecond(undefined, covered)).toEqual([]);
-});
-
-test('an unfinished step is a rate of its read part', () => {
-  expect(perSecond([60, 20, 5], [60_000, 20_000, null])).toEqual([1, 1, null]);
-});
 
 test('a step is drawn at its end and found anywhere inside', () => {
   expect(stepEnds(GRID)).toEqual([TEN + 60, TEN + 120, TEN + 180]);

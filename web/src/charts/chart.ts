@@ -64,17 +64,6 @@ export function listed(series: readonly ChartSeries[]): { shown: ChartSeries[]; 
   return { shown: series.filter((one) => !isIdle(one)), idle };
 }
 
-/**
- * Sums of a step become a rate per second of what was read of it: the newest step is always unfinished, and over its
- * whole length it would look like a fall. A gap stays a gap.
- */
-export function perSecond(values: Series | null | undefined, coveredMs: Series, factor = 1): Series {
-  return (values ?? []).map((value, index) => {
-    const covered = coveredMs[index];
-    return value === null || covered == null || covered <= 0 ? null : (value * factor * 1000) / covered;
-  });
-}
-
 /** Where a layer of a stack begins and ends. */
 export interface Layer {
   base: Series;

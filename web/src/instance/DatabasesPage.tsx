@@ -4,14 +4,16 @@ import { queryString } from '../api/client';
 import type { DatabaseRow, Databases, InstanceDetail, Unmeasured } from '../api/model';
 import { between, useReads } from '../api/useReads';
 import { Sparkline } from '../charts/Sparkline';
-import { average, bytes, count, exact, percent, rate, text, type Figure } from '../format/number';
+import { average, bytes, count, exact, percent, rate, type Figure } from '../format/number';
 import { Missing, Num } from '../format/Num';
+import { CoveredNotice } from '../notices/CoveredNotice';
 import { FlagNotices } from '../notices/FlagNotices';
 import { ReadProblem } from '../notices/ReadProblem';
 import { parseSort, writeSort, type Column, type Sort } from '../tables/column';
 import { DataTable } from '../tables/DataTable';
 import { useChangeUrl, useTime, useUrl } from '../time/useTime';
 import { span } from '../time/zone';
+import { activeSessions, databasesHeading, transactions } from './databases';
 import { InstanceFrame, shortestInterval } from './InstanceFrame';
 
 interface Reads {
@@ -28,35 +30,34 @@ interface Measure {
   source: string;
   unit?: string;
   unitSlot?: number;
-  value: (row: DatabaseRow, seconds: number) => number | null | undefined;
+  value: (row: DatabaseRow) => number | null | undefined;
   figure: (value: number) => Figure;
 }
 
 const known = (value: number | null | undefined): value is number => value !== null && value !== undefined;
-const per = (value: number | null | undefined, seconds: number) => (known(value) ? value / seconds : null);
 
 const MEASURES: Measure[] = [
   { id: 'connections', title: 'Connections', help: 'At the newest reading', source: 'numbackends', value: (row) => row.numbackends, figure: count },
-  { id: 'tps', title: 'TPS', help: 'Commits and rollbacks per second', source: 'xact_commit', unit: '1/s', unitSlot: 5, value: (row, seconds) => known(row.xact_commit) && known(row.xact_rollback) ? (row.xact_commit + row.xact_rollback) / seconds : null, figure: (value) => rate(value) },
+  { id: 'tps', title: 'TPS', help: 'Commits and rollbacks per second', source: 'xact_commit', unit: '1/s', unitSlot: 5, value: transactions, figure: (value) => rate(value) },
   { id: 'rollback', title: 'Rollbacks', help: 'Of all transactions', source: 'xact_rollback', unit: 'ratio', unitSlot: 2, value: (row) => known(row.xact_commit) && known(row.xact_rollback) && row.xact_commit + row.xact_rollback > 0 ? row.xact_rollback / (row.xact_commit + row.xact_rollback) : null, figure: percent },
-  { id: 'active', title: 'Active', help: 'Mean active sessions', source: 'active_time', unit: 'sessions', value: (row, seconds) => per(row.active_time_ms, seconds * 1000), figure: average },
+  { id: 'active', title: 'Active', help: 'Mean active sessions', source: 'active_time', unit: 'sessions', value: activeSessions, figure: average },
   { id: 'hit', title: 'Hit %', help: 'Blocks found in shared_buffers, of those wanted', source: 'blks_hit', unit: 'ratio', unitSlot: 2, value: (row) => known(row.blks_hit) && known(row.blks_read) && row.blks_hit + row.blks_read > 0 ? row.blks_hit / (row.blks_hit + row.blks_read) : null, figure: percent },
-  { id: 'inserted', title: 'Inserted', help: 'Rows per second', source: 'tup_inserted', unit: '1/s', unitSlot: 5, value: (row, seconds) => per(row.tup_inserted, seconds), figure: (value) => rate(value) },
-  { id: 'updated', title: 'Updated', help: 'Rows per second', source: 'tup_updated', unit: '1/s', unitSlot: 5, value: (row, seconds) => per(row.tup_updated, seconds), figure: (value) => rate(value) },
-  { id: 'deleted', title: 'Deleted', help: 'Rows per second', source: 'tup_deleted', unit: '1/s', unitSlot: 5, value: (row, seconds) => per(row.tup_deleted, seconds), figure: (value) => rate(value) },
+  { id: 'inserted', title: 'Inserted', help: 'Rows per second', source: 'tup_inserted', unit: '1/s', unitSlot: 5, value: (row) => row.rates.tup_inserted, figure: (value) => rate(value) },
+  { id: 'updated', title: 'Updated', help: 'Rows per second', source: 'tup_updated', unit: '1/s', unitSlot: 5, value: (row) => row.rates.tup_updated, figure: (value) => rate(value) },
+  { id: 'deleted', title: 'Deleted', help: 'Rows per second', source: 'tup_deleted', unit: '1/s', unitSlot: 5, value: (row) => row.rates.tup_deleted, figure: (value) => rate(value) },
   { id: 'temp', title: 'Temp', help: 'Written to temporary files', source: 'temp_bytes', unit: 'bytes', unitSlot: 4, value: (row) => row.temp_bytes, figure: bytes },
   { id: 'deadlocks', title: 'Deadlocks', help: 'In the range', source: 'deadlocks', value: (row) => row.deadlocks, figure: count },
 ];
 
-function columns(seconds: number, unmeasured: Unmeasured): Column<DatabaseRow>[] {
+function columns(unmeasured: Unmeasured): Column<DatabaseRow>[] {
   const measured = MEASURES.map(({ id, title, help, source, unit, unitSlot, value, figure }): Column<DatabaseRow> => ({
     id, title, width: 96, numeric: true,
     help: `${help}\npg_stat_database.${source}`,
     ...(unit === undefined ? {} : { unit }),
     ...(unitSlot === undefined ? {} : { unitSlot }),
-    value: (row) => value(row, seconds),
+    value,
     cell: (row) => {
-      const one = value(row, seconds);
+      const one = value(row);
       if (!known(one)) return <Missing reason={unmeasured[source]?.message ?? unmeasured[`${source}_ms`]?.message ?? 'No reading in this range.'} />;
       return <Num figure={figure(one)} hint={`${exact(one)} ${unit ?? ''}\npg_stat_database.${source}`} />;
     },
@@ -85,15 +86,7 @@ export function DatabasesPage() {
   );
   const read = page.reads?.databases;
   const databases = read?.data ?? null;
-  const seconds = Math.max(1, (page.range.end - page.range.start) / 1000);
-  const shown = useMemo(() => columns(seconds, databases?.unmeasured ?? {}), [seconds, databases]);
-  const rows = databases?.data ?? [];
-  const busiest = rows.toSorted((a, b) => (b.xact_commit ?? 0) - (a.xact_commit ?? 0))[0];
-  const total = rows.reduce((sum, row) => sum + (row.xact_commit ?? 0) + (row.xact_rollback ?? 0), 0);
-  const title =
-    busiest === undefined || total === 0
-      ? 'Databases'
-      : `${busiest.name} does ${text(percent(((busiest.xact_commit ?? 0) + (busiest.xact_rollback ?? 0)) / total))} of ${text(rate(total / seconds, 'transactions'))}`;
+  const shown = useMemo(() => columns(databases?.unmeasured ?? {}), [databases]);
   return (
     <InstanceFrame
       instanceId={instanceId}
@@ -101,17 +94,18 @@ export function DatabasesPage() {
       error={page.error}
       retry={page.retry}
       tab="Databases"
-      title={title}
+      title={databases === null ? 'Databases' : databasesHeading(databases)}
       fill
     >
       {read?.error != null && <ReadProblem what="databases" error={read.error} shownAt={read.at} retry={page.retry} />}
       {databases !== null && (
         <>
+          <CoveredNotice covered={databases.covered} />
           <FlagNotices flags={databases.flagged_intervals} />
           <DataTable
             label="Databases"
             columns={shown}
-            rows={rows}
+            rows={databases.data}
             rowKey={(row) => String(row.datid)}
             sort={parseSort(url.sort, BY_TPS)}
             onSort={(sort) => change({ sort: writeSort(sort, BY_TPS) })}

@@ -1,11 +1,11 @@
-import { useRef, useState, type KeyboardEvent, type ReactNode } from 'react';
+import { useRef, useState, type CSSProperties, type KeyboardEvent, type ReactNode } from 'react';
 import type { LockSession, Unmeasured } from '../api/model';
-import { coarse, count, exact } from '../format/number';
+import { coarse, count, exact, text } from '../format/number';
 import { Missing, Num } from '../format/Num';
 import { Copy } from '../notices/Copy';
 import { exactMoment, type Zone } from '../time/zone';
 import styles from './LockTree.module.css';
-import { freeingStatement, hasChildren, modeName, unfolded, waitsFor } from './lockTree';
+import { freeing, hasChildren, holds, unfolded, waitsFor } from './lockTree';
 
 interface Props {
   sessions: LockSession[];
@@ -16,13 +16,19 @@ interface Props {
 
 interface TreeColumn {
   title: string;
-  width: number;
+  /** In pixels; those without share what is left. */
+  width?: number;
   numeric?: boolean;
   help: string;
+  /** Where rows are stacked it stands on a line of its own. */
+  whole?: boolean;
   cell: (session: LockSession) => ReactNode;
 }
 
-const INDENT = 16;
+const SESSION_WIDTH = 184;
+
+/** Deeper ones are not set in further: the depth is told to those who do not see it. */
+const DEEPEST = 6;
 
 function age(ms: number | null | undefined, since: string | null | undefined, zone: Zone, source: string, reason: string): ReactNode {
   if (ms == null) return <Missing reason={reason} />;
@@ -33,38 +39,71 @@ function age(ms: number | null | undefined, since: string | null | undefined, zo
 function columns(zone: Zone, unmeasured: Unmeasured): TreeColumn[] {
   const why = (name: string, otherwise: string) => unmeasured[name]?.message ?? otherwise;
   return [
-    { title: 'User', width: 96, help: 'pg_stat_activity.usename', cell: (one) => one.user ?? <Missing reason="A prepared transaction, or not known." /> },
-    { title: 'Application', width: 120, help: 'pg_stat_activity.application_name', cell: (one) => one.application_name ?? <Missing reason="It gave itself no name." /> },
+    { title: 'State', width: 136, help: 'pg_stat_activity.state, and for how long', cell: (one) => <State session={one} zone={zone} why={why('state', 'Not known.')} /> },
+    { title: 'Waits for, holds', width: 264, help: 'pg_locks: mode and what the lock is on', whole: true, cell: (one) => <Locked session={one} /> },
     {
-      title: 'State', width: 150, help: 'pg_stat_activity.state',
-      cell: (one) => (one.state == null ? <Missing reason={why('state', 'A prepared transaction, or not known.')} /> : <span data-hint={one.state_age_ms == null ? undefined : `for ${exact(one.state_age_ms / 1000)} s`}>{one.state}</span>),
+      title: 'Waiting', width: 84, numeric: true, help: 'pg_locks.waitstart',
+      cell: (one) => (one.blocked_by.length === 0 ? <span data-hint="It waits for no lock.">no</span> : age(one.waiting_ms, one.waiting_since, zone, 'pg_locks.waitstart', why('waiting_since', 'It had only begun to wait.'))),
     },
     {
-      title: 'Waits for', width: 220, help: 'pg_locks: mode and relation',
-      cell: (one) => {
-        const waits = waitsFor(one);
-        if (waits !== null) return <span data-hint={`${waits}\nblocked by ${one.blocked_by.join(', ')}`}>{waits}</span>;
-        return one.holds == null ? '' : <span className={styles.holds} data-hint={`It holds ${one.holds}.`}>holds {modeName(one.holds)}</span>;
-      },
-    },
-    {
-      title: 'Waiting', width: 92, numeric: true, help: 'pg_locks.waitstart',
-      cell: (one) => (one.blocked_by.length === 0 ? '' : age(one.waiting_ms, one.waiting_since, zone, 'pg_locks.waitstart', why('waiting_since', 'It had only begun to wait.'))),
-    },
-    {
-      title: 'Transaction', width: 104, numeric: true, help: 'Age of its transaction: pg_stat_activity.xact_start',
-      cell: (one) => age(one.xact_age_ms, one.xact_start, zone, 'pg_stat_activity.xact_start', why('state', 'Not known for prepared transactions.')),
+      title: 'Transaction', width: 92, numeric: true, help: 'Age of its transaction: pg_stat_activity.xact_start',
+      cell: (one) => age(one.xact_age_ms, one.xact_start, zone, 'pg_stat_activity.xact_start', one.pid === 0 ? 'When a prepared transaction began is not kept, only when it was prepared.' : why('state', 'It was in no transaction, or this is not known.')),
     },
     { title: 'Blocks', width: 72, numeric: true, help: 'All that wait below it', cell: (one) => <Num figure={count(one.blocks)} hint={`${one.blocks} ${one.blocks === 1 ? 'session waits' : 'sessions wait'} for it, directly or behind others\npg_blocking_pids()`} /> },
-    { title: 'Query', width: 320, help: 'pg_stat_activity.query', cell: (one) => <QueryText session={one} why={why('query', 'It ran no statement.')} /> },
+    { title: 'Query', help: 'pg_stat_activity.query', whole: true, cell: (one) => <QueryText session={one} why={one.pid === 0 ? 'A prepared transaction has no session and runs nothing.' : why('query', 'It ran no statement.')} /> },
   ];
+}
+
+function State({ session, zone, why }: { session: LockSession; zone: Zone; why: string }) {
+  const state = session.prepared == null ? session.state : 'prepared';
+  const ms = session.prepared == null ? session.state_age_ms : session.prepared.prepared_ms;
+  const since = session.prepared?.prepared_at;
+  if (state == null) return <Missing reason={why} />;
+  return (
+    <>
+      {state}
+      {ms != null && (
+        <div className={styles.second} data-hint={`${exact(ms)} ms${since == null ? '' : `\nsince ${exactMoment(Date.parse(since), zone)}`}`}>
+          for {text(coarse(ms))}
+        </div>
+      )}
+    </>
+  );
+}
+
+/** What it waits for, then what it holds. */
+function Locked({ session }: { session: LockSession }) {
+  const waits = waitsFor(session);
+  const held = holds(session);
+  const unnamed = session.object_unnamed == null ? '' : `\n${session.object_unnamed}`;
+  return (
+    <>
+      {waits !== null && (
+        <div className={styles.clamped} data-hint={`It waits for ${waits}, behind ${behind(session)}.${unnamed}`}>
+          waits for {waits}
+        </div>
+      )}
+      {held.length > 0 && (
+        <div className={styles.clamped} data-hint={`It holds ${held.join(',\n')}.`}>
+          holds {held.join(', ')}
+        </div>
+      )}
+    </>
+  );
+}
+
+function behind(session: LockSession): string {
+  const pids = session.blocked_by.filter((pid) => pid !== 0).map((pid) => `PID ${pid}`);
+  const prepared = session.blocked_by_prepared.map((xid) => `prepared transaction ${xid}`);
+  const unknown = session.blocked_by.includes(0) && prepared.length === 0 ? ['a prepared transaction'] : [];
+  return [...pids, ...prepared, ...unknown].join(', ');
 }
 
 function QueryText({ session, why }: { session: LockSession; why: string }) {
   if (session.query_state === 'hidden') return <span className={styles.hidden}>Text hidden: it may hold a password.</span>;
   if (session.query == null) return <Missing reason={why} />;
   return (
-    <code className={styles.query} data-hint={session.query.slice(0, 600)}>
+    <code className={`${styles.clamped} ${styles.query}`} data-hint={session.query.slice(0, 600)}>
       {session.query}
     </code>
   );
@@ -72,27 +111,27 @@ function QueryText({ session, why }: { session: LockSession; why: string }) {
 
 /** Who blocks whom, as a treegrid: up and down between rows, right and left open and fold, Enter shows the detail. */
 export function LockTree({ sessions, unmeasured, zone, outdated }: Props) {
-  const [folded, setFolded] = useState<ReadonlySet<number>>(new Set());
-  const [active, setActive] = useState<number | null>(null);
-  const [opened, setOpened] = useState<number | null>(null);
+  const [folded, setFolded] = useState<ReadonlySet<string>>(new Set());
+  const [active, setActive] = useState<string | null>(null);
+  const [opened, setOpened] = useState<string | null>(null);
   const body = useRef<HTMLTableSectionElement>(null);
   const shown = unfolded(sessions, folded);
-  const tabStop = shown.some((one) => one.pid === active) ? active : (shown[0]?.pid ?? null);
-  const detail = sessions.find((one) => one.pid === opened) ?? null;
+  const tabStop = shown.some((one) => one.key === active) ? active : (shown[0]?.key ?? null);
+  const detail = sessions.find((one) => one.key === opened) ?? null;
   const head = columns(zone, unmeasured);
 
-  function fold(pid: number, close: boolean) {
+  function fold(key: string, close: boolean) {
     const next = new Set(folded);
-    if (close) next.add(pid);
-    else next.delete(pid);
+    if (close) next.add(key);
+    else next.delete(key);
     setFolded(next);
   }
 
   function focus(index: number) {
     const row = shown[Math.max(0, Math.min(shown.length - 1, index))];
     if (row === undefined) return;
-    setActive(row.pid);
-    body.current?.querySelector<HTMLElement>(`[data-pid="${row.pid}"]`)?.focus();
+    setActive(row.key);
+    body.current?.querySelector<HTMLElement>(`[data-key="${row.key}"]`)?.focus();
   }
 
   function press(event: KeyboardEvent, index: number) {
@@ -100,16 +139,16 @@ export function LockTree({ sessions, unmeasured, zone, outdated }: Props) {
     // What is pressed on a button inside is the button's.
     if (one === undefined || event.target !== event.currentTarget) return;
     const parent = shown.slice(0, index).findLastIndex((above) => above.level < one.level);
-    const open = hasChildren(sessions, sessions.indexOf(one)) && !folded.has(one.pid);
+    const open = hasChildren(sessions, sessions.indexOf(one)) && !folded.has(one.key);
     if (event.key === 'ArrowDown') focus(index + 1);
     else if (event.key === 'ArrowUp') focus(index - 1);
     else if (event.key === 'Home') focus(0);
     else if (event.key === 'End') focus(shown.length - 1);
-    else if (event.key === 'ArrowRight' && folded.has(one.pid)) fold(one.pid, false);
+    else if (event.key === 'ArrowRight' && folded.has(one.key)) fold(one.key, false);
     else if (event.key === 'ArrowRight' && open) focus(index + 1);
-    else if (event.key === 'ArrowLeft' && open) fold(one.pid, true);
+    else if (event.key === 'ArrowLeft' && open) fold(one.key, true);
     else if (event.key === 'ArrowLeft' && parent >= 0) focus(parent);
-    else if (event.key === 'Enter' || event.key === ' ') setOpened(opened === one.pid ? null : one.pid);
+    else if (event.key === 'Enter' || event.key === ' ') setOpened(opened === one.key ? null : one.key);
     else return;
     event.preventDefault();
   }
@@ -120,8 +159,8 @@ export function LockTree({ sessions, unmeasured, zone, outdated }: Props) {
         <table role="treegrid" aria-label="Who blocks whom" className={styles.tree} aria-rowcount={shown.length + 1}>
           <thead>
             <tr aria-rowindex={1}>
-              <th scope="col" style={{ width: 168 }} data-hint="Process id">
-                PID
+              <th scope="col" style={{ width: SESSION_WIDTH }} data-hint="Process id, role and application">
+                Session
               </th>
               {head.map((column) => (
                 <th key={column.title} scope="col" style={{ width: column.width }} data-numeric={column.numeric} data-hint={column.help}>
@@ -134,38 +173,47 @@ export function LockTree({ sessions, unmeasured, zone, outdated }: Props) {
           <tbody ref={body}>
             {shown.map((one, index) => {
               const parent = hasChildren(sessions, sessions.indexOf(one));
-              const open = !folded.has(one.pid);
+              const open = !folded.has(one.key);
               return (
                 <tr
-                  key={one.pid}
-                  data-pid={one.pid}
+                  key={one.key}
+                  data-key={one.key}
+                  style={{ '--depth': Math.min(one.level - 1, DEEPEST) } as CSSProperties}
                   aria-level={one.level}
                   aria-rowindex={index + 2}
                   aria-expanded={parent ? open : undefined}
-                  aria-selected={opened === one.pid}
-                  tabIndex={tabStop === one.pid ? 0 : -1}
-                  onFocus={() => setActive(one.pid)}
+                  aria-selected={opened === one.key}
+                  tabIndex={tabStop === one.key ? 0 : -1}
+                  onFocus={() => setActive(one.key)}
                   onKeyDown={(event) => press(event, index)}
-                  onClick={() => setOpened(opened === one.pid ? null : one.pid)}
+                  onClick={() => setOpened(opened === one.key ? null : one.key)}
                 >
-                  <td role="gridcell">
-                    <span className={styles.pid} style={{ paddingLeft: (one.level - 1) * INDENT }}>
+                  <td role="gridcell" className={styles.session}>
+                    <div className={styles.pid}>
                       <span
                         className={styles.sign}
                         aria-hidden="true"
                         onClick={(event) => {
                           event.stopPropagation();
-                          if (parent) fold(one.pid, open);
+                          if (parent) fold(one.key, open);
                         }}
                       >
                         {parent ? (open ? '▾' : '▸') : ''}
                       </span>
-                      {one.pid === 0 ? 'prepared' : one.pid}
+                      {one.pid === 0 ? (one.prepared?.gid ?? 'prepared') : one.pid}
                       {one.circular && <span data-hint="It waits for itself: PostgreSQL is about to find a deadlock."> ⟳ deadlock</span>}
-                    </span>
+                    </div>
+                    <div className={styles.who} data-hint={who(one)}>
+                      {who(one)}
+                    </div>
+                    {one.workers > 0 && (
+                      <div className={styles.who} data-hint="They run a part of its statement: parallel workers that wait are their leader waiting.">
+                        and {one.workers} parallel {one.workers === 1 ? 'worker' : 'workers'}
+                      </div>
+                    )}
                   </td>
                   {head.map((column) => (
-                    <td key={column.title} role="gridcell" data-numeric={column.numeric}>
+                    <td key={column.title} role="gridcell" data-numeric={column.numeric} data-title={column.title} data-whole={column.whole}>
                       {column.cell(one)}
                     </td>
                   ))}
@@ -180,30 +228,37 @@ export function LockTree({ sessions, unmeasured, zone, outdated }: Props) {
   );
 }
 
-/** One session: its whole statement, and the SQL that would free those behind it. It is copied, never run. */
+/** Its role and application. */
+function who(session: LockSession): string {
+  return [session.user, session.application_name].filter((part) => part != null).join(' · ');
+}
+
+/** One session: its whole statement, its locks, and the SQL that would free those behind it. It is copied, never run. */
 function Detail({ session }: { session: LockSession }) {
-  const statement = freeingStatement(session);
+  const { statements, note } = freeing(session);
+  const title = session.pid === 0 ? `Prepared transaction${session.prepared?.gid == null ? '' : ` '${session.prepared.gid}'`}` : `Session ${session.pid}`;
+  const waits = waitsFor(session);
   return (
-    <section className={styles.detail} aria-label={`Session ${session.pid}`}>
-      <h2>{session.pid === 0 ? 'Prepared transaction' : `Session ${session.pid}`}</h2>
+    <section className={styles.detail} aria-label={title}>
+      <h2>{title}</h2>
       <p>
         {[session.database, session.user, session.application_name, session.state].filter((part) => part != null).join(' · ')}
+        {session.prepared != null && ` · transaction ${session.prepared.xid}`}
       </p>
+      {waits !== null && <p>{`Waits for ${waits}, behind ${behind(session)}.`}</p>}
+      {session.object_unnamed != null && <p>{session.object_unnamed}</p>}
+      {holds(session).length > 0 && <p>{`Holds ${holds(session).join(', ')}.`}</p>}
       {session.query != null && (
         <pre className={styles.whole} tabIndex={0} role="region" aria-label="Statement text">
           {session.query}
         </pre>
       )}
-      {statement === null ? (
-        <p>
-          <code>select gid, prepared, owner, database from pg_prepared_xacts order by prepared;</code> shows which one it is.
+      {statements.map((statement) => (
+        <p key={statement}>
+          <code>{statement}</code> <Copy text={statement} what={`the SQL: ${statement}`} />
         </p>
-      ) : (
-        <p>
-          <code>{statement}</code> <Copy text={statement} what={`the SQL for ${session.pid}`} />
-          {session.state?.startsWith('idle') === true && ' It runs no statement that could be cancelled: only ending its session frees its locks.'}
-        </p>
-      )}
+      ))}
+      {note !== null && <p>{note}</p>}
     </section>
   );
 }

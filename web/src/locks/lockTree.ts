@@ -2,12 +2,25 @@
 import type { Locks, LockSession } from '../api/model';
 import { coarse, text } from '../format/number';
 
-/** `2 blocked by 1, oldest 4 min` */
+/** `2 blocked for 4 min by PID 675, idle in transaction`; of several blockers `3 blocked by 2, oldest 4 min`. */
 export function locksHeading(locks: Locks): string {
   if (locks.blocked == null) return 'Nothing was read at that moment.';
   if (locks.blocked === 0) return 'Nobody waits for a lock.';
-  const oldest = locks.oldest_wait_ms == null ? '' : `, oldest ${text(coarse(locks.oldest_wait_ms))}`;
-  return `${locks.blocked}${locks.cut ? ' or more' : ''} blocked by ${locks.blockers ?? 0}${oldest}`;
+  const blocked = `${locks.blocked}${locks.cut ? ' or more' : ''} blocked`;
+  const oldest = locks.oldest_wait_ms == null ? null : text(coarse(locks.oldest_wait_ms));
+  const roots = locks.data.filter((one) => one.level === 1);
+  const [root] = roots;
+  if (root === undefined || roots.length > 1) {
+    return `${blocked} by ${locks.blockers ?? roots.length}${oldest === null ? '' : `, oldest ${oldest}`}`;
+  }
+  const state = root.state == null ? '' : `, ${root.state}`;
+  return `${blocked}${oldest === null ? '' : ` for ${oldest}`} by ${named(root)}${state}`;
+}
+
+/** `PID 675`, `the prepared transaction 'order 7'`. */
+export function named(session: LockSession): string {
+  if (session.pid !== 0) return `PID ${session.pid}`;
+  return session.prepared?.gid == null ? 'a prepared transaction' : `the prepared transaction '${session.prepared.gid}'`;
 }
 
 /** `AccessExclusive` of `AccessExclusiveLock`. */
@@ -18,41 +31,58 @@ export function modeName(mode: string): string {
     .join(', ');
 }
 
-/** The thing that is locked: a relation's name, else its oid, else what kind of thing. */
-export function lockedThing(session: LockSession): string {
-  if (session.relation != null) return session.relation;
-  if (session.relid != null) return `relation ${session.relid}`;
-  return session.locktype ?? '';
-}
-
-/** `AccessExclusive, stock`; null for one that waits for nothing. */
+/** `AccessExclusive on public.stock in shop`; null for one that waits for nothing. */
 export function waitsFor(session: LockSession): string | null {
   if (session.blocked_by.length === 0) return null;
-  return [session.mode == null ? '' : modeName(session.mode), lockedThing(session)].filter((part) => part !== '').join(', ');
+  const object = session.object ?? session.locktype ?? 'a lock that was not read';
+  return session.mode == null ? object : `${modeName(session.mode)} on ${object}`;
 }
 
-/** The statement that a person may run, and that no page of ours ever does. */
-export function cancelStatement(session: LockSession): string {
-  return `select pg_cancel_backend(${session.pid});`;
+/** What it holds, in the same words. Those that others wait for, if there are any, are what the reader looks for. */
+export function holds(session: LockSession): string[] {
+  const wanted = session.holds_on.filter((held) => held.wanted && held.relid == null);
+  const relations = session.holds_on.filter((held) => held.relid != null);
+  // A transaction is waited for because of the tables that it changed.
+  const told = [...relations, ...wanted].map((held) => `${modeName(held.mode)} on ${held.object}`);
+  return told.length === 0 && session.holds != null ? [modeName(session.holds)] : told;
 }
 
-/** One that is idle has nothing to cancel: only ending its session frees its locks. */
-export function terminateStatement(session: LockSession): string {
-  return `select pg_terminate_backend(${session.pid});`;
+/** What frees those behind a session: SQL that a person may run, and that no page of ours ever does. */
+export interface Freeing {
+  statements: string[];
+  /** What is to be known before. */
+  note: string | null;
 }
 
-/** The statement that would free those behind this session; a prepared transaction has no process. */
-export function freeingStatement(session: LockSession): string | null {
-  if (session.pid === 0) return null;
-  return session.state?.startsWith('idle') === true ? terminateStatement(session) : cancelStatement(session);
+/** A statement can be cancelled, an idle session only ended, and a prepared transaction is ended from anywhere. */
+export function freeing(session: LockSession): Freeing {
+  if (session.pid !== 0) {
+    if (session.state?.startsWith('idle') !== true) return { statements: [`select pg_cancel_backend(${session.pid});`], note: null };
+    return {
+      statements: [`select pg_terminate_backend(${session.pid});`],
+      note: 'It runs no statement that could be cancelled: only ending its session frees its locks.',
+    };
+  }
+  const gid = session.prepared?.gid;
+  if (gid == null) {
+    return {
+      statements: ['select gid, prepared, owner, database from pg_prepared_xacts order by prepared;'],
+      note: 'Which prepared transaction it is was not read; this lists them.',
+    };
+  }
+  const quoted = `'${gid.replaceAll("'", "''")}'`;
+  return {
+    statements: [`commit prepared ${quoted};`, `rollback prepared ${quoted};`],
+    note: `It has no session and waits for one of these, run in ${session.database == null ? 'its database' : `the database ${session.database}`} by ${session.user == null ? 'its owner' : session.user} or a superuser. Which one is right, the program that prepared it knows.`,
+  };
 }
 
 /** Rows that are shown while some are folded: what is below a folded one is not. */
-export function unfolded(sessions: LockSession[], folded: ReadonlySet<number>): LockSession[] {
+export function unfolded(sessions: LockSession[], folded: ReadonlySet<string>): LockSession[] {
   let hiddenBelow: number | null = null;
   return sessions.filter((session) => {
     if (hiddenBelow !== null && session.level > hiddenBelow) return false;
-    hiddenBelow = folded.has(session.pid) ? session.level : null;
+    hiddenBelow = folded.has(session.key) ? session.level : null;
     return true;
   });
 }

@@ -4,6 +4,7 @@ import { queryString } from '../api/client';
 import type { InstanceDetail, Ranking } from '../api/model';
 import { between, useReads } from '../api/useReads';
 import { InstanceFrame, shortestInterval } from '../instance/InstanceFrame';
+import { CoveredNotice } from '../notices/CoveredNotice';
 import { FlagNotices } from '../notices/FlagNotices';
 import { CapabilityNotice, Notice } from '../notices/Notice';
 import { ReadProblem } from '../notices/ReadProblem';
@@ -98,6 +99,7 @@ export function QueriesPage() {
       )}
       <Filters instance={page.reads?.instance.data ?? null} columns={columns} shown={shown} rows={rows} />
       {ranking !== null && <OfMonitoring ranking={ranking} shown={watching} toggle={() => change({ monitoring: watching ? undefined : 'show' })} />}
+      {ranking !== null && <CoveredNotice covered={ranking.covered} />}
       {ranking !== null && <FlagNotices flags={ranking.flagged_intervals} />}
       {ranking?.shares_measurable === false && <Notice kind="note">Shares are not measurable here.</Notice>}
       {ranking?.shares_measurable === true && url.level === 'all' && (

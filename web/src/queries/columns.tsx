@@ -1,8 +1,8 @@
 import type { Ranking, StatementFigures, Unmeasured } from '../api/model';
-import { perSecond } from '../charts/chart';
 import { Sparkline } from '../charts/Sparkline';
 import { average, bytes, count, duration, exact, percent, rate, text, type Figure } from '../format/number';
 import { Missing, Num } from '../format/Num';
+import { eachPerSecond, perSecond } from '../rates/perSecond';
 import type { Column } from '../tables/column';
 import type { Instants } from '../time/range';
 import { moment, type Zone } from '../time/zone';
@@ -38,13 +38,13 @@ interface Measure {
   figure: (value: number) => Figure;
 }
 
-function measures(seconds: number): Measure[] {
+function measures(readMs: number | null): Measure[] {
   const blocks = (value: number | null | undefined) =>
     value == null ? null : value * BLOCK_BYTES;
   return [
     { id: 'time', title: 'Time', help: 'Time executing, all calls together', width: 104, unitSlot: 4, unit: 'ms', source: 'total_exec_time', value: (f) => f.total_exec_time_ms, figure: duration },
     { id: 'calls', title: 'Calls', help: 'Executions', width: 72, unitSlot: 2, source: 'calls', value: (f) => f.calls, figure: count },
-    { id: 'calls_s', title: 'Calls/s', help: 'Executions per second', width: 88, unitSlot: 6, unit: '1/s', source: 'calls', value: (f) => (f.calls == null ? null : f.calls / seconds), figure: (value) => rate(value) },
+    { id: 'calls_s', title: 'Calls/s', help: 'Executions per second of what was read', width: 88, unitSlot: 6, unit: '1/s', source: 'calls', value: (f) => perSecond(f.calls, readMs), figure: (value) => rate(value) },
     { id: 'mean', title: 'Mean', help: 'Time per call', width: 82, unitSlot: 4, unit: 'ms', source: 'mean_exec_time', value: (f) => f.mean_exec_time_ms, figure: duration },
     { id: 'stddev', title: 'Stddev', help: 'Standard deviation of the time per call', width: 92, unitSlot: 4, unit: 'ms', source: 'stddev_exec_time', value: (f) => f.stddev_exec_time_ms, figure: duration },
     { id: 'min', title: 'Min since reset', help: 'Shortest call since the entry was reset, not only in this range', width: 116, unitSlot: 4, unit: 'ms', source: 'min_exec_time', value: (f) => f.min_exec_time_since_ms, figure: duration },
@@ -94,8 +94,7 @@ function measured(measure: Measure, context: ColumnContext): Column<Line> {
 
 /** Every column of the ranking, in the order a reader wants them; the chooser picks from these. */
 export function rankingColumns(context: ColumnContext): Column<Line>[] {
-  const seconds = Math.max(1, (context.range.end - context.range.start) / 1000);
-  const all = measures(seconds).map((measure) => measured(measure, context));
+  const all = measures(context.ranking?.covered.ms ?? null).map((measure) => measured(measure, context));
   const at = (id: string) => all.filter((column) => column.id === id);
   const rest = all.filter((column) => column.id !== 'time');
   return [
@@ -114,7 +113,7 @@ export function rankingColumns(context: ColumnContext): Column<Line>[] {
     ...at('time'),
     {
       id: 'trend', title: 'Trend', help: 'Time per second, from zero to its own highest; gaps are gaps', width: 92,
-      cell: (line) => (line.others === true ? null : <Sparkline values={perSecond(line.trend, context.ranking?.covered_ms ?? [])} />),
+      cell: (line) => (line.others === true ? null : <Sparkline values={eachPerSecond(line.trend, context.ranking?.covered_ms ?? [])} />),
     },
     ...rest,
     { id: 'database', title: 'Database', width: 78, value: (line) => (line.others === true ? null : line.database), cell: (line) => line.others === true ? null : <Filter value={line.database} pick={(value) => context.filter('db', value)} /> },

@@ -5,6 +5,7 @@ import type { FlaggedInterval, InstanceDetail, Statement, Timeline } from '../ap
 import { between, useReads } from '../api/useReads';
 import { TimeChart } from '../charts/TimeChart';
 import { InstanceFrame, shortestInterval } from '../instance/InstanceFrame';
+import { CoveredNotice } from '../notices/CoveredNotice';
 import { FlagNotices } from '../notices/FlagNotices';
 import { Notice } from '../notices/Notice';
 import { ReadProblem } from '../notices/ReadProblem';
@@ -85,6 +86,7 @@ export function QueryPage() {
         <>
           <SqlText statement={statement} />
           <Figures statement={statement} length={lengthLabel(length)} outdated={page.outdated} />
+          <CoveredNotice covered={statement.covered} />
           <FlagNotices flags={statement.flagged_intervals} />
           {!statement.complete && <Notice kind="note">For part of this range it was counted in &apos;others&apos;.</Notice>}
         </>

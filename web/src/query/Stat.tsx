@@ -1,13 +1,12 @@
-import { change, exact, text, type Figure } from '../format/number';
+import { exact, text, type Figure } from '../format/number';
 import { Missing } from '../format/Num';
+import { changed, type Compared } from './comparison';
 import styles from './Stat.module.css';
 
 interface Props {
   title: string;
   value: number | null | undefined;
-  previous: number | null | undefined;
-  /** Whether there is an earlier period, and whether the statement ran in it. */
-  earlier: 'none' | 'idle' | 'ran';
+  before: Compared;
   format: (value: number) => Figure;
   unit: string;
   source: string;
@@ -17,14 +16,11 @@ interface Props {
   alarming?: number;
 }
 
-const WITHOUT = { none: '', idle: 'new', ran: '' } as const;
-
 /** One figure with its change to the equal period before. */
 export function Stat(props: Props) {
-  const { title, value, previous, earlier, format, unit, source, reason, alarming } = props;
+  const { title, value, before, format, unit, source, reason, alarming } = props;
   const known = value != null;
-  const before = previous != null;
-  const risen = known && before && alarming !== undefined && previous > 0 && value / previous >= 1 + alarming;
+  const risen = alarming !== undefined && before.times !== null && before.times >= 1 + alarming;
   return (
     <div className={styles.stat}>
       <dt>{title}</dt>
@@ -43,12 +39,12 @@ export function Stat(props: Props) {
             className={styles.change}
             data-risen={risen}
             data-hint={
-              earlier === 'ran' && before
-                ? `${text(format(previous))} before${alarming === undefined ? '' : `\nColoured from +${alarming * 100} %`}`
-                : 'Nothing was measured in the equal period before.'
+              before.value === null
+                ? before.nothing
+                : `${text(format(before.value))} before${before.read}${alarming === undefined ? '' : `\nColoured from +${alarming * 100} %`}`
             }
           >
-            {earlier === 'ran' && before ? text(change(value, previous)) : WITHOUT[earlier]}
+            {changed(value, before)}
           </span>
         )}
       </dd>

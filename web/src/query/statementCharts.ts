@@ -1,8 +1,9 @@
 /** The eight charts of one statement, from its timeline. Pure. */
 import type { Series, StatementFigures, Timeline, Unmeasured } from '../api/model';
-import { perSecond, type ChartSeries, type ChartSpec } from '../charts/chart';
+import type { ChartSeries, ChartSpec } from '../charts/chart';
 import { average, byteRate, duration, rate, timeRate, type Figure } from '../format/number';
 import { BLOCK_BYTES } from '../queries/ranking';
+import { eachPerSecond } from '../rates/perSecond';
 
 /** Mean number of sessions busy with the statement: seconds of work per second, most often far below one. */
 function active(value: number): Figure {
@@ -33,7 +34,7 @@ const BLOCKS = [
 export function statementCharts(timeline: Timeline, figures: StatementFigures | null): ChartSpec[] {
   const { series } = timeline;
   const unmeasured = timeline.unmeasured;
-  const of = (name: string, factor = 1): Series => perSecond(series[name], timeline.covered_ms, factor);
+  const of = (name: string, factor = 1): Series => eachPerSecond(series[name], timeline.covered_ms, factor);
   const missing = (...names: string[]) => first(unmeasured, names);
   const one = (id: string, values: Series, mean?: number | null): ChartSeries[] => [
     { id, name: id, color: 1, values, ...(mean === undefined ? {} : { mean }) },

@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 use crate::span::moment as said;
 
 /// An instance is silent after this many intervals without a word, and not before [`SILENT_LEAST`].
-const SILENT_INTERVALS: i32 = 3;
-const SILENT_LEAST: SignedDuration = SignedDuration::from_mins(3);
+const SILENT_INTERVALS: i32 = 2;
+const SILENT_LEAST: SignedDuration = SignedDuration::from_mins(2);
 
 /// Whether PostgreSQL is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -164,18 +164,18 @@ mod tests {
         let message = "Down since 2026-03-01 11:59:10 UTC: connection refused by db-1:5432.";
         assert_eq!(watched.message.as_deref(), Some(message));
         // A collector that fell silent then knows no more whether it is down.
-        let silent = Watched::at(&Word { last_seen: Some(at(-180)), ..word }, at(0));
-        assert_eq!((silent.state, silent.since), (WatchedState::Silent, Some(at(-180))));
+        let silent = Watched::at(&Word { last_seen: Some(at(-120)), ..word }, at(0));
+        assert_eq!((silent.state, silent.since), (WatchedState::Silent, Some(at(-120))));
     }
 
     #[test]
-    fn silence_is_three_intervals_and_at_least_three_minutes() {
+    fn silence_is_two_intervals_and_at_least_two_minutes() {
         let seen = |seconds: i64, interval: Option<i64>| {
             let interval = interval.map(SignedDuration::from_secs);
             Watched::at(&Word { last_seen: Some(at(-seconds)), interval, ..Word::default() }, at(0)).state
         };
-        assert_eq!((seen(179, None), seen(180, None)), (WatchedState::Read, WatchedState::Silent));
-        assert_eq!((seen(899, Some(300)), seen(900, Some(300))), (WatchedState::Read, WatchedState::Silent));
+        assert_eq!((seen(119, None), seen(120, None)), (WatchedState::Read, WatchedState::Silent));
+        assert_eq!((seen(599, Some(300)), seen(600, Some(300))), (WatchedState::Read, WatchedState::Silent));
         // A server whose clock was set back has not lost its instances.
         assert_eq!(seen(-900, None), WatchedState::Read);
     }

@@ -98,8 +98,9 @@ pub(crate) struct LockSession {
     pub(crate) object_unnamed: Option<String>,
     /// The modes in which it holds what others wait for.
     pub(crate) holds: Option<String>,
-    /// The tables on which it holds more than a lock for reading, when it blocks: the strongest lock first.
-    pub(crate) holds_on: Vec<HeldRelation>,
+    /// What it holds, when it blocks: first what others wait for, then the tables on which it holds more than a lock for
+    /// reading, the strongest lock first.
+    pub(crate) holds_on: Vec<HeldLock>,
     /// The relation that it waits for, with its schema; null where there is none or its name is not known. For one
     /// that only blocks, the relation that others wait for.
     pub(crate) relation: Option<String>,
@@ -137,13 +138,15 @@ pub(crate) struct Prepared {
     pub(crate) prepared_ms: Option<f64>,
 }
 
-/// A relation that a session has a lock on.
+/// A lock that a session holds.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub(crate) struct HeldRelation {
-    /// Its name with the schema; its oid where the name is not known.
-    pub(crate) relation: String,
-    /// Its oid.
-    pub(crate) relid: i64,
-    /// The strongest mode.
+pub(crate) struct HeldLock {
+    /// The mode; of what others wait for all its modes.
     pub(crate) mode: String,
+    /// What it is on, in the words of `object`.
+    pub(crate) object: String,
+    /// The relation's oid, when it is on a whole one.
+    pub(crate) relid: Option<i64>,
+    /// Whether others wait for it.
+    pub(crate) wanted: bool,
 }

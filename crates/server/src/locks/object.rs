@@ -45,6 +45,40 @@ pub(super) struct Lookup<'a> {
 }
 
 impl Object {
+    pub(super) fn relation_of(datid: i64, relid: i64) -> Self {
+        Self { locktype: "relation".to_owned(), datid, relid: Some(relid), ..Self::default() }
+    }
+
+    /// Whether both are one lock: who waits for a transaction wants one of several rows of it.
+    pub(super) fn is_same_lock(&self, other: &Self) -> bool {
+        self.locktype == other.locktype
+            && self.xid == other.xid
+            && self.virtualxid == other.virtualxid
+            && (self.is_of_transaction()
+                || (self.datid, self.relid, self.row, self.classid, self.objid, self.objsubid)
+                    == (other.datid, other.relid, other.row, other.classid, other.objid, other.objsubid))
+    }
+
+    fn is_of_transaction(&self) -> bool {
+        matches!(self.locktype.as_str(), "transactionid" | "virtualxid")
+    }
+
+    /// The relation, when the lock is on all of it.
+    pub(super) fn whole_relation(&self) -> Option<i64> {
+        self.relid.filter(|_| self.locktype == "relation")
+    }
+
+    /// The words for one that holds it.
+    pub(super) fn held(&self, lookup: Lookup<'_>) -> String {
+        match self.locktype.as_str() {
+            "transactionid" => {
+                self.xid.map_or_else(|| "its transaction".to_owned(), |xid| format!("its transaction {xid}"))
+            }
+            "virtualxid" => format!("its virtual transaction {}", self.virtualxid.as_deref().unwrap_or_default()),
+            _ => self.words(lookup, None).text,
+        }
+    }
+
     /// The words; `of` is who has the transaction that is waited for.
     pub(super) fn words(&self, lookup: Lookup<'_>, of: Option<&str>) -> Words {
         let of = of.map(|of| format!(" of {of}")).unwrap_or_default();
@@ -202,6 +236,26 @@ mod tests {
         for (object, expected) in cases {
             assert_eq!(words(&object, Some("session 4")), named(expected.to_owned()), "{object:?}");
         }
+    }
+
+    #[test]
+    fn who_holds_a_transaction_holds_its_own() {
+        let row = |locktype: &str, row, xid| {
+            on(locktype, Object { datid: 5, relid: Some(700), row: Some(row), xid, ..Object::default() })
+        };
+        let databases = Names::known([(5, "shop")]);
+        let roles = Names::known([]);
+        let relations = Relations::known([(5, 700, "public.stock")]);
+        let held =
+            |object: &Object| object.held(Lookup { databases: &databases, roles: &roles, relations: &relations });
+        let transaction = row("transactionid", (3, 7), Some(81));
+        assert_eq!((held(&transaction).as_str(), transaction.whole_relation()), ("its transaction 81", None));
+        assert!(transaction.is_same_lock(&row("transactionid", (3, 8), Some(81))), "whatever row is wanted of it");
+        assert!(!transaction.is_same_lock(&row("transactionid", (3, 7), Some(82))));
+        let tuple = row("tuple", (3, 7), None);
+        assert_eq!(held(&tuple), "row (3,7) of public.stock in shop");
+        assert!(!tuple.is_same_lock(&row("tuple", (3, 8), None)));
+        assert_eq!(Object::relation_of(5, 700).whole_relation(), Some(700));
     }
 
     #[test]

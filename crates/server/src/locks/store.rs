@@ -6,7 +6,7 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_postgres::{Error, Row};
 
-use super::model::{HeldRelation, LockSession, Peak, Prepared};
+use super::model::{HeldLock, LockSession, Peak, Prepared};
 use super::object::{Lookup, Object, Words};
 use super::relations::Relations;
 use super::tree::{Place, tree};
@@ -21,7 +21,7 @@ pub(crate) const SET: &str = "lock_waits";
 /// The set reads no more than so many that wait.
 const WAITING_MOST: usize = 200;
 
-/// Relations that are listed of what one holds.
+/// Tables that are listed of what one holds beside what others wait for.
 const HELD_MOST: usize = 5;
 
 const WAITS: &str =
@@ -85,6 +85,8 @@ struct Lock {
 struct Held {
     modes: Option<String>,
     wanted: Option<Object>,
+    /// What others wait for and it holds, with its modes.
+    objects: Vec<(Object, String)>,
     datid: i64,
     relations: Vec<(i64, String)>,
     gid: Option<String>,
@@ -107,6 +109,12 @@ pub(crate) struct Named {
     databases: Names,
     roles: Names,
     relations: Relations,
+}
+
+impl Named {
+    fn lookup(&self) -> Lookup<'_> {
+        Lookup { databases: &self.databases, roles: &self.roles, relations: &self.relations }
+    }
 }
 
 impl Waits {
@@ -137,6 +145,11 @@ impl Waits {
             lock.holder = Some(blocker);
         }
         let held = self.held.entry(blocker).or_default();
+        if let Some(modes) = blocker_mode.clone()
+            && held.objects.iter().all(|(known, _)| !known.is_same_lock(&object))
+        {
+            held.objects.push((object.clone(), modes));
+        }
         held.modes = held.modes.take().or(blocker_mode);
         held.wanted = held.wanted.take().or_else(|| object.relid.is_some().then_some(object));
         held.datid = row.get::<_, Option<i64>>("blocker_datid").unwrap_or(0);
@@ -272,8 +285,7 @@ impl Waits {
                 None => format!("session {}", who.pid),
             }
         });
-        let lookup = Lookup { databases: &named.databases, roles: &named.roles, relations: &named.relations };
-        lock.object.words(lookup, of.as_deref())
+        lock.object.words(named.lookup(), of.as_deref())
     }
 }
 
@@ -306,20 +318,23 @@ fn relations_of(text: Option<String>) -> Vec<(i64, String)> {
     text.split(',').filter_map(one).collect()
 }
 
-/// The tables that it has locked: locks on their indexes say no more.
-fn holds_on(held: &Held, named: &Named) -> Vec<HeldRelation> {
-    let tables = held.relations.iter().filter(|(relid, _)| !named.relations.is_index(held.datid, *relid));
-    let one = |(relid, mode): &(i64, String)| {
-        let wanted = held.wanted.as_ref().filter(|wanted| wanted.relid == Some(*relid));
-        let name = wanted.and_then(|wanted| wanted.relation_name.as_deref());
-        let name = name.or_else(|| named.relations.name(held.datid, *relid));
-        HeldRelation {
-            relation: name.map_or_else(|| format!("relation {relid}"), str::to_owned),
-            relid: *relid,
-            mode: mode.clone(),
-        }
+/// What others wait for, and the tables that it has locked: locks on their indexes say no more.
+fn holds_on(held: &Held, named: &Named) -> Vec<HeldLock> {
+    let lock = |object: &Object, mode: &str, wanted| HeldLock {
+        mode: mode.to_owned(),
+        object: object.held(named.lookup()),
+        relid: object.whole_relation(),
+        wanted,
     };
-    tables.map(one).take(HELD_MOST).collect()
+    let mut locks: Vec<_> = held.objects.iter().map(|(object, modes)| lock(object, modes, true)).collect();
+    let listed: Vec<_> = locks.iter().filter_map(|lock| lock.relid).collect();
+    let others = held
+        .relations
+        .iter()
+        .filter(|(relid, _)| !named.relations.is_index(held.datid, *relid) && !listed.contains(relid))
+        .map(|(relid, mode)| lock(&Object::relation_of(held.datid, *relid), mode, false));
+    locks.extend(others.take(HELD_MOST));
+    locks
 }
 
 /// Per step the most that waited at once, and the reading of it.

@@ -114,3 +114,78 @@ async fn what_may_not_be_read_has_its_reason() {
     let answer = monitored.get(&format!("/instances/{id}/locks?{RANGE}")).await.expect(200);
     assert_eq!(answer["unmeasured"], json!({"waiting_since": {"code": "version", "message": "Needs PostgreSQL 14."}}));
 }
+
+#[tokio::test]
+async fn what_is_waited_for_and_held_is_told_in_words() {
+    let monitored = Monitored::new().await;
+    let session = json!({"blocker_mode": "ExclusiveLock", "blocker_datid": 5, "blocker_userid": 10,
+        "blocker_state": "idle in transaction", "blocker_relations": "700 RowExclusiveLock, 701 ShareLock"});
+    let prepared = json!({"locktype": "transactionid", "mode": "ShareLock", "lock_xid": 90, "lock_page": 0, "lock_tuple": 4,
+        "relation_name": "public.stock", "blocker_mode": "ExclusiveLock", "blocker_xid": 90, "blocker_gid": "order 7",
+        "blocker_prepared": "2026-03-01T11:41:00Z", "blocker_datid": 5, "blocker_userid": 10,
+        "blocker_relations": "700 RowExclusiveLock"});
+    let other = json!({"locktype": "advisory", "mode": "ExclusiveLock", "relid": 0, "lock_classid": 0, "lock_objid": 42,
+        "lock_objsubid": 1, "workers": 2, "blocker_xid": 91, "blocker_gid": "order 8", "blocker_mode": "ExclusiveLock",
+        "blocker_datid": 5, "blocker_userid": 10});
+    let of_table = |mode: &str| {
+        let mut more = session.clone();
+        more["blocker_mode"] = json!(mode);
+        more["relation_name"] = json!("public.stock");
+        more
+    };
+    let of_transaction = |row: i32| {
+        let mut more = session.clone();
+        let lock = json!({"locktype": "transactionid", "mode": "ShareLock", "lock_xid": 81, "lock_page": 0,
+            "lock_tuple": row, "relation_name": "public.stock"});
+        more.as_object_mut().unwrap().extend(lock.as_object().unwrap().clone());
+        more
+    };
+    let queue = json!([
+        wait(2, 1, of_transaction(7)),
+        wait(3, 1, of_transaction(8)),
+        wait(4, 1, of_table("RowExclusiveLock")),
+        wait(5, 0, prepared),
+        wait(6, 0, other),
+    ]);
+    let readings = [
+        ("lock_waits", "11:52:00", queue),
+        ("pg_roles", "11:00:00", json!([{"roleid": 10, "rolname": "app"}])),
+        ("pg_database", "11:00:00", json!([{"datid": 5, "datname": "shop"}])),
+    ];
+    monitored.push("main", &readings).await;
+    let id = monitored.id("main").await;
+    let answer = monitored.get(&format!("/instances/{id}/locks?{RANGE}")).await.expect(200);
+    let by_key = |key: &str| {
+        let found = answer["data"].as_array().unwrap().iter().find(|one| one["key"] == key);
+        found.unwrap_or_else(|| panic!("{key} is not in {answer:#}"))
+    };
+    let held = |mode: &str, object: &str, relid: Value, wanted: bool| json!({"mode": mode, "object": object, "relid": relid, "wanted": wanted});
+    assert_eq!(
+        by_key("1")["holds_on"],
+        json!([
+            held("ExclusiveLock", "its transaction 81", Value::Null, true),
+            held("RowExclusiveLock", "public.stock in shop", json!(700), true),
+            held("ShareLock", "relation 701 in shop", json!(701), false),
+        ])
+    );
+    assert_eq!(by_key("2")["object"], "row (0,7) of public.stock in shop, until transaction 81 of session 1 ends");
+    assert_eq!(by_key("3")["object"], "row (0,8) of public.stock in shop, until transaction 81 of session 1 ends");
+    let root = by_key("xid 90");
+    assert_eq!(
+        root["prepared"],
+        json!({"xid": 90, "gid": "order 7", "prepared_at": "2026-03-01T11:41:00Z", "prepared_ms": 660_000.0})
+    );
+    assert_eq!((&root["pid"], &root["user"], &root["database"]), (&json!(0), &json!("app"), &json!("shop")));
+    assert_eq!(by_key("5")["blocked_by_prepared"], json!([90]));
+    assert_eq!(
+        by_key("5")["object"],
+        "row (0,4) of public.stock in shop, until transaction 90 of the prepared transaction 'order 7' ends"
+    );
+    let folded = by_key("6");
+    assert_eq!((&folded["object"], &folded["workers"]), (&json!("advisory lock 42 in shop"), &json!(2)));
+    assert_eq!(
+        by_key("xid 91")["holds_on"],
+        json!([held("ExclusiveLock", "advisory lock 42 in shop", Value::Null, true)])
+    );
+    assert_eq!((&answer["blocked"], &answer["blockers"]), (&json!(5), &json!(3)));
+}
