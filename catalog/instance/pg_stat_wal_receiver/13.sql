@@ -16,15 +16,17 @@ select
   -- Replay may have gone on between the two looks, and after a restart it is ahead of what was streamed.
   case when p.received is not null then greatest(p.received - p.replayed, 0) end::bigint as not_replayed_bytes,
   p.last_transaction::timestamptz as last_replayed_at,
-  -- The age of what was replayed says nothing while there is nothing to replay.
+  -- The age of what was replayed says nothing while there is nothing to replay. Where the clock here is behind the
+  -- primary's by more, it is not known: 0 would be all replayed.
   case when p.replayed >= p.received then case when r.pid is not null then 0 end
-    when p.replayed < p.received and isfinite(p.last_transaction)
-      then greatest(extract(epoch from clock_timestamp() - p.last_transaction) * 1000000, 0) end::bigint as replay_lag,
+    when p.replayed < p.received and isfinite(p.last_transaction) and p.now > p.last_transaction
+      then extract(epoch from p.now - p.last_transaction) * 1000000 end::bigint as replay_lag,
   case when pg_is_in_recovery() then pg_is_wal_replay_paused() end::boolean as replay_paused
 from (
   select pg_last_wal_receive_lsn() as received,
     pg_last_wal_replay_lsn() as replayed,
-    pg_last_xact_replay_timestamp() as last_transaction
+    pg_last_xact_replay_timestamp() as last_transaction,
+    clock_timestamp() as now
 ) p
 left join pg_catalog.pg_stat_wal_receiver as r on true
 where pg_is_in_recovery()

@@ -43,14 +43,30 @@ impl Cluster {
     /// # Errors
     /// A file cannot be written.
     pub fn follow(&mut self, primary: &Self, slot: &str) -> Result<(), Error> {
-        let signal = self.data_dir().join("standby.signal");
-        File::create(&signal).map_err(io("create", &signal))?;
-        self.account().give(&signal)?;
+        self.stand_by()?;
         let connection = primary.replication_dsn(slot);
         let settings = &mut self.options.settings;
         settings.push(("primary_conninfo".to_owned(), connection));
         settings.push(("primary_slot_name".to_owned(), slot.to_owned()));
         Ok(())
+    }
+
+    /// Makes a stopped copy of a primary a standby that replays what a command restores from an archive, and connects to
+    /// nobody.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn restore(&mut self, restore_command: &str) -> Result<(), Error> {
+        self.stand_by()?;
+        self.options.settings.push(("restore_command".to_owned(), restore_command.to_owned()));
+        Ok(())
+    }
+
+    /// In recovery from the next start on, for good.
+    fn stand_by(&self) -> Result<(), Error> {
+        let signal = self.data_dir().join("standby.signal");
+        File::create(&signal).map_err(io("create", &signal))?;
+        self.account().give(&signal)
     }
 
     /// How a standby of this name reaches the cluster.

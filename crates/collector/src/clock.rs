@@ -3,8 +3,10 @@
 //! So it never jumps, whatever sets the time of day meanwhile: times of one process are always in order and as far
 //! apart as they truly were. It may be wrong as a whole; the server measures by how much, with each push.
 
+use std::env;
 use std::fmt::Debug;
 use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use nix::time::{ClockId, clock_gettime};
@@ -40,6 +42,28 @@ impl Machine for Here {
     }
 }
 
+/// Names a file for tests of the whole program: how many seconds the time of day is off. No file: none.
+pub const TIME_OF_DAY_OFF_FILE: &str = "PGANALYTICS_TEST_TIME_OF_DAY_OFF_FILE";
+
+/// This machine with another time of day, as if somebody had set it. Only the collector believes it.
+#[derive(Clone, Debug)]
+struct Off(PathBuf);
+
+impl Machine for Off {
+    fn time_of_day_us(&self) -> i64 {
+        let seconds = fs::read_to_string(&self.0).ok().and_then(|text| text.trim().parse::<i64>().ok());
+        Here.time_of_day_us().saturating_add(seconds.unwrap_or(0).saturating_mul(1_000_000))
+    }
+
+    fn boottime_us(&self) -> u64 {
+        Here.boottime_us()
+    }
+
+    fn boot_id(&self) -> Option<Uuid> {
+        Here.boot_id()
+    }
+}
+
 /// A clock that does not jump. Copies are the same clock.
 #[derive(Clone, Debug)]
 pub struct Clock {
@@ -54,7 +78,10 @@ impl Clock {
     /// A clock of this machine, set now.
     #[must_use]
     pub fn here() -> Self {
-        Self::of(Arc::new(Here))
+        match env::var_os(TIME_OF_DAY_OFF_FILE) {
+            None => Self::of(Arc::new(Here)),
+            Some(file) => Self::of(Arc::new(Off(file.into()))),
+        }
     }
 
     /// A clock of a machine, set now.

@@ -27,6 +27,8 @@ mod relations;
 mod secrets;
 #[path = "main/spool.rs"]
 mod spool;
+#[path = "main/standbys.rs"]
+mod standbys;
 #[path = "main/statements.rs"]
 mod statements;
 #[path = "main/twice.rs"]

@@ -6,4 +6,5 @@ pub(crate) mod http;
 mod links;
 pub(crate) mod model;
 pub(crate) mod receiver;
+pub(crate) mod senders;
 pub(crate) mod store;

@@ -16,7 +16,7 @@ mod template;
 
 pub use cluster::{Binaries, Mode};
 pub use installations::{installation, installations, majors};
-pub use pair::{Pair, replication_pair};
+pub use pair::{Pair, log_shipping_pair, replication_pair};
 pub use pg::{Pg, PgOptions, connect};
 pub use proxy::{Fault, Proxy, Upstream};
 pub use store::{StoreDatabase, store, store_from};

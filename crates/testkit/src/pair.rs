@@ -1,7 +1,7 @@
 //! A primary with a streaming standby.
 
 use anyhow::Context as _;
-use cluster::{Cluster, Mode, StandbyOptions};
+use cluster::{Cluster, Error, Mode, StandbyOptions};
 
 use crate::pg::{Pg, PgOptions};
 
@@ -11,7 +11,7 @@ const STANDBY: &str = "standby_1";
 /// A primary and its standby; the standby goes first when both are dropped.
 #[derive(Debug)]
 pub struct Pair {
-    /// Follows, through the slot `standby_1`.
+    /// Follows, through the slot `standby_1` or from an archive.
     pub standby: Pg,
     /// Is followed.
     pub primary: Pg,
@@ -45,6 +45,31 @@ async fn standby_of(primary: &Pg, options: PgOptions) -> anyhow::Result<Pg> {
         .await
         .context("create the standby's slot")?;
     drop(client);
+    copy_of(primary, options, |standby, followed| standby.follow(followed, STANDBY)).await
+}
+
+/// Starts a primary that archives its WAL, and a standby that replays what is archived and connects to nobody.
+///
+/// # Errors
+/// One of them does not start.
+pub async fn log_shipping_pair(options: PgOptions) -> anyhow::Result<Pair> {
+    let primary = Pg::start(options.clone().setting("archive_mode", "on")).await?;
+    let archive = primary.data_dir().join("archive").display().to_string();
+    primary.set("archive_command", &format!("mkdir -p {archive} && cp %p {archive}/%f"))?;
+    let options = PgOptions { major: Some(primary.major()), ..options };
+    // Copied while the primary is stopped, which starts again with the command in force.
+    let restore_command = format!("cp {archive}/%f %p");
+    let standby = copy_of(&primary, options, move |standby, _| standby.restore(&restore_command)).await?;
+    Ok(Pair { standby, primary })
+}
+
+/// A copy of the stopped primary, made a standby.
+async fn copy_of(
+    primary: &Pg,
+    options: PgOptions,
+    stand_by: impl FnOnce(&mut Cluster, &Cluster) -> Result<(), Error> + Send + 'static,
+) -> anyhow::Result<Pg> {
+    let shared = primary.shared();
     Pg::make(options, move |cluster_options, _, _| {
         let mut guard = shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let followed = guard.as_mut().context("the primary is gone")?;
@@ -52,7 +77,7 @@ async fn standby_of(primary: &Pg, options: PgOptions) -> anyhow::Result<Pg> {
         let copy = Cluster::copy_of(followed.data_dir(), cluster_options).context("copy the primary");
         followed.start().context("start the primary")?;
         let mut standby = copy?;
-        standby.follow(followed, STANDBY).context("make the copy a standby")?;
+        stand_by(&mut standby, followed).context("make the copy a standby")?;
         Ok(standby)
     })
     .await

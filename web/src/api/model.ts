@@ -34,6 +34,7 @@ export type Timeline = Schemas['Timeline'];
 export type Databases = Schemas['Databases'];
 export type DatabaseRow = Schemas['Database'];
 export type Replication = Schemas['Replication'];
+export type Receiver = Schemas['Receiver'];
 export type Standby = Schemas['Standby'];
 export type Tables = Schemas['Tables'];
 export type TableRow = Schemas['Table'];

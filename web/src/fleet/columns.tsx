@@ -33,7 +33,7 @@ function lagHint(instance: Instance): string {
 }
 
 function lag(instance: Instance): string {
-  if (instance.replay_lag_ms === 0) return '0 B, idle';
+  if (instance.replay_lag_bytes === 0) return '0 B, idle';
   const parts = [];
   if (instance.replay_lag_ms != null) parts.push(text(coarse(instance.replay_lag_ms)));
   if (instance.replay_lag_bytes != null) parts.push(text(bytes(instance.replay_lag_bytes)));

@@ -3,7 +3,7 @@ import type { Disks, FlaggedInterval, Host } from '../api/model';
 import { TimeChart } from '../charts/TimeChart';
 import type { Instants } from '../time/range';
 import type { Zone } from '../time/zone';
-import { cpuChart, fullChart, latencyChart } from './hostCharts';
+import { cpuChart, fullChart, latencyChart, memoryChart } from './hostCharts';
 
 /** Fullness is a state: nothing that happened makes it a lower bound. */
 const NO_FLAGS: FlaggedInterval[] = [];
@@ -20,14 +20,16 @@ interface Props {
   outdated: boolean;
 }
 
-/** Host CPU, disk latency and disk fullness: three charts for the page's own grid of charts. */
+/** Host CPU, memory, disk latency and disk fullness: charts for the page's own grid of charts. */
 export function HostCharts({ host, disks, ...shared }: Props) {
   const cpu = useMemo(() => (host === null ? null : cpuChart(host)), [host]);
+  const memory = useMemo(() => (host === null ? null : memoryChart(host)), [host]);
   const latency = useMemo(() => (disks === null ? null : latencyChart(disks)), [disks]);
   const full = useMemo(() => (disks === null ? null : fullChart(disks)), [disks]);
   return (
     <>
       {host !== null && cpu !== null && <TimeChart spec={cpu} grid={host.grid} flags={host.flagged_intervals} gaps={host.gaps} {...shared} />}
+      {host !== null && memory !== null && <TimeChart spec={memory} grid={host.grid} flags={NO_FLAGS} gaps={host.gaps} {...shared} />}
       {disks !== null && latency !== null && <TimeChart spec={latency} grid={disks.grid} flags={disks.flagged_intervals} gaps={disks.gaps} {...shared} />}
       {disks !== null && full !== null && <TimeChart spec={full} grid={disks.grid} flags={NO_FLAGS} gaps={disks.gaps} {...shared} />}
     </>

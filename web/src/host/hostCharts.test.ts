@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Disks, Host } from '../api/model';
-import { cpuChart, fullChart, latencyChart } from './hostCharts';
+import { cpuChart, fullChart, latencyChart, memoryChart } from './hostCharts';
 
 const grid = { start: '2026-03-01T00:00:00Z', step_ms: 60_000, points: 1 };
 
@@ -20,6 +20,17 @@ it('leaves out kinds of processor time that nobody reads, and says why when ther
   expect(cpuChart(host).series.map((one) => one.name)).toEqual(['user']);
   const away = { ...host, cpu: {}, unmeasured: { host_cpu: { code: 'machine', message: 'The collector runs on another machine than this instance.' } } };
   expect(cpuChart(away).missing?.message).toBe('The collector runs on another machine than this instance.');
+});
+
+it('shows memory against the limit of the container, else against the host', () => {
+  const host: Host = {
+    grid, cpu: {}, busy: [], load: {}, state: null, unmeasured: {}, flagged_intervals: [], gaps: [],
+    memory: { total_bytes: [8000, 8000, null], available_bytes: [6000, null, null], memory_used_bytes: [1800, null, null], memory_inactive_file_bytes: [500, null, null] },
+  };
+  expect(memoryChart(host).series[0]?.values).toEqual([2000, null, null]);
+  const state = { memory_total_bytes: 8000, memory_limit_bytes: 2000 } as Host['state'];
+  expect(memoryChart({ ...host, state }).series[0]?.values).toEqual([1300, null, null]);
+  expect(memoryChart({ ...host, state }).limit).toEqual({ value: 2000, label: 'limit of the container' });
 });
 
 it('shows the busiest devices by name, and the data directory first', () => {

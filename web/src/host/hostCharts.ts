@@ -1,7 +1,7 @@
-/** The host's three small charts of the overview: processors, disk latency, fullness. Pure. */
-import type { Disks, Host, Unmeasured } from '../api/model';
+/** The host's small charts of the overview: processors, memory, disk latency, fullness. Pure. */
+import type { Disks, Host, Series, Unmeasured } from '../api/model';
 import type { ChartSeries, ChartSpec } from '../charts/chart';
-import { duration, percent } from '../format/number';
+import { bytes, duration, percent } from '../format/number';
 
 const MAX_SERIES = 10;
 
@@ -25,6 +25,31 @@ export function cpuChart(host: Host): ChartSpec {
   const series = KINDS.map(({ name, color }): ChartSeries => ({ id: name, name, color, values: host.cpu[name] ?? [] }));
   const read = series.filter((one) => one.values.some((value) => value !== null));
   return { id: 'host_cpu', title: 'Host CPU', unit: '% of all processors', axis: 'decimal', format: percent, series: read.length === 0 ? series : read, missing: missing(host.unmeasured, 'host_cpu') };
+}
+
+/**
+ * What is in use, so that it cannot be given to a program: of the container's limit where there is one, else of the
+ * host. Page cache that the kernel gives back first is not in use.
+ */
+export function memoryChart(host: Host): ChartSpec {
+  const of = (column: string) => host.memory[column] ?? [];
+  const less = (all: Series, part: Series): Series =>
+    all.map((value, step) => {
+      const taken = part[step] ?? null;
+      return value === null || taken === null ? null : value - taken;
+    });
+  const limit = host.state?.memory_limit_bytes ?? null;
+  const whole = limit ?? host.state?.memory_total_bytes ?? null;
+  const values =
+    limit === null
+      ? less(of('total_bytes'), of('available_bytes'))
+      : less(of('memory_used_bytes'), of('memory_inactive_file_bytes'));
+  return {
+    id: 'memory', title: 'Memory', unit: limit === null ? 'B of the host' : 'B of the container', axis: 'binary', format: bytes,
+    series: [{ id: 'in use', name: 'in use', color: 1, values }],
+    limit: whole === null ? null : { value: whole, label: limit === null ? 'all memory' : 'limit of the container' },
+    missing: missing(host.unmeasured, 'host_memory'),
+  };
 }
 
 /** The devices that did most come first, and each keeps its colour while it is among them. */

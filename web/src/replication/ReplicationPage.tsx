@@ -15,7 +15,8 @@ import { exactMoment } from '../time/zone';
 import { directoryChart } from '../wal/walCharts';
 import { ageColumns } from './AgeTable';
 import { Picture } from './Picture';
-import { heading, lagCharts, retainedChart, sortOf, withSort } from './replication';
+import { receiverColumns } from './ReceiverTable';
+import { heading, lagCharts, receiverNotice, retainedChart, sortOf, withSort } from './replication';
 import styles from './ReplicationPage.module.css';
 import { slotColumns } from './SlotTable';
 import { standbyColumns } from './StandbyTable';
@@ -30,6 +31,7 @@ interface Reads {
 
 const NO_FLAGS: FlaggedInterval[] = [];
 const BY_REPLAY: Sort = { id: 'replay_behind', descending: true };
+const BY_FLUSH: Sort = { id: 'receiver_flush', descending: true };
 const BY_RETAINED: Sort = { id: 'slot_retained', descending: true };
 const BY_AGE: Sort = { id: 'age_xid', descending: true };
 
@@ -76,7 +78,10 @@ export function ReplicationPage() {
     if (wal !== null) all.push({ spec: directoryChart(wal), grid: wal.grid, gaps: wal.gaps });
     return all;
   }, [replication, slots, wal, self.name]);
+  const receiver = replication?.receiver ?? null;
+  const notice = receiver === null ? null : receiverNotice(receiver, (time) => exactMoment(Date.parse(time), zone));
   const standbys = useMemo(() => standbyColumns(zone), [zone]);
+  const receivers = useMemo(() => receiverColumns(zone), [zone]);
   const slotTable = useMemo(() => slotColumns(slots?.unmeasured ?? {}), [slots]);
   const ages = useMemo(() => (wraparound === null ? [] : ageColumns(wraparound)), [wraparound]);
   function sorted<Row>(columns: Column<Row>[], otherwise: Sort) {
@@ -105,13 +110,7 @@ export function ReplicationPage() {
       {replication !== null && (
         <>
           <p>{facts(replication, (time) => exactMoment(Date.parse(time), zone))}</p>
-          {replication.receiver?.connected === false && (
-            <Notice kind="warning">
-              No WAL receiver runs here: what is replayed comes from an archive or was received before.
-              {replication.receiver.last_replayed_at != null &&
-                ` The last replayed transaction is of ${exactMoment(Date.parse(replication.receiver.last_replayed_at), zone)}.`}
-            </Notice>
-          )}
+          {notice != null && <Notice kind="warning">{notice}</Notice>}
           <Picture replication={replication} self={self} />
         </>
       )}
@@ -143,6 +142,18 @@ export function ReplicationPage() {
             rowKey={(row) => `${row.application_name ?? ''}/${row.pid ?? ''}`}
             empty={replication.at == null ? 'No reading yet.' : 'No standby streams from here.'}
             {...sorted(standbys, BY_REPLAY)}
+          />
+        </Section>
+      )}
+      {replication !== null && replication.receivers.length > 0 && (
+        <Section title="Other receivers">
+          <DataTable
+            label="Other receivers"
+            columns={receivers}
+            rows={replication.receivers}
+            rowKey={(row) => `${row.application_name ?? ''}/${row.pid ?? ''}`}
+            empty="Only standbys receive from here."
+            {...sorted(receivers, BY_FLUSH)}
           />
         </Section>
       )}

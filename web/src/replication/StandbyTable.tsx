@@ -1,4 +1,4 @@
-import type { Standby } from '../api/model';
+import type { Receiver, Standby } from '../api/model';
 import { bytes, coarse, exact, text } from '../format/number';
 import { Missing, Num } from '../format/Num';
 import { InstanceLink } from '../instance/InstanceLink';
@@ -18,7 +18,9 @@ function lag(id: string, title: string, source: string, value: (row: Standby) =>
   };
 }
 
-function behind(id: string, title: string, lsn: string, value: (row: Standby) => number | null | undefined): Column<Standby> {
+export function behind<Row extends Standby | Receiver>(
+  id: string, title: string, lsn: string, value: (row: Row) => number | null | undefined, idle: (row: Row) => boolean = () => false,
+): Column<Row> {
   return {
     id, title, width: 126, numeric: true, unit: 'bytes', value,
     help: `Bytes between the current LSN and pg_stat_replication.${lsn}`,
@@ -26,8 +28,16 @@ function behind(id: string, title: string, lsn: string, value: (row: Standby) =>
       const size = value(row);
       if (size == null) return <Missing reason="No position was reported." />;
       const hint = `${exact(size)} bytes behind\npg_stat_replication.${lsn}`;
-      return <span data-hint={hint}>{size === 0 && isIdle(row) ? '0 B, idle' : text(bytes(size))}</span>;
+      return <span data-hint={hint}>{size === 0 && idle(row) ? '0 B, idle' : text(bytes(size))}</span>;
     },
+  };
+}
+
+export function lastMessage<Row extends Standby | Receiver>(id: string, whose: string, zone: Zone): Column<Row> {
+  return {
+    id, title: 'Last message', width: 124, value: (row) => row.last_message_at,
+    help: `pg_stat_replication.reply_time, by the ${whose}’s clock`,
+    cell: (row) => (typeof row.last_message_at === 'string' ? exactMoment(Date.parse(row.last_message_at), zone) : <Missing reason="It has sent none yet." />),
   };
 }
 
@@ -43,15 +53,11 @@ export function standbyColumns(zone: Zone): Column<Standby>[] {
     { id: 'sync', title: 'Sync', width: 80, value: (row) => row.sync_state, cell: (row) => row.sync_state ?? <Missing reason="Not readable." /> },
     lag('write_lag', 'Write lag', 'pg_stat_replication.write_lag', (row) => row.write_lag_ms),
     lag('flush_lag', 'Flush lag', 'pg_stat_replication.flush_lag', (row) => row.flush_lag_ms),
-    lag('replay_lag', 'Replay lag', 'pg_stat_replication.replay_lag, or what the standby says itself where that is longer', replayLag),
-    behind('sent_behind', 'Sent behind', 'sent_lsn', (row) => row.sent_behind_bytes),
-    behind('write_behind', 'Write behind', 'write_lsn', (row) => row.write_behind_bytes),
-    behind('flush_behind', 'Flush behind', 'flush_lsn', (row) => row.flush_behind_bytes),
-    behind('replay_behind', 'Replay behind', 'replay_lsn', (row) => row.replay_behind_bytes),
-    {
-      id: 'last_message', title: 'Last message', width: 124, value: (row) => row.last_message_at,
-      help: 'pg_stat_replication.reply_time, by the standby’s clock',
-      cell: (row) => (typeof row.last_message_at === 'string' ? exactMoment(Date.parse(row.last_message_at), zone) : <Missing reason="It has sent none yet." />),
-    },
+    lag('replay_lag', 'Replay lag', 'pg_stat_replication.replay_lag, how long something has been waiting to be replayed, or what the standby says itself: the longest', replayLag),
+    behind('sent_behind', 'Sent behind', 'sent_lsn', (row) => row.sent_behind_bytes, isIdle),
+    behind('write_behind', 'Write behind', 'write_lsn', (row) => row.write_behind_bytes, isIdle),
+    behind('flush_behind', 'Flush behind', 'flush_lsn', (row) => row.flush_behind_bytes, isIdle),
+    behind('replay_behind', 'Replay behind', 'replay_lsn', (row) => row.replay_behind_bytes, isIdle),
+    lastMessage('last_message', 'standby', zone),
   ];
 }

@@ -39,22 +39,35 @@ export function ownLagWords(receiver: WalReceiver): string {
   if (receiver.idle === true) return '0 B, idle';
   const parts = [];
   if (receiver.replay_lag_ms != null) parts.push(text(coarse(receiver.replay_lag_ms)));
-  if (receiver.not_replayed_bytes != null) parts.push(text(bytes(receiver.not_replayed_bytes)));
+  if (receiver.behind_bytes != null) parts.push(text(bytes(receiver.behind_bytes)));
   return parts.length === 0 ? 'lag not known' : parts.join(', ');
 }
 
 /** `Worst replay lag 48 s (prod-2)` */
 export function heading(replication: Replication, self: string): string {
   const { standbys, receiver } = replication;
-  const lags = standbys.map((one) => ({ name: nameOf(one), lag: isIdle(one) ? 0 : replayLag(one) }));
-  if (receiver != null) lags.push({ name: self, lag: receiver.idle === true ? 0 : (receiver.replay_lag_ms ?? null) });
-  if (lags.length === 0) return replication.at == null ? 'Replication' : 'No standby streams from here';
-  const known = lags.flatMap((one) => (one.lag === null ? [] : [{ name: one.name, lag: one.lag }]));
-  const worst = known.toSorted((a, b) => b.lag - a.lag)[0];
-  if (worst !== undefined && worst.lag > 0) return `Worst replay lag ${text(coarse(worst.lag))} (${worst.name})`;
-  if (receiver?.connected === false) return `${self} receives nothing`;
-  if (known.length < lags.length) return `${lags.length} ${lags.length === 1 ? 'standby' : 'standbys'}, lag not known`;
-  return lags.length === 1 ? `${lags[0]?.name ?? ''} is idle: all is replayed` : `${lags.length} standbys, idle`;
+  const all = standbys.map((one) => ({ name: nameOf(one), idle: isIdle(one), lag: replayLag(one) }));
+  if (receiver != null) all.push({ name: self, idle: receiver.idle === true, lag: receiver.replay_lag_ms ?? null });
+  if (all.length === 0) return replication.at == null ? 'Replication' : 'No standby streams from here';
+  const behind = all.filter((one) => !one.idle);
+  const worst = behind.filter((one) => one.lag !== null).toSorted((a, b) => (b.lag ?? 0) - (a.lag ?? 0))[0];
+  if (worst !== undefined) return `Worst replay lag ${text(coarse(worst.lag ?? 0))} (${worst.name})`;
+  if (behind.length > 0) return `How far ${behind.map((one) => one.name).join(', ')} is behind is not known`;
+  return all.length === 1 ? `${all[0]?.name ?? ''} is idle: all is replayed` : `${all.length} standbys, idle`;
+}
+
+/** What is to be said of a standby that receives nothing, and of one of which nobody knows how far it is. */
+export function receiverNotice(receiver: WalReceiver, moment: (time: string) => string): string | null {
+  const unknown = receiver.unmeasured['replay_lag_ms'];
+  if (receiver.connected && unknown === undefined) return null;
+  const parts = ['No WAL receiver runs here: what is replayed comes from an archive or was received before.'];
+  if (unknown !== undefined) parts[0] = `How far replay is behind is not known: ${unknown.message}`;
+  else if (receiver.primary != null) parts.push(`How far it is behind is by the position of ${receiver.primary.name}.`);
+  if (receiver.last_replayed_at != null) {
+    const age = receiver.last_replay_age_ms == null ? '' : `, ${text(coarse(receiver.last_replay_age_ms))} before`;
+    parts.push(`The last replayed transaction is of ${moment(receiver.last_replayed_at)}${age}.`);
+  }
+  return parts.join(' ');
 }
 
 /** The larger of two series at each step; null only where both are. */
@@ -106,7 +119,7 @@ export function lagCharts(replication: Replication, self: string): ChartSpec[] {
   const mine = replication.receiver_series;
   if (mine != null) {
     lag.push(own(self, mine.replay_lag_ms, lag.length));
-    behind.push(own(self, mine.not_replayed_bytes, behind.length));
+    behind.push(own(self, mine.behind_bytes, behind.length));
   }
   return [
     { id: 'lag', title: 'Lag', unit: 's', axis: 'decimal', format: coarse, series: lag },

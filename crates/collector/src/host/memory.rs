@@ -1,9 +1,9 @@
-//! `/proc/meminfo`.
+//! `/proc/meminfo`, and the container's limit and use.
 
 use std::collections::HashMap;
 
 use super::{ReadError, Sources, cgroup};
-use crate::named::Row;
+use crate::named::{Row, Value};
 
 /// Columns and the kernel's words for them; all in KiB.
 const SIZES: [(&str, &str); 13] = [
@@ -26,7 +26,14 @@ const PAGES: [(&str, &str); 2] = [("huge_pages_total", "HugePages_Total"), ("hug
 
 pub(super) fn read(sources: &Sources) -> Result<Vec<Row>, ReadError> {
     let mut row = parse(&sources.read("meminfo")?)?;
-    row.push(("memory_limit_bytes", cgroup::memory_limit(sources).into()));
+    let total = row.iter().find_map(|(column, value)| match value {
+        Value::Int(bytes) if *column == "total_bytes" => Some(*bytes),
+        _ => None,
+    });
+    let container = cgroup::memory(sources, total);
+    row.push(("memory_limit_bytes", container.limit.into()));
+    row.push(("memory_used_bytes", container.used.into()));
+    row.push(("memory_inactive_file_bytes", container.inactive_file.into()));
     Ok(vec![row])
 }
 

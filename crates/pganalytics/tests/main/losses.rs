@@ -141,3 +141,41 @@ async fn a_reset_of_one_table_makes_no_jump_in_its_database() {
     let stored = row["tup_inserted"].as_f64().unwrap();
     assert!(stored >= 0.0 && stored <= (after - before) as f64, "{stored} stored, {before} to {after} happened");
 }
+
+#[tokio::test]
+async fn a_clock_that_is_off_and_steps_loses_nothing() {
+    let start = Timestamp::now();
+    let mut world = World::start(PgOptions::default()).await;
+    let before = world.truth().await;
+    world.kill_collector();
+    world.set_clock(7230);
+    world.start_collector();
+    run(&world, 0, 40, 2).await;
+    world.settle().await;
+    world
+        .until("the skew is told", async |world| {
+            let reasons = world.listed("main").await?["reasons"].to_string();
+            reasons.contains("The collector's clock is 2 h").then_some(())
+        })
+        .await;
+    // It is set while the collector runs.
+    for seconds in [300, -200] {
+        world.set_clock(seconds);
+        run(&world, 20, 60, 2).await;
+        world.settle().await;
+    }
+    // And again while the server is away and the process is started anew: a backlog of two clocks.
+    world.kill_server();
+    run(&world, 40, 80, 2).await;
+    world.kill_collector();
+    world.set_clock(3600);
+    world.start_collector();
+    run(&world, 60, 99, 1).await;
+    world.start_server().await;
+    world.settle().await;
+    let after = world.truth().await;
+    world.settle().await;
+    assert_exact(&world.stored(start, Timestamp::now()).await, &between(&before, &after));
+    let health = world.delivery().await;
+    assert_eq!((&health["rejected_rows"], &health["discarded"]), (&0.into(), &serde_json::json!([])), "{health}");
+}

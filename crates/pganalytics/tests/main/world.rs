@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use testkit::{Pg, PgOptions, StoreDatabase};
+use testkit::{Pair, Pg, PgOptions, StoreDatabase};
 use tokio_postgres::Client;
 
 use crate::twice::Twice;
@@ -18,6 +18,9 @@ const SECRET: &str = "a-registration-secret-for-tests-only";
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How often a condition is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// The file that sets the collector's clock off.
+const CLOCK: &str = "clock";
 
 /// The most rows that the API gives at once.
 const PAGE: usize = 1000;
@@ -50,6 +53,8 @@ pub(crate) struct World {
     pub(crate) instance: i64,
     /// `SPOOL_MAX_BYTES`, where a test wants it small.
     pub(crate) spool_max_bytes: Option<u64>,
+    /// What else is watched: names, and how to connect.
+    also: Vec<(&'static str, String)>,
 }
 
 impl World {
@@ -65,6 +70,16 @@ impl World {
 
     /// The same around a cluster that runs.
     pub(crate) async fn around(pg: Pg, twice: bool) -> (Self, Option<Twice>) {
+        Self::beside(pg, twice, Vec::new()).await
+    }
+
+    /// The same around a primary and a standby, which is watched as `standby`.
+    pub(crate) async fn pair(pair: Pair) -> (Self, Pg) {
+        let also = vec![("standby", pair.standby.dsn("postgres"))];
+        (Self::beside(pair.primary, false, also).await.0, pair.standby)
+    }
+
+    async fn beside(pg: Pg, twice: bool, also: Vec<(&'static str, String)>) -> (Self, Option<Twice>) {
         let admin = pg.connect("postgres").await.unwrap();
         for statement in [
             "create role pganalytics login connection limit 5",
@@ -93,14 +108,12 @@ impl World {
             token: String::new(),
             instance: 0,
             spool_max_bytes: None,
+            also,
         };
         world.start_server().await;
         world.sign_in().await;
         world.start_collector();
-        let instances = world.until("the instance is known", async |world| {
-            let instances = world.get("/instances").await?;
-            instances["data"][0]["id"].as_i64()
-        });
+        let instances = world.until("the instance is known", async |world| world.listed("main").await?["id"].as_i64());
         world.instance = instances.await;
         world.settle().await;
         (world, proxy)
@@ -152,10 +165,12 @@ impl World {
         let dsn = self.pg.dsn("postgres").replace("user=postgres", "user=pganalytics");
         let config = format!(
             "[collector]\nname = \"test\"\ninterval = 1\npush_interval = 1\nstate_dir = {:?}\n\
-             [backend]\nurl = \"{}\"\n[postgres]\ndsn = {dsn:?}\n",
+             [backend]\nurl = \"{}\"\n[[instances]]\nname = \"main\"\ndsn = {dsn:?}\n",
             self.path("collector"),
             self.backend
         );
+        let also = self.also.iter().map(|(name, dsn)| format!("[[instances]]\nname = {name:?}\ndsn = {dsn:?}\n"));
+        let config = also.fold(config, |config, one| config + &one);
         std::fs::write(self.path("collector.toml"), config).unwrap();
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("collector.log")).unwrap();
         // A shell in between sets what the process inherits: a write beyond its limit is an error, not its end.
@@ -174,8 +189,16 @@ impl World {
         if let Some(most) = self.spool_max_bytes {
             command.env("SPOOL_MAX_BYTES", most.to_string());
         }
+        if self.path(CLOCK).exists() {
+            command.env(collector::clock::TIME_OF_DAY_OFF_FILE, self.path(CLOCK));
+        }
         let child = command.spawn().unwrap();
         self.collector = Some(child);
+    }
+
+    /// Sets the time of day that the collector sees off by so many seconds; it must be started once after the first time.
+    pub(crate) fn set_clock(&self, seconds: i64) {
+        std::fs::write(self.path(CLOCK), seconds.to_string()).unwrap();
     }
 
     /// The collector's process.
@@ -211,6 +234,12 @@ impl World {
             return None;
         }
         answer.json().await.ok()
+    }
+
+    /// An instance as the fleet page has it.
+    pub(crate) async fn listed(&self, name: &str) -> Option<Value> {
+        let fleet = self.get("/instances").await?;
+        fleet["data"].as_array()?.iter().find(|instance| instance["name"] == name).cloned()
     }
 
     /// Waits until a reading that began now is stored and the spool is empty.

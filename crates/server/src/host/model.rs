@@ -59,12 +59,16 @@ pub(crate) struct HostState {
     pub(crate) load_15m: Option<f64>,
     /// Since the host was started.
     pub(crate) uptime_ms: Option<f64>,
-    /// All memory.
+    /// All memory of the host.
     pub(crate) memory_total_bytes: Option<i64>,
-    /// What programs could get without swapping.
+    /// What programs could get without swapping: of the host by the kernel's estimate; under a container's limit what
+    /// is left of that, with the page cache that the kernel gives back first (`inactive_file`), and no more than the
+    /// host has. Null where the container's use is not known.
     pub(crate) memory_available_bytes: Option<i64>,
     /// What the container may use; null without a limit.
     pub(crate) memory_limit_bytes: Option<i64>,
+    /// What the container uses of its limit, page cache included; null without a limit.
+    pub(crate) memory_used_bytes: Option<i64>,
 }
 
 /// Block devices and file systems over a time range.

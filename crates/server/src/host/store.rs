@@ -41,6 +41,9 @@ pub(crate) const MEMORY: Columns = Columns {
         "dirty_bytes",
         "swap_total_bytes",
         "swap_free_bytes",
+        "memory_limit_bytes",
+        "memory_used_bytes",
+        "memory_inactive_file_bytes",
     ],
 };
 /// Block devices.
@@ -71,7 +74,12 @@ const STATE: &str = "select c.time, c.cpus, c.cpu_limit,
         (1 - (c.idle_time + coalesce(c.iowait_time, 0))::float8 / nullif(c.idle_time + coalesce(c.iowait_time, 0)
             + c.user_time + coalesce(c.nice_time, 0) + c.system_time + coalesce(c.irq_time, 0)
             + coalesce(c.softirq_time, 0) + coalesce(c.steal_time, 0), 0))::float8,
-        l.load_1m, l.load_5m, l.load_15m, l.uptime, m.total_bytes, m.available_bytes, m.memory_limit_bytes
+        l.load_1m, l.load_5m, l.load_15m, l.uptime, m.total_bytes,
+        -- In a container the rest of its limit counts, with the page cache that it gets back; the host may have less.
+        case when m.memory_limit_bytes is null then m.available_bytes
+            when m.memory_used_bytes is not null then least(m.available_bytes,
+                m.memory_limit_bytes - m.memory_used_bytes + coalesce(m.memory_inactive_file_bytes, 0)) end,
+        m.memory_limit_bytes, m.memory_used_bytes
     from metrics.host_cpu c
     left join metrics.host_load l on l.instance_id = c.instance_id and l.time = $3
     left join metrics.host_memory m on m.instance_id = c.instance_id and m.time = $4
@@ -96,6 +104,7 @@ pub(crate) async fn state(transaction: &Transaction<'_>, id: i32, at: Timestamp)
         memory_total_bytes: row.get(8),
         memory_available_bytes: row.get(9),
         memory_limit_bytes: row.get(10),
+        memory_used_bytes: row.get(11),
     }))
 }
 

@@ -169,7 +169,8 @@ pub(crate) async fn describe(
             if let Some(receiver) = receiver::at(transaction, one.id, at).await? {
                 #[expect(clippy::cast_possible_truncation, reason = "milliseconds that were microseconds before")]
                 let lag_us = receiver.replay_lag_ms.map(|ms| (ms * 1000.0) as i64);
-                own_lags.insert(one.id, OwnLag { lag_us, bytes: receiver.not_replayed_bytes });
+                let why = receiver.unmeasured.into_values().next();
+                own_lags.insert(one.id, OwnLag { lag_us, bytes: receiver.behind_bytes, why });
             }
         }
     } else {
@@ -199,7 +200,7 @@ pub(crate) async fn describe(
             connections: connections.get(&id).copied(),
             cpus: cpus.get(&id).copied(),
             behind: behind.remove(&id).unwrap_or_default(),
-            own_lag: own_lags.get(&id).copied(),
+            own_lag: own_lags.remove(&id),
             first_reading: first_readings.get(&id).copied(),
             failing_since: failing_since.get(&id).copied(),
             blocked: blocked.get(&id).cloned(),
@@ -268,7 +269,7 @@ impl Read {
         let watched = Watched::at(&word, at);
         let is_read = watched.is_read();
         // What it received before it was promoted is no news.
-        let own = self.own_lag.filter(|_| is_read && self.is_standby());
+        let own = self.own_lag.as_ref().filter(|_| is_read && self.is_standby());
         let lagging = self.behind.first().and_then(|worst| Some((name(worst), worst.replay_lag_us?)));
         let recent = || recent.iter().filter(|one| is_read && one.time > at - RATE_WINDOW && one.time <= at);
         let load = mean(recent().map(|one| (one.active_us, one.interval_us)));
@@ -283,6 +284,7 @@ impl Read {
             used: of_instance.into_iter().chain(self.limited.iter().cloned()).collect(),
             lagging,
             replay_lag_us: own.and_then(|own| own.lag_us),
+            replay_unknown: own.and_then(|own| own.why.as_ref()).map(|why| why.message.as_str()),
             blocked: self.blocked.as_ref(),
             holding: self.holding.as_ref(),
             lost: &self.lost,
@@ -384,8 +386,10 @@ impl Read {
                 });
             }
         }
-        if self.is_standby() && self.own_lag.is_none_or(|own| own.lag_us.is_none()) {
-            note_missing(&mut reasons, "replay_lag_ms", &self.states, receiver::SET, "replay_lag");
+        match &self.own_lag {
+            _ if !self.is_standby() => {}
+            None => note_missing(&mut reasons, "replay_lag_ms", &self.states, receiver::SET, "replay_lag"),
+            Some(own) => reasons.extend(own.why.clone().map(|why| ("replay_lag_ms".to_owned(), why))),
         }
         reasons
     }

@@ -37,6 +37,8 @@ pub(crate) struct Signs<'a> {
     pub(crate) lagging: Option<(&'a str, i64)>,
     /// How far its own replay is behind, on a standby.
     pub(crate) replay_lag_us: Option<i64>,
+    /// Why that is not known, where it should be.
+    pub(crate) replay_unknown: Option<&'a str>,
     /// Who waits for locks, and for whom.
     pub(crate) blocked: Option<&'a Blocked>,
     /// The session that has been idle the longest in a transaction that holds back vacuum, or a prepared transaction.
@@ -123,6 +125,9 @@ fn of_readings(signs: &Signs<'_>, found: &mut Vec<(HealthState, String)>) {
     }
     if let Some(lag_us) = signs.replay_lag_us.filter(|lag_us| *lag_us > REPLAY_LAG_WARNING_US) {
         found.push((HealthState::Warning, format!("Replay is {} s behind.", lag_us / 1_000_000)));
+    }
+    if let Some(reason) = signs.replay_unknown {
+        found.push((HealthState::Warning, sentence("How far replay is behind is not known", reason)));
     }
     if let Some((load, cpus)) = signs.load.zip(signs.cpus.filter(|cpus| *cpus > 0))
         && load > cpus as f64

@@ -116,10 +116,10 @@ pub(crate) struct Instance {
     pub(crate) connections: Option<i64>,
     /// `max_connections`.
     pub(crate) connections_limit: Option<i32>,
-    /// How far a standby's replay is behind what it received: 0 when all is replayed. Null on a primary, and where
-    /// the last reading is minutes old.
+    /// For how long something has been there that a standby has not replayed: 0 when all is replayed. Null on a
+    /// primary, where the last reading is minutes old, and where nobody knows, with the reason.
     pub(crate) replay_lag_ms: Option<f64>,
-    /// The bytes that a standby received and has not replayed.
+    /// The bytes that are known to be written and that a standby has not replayed.
     pub(crate) replay_lag_bytes: Option<i64>,
     /// What the collector should be able to read and cannot.
     pub(crate) not_readable: Vec<NotReadable>,

@@ -12,6 +12,7 @@ use super::signs::Times;
 use crate::collectors::model::Status;
 use crate::http::Paging;
 use crate::range::Range;
+use crate::replication::senders;
 
 /// How far back the usual interval of a set is looked for.
 const INTERVAL_WITHIN: SignedDuration = SignedDuration::from_hours(24);
@@ -362,24 +363,24 @@ pub(crate) async fn cpus(transaction: &Transaction<'_>, times: &Times) -> Result
     Ok(rows.iter().filter_map(|row| Some((row.get(0), row.get::<_, Option<i64>>(1)?))).collect())
 }
 
-/// How far one that streams from an instance is behind.
+/// How far a standby that streams from an instance is behind.
 #[derive(Clone, Debug)]
 pub(crate) struct Behind {
     pub(crate) standby: Option<String>,
     pub(crate) replay_lag_us: Option<i64>,
 }
 
-const BEHIND: &str = "select m.id, r.application_name, r.replay_lag
+const BEHIND: &str = "select m.id, r.application_name, r.lag_us
     from unnest($1::int4[], $2::timestamptz[]) m (id, at)
-    join metrics.pg_stat_replication r on r.instance_id = m.id and r.time = m.at
-    order by r.replay_lag desc nulls last, r.application_name, r.pid";
+    join {} on r.instance_id = m.id and r.time = m.at
+    where r.kind = $3 order by r.lag_us desc nulls last, r.application_name, r.pid";
 
-/// Those that stream from instances at readings of `pg_stat_replication`, by instance; the longest lag first.
+/// Standbys that stream from instances at readings of `pg_stat_replication`, by instance; the longest lag first.
 pub(crate) async fn behind(transaction: &Transaction<'_>, times: &Times) -> Result<HashMap<i32, Vec<Behind>>, Error> {
     let (ids, moments): (Vec<i32>, Vec<Timestamp>) = times.iter().map(|(id, time)| (*id, *time)).unzip();
-    let statement = transaction.prepare_cached(BEHIND).await?;
+    let statement = transaction.prepare_cached(&BEHIND.replace("{}", senders::READINGS)).await?;
     let mut all: HashMap<i32, Vec<Behind>> = HashMap::new();
-    for row in transaction.query(&statement, &[&ids, &moments]).await? {
+    for row in transaction.query(&statement, &[&ids, &moments, &senders::STANDBY]).await? {
         all.entry(row.get(0)).or_default().push(Behind { standby: row.get(1), replay_lag_us: row.get(2) });
     }
     Ok(all)

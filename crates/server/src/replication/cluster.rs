@@ -8,6 +8,7 @@ use tokio_postgres::Error;
 
 use super::links::{Member, Receiver, Sender, link};
 use super::model::{ClusterMember, InstanceLink};
+use super::senders::{READINGS, STANDBY};
 use crate::readings;
 
 /// Instances of one cluster that are looked at, at most.
@@ -25,8 +26,9 @@ const MEMBERS: &str = "select m.id, m.name, m.collector_id, nullif(m.host, ''), 
 const RECEIVER: &str = "select slot_name, sender_port from metrics.pg_stat_wal_receiver
     where instance_id = $1 and time = $2 and pid is not null";
 
-const SENDERS: &str = "select pid, application_name, client_addr from metrics.pg_stat_replication
-    where instance_id = $1 and time = $2 and pid is not null";
+/// What is no standby follows nobody.
+const SENDERS: &str = "select pid, application_name, client_addr from {}
+    where instance_id = $1 and time = $2 and pid is not null and kind = $3";
 
 const SLOTS: &str = "select active_pid, slot_name from metrics.pg_replication_slots
     where instance_id = $1 and time = $2 and active_pid is not null";
@@ -68,8 +70,8 @@ impl Cluster {
                 slots.insert((member.id, pid), slot);
             }
             let Some(time) = readings::at(transaction, member.id, "pg_stat_replication", at).await? else { continue };
-            let statement = transaction.prepare_cached(SENDERS).await?;
-            for row in transaction.query(&statement, &[&member.id, &time]).await? {
+            let statement = transaction.prepare_cached(&SENDERS.replace("{}", READINGS)).await?;
+            for row in transaction.query(&statement, &[&member.id, &time, &STANDBY]).await? {
                 let pid = row.get(0);
                 senders.push(Sender {
                     upstream: member.id,

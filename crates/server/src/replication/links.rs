@@ -43,37 +43,59 @@ pub(crate) struct Sender {
     pub(crate) slot_name: Option<String>,
 }
 
-/// The member behind each sender, by (upstream, pid). Who could be two is nobody, and so is one who would follow twice.
-pub(crate) fn link(members: &[Member], senders: &[Sender]) -> HashMap<(i32, i32), i32> {
-    let mut links = HashMap::new();
-    let mut followed: HashMap<i32, usize> = HashMap::new();
-    for sender in senders {
-        let upstream = members.iter().find(|member| member.id == sender.upstream);
-        let mut candidates = members.iter().filter(|member| upstream.is_some_and(|from| is(member, sender, from)));
-        if let (Some(only), None) = (candidates.next(), candidates.next()) {
-            links.insert((sender.upstream, sender.pid), only.id);
-            *followed.entry(only.id).or_default() += 1;
-        }
-    }
-    links.retain(|_, standby| followed.get(standby) == Some(&1));
-    links
+/// What says that a member is a sender's standby; what stands first decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Match {
+    slot: bool,
+    name: bool,
+    address: bool,
 }
 
-/// Whether something says that the member is this sender's standby, and nothing says that it is not.
-fn is(member: &Member, sender: &Sender, upstream: &Member) -> bool {
-    let Some(receiver) = member.receiver.as_ref().filter(|_| member.id != upstream.id) else { return false };
+/// The member behind each sender, by (upstream, pid). Who could be two just as well is nobody, and so is one who would
+/// follow twice just as well.
+pub(crate) fn link(members: &[Member], senders: &[Sender]) -> HashMap<(i32, i32), i32> {
+    let mut followed: HashMap<i32, Vec<(Match, &Sender)>> = HashMap::new();
+    for sender in senders {
+        let Some(upstream) = members.iter().find(|member| member.id == sender.upstream) else { continue };
+        let matches = members.iter().filter_map(|member| Some((matching(member, sender, upstream)?, member.id)));
+        if let Some((how, member)) = only_best(matches) {
+            followed.entry(member).or_default().push((how, sender));
+        }
+    }
+    let best = followed.into_iter().filter_map(|(member, all)| Some((only_best(all.into_iter())?.1, member)));
+    best.map(|(sender, member)| ((sender.upstream, sender.pid), member)).collect()
+}
+
+/// The best match, if no other is as good.
+fn only_best<T: Copy>(matches: impl Iterator<Item = (Match, T)>) -> Option<(Match, T)> {
+    let mut sorted: Vec<(Match, T)> = matches.collect();
+    sorted.sort_by_key(|(how, _)| std::cmp::Reverse(*how));
+    match sorted.as_slice() {
+        [best] => Some(*best),
+        [best, next, ..] if best.0 > next.0 => Some(*best),
+        _ => None,
+    }
+}
+
+/// What says that the member is this sender's standby, if something does and nothing says that it is not.
+fn matching(member: &Member, sender: &Sender, upstream: &Member) -> Option<Match> {
+    let receiver = member.receiver.as_ref().filter(|_| member.id != upstream.id)?;
     let differ = |one: Option<i32>, other: Option<i32>| one.zip(other).is_some_and(|(one, other)| one != other);
     if differ(receiver.sender_port, upstream.port) {
-        return false;
+        return None;
     }
     let same_slot = receiver.slot_name.as_ref().zip(sender.slot_name.as_ref()).map(|(one, other)| one == other);
     if same_slot == Some(false) {
-        return false;
+        return None;
     }
     let said = sender.application_name.as_deref().filter(|name| !name.is_empty() && *name != DEFAULT_NAME);
     let own = member.cluster_name.as_deref().filter(|name| !name.is_empty());
-    let same_name = said.is_some_and(|name| name == member.name || Some(name) == own);
-    same_slot == Some(true) || same_name || same_address(member, sender, upstream)
+    let how = Match {
+        slot: same_slot == Some(true),
+        name: said.is_some_and(|name| name == member.name || Some(name) == own),
+        address: same_address(member, sender, upstream),
+    };
+    (how.slot || how.name || how.address).then_some(how)
 }
 
 /// A loopback address means the same machine only to one collector.
@@ -127,6 +149,19 @@ mod tests {
         let both = [sender(7, "walreceiver", "10.0.0.2", None), sender(8, "walreceiver", "10.0.0.2", None)];
         assert!(link(&one, &both).is_empty());
         assert_eq!(link(&one, &both[..1]).get(&(1, 7)), Some(&2));
+    }
+
+    #[test]
+    fn the_slot_decides_then_the_name_then_the_address() {
+        let members = [primary(), member(2, "prod-2", "10.0.0.2", Some("two")), member(3, "prod-3", "10.0.0.2", None)];
+        // An archiver beside the standby, from its address.
+        let both = [sender(7, "walreceiver", "10.0.0.2", Some("two")), sender(8, "archiver", "10.0.0.2", None)];
+        assert_eq!(link(&members[..2], &both), HashMap::from([((1, 7), 2)]));
+        // It says another's name, and is who has the slot.
+        let named = [sender(7, "prod-3", "10.0.0.2", Some("two"))];
+        assert_eq!(link(&members, &named), HashMap::from([((1, 7), 2)]));
+        let without = [sender(7, "prod-3", "10.0.0.2", None)];
+        assert_eq!(link(&members, &without), HashMap::from([((1, 7), 3)]));
     }
 
     #[test]

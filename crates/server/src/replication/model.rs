@@ -5,6 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::gaps::Gap;
+use crate::queries::model::{Reason, Unmeasured};
 use crate::range::Grid;
 
 /// Who streams from an instance.
@@ -16,8 +17,10 @@ pub(crate) struct Replication {
     pub(crate) timeline: Option<i64>,
     /// How far the instance's WAL goes; null where nobody streams.
     pub(crate) current_lsn: Option<String>,
-    /// Who streams; the furthest behind first.
+    /// Standbys that stream from it; the furthest behind first.
     pub(crate) standbys: Vec<Standby>,
+    /// Who else receives WAL from it and replays none.
+    pub(crate) receivers: Vec<Receiver>,
     /// When this was read; null when nothing was read shortly before.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub(crate) at: Option<Timestamp>,
@@ -99,14 +102,24 @@ pub(crate) struct WalReceiver {
     /// When the last replayed transaction ended on the primary.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub(crate) last_replayed_at: Option<Timestamp>,
-    /// How far replay is behind what was received; 0 when all of it is replayed.
+    /// The age of that transaction.
+    pub(crate) last_replay_age_ms: Option<f64>,
+    /// What is known to be written and is not replayed here: received, or told by the sender; without a receiver by
+    /// the position of the watched primary.
+    pub(crate) behind_bytes: Option<i64>,
+    /// For how long something of that has been there; 0 when all is replayed.
     pub(crate) replay_lag_ms: Option<f64>,
     /// Whether replay is paused.
     pub(crate) replay_paused: Option<bool>,
-    /// Whether all that was received is replayed; null where that is not known.
+    /// Whether all that is known to be written is replayed; null where that is not known.
     pub(crate) idle: Option<bool>,
     /// The monitored instance that it receives from, where that is unambiguous.
     pub(crate) upstream: Option<InstanceLink>,
+    /// The monitored primary of its cluster, where there is one.
+    pub(crate) primary: Option<InstanceLink>,
+    /// Why its lag is null.
+    #[schema(value_type = BTreeMap<String, Reason>)]
+    pub(crate) unmeasured: Unmeasured,
 }
 
 /// The most within each step; null is a step without a reading.
@@ -114,8 +127,8 @@ pub(crate) struct WalReceiver {
 pub(crate) struct ReceiverSeries {
     /// How far replay was behind.
     pub(crate) replay_lag_ms: Vec<Option<f64>>,
-    /// Bytes received and not replayed.
-    pub(crate) not_replayed_bytes: Vec<Option<f64>>,
+    /// Bytes that are known to be written and are not replayed.
+    pub(crate) behind_bytes: Vec<Option<f64>>,
 }
 
 /// The most within each step; null is a step without a reading. Of an idle standby 0.
@@ -125,7 +138,7 @@ pub(crate) struct StandbySeries {
     pub(crate) write_lag_ms: Vec<Option<f64>>,
     /// Until it was made durable there.
     pub(crate) flush_lag_ms: Vec<Option<f64>>,
-    /// Until it was replayed there, as this instance knows it; it stands still while replay is paused.
+    /// Until it was replayed there, as this instance knows it.
     pub(crate) replay_lag_ms: Vec<Option<f64>>,
     /// The standby's own replay lag; null where it is not a monitored instance.
     pub(crate) own_replay_lag_ms: Option<Vec<Option<f64>>>,
@@ -139,7 +152,41 @@ pub(crate) struct StandbySeries {
     pub(crate) replay_behind_bytes: Vec<Option<f64>>,
 }
 
-/// One that streams. Lags are null also while it is idle: with nothing behind it is caught up.
+/// One that receives WAL and is no standby: it has no replay lag.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Receiver {
+    /// `receiver` (it stores WAL, as `pg_receivewal` does), `base_backup` or `logical`.
+    pub(crate) kind: String,
+    /// Its name.
+    pub(crate) application_name: Option<String>,
+    /// Its address; null over a Unix socket.
+    pub(crate) client_addr: Option<String>,
+    /// The process that sends to it.
+    pub(crate) pid: Option<i32>,
+    /// `startup`, `catchup`, `streaming`, `backup` or `stopping`.
+    pub(crate) state: Option<String>,
+    /// `async`, `potential`, `sync` or `quorum`.
+    pub(crate) sync_state: Option<String>,
+    /// Sent up to here.
+    pub(crate) sent_lsn: Option<String>,
+    /// Written there up to here.
+    pub(crate) write_lsn: Option<String>,
+    /// Made durable there up to here.
+    pub(crate) flush_lsn: Option<String>,
+    /// Bytes that are not sent.
+    pub(crate) sent_behind_bytes: Option<i64>,
+    /// Bytes that are not written there.
+    pub(crate) write_behind_bytes: Option<i64>,
+    /// Bytes that are not durable there.
+    pub(crate) flush_behind_bytes: Option<i64>,
+    /// When it sent its last message, by its own clock.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub(crate) last_message_at: Option<Timestamp>,
+    /// The slot that it uses.
+    pub(crate) slot_name: Option<String>,
+}
+
+/// A standby that streams. Lags are null also while it is idle: with nothing behind it is caught up.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Standby {
     /// Its name.
@@ -164,7 +211,7 @@ pub(crate) struct Standby {
     pub(crate) write_lag_ms: Option<f64>,
     /// Until it was made durable there.
     pub(crate) flush_lag_ms: Option<f64>,
-    /// Until it was replayed there.
+    /// Until it was replayed there, or for how long at least something has been waiting for that, where that is longer.
     pub(crate) replay_lag_ms: Option<f64>,
     /// Bytes that are not sent.
     pub(crate) sent_behind_bytes: Option<i64>,
@@ -174,7 +221,7 @@ pub(crate) struct Standby {
     pub(crate) flush_behind_bytes: Option<i64>,
     /// Bytes that are not replayed there.
     pub(crate) replay_behind_bytes: Option<i64>,
-    /// Whether all that was sent is replayed; null where the positions are not known.
+    /// Whether all that is written here is replayed there; null where the positions are not known.
     pub(crate) idle: Option<bool>,
     /// When it sent its last message, by its own clock.
     #[schema(value_type = Option<String>, format = DateTime)]

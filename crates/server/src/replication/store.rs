@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use tokio_postgres::{Error, Row};
 
 use super::cluster::Cluster;
-use super::model::{Replication, Standby, StandbySeries};
+use super::model::{Receiver, Replication, Standby, StandbySeries};
 use super::receiver;
+use super::senders::{READINGS, STANDBY};
 use crate::range::{Grid, Range};
 use crate::readings;
 use crate::series::{self, Source, lsn};
@@ -15,10 +16,10 @@ use crate::wal::store as wal;
 /// The set of those that stream.
 pub(crate) const SET: &str = "pg_stat_replication";
 
-const STANDBYS: &str = "select application_name, client_addr, pid, state, sync_state, sent_lsn, write_lsn, flush_lsn,
-        replay_lsn, current_lsn, write_lag, flush_lag, replay_lag,
-        case when isfinite(reply_time) then reply_time end
-    from metrics.pg_stat_replication where instance_id = $1 and time = $2
+const ROWS: &str = "select application_name, client_addr, pid, state, sync_state, sent_lsn, write_lsn, flush_lsn,
+        replay_lsn, current_lsn, write_lag, flush_lag, lag_us,
+        case when isfinite(reply_time) then reply_time end, kind
+    from {} where instance_id = $1 and time = $2
     order by application_name, pid";
 
 const ROLE: &str = "select nullif(role, ''), timeline from metrics.instances where id = $1";
@@ -28,12 +29,12 @@ const BETWEEN: char = '\u{1f}';
 
 /// One series per standby and connection; a lag that is null while all is replayed is 0.
 const LAGS: Source<'_> = Source {
-    from: "metrics.pg_stat_replication",
+    from: READINGS,
     key: "concat(application_name, chr(31), client_addr, chr(31), pid)",
     values: &[
-        "coalesce(write_lag, case when sent_lsn = replay_lsn then 0 end) / 1000.0",
-        "coalesce(flush_lag, case when sent_lsn = replay_lsn then 0 end) / 1000.0",
-        "coalesce(replay_lag, case when sent_lsn = replay_lsn then 0 end) / 1000.0",
+        "coalesce(write_lag, case when current_lsn = replay_lsn then 0 end) / 1000.0",
+        "coalesce(flush_lag, case when current_lsn = replay_lsn then 0 end) / 1000.0",
+        "coalesce(lag_us, case when current_lsn = replay_lsn then 0 end) / 1000.0",
         "case when sent_lsn is not null then greatest(current_lsn - sent_lsn, 0) end",
         "case when write_lsn is not null then greatest(current_lsn - write_lsn, 0) end",
         "case when flush_lsn is not null then greatest(current_lsn - flush_lsn, 0) end",
@@ -55,16 +56,20 @@ pub(crate) async fn at(
     let time = readings::at(transaction, id, SET, at).await?;
     let rows = match time {
         Some(time) => {
-            let standbys = transaction.prepare_cached(STANDBYS).await?;
-            transaction.query(&standbys, &[&id, &time]).await?
+            let statement = transaction.prepare_cached(&ROWS.replace("{}", READINGS)).await?;
+            transaction.query(&statement, &[&id, &time]).await?
         }
         None => Vec::new(),
     };
     let cluster = Cluster::at(transaction, id, at).await?;
     let lags = series::gauges(transaction, LAGS, id, range, grid).await?;
-    let mut standbys = Vec::new();
+    let (mut standbys, mut receivers) = (Vec::new(), Vec::new());
     for row in &rows {
         let pid: Option<i32> = row.get(2);
+        if row.get::<_, &str>(14) != STANDBY {
+            receivers.push(receives(row, cluster.slot(id, pid)));
+            continue;
+        }
         let mut one = standby(row, lags_of(row, &rows, &lags, grid));
         one.slot_name = cluster.slot(id, pid);
         one.instance = cluster.standby(id, pid);
@@ -94,6 +99,7 @@ pub(crate) async fn at(
         timeline: said.as_ref().and_then(|row| row.get(1)),
         current_lsn: rows.iter().filter_map(|row| row.get::<_, Option<i64>>(9)).max().map(lsn),
         standbys,
+        receivers,
         at: time,
         receiver,
         receiver_series,
@@ -126,12 +132,37 @@ fn lags_of(row: &Row, all: &[Row], lags: &series::Series, grid: Grid) -> Vec<Vec
     merged
 }
 
+/// It may have got further between the two looks: then nothing is behind.
+fn behind(current: Option<i64>, there: Option<i64>) -> Option<i64> {
+    Some(current?.saturating_sub(there?).max(0))
+}
+
+/// One that receives and replays nothing.
+fn receives(row: &Row, slot_name: Option<String>) -> Receiver {
+    let [sent, write, flush, _, current]: [Option<i64>; 5] = std::array::from_fn(|nth| row.get(5 + nth));
+    Receiver {
+        kind: row.get(14),
+        application_name: row.get(0),
+        client_addr: row.get(1),
+        pid: row.get(2),
+        state: row.get(3),
+        sync_state: row.get(4),
+        sent_lsn: sent.map(lsn),
+        write_lsn: write.map(lsn),
+        flush_lsn: flush.map(lsn),
+        sent_behind_bytes: behind(current, sent),
+        write_behind_bytes: behind(current, write),
+        flush_behind_bytes: behind(current, flush),
+        last_message_at: row.get(13),
+        slot_name,
+    }
+}
+
 fn standby(row: &Row, lags: Vec<Vec<Option<f64>>>) -> Standby {
     let [sent, write, flush, replay, current]: [Option<i64>; 5] = std::array::from_fn(|nth| row.get(5 + nth));
     let [write_lag, flush_lag, replay_lag]: [Option<i64>; 3] = std::array::from_fn(|nth| row.get(10 + nth));
     let milliseconds = |lag: Option<i64>| lag.map(|us| us as f64 / 1000.0);
-    // It may have got further between the two looks: then nothing is behind.
-    let behind = |there: Option<i64>| Some(current?.saturating_sub(there?).max(0));
+    let behind = |there| behind(current, there);
     let mut lags = lags.into_iter();
     let mut next = || lags.next().unwrap_or_default();
     Standby {
@@ -151,7 +182,7 @@ fn standby(row: &Row, lags: Vec<Vec<Option<f64>>>) -> Standby {
         write_behind_bytes: behind(write),
         flush_behind_bytes: behind(flush),
         replay_behind_bytes: behind(replay),
-        idle: sent.zip(replay).map(|(sent, replay)| sent == replay),
+        idle: current.zip(replay).map(|(current, replay)| current == replay),
         last_message_at: row.get(13),
         slot_name: None,
         instance: None,

@@ -50,6 +50,36 @@ async fn host() -> (Monitored, String) {
 }
 
 #[tokio::test]
+async fn in_a_container_the_rest_of_its_limit_is_available() {
+    let monitored = Monitored::new().await;
+    let memory = |more: Value| {
+        let mut row = json!({"total_bytes": 8000, "available_bytes": 6000});
+        row.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!([row])
+    };
+    for (time, more, available) in [
+        ("11:51:00", json!({}), json!(6000)),
+        (
+            "11:52:00",
+            json!({"memory_limit_bytes": 2000, "memory_used_bytes": 1800, "memory_inactive_file_bytes": 500}),
+            json!(700),
+        ),
+        // The host has less than the limit leaves.
+        ("11:53:00", json!({"available_bytes": 600, "memory_limit_bytes": 2000, "memory_used_bytes": 100}), json!(600)),
+        // The use cannot be read: the host's is no answer.
+        ("11:54:00", json!({"memory_limit_bytes": 2000}), json!(null)),
+    ] {
+        let readings = [("host_cpu", time, json!([cpu(30, 60, 30)])), ("host_memory", time, memory(more.clone()))];
+        monitored.push("main", &readings).await;
+        let path = format!("/instances/{}/host?at=2026-03-01T{time}Z", monitored.id("main").await);
+        let state = monitored.get(&path).await.expect(200)["state"].clone();
+        assert_eq!(state["memory_available_bytes"], available, "{time}");
+        let said = (&state["memory_limit_bytes"], &state["memory_used_bytes"]);
+        assert_eq!(said, (&more["memory_limit_bytes"], &more["memory_used_bytes"]), "{time}");
+    }
+}
+
+#[tokio::test]
 async fn processor_time_is_shares_of_all_processors() {
     let (monitored, path) = host().await;
     let answer = monitored.get(&format!("{path}/host?{RANGE}")).await.expect(200);

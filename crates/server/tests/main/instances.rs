@@ -218,8 +218,8 @@ async fn the_state_follows_from_what_arrives() {
 async fn a_standby_lags_by_its_own_account() {
     let monitored = Monitored::new().await;
     let row = |bytes: i64, lag: Value| {
-        json!([{"pid": 9, "status": "streaming", "received_lsn": "0/500", "replayed_lsn": "0/500",
-            "not_replayed_bytes": bytes, "replay_lag": lag}])
+        json!([{"pid": 9, "status": "streaming", "received_lsn": format!("0/{:X}", 0x500 + bytes),
+            "replayed_lsn": "0/500", "not_replayed_bytes": bytes, "replay_lag": lag}])
     };
     let push = async |time: &str, bytes: i64, lag: Value| {
         monitored.push("two", &[("pg_stat_wal_receiver", time, row(bytes, lag))]).await;

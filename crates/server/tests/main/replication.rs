@@ -147,3 +147,164 @@ async fn a_standby_that_is_monitored_is_linked_and_says_its_own_lag() {
     assert_eq!((&slot["wal_status"], &slots["at"]), (&json!(null), &json!("2026-03-01T11:59:00Z")));
     assert!(slot["series"]["retained_bytes"].as_array().unwrap().contains(&json!(1024.0)));
 }
+
+/// What a standby says: received, replayed, its lag by its own clock, and when what it replayed last was committed.
+fn receives(pid: Value, received: Value, replayed: &str, lag: Value, replayed_at: &str) -> Value {
+    json!([{"pid": pid, "status": pid.as_i64().map(|_| "streaming"), "received_lsn": received, "replayed_lsn": replayed,
+        "replay_lag": lag, "last_replayed_at": format!("2026-03-01T{replayed_at}Z")}])
+}
+
+#[tokio::test]
+async fn a_standby_whose_clock_is_off_lags_since_it_was_caught_up() {
+    // What its clock makes of the age: behind by ten minutes nothing, as older collectors say it, ahead too much.
+    for lag in [json!(null), json!(0), json!(624_000_000)] {
+        let monitored = Monitored::new().await;
+        let push = async |time: &str, received: &str, lag: Value| {
+            // The primary's clock is off as well: nothing that was replayed is of the time it says.
+            let row = receives(json!(9), json!(received), "0/500", lag, "12:30:00");
+            monitored.push("two", &[("pg_stat_wal_receiver", time, row)]).await;
+        };
+        push("11:59:20", "0/500", json!(0)).await;
+        push("11:59:30", "0/600", lag.clone()).await;
+        push("11:59:44", "0/38C8", lag.clone()).await;
+        monitored.execute("update metrics.instances set role = 'standby'").await;
+        let path = format!("/instances/{}/replication", monitored.id("two").await);
+        let said = monitored.get(&path).await.expect(200)["receiver"].clone();
+        assert_eq!((&said["replay_lag_ms"], &said["idle"]), (&json!(24_000.0), &json!(false)), "{lag}: {said}");
+        assert_eq!((&said["behind_bytes"], &said["unmeasured"]), (&json!(13_256), &json!({})), "{lag}");
+        let fleet = monitored.get("/instances").await.expect(200)["data"][0].clone();
+        assert_eq!((&fleet["replay_lag_ms"], &fleet["replay_lag_bytes"]), (&json!(24_000.0), &json!(13_256)), "{lag}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_sender_told_and_has_not_sent_is_behind_too() {
+    let monitored = Monitored::new().await;
+    let mut row = receives(json!(9), json!("0/500"), "0/500", json!(0), "11:59:00");
+    row[0]["latest_end_lsn"] = json!("0/700");
+    monitored.push("two", &[("pg_stat_wal_receiver", "11:59:30", row)]).await;
+    monitored.execute("update metrics.instances set role = 'standby'").await;
+    let path = format!("/instances/{}/replication", monitored.id("two").await);
+    let said = monitored.get(&path).await.expect(200)["receiver"].clone();
+    assert_eq!((&said["behind_bytes"], &said["idle"]), (&json!(512), &json!(false)));
+}
+
+#[tokio::test]
+async fn without_a_receiver_the_position_of_the_watched_primary_counts() {
+    let monitored = Monitored::new().await;
+    let wal = |position: &str| json!([{"in_recovery": false, "postmaster_start": "2026-03-01T08:00:00Z", "position": position}]);
+    let replays = |position: &str| receives(json!(null), json!(null), position, json!(null), "11:58:00");
+    monitored.push("one", &[("wal", "11:58:00", wal("0/3000000")), ("wal", "11:59:20", wal("0/3600000"))]).await;
+    monitored.push("one", &[("wal", "11:59:50", wal("0/3666660"))]).await;
+    monitored.push("two", &[("pg_stat_wal_receiver", "11:58:00", replays("0/3000000"))]).await;
+    monitored.push("two", &[("pg_stat_wal_receiver", "11:59:55", replays("0/3000000"))]).await;
+    let cluster = "update metrics.instances set system_identifier = '7',
+        role = case name when 'one' then 'primary' else 'standby' end";
+    monitored.execute(cluster).await;
+    let (one, two) = (monitored.id("one").await, monitored.id("two").await);
+    let receiver =
+        async || monitored.get(&format!("/instances/{two}/replication")).await.expect(200)["receiver"].clone();
+    let listed = async || {
+        let all = monitored.get("/instances").await.expect(200);
+        all["data"].as_array().unwrap().iter().find(|instance| instance["name"] == "two").unwrap().clone()
+    };
+
+    let said = receiver().await;
+    assert_eq!((&said["behind_bytes"], &said["not_replayed_bytes"]), (&json!(0x0066_6660), &json!(null)));
+    // The last that was replayed is 115 s old, and so long ago is when the primary stood there.
+    assert_eq!((&said["replay_lag_ms"], &said["last_replay_age_ms"]), (&json!(115_000.0), &json!(115_000.0)));
+    assert_eq!((&said["idle"], &said["primary"]), (&json!(false), &json!({"id": one, "name": "one"})));
+    let instance = listed().await;
+    assert_eq!(
+        (&instance["replay_lag_bytes"], &instance["reasons"]),
+        (&json!(0x0066_6660), &json!(["Replay is 115 s behind."]))
+    );
+    let whole = "start=2026-03-01T11:58:30Z&end=2026-03-01T12:00:00Z&step=30";
+    let series = monitored.get(&format!("/instances/{two}/replication?{whole}")).await.expect(200);
+    assert_eq!(series["receiver_series"]["behind_bytes"], json!([null, null, 6_710_880.0]));
+    assert_eq!(series["receiver_series"]["replay_lag_ms"], json!([null, null, 115_000.0]));
+
+    // Equal positions are caught up, whatever the age of what was replayed.
+    monitored.push("two", &[("pg_stat_wal_receiver", "11:59:56", replays("0/3666660"))]).await;
+    let said = receiver().await;
+    assert_eq!((&said["behind_bytes"], &said["replay_lag_ms"], &said["idle"]), (&json!(0), &json!(0.0), &json!(true)));
+    assert_eq!(listed().await["state"], "healthy");
+
+    // Nobody watches its primary: nobody knows.
+    monitored.execute("update metrics.instances set system_identifier = '8' where name = 'one'").await;
+    let why = "No WAL receiver runs, and its primary is not watched.";
+    let said = receiver().await;
+    assert_eq!(
+        (&said["behind_bytes"], &said["replay_lag_ms"], &said["idle"]),
+        (&json!(null), &json!(null), &json!(null))
+    );
+    assert_eq!(said["unmeasured"]["replay_lag_ms"]["message"], why);
+    let instance = listed().await;
+    let reason = format!("How far replay is behind is not known: {why}");
+    assert_eq!((&instance["state"], &instance["reasons"]), (&json!("warning"), &json!([reason])));
+    assert_eq!(instance["unmeasured"]["replay_lag_ms"]["message"], why);
+}
+
+#[tokio::test]
+async fn what_receives_beside_a_standby_is_none_and_takes_nothing_from_it() {
+    let monitored = Monitored::new().await;
+    let row = |pid: i64, name: &str, state: &str, replayed: Value| {
+        json!({"pid": pid, "application_name": name, "client_addr": "10.0.0.2", "state": state, "sync_state": "async",
+            "current_lsn": "0/500", "sent_lsn": "0/500", "write_lsn": "0/500", "flush_lsn": "0/400",
+            "replay_lsn": replayed, "replay_lag": 90_000_000})
+    };
+    let streams = json!([
+        row(5, "walreceiver", "streaming", json!("0/500")),
+        row(6, "pg_receivewal", "streaming", json!(null)),
+        row(7, "barman_receive_wal", "streaming", json!(null)),
+        row(8, "nightly", "backup", json!(null)),
+        row(9, "pg_basebackup", "streaming", json!(null)),
+        row(10, "subscription", "streaming", json!("0/500")),
+    ]);
+    let slots = json!([
+        {"slot_name": "two", "slot_type": "physical", "active": true, "active_pid": 5},
+        {"slot_name": "sub", "slot_type": "logical", "active": true, "active_pid": 10},
+    ]);
+    let standby = json!([{"pid": 3, "status": "streaming", "slot_name": "two", "received_lsn": "0/500",
+        "replayed_lsn": "0/500", "replay_lag": 0}]);
+    monitored
+        .push("one", &[("pg_replication_slots", "11:59:59", slots), ("pg_stat_replication", "11:59:59", streams)])
+        .await;
+    monitored.push("two", &[("pg_stat_wal_receiver", "11:59:59", standby)]).await;
+    let cluster = "update metrics.instances set system_identifier = '7', host = '10.0.0.2',
+        role = case name when 'one' then 'primary' else 'standby' end";
+    monitored.execute(cluster).await;
+    let (one, two) = (monitored.id("one").await, monitored.id("two").await);
+    let said = monitored.get(&format!("/instances/{one}/replication")).await.expect(200);
+    let standbys = said["standbys"].as_array().unwrap();
+    assert_eq!(standbys.len(), 1, "{said}");
+    assert_eq!((&standbys[0]["pid"], &standbys[0]["instance"]["id"]), (&json!(5), &json!(two)));
+    let receivers = said["receivers"].as_array().unwrap().iter().map(|one| (&one["kind"], &one["pid"]));
+    let kinds = [("receiver", 7), ("base_backup", 8), ("base_backup", 9), ("receiver", 6), ("logical", 10)];
+    let kinds: Vec<(Value, Value)> = kinds.into_iter().map(|(kind, pid)| (json!(kind), json!(pid))).collect();
+    assert_eq!(receivers.collect::<Vec<_>>(), kinds.iter().map(|(kind, pid)| (kind, pid)).collect::<Vec<_>>());
+    assert_eq!(
+        (&said["receivers"][3]["flush_behind_bytes"], &said["receivers"][4]["slot_name"]),
+        (&json!(256), &json!("sub"))
+    );
+    let of_two = monitored.get(&format!("/instances/{two}/replication")).await.expect(200);
+    assert_eq!(of_two["receiver"]["upstream"]["id"], json!(one));
+    // Ninety seconds of one that replays nothing are no lag of a standby; of the standby they are.
+    assert_eq!(
+        monitored.get(&format!("/instances/{one}")).await.expect(200)["reasons"],
+        json!(["Standby walreceiver replays 90 s behind."])
+    );
+}
+
+#[tokio::test]
+async fn a_lag_that_stands_still_is_as_long_as_what_waits() {
+    let monitored = Monitored::new().await;
+    let wal = |position: &str| json!([{"in_recovery": false, "position": position}]);
+    let one = json!([standby(1, "paused", "A/4F0010", "A/400000", json!(2_000))]);
+    monitored.push("main", &[("wal", "11:58:59", wal("A/400000")), ("wal", "11:59:09", wal("A/4F0000"))]).await;
+    monitored.push("main", &[("wal", "11:59:49", wal("A/4F0010")), ("pg_stat_replication", "11:59:59", one)]).await;
+    let path = format!("/instances/{}", monitored.id("main").await);
+    let said = monitored.get(&format!("{path}/replication")).await.expect(200)["standbys"][0].clone();
+    assert_eq!((&said["replay_lag_ms"], &said["idle"]), (&json!(50_000.0), &json!(false)));
+    assert_eq!(monitored.get(&path).await.expect(200)["reasons"], json!(["Standby paused replays 50 s behind."]));
+}
