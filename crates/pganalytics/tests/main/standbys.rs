@@ -10,8 +10,13 @@ use crate::world::World;
 async fn a_log_shipping_standby_is_behind_by_its_primarys_position() {
     let (world, _standby) = World::pair(testkit::log_shipping_pair(PgOptions::default()).await.unwrap()).await;
     let admin = world.pg.connect("postgres").await.unwrap();
-    // Whatever was written before is in the archive, and what follows fits into a segment that is not.
+    let caught_up = async |world: &World| {
+        let standby = world.listed("standby").await?;
+        (standby["replay_lag_bytes"].as_i64()? < 1_000_000).then_some(())
+    };
     admin.execute("select pg_switch_wal()", &[]).await.unwrap();
+    world.until("it has replayed what is archived", caught_up).await;
+    // It fits into a segment that is not archived.
     admin.execute("create table written as select generate_series(1, 80000) as n", &[]).await.unwrap();
     let behind = world.until("the standby is behind by what is not archived", async |world| {
         let standby = world.listed("standby").await?;
@@ -26,12 +31,7 @@ async fn a_log_shipping_standby_is_behind_by_its_primarys_position() {
     assert!(said["last_replay_age_ms"].as_f64().unwrap() > 0.0, "{said}");
 
     admin.execute("select pg_switch_wal()", &[]).await.unwrap();
-    world
-        .until("it has replayed what is archived", async |world| {
-            let standby = world.listed("standby").await?;
-            (standby["replay_lag_bytes"].as_i64()? < 1_000_000).then_some(())
-        })
-        .await;
+    world.until("it has replayed what is archived since", caught_up).await;
 }
 
 #[tokio::test]
