@@ -30,8 +30,17 @@ pub(crate) struct Oldest {
     pub(crate) mxid: HashMap<i64, Holder>,
 }
 
+/// Since this `server_version_num` a session is known by its slot, also while it is idle.
+const SLOTS_TELL_SESSIONS: i32 = 160_000;
+
 /// Reads them at the newest readings of the databases that tell of the moment.
-pub(crate) async fn oldest(transaction: &Transaction<'_>, id: i32, moment: Timestamp) -> Result<Oldest, Error> {
+pub(crate) async fn oldest(
+    transaction: &Transaction<'_>,
+    id: i32,
+    moment: Timestamp,
+    version_num: Option<i32>,
+) -> Result<Oldest, Error> {
+    let idle_is_told = version_num.is_some_and(|version| version >= SLOTS_TELL_SESSIONS);
     let times = readings::at(transaction, id, SET, moment).await?;
     let (datids, moments) = lists(&times);
     let roles = Names::roles(transaction, id, moment).await?;
@@ -39,12 +48,12 @@ pub(crate) async fn oldest(transaction: &Transaction<'_>, id: i32, moment: Times
     for (age, by) in [("xid_age", &mut oldest.xid), ("mxid_age", &mut oldest.mxid)] {
         let statement = transaction.prepare_cached(&OLDEST.replace("{age}", age)).await?;
         let rows = transaction.query(&statement, &[&id, &datids, &moments]).await?;
-        by.extend(rows.iter().map(|row| (row.get(0), holder(row, &roles))));
+        by.extend(rows.iter().map(|row| (row.get(0), holder(row, &roles, idle_is_told))));
     }
     Ok(oldest)
 }
 
-fn holder(row: &Row, roles: &Names) -> Holder {
+fn holder(row: &Row, roles: &Names, idle_is_told: bool) -> Holder {
     let [schema, relname, relkind, persistence, main]: [Option<String>; 5] =
         [2, 3, 4, 5, 7].map(|nth| row.get::<_, Option<String>>(nth));
     let pid: Option<i32> = row.get(8);
@@ -58,6 +67,7 @@ fn holder(row: &Row, roles: &Names) -> Holder {
         shared: row.get(6),
         main,
         session,
+        idle_is_told,
         state: row.get(11),
     };
     Holder { kind: HolderKind::Table, who: table.words(), pid, age_ms: None, age: row.get(1) }
@@ -74,6 +84,8 @@ struct Table {
     main: Option<String>,
     /// Whose temporary table it is.
     session: Option<String>,
+    /// Whether a session that is idle would be known.
+    idle_is_told: bool,
     state: Option<String>,
 }
 
@@ -93,7 +105,10 @@ impl Table {
         let state = self.state.as_ref().map(|state| format!(", {state}")).unwrap_or_default();
         let whose = match &self.session {
             Some(session) => format!(" of {session}{state}"),
-            None if self.temporary => ", whose session is gone or not known".to_owned(),
+            None if self.temporary && self.idle_is_told => ", whose session is gone".to_owned(),
+            None if self.temporary => {
+                ", whose session is gone or idle: before 16 PostgreSQL tells it only during a transaction".to_owned()
+            }
             None => String::new(),
         };
         format!("{kind}{name}{whose}")
@@ -125,6 +140,12 @@ mod tests {
         };
         assert_eq!(temporary.words(), "temporary table pg_temp_3.cart of session 4711 of etl, role app, idle");
         let orphan = Table { session: None, state: None, ..temporary };
-        assert_eq!(orphan.words(), "temporary table pg_temp_3.cart, whose session is gone or not known");
+        assert_eq!(
+            orphan.words(),
+            "temporary table pg_temp_3.cart, whose session is gone or idle: before 16 PostgreSQL tells it only during a \
+             transaction"
+        );
+        let gone = Table { idle_is_told: true, ..orphan };
+        assert_eq!(gone.words(), "temporary table pg_temp_3.cart, whose session is gone");
     }
 }

@@ -44,7 +44,7 @@ pub(crate) async fn list(
     if let Some(time) = at {
         let names = Names::databases(&transaction, id, time).await?;
         let mut trends = series::gauges(&transaction, TREND, id, range, grid).await?;
-        let mut holders = freeze::oldest(&transaction, id, moment).await?;
+        let mut holders = freeze::oldest(&transaction, id, moment, version_num).await?;
         let statement = transaction.prepare_cached(AGES).await?;
         for row in transaction.query(&statement, &[&id, &time]).await? {
             let datid: i64 = row.get(0);
