@@ -7,7 +7,7 @@ export function isRead({ watched }: Pick<Instance, 'watched'>): boolean {
   return watched.state === 'read';
 }
 
-const STANDING = { down: 'Down', silent: 'No data', not_watched: 'Not watched' } as const satisfies Record<Exclude<Watched['state'], 'read'>, string>;
+const STANDING = { down: 'Down', refused: 'Refused', silent: 'No data', not_watched: 'Not watched' } as const satisfies Record<Exclude<Watched['state'], 'read'>, string>;
 
 /** `Down since 14:48:07`; null where it is read. */
 export function standing({ state, since }: Watched, zone: Zone, now: number): string | null {
@@ -29,7 +29,7 @@ export function standingSentence({ watched }: Pick<Instance, 'watched'>, zone: Z
 /** The gravest reason, beside a badge that says since when. */
 export function gravest(instance: Pick<Instance, 'watched' | 'reasons'>, zone: Zone, now: number): string {
   const { state, error } = instance.watched;
-  return state === 'down' && error != null ? `${error}.` : inZone(instance.reasons[0] ?? '', zone, now);
+  return (state === 'down' || state === 'refused') && error != null ? `${error}.` : inZone(instance.reasons[0] ?? '', zone, now);
 }
 
 /** Gaps that end before the moment does; of the last one the standing tells where it goes on. */
