@@ -24,11 +24,11 @@ it('leaves out kinds of processor time that nobody reads, and says why when ther
 
 it('shows memory against the limit of the container, else against the host', () => {
   const host: Host = {
-    grid, cpu: {}, busy: [], load: {}, state: null, unmeasured: {}, flagged_intervals: [], gaps: [],
+    grid, cpu: {}, busy: [], load: {}, state: null, unmeasured: {}, flagged_intervals: [], gaps: [], covered: { ms: 60_000, share: 1 },
     memory: { total_bytes: [8000, 8000, null], available_bytes: [6000, null, null], memory_used_bytes: [1800, null, null], memory_inactive_file_bytes: [500, null, null] },
   };
   expect(memoryChart(host).series[0]?.values).toEqual([2000, null, null]);
-  const state = { memory_total_bytes: 8000, memory_limit_bytes: 2000 } as Host['state'];
+  const state = { at: '2026-03-01T12:00:00Z', memory_total_bytes: 8000, memory_limit_bytes: 2000 };
   expect(memoryChart({ ...host, state }).series[0]?.values).toEqual([1300, null, null]);
   expect(memoryChart({ ...host, state }).limit).toEqual({ value: 2000, label: 'limit of the container' });
 });
