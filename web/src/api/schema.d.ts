@@ -1244,6 +1244,8 @@ export interface components {
         };
         /** @description What collecting took over a range. */
         CollectorCost: {
+            /** @description How much of the range was read: figures are of that time. */
+            covered: components["schemas"]["Covered"];
             /**
              * Format: double
              * @description Processor time of the process over time that passed: 1 is one core. All its instances together.
@@ -1382,14 +1384,17 @@ export interface components {
              * @description `max_connections`.
              */
             limit?: number | null;
+            oldest_xact?: null | components["schemas"]["Holder"];
             /**
              * Format: double
-             * @description The age of the oldest transaction in milliseconds; null when there was none.
+             * @description The age of the oldest transaction in milliseconds, also of a prepared one; null when there was none.
              */
             oldest_xact_age_ms?: number | null;
+            oldest_xmin?: null | components["schemas"]["Holder"];
             /**
              * Format: int64
-             * @description The age of the oldest snapshot in transactions; null when there was none.
+             * @description The age in transactions of the oldest snapshot or transaction id, of sessions, prepared transactions and slots:
+             *     VACUUM removes nothing newer. Null when there was none.
              */
             oldest_xmin_age?: number | null;
             /**
@@ -1791,12 +1796,14 @@ export interface components {
             datid: number;
             /** @description Of its multixacts. */
             mxid: components["schemas"]["Age"];
+            mxid_holder?: null | components["schemas"]["Holder"];
             /** @description Its name; its oid where the name is not known. */
             name: string;
             /** @description Values on the grid. */
             series: components["schemas"]["AgeSeries"];
             /** @description Of its transaction ids. */
             xid: components["schemas"]["Age"];
+            xid_holder?: null | components["schemas"]["Holder"];
         };
         /** @description A database's name. */
         DatabaseName: {
@@ -1993,6 +2000,8 @@ export interface components {
              * @description When the file systems were read; null when no reading tells of the moment.
              */
             at?: string | null;
+            /** @description How much of the range was read: figures are of that time. */
+            covered: components["schemas"]["Covered"];
             /** @description Block devices by name. */
             devices: components["schemas"]["Device"][];
             /** @description Local file systems by mount point, at that time. */
@@ -2214,10 +2223,39 @@ export interface components {
             /** @description Whether others wait for it. */
             wanted: boolean;
         };
+        /** @description Who holds something back. */
+        Holder: {
+            /**
+             * Format: int64
+             * @description How many transactions, or multixacts, ago what it holds back was assigned.
+             */
+            age?: number | null;
+            /**
+             * Format: double
+             * @description For how long its transaction has been open, or prepared, in milliseconds.
+             */
+            age_ms?: number | null;
+            /** @description What it is. */
+            kind: components["schemas"]["HolderKind"];
+            /**
+             * Format: int32
+             * @description The process id of the session, also of the one whose temporary table it is.
+             */
+            pid?: number | null;
+            /** @description Who it is, in words. */
+            who: string;
+        };
+        /**
+         * @description What holds something back.
+         * @enum {string}
+         */
+        HolderKind: "session" | "prepared_transaction" | "replication_slot" | "table";
         /** @description The host over a time range. */
         Host: {
             /** @description The share that was neither idle nor waiting for a disk. */
             busy: (number | null)[];
+            /** @description How much of the range was read: figures are of that time. */
+            covered: components["schemas"]["Covered"];
             /**
              * @description Shares of the time of all processors, from 0 to 1, by kind: user, nice, system, idle, iowait, irq, softirq, steal;
              *     null is a step without a reading.
@@ -2432,6 +2470,8 @@ export interface components {
             at?: string | null;
             /** @description How many there are here. */
             count: number;
+            /** @description How much of the range was read, of the database that was read most: rates are of that time. */
+            covered: components["schemas"]["Covered"];
             /** @description In the order that was asked for. */
             data: components["schemas"]["Index"][];
             /** @description The databases that were read, by name. */
@@ -3276,7 +3316,11 @@ export interface components {
         };
         /** @description Rows of a set, newest first. */
         SetRows: {
-            /** @description What the rows' columns mean. Each row also has `time`, `instance_id` and `interval_ms` or `removed`. */
+            /**
+             * @description What the rows' columns mean. Each row also has `time`, `instance_id` and `interval_ms` or `removed`. Counters are
+             *     increments over `interval_ms`, with `step` over the time within the step that was read: a rate is one over the
+             *     other.
+             */
             columns: components["schemas"]["MeasuredColumn"][];
             /** @description How many rows follow here. */
             count: number;
@@ -3792,6 +3836,8 @@ export interface components {
             at?: string | null;
             /** @description How many there are here. */
             count: number;
+            /** @description How much of the range was read, of the database that was read most: rates are of that time. */
+            covered: components["schemas"]["Covered"];
             /** @description In the order that was asked for. */
             data: components["schemas"]["Table"][];
             /** @description The databases that were read, by name. */

@@ -401,3 +401,24 @@ async fn full_limits_and_losses_are_told() {
     let one = at(&monitored, "").await;
     assert_eq!((&one["state"], &one["reasons"]), (&json!("critical"), &json!(told)));
 }
+
+#[tokio::test]
+async fn who_is_idle_in_a_transaction_and_holds_back_vacuum_is_told() {
+    let monitored = main_instance().await;
+    let session = |pid: i64, since: &str, xmin_age: Option<i64>| {
+        json!({"pid": pid, "datid": 5, "userid": 10, "backend_type": "client backend", "application_name": "sheet",
+            "state": "idle in transaction", "state_change": format!("2026-03-01T{since}Z"), "xmin_age": xmin_age})
+    };
+    // The first has been idle longer, but keeps no row from vacuum.
+    let rows = json!([
+        session(4710, "11:00:00", None),
+        session(4711, "11:47:59", Some(7)),
+        session(4712, "11:59:00", Some(1))
+    ]);
+    monitored.push("main", &[("pg_stat_activity", "11:59:59", rows)]).await;
+    let one = at(&monitored, "").await;
+    let told = "Session 4711 of sheet, role 10 is idle in transaction for 12 min and holds back vacuum.";
+    assert_eq!((&one["state"], &one["reasons"]), (&json!("warning"), &json!([told])));
+    let fleet = monitored.get("/instances").await.expect(200);
+    assert_eq!(fleet["data"][0]["reasons"], json!([told]));
+}
