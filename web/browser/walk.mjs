@@ -175,6 +175,25 @@ async function openCatalogue(page) {
   await rows(page, 'Queries').first().waitFor();
 }
 
+/** How long each waits and how many it blocks is in sight at either size, and what is waited for is named. */
+async function locksInSight(page) {
+  const tree = page.locator('[role=treegrid]');
+  for (const viewport of [NARROW, WIDE]) {
+    await page.setViewportSize(viewport);
+    const lines = await tree.locator('tbody tr').evaluateAll((all) =>
+      all.map((line) => [...line.cells].map((cell) => ({ title: cell.dataset.title ?? 'Session', right: cell.getBoundingClientRect().right, width: cell.getBoundingClientRect().width }))),
+    );
+    const hidden = lines.flat().filter((cell) => cell.width === 0 || cell.right > viewport.width);
+    must(hidden.length === 0, `out of sight at ${viewport.width}: ${hidden.map((cell) => cell.title)}`);
+    const widest = (line) => line.find((cell) => cell.title === 'Query').width >= Math.max(...line.map((cell) => cell.width));
+    must(lines.every(widest), `the statements are not the widest at ${viewport.width}`);
+  }
+  const waits = await tree.locator('tbody tr:not([aria-level="1"]) [data-title^="Waits for"]').allInnerTexts();
+  const vague = waits.filter((text) => !/^waits for \w+ on \S/.test(text));
+  must(waits.length > 0 && vague.length === 0, `instead of what is waited for: ${vague.join('; ')}`);
+  say(`who waits and who blocks is in sight: ${waits[0]}`);
+}
+
 /** Who blocks whom: a picked moment is in the URL, and Back undoes it; where somebody waits, the keyboard walks the tree. */
 async function walkLocks(page) {
   await openTab(page, 'Locks');
@@ -195,10 +214,16 @@ async function walkLocks(page) {
   await page.goBack();
   await page.waitForURL((url) => !url.searchParams.has('at'));
   const row = page.locator('[role=treegrid] tbody tr').first();
+  const worst = page.getByRole('button', { name: 'Worst moment of the range' });
+  if ((await row.count()) === 0 && (await worst.count()) > 0) {
+    await worst.click();
+    await row.waitFor();
+  }
   if ((await row.count()) > 0) {
+    await locksInSight(page);
     await row.focus();
     await page.keyboard.press('Enter');
-    await page.locator('section[aria-label^=Session]').waitFor();
+    await page.locator('section[aria-label^=Session], section[aria-label^=Prepared]').waitFor();
     await page.keyboard.press('ArrowDown');
     await page.waitForFunction(() => document.activeElement?.getAttribute('aria-level') !== null);
     say('arrow keys move through the tree');

@@ -14,6 +14,7 @@ mod covered;
 mod data_dir;
 mod databases;
 pub mod health;
+mod holders;
 mod host;
 pub mod http;
 mod indexes;

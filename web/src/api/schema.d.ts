@@ -1382,14 +1382,17 @@ export interface components {
              * @description `max_connections`.
              */
             limit?: number | null;
+            oldest_xact?: null | components["schemas"]["Holder"];
             /**
              * Format: double
-             * @description The age of the oldest transaction in milliseconds; null when there was none.
+             * @description The age of the oldest transaction in milliseconds, also of a prepared one; null when there was none.
              */
             oldest_xact_age_ms?: number | null;
+            oldest_xmin?: null | components["schemas"]["Holder"];
             /**
              * Format: int64
-             * @description The age of the oldest snapshot in transactions; null when there was none.
+             * @description The age in transactions of the oldest snapshot or transaction id, of sessions, prepared transactions and slots:
+             *     VACUUM removes nothing newer. Null when there was none.
              */
             oldest_xmin_age?: number | null;
             /**
@@ -1791,12 +1794,14 @@ export interface components {
             datid: number;
             /** @description Of its multixacts. */
             mxid: components["schemas"]["Age"];
+            mxid_holder?: null | components["schemas"]["Holder"];
             /** @description Its name; its oid where the name is not known. */
             name: string;
             /** @description Values on the grid. */
             series: components["schemas"]["AgeSeries"];
             /** @description Of its transaction ids. */
             xid: components["schemas"]["Age"];
+            xid_holder?: null | components["schemas"]["Holder"];
         };
         /** @description A database's name. */
         DatabaseName: {
@@ -2214,6 +2219,33 @@ export interface components {
             /** @description Whether others wait for it. */
             wanted: boolean;
         };
+        /** @description Who holds something back. */
+        Holder: {
+            /**
+             * Format: int64
+             * @description How many transactions, or multixacts, ago what it holds back was assigned.
+             */
+            age?: number | null;
+            /**
+             * Format: double
+             * @description For how long its transaction has been open, or prepared, in milliseconds.
+             */
+            age_ms?: number | null;
+            /** @description What it is. */
+            kind: components["schemas"]["HolderKind"];
+            /**
+             * Format: int32
+             * @description The process id of the session, also of the one whose temporary table it is.
+             */
+            pid?: number | null;
+            /** @description Who it is, in words. */
+            who: string;
+        };
+        /**
+         * @description What holds something back.
+         * @enum {string}
+         */
+        HolderKind: "session" | "prepared_transaction" | "replication_slot" | "table";
         /** @description The host over a time range. */
         Host: {
             /** @description The share that was neither idle nor waiting for a disk. */

@@ -67,6 +67,12 @@ export function coarse(ms: number): Figure {
   return duration(ms);
 }
 
+/** How long ago something was, for cells with little room: the largest unit, begun ones left out. */
+export function wholeUnit(ms: number): Figure {
+  const fits = DURATIONS.find((one) => ms >= one.ms);
+  return fits === undefined ? { value: String(Math.floor(ms / 1000)), unit: 's' } : { value: grouped.format(Math.floor(ms / fits.ms)), unit: fits.unit };
+}
+
 const COUNTS = [
   { size: 1e12, unit: 'T' },
   { size: 1e9, unit: 'G' },

@@ -1,11 +1,12 @@
 import { useParams } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import { queryString } from '../api/client';
-import type { InstanceDetail, Locks } from '../api/model';
+import type { Connections, InstanceDetail, Locks } from '../api/model';
 import { between, useReads } from '../api/useReads';
 import type { ChartSpec } from '../charts/chart';
 import { TimeChart } from '../charts/TimeChart';
 import { average } from '../format/number';
+import { oldestLines } from '../holders/oldest';
 import { InstanceFrame, instancePath, shortestInterval } from '../instance/InstanceFrame';
 import { isRead } from '../instance/watched';
 import { FlagNotices } from '../notices/FlagNotices';
@@ -22,6 +23,7 @@ import styles from './LocksPage.module.css';
 interface Reads {
   instance: InstanceDetail;
   locks: Locks;
+  connections: Connections;
 }
 
 /** The sessions that waited, over the range. */
@@ -45,6 +47,7 @@ export function LocksPage() {
     (instants) => ({
       instance: instancePath(instanceId, instants, url.at),
       locks: `/instances/${instanceId}/locks${queryString({ ...between(instants), at: url.at })}`,
+      connections: `/instances/${instanceId}/connections${queryString({ ...between(instants), at: url.at })}`,
     }),
     (reads) => shortestInterval(reads.instance.data),
   );
@@ -52,6 +55,7 @@ export function LocksPage() {
   const locks = read?.data ?? null;
   const hidden = useMemo(() => url.hide?.split(',') ?? [], [url.hide]);
   const spec = useMemo(() => (locks === null ? null : blockedChart(locks)), [locks]);
+  const connections = page.reads?.connections.data ?? null;
   const missing = locks?.unmeasured['data'];
   const instance = page.reads?.instance.data ?? null;
   const isNow = url.at === undefined && momentOf(range, Date.now()) === null && (instance === null || isRead(instance));
@@ -100,6 +104,12 @@ export function LocksPage() {
               <p className={styles.empty}>{locks.at == null ? 'Nothing was read at that moment.' : nobodyWaits(isNow)}</p>
             )
           )}
+          {connections !== null &&
+            oldestLines(connections).map((line) => (
+              <p key={line} className={styles.oldest}>
+                {line}
+              </p>
+            ))}
           <TimeChart
             spec={spec}
             grid={locks.grid}

@@ -1,9 +1,10 @@
 import { useNavigate, useParams } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import { queryString } from '../api/client';
-import type { InstanceDetail, TableRow, Tables } from '../api/model';
+import type { InstanceDetail, TableRow, Tables, Wraparound } from '../api/model';
 import { between, useReads } from '../api/useReads';
 import { count, text } from '../format/number';
+import { freezeLine } from '../holders/oldest';
 import { InstanceFrame, instancePath, shortestInterval } from '../instance/InstanceFrame';
 import { FlagNotices } from '../notices/FlagNotices';
 import { ReadProblem } from '../notices/ReadProblem';
@@ -24,6 +25,7 @@ const BY_SIZE: Sort = { id: 'size', descending: true };
 interface Reads {
   instance: InstanceDetail;
   tables: Tables;
+  wraparound: Wraparound;
 }
 
 export function TablesPage() {
@@ -43,6 +45,7 @@ export function TablesPage() {
         ...between(range), limit: LIMIT, order, direction, database: url.db, schema: url.schema, search: url.q,
         partitions: url.partitions === 'list' ? 'list' : undefined, root: url.table,
       })}`,
+      wraparound: `/instances/${instanceId}/wraparound${queryString({ ...between(range) })}`,
     }),
     (reads) => shortestInterval(reads.instance.data),
   );
@@ -65,6 +68,8 @@ export function TablesPage() {
     return columns.filter((column) => column.id === 'table' || chosen.includes(column.id));
   }, [columns, url.cols]);
   const rows = useMemo(() => tables?.data ?? [], [tables]);
+  const wraparound = page.reads?.wraparound.data ?? null;
+  const freeze = wraparound === null ? null : freezeLine(wraparound);
   const filtered = url.q !== undefined || url.db !== undefined || url.schema !== undefined || url.table !== undefined;
   const parent = rows.find((row) => String(row.root_relid) === url.table)?.root_name;
   const more = tables !== null && tables.total > tables.count;
@@ -127,6 +132,7 @@ export function TablesPage() {
             }
             fill
           />
+          {freeze !== null && <p>{freeze}</p>}
           {more && (
             <p>
               {text(count(tables.count))} of {text(count(tables.total))} tables; search or filter for others.

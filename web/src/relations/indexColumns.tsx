@@ -34,7 +34,7 @@ export interface IndexContext {
 export function indexColumns(context: IndexContext): Column<IndexRow>[] {
   const why = (field: string, otherwise: string) => context.unmeasured[field]?.message ?? otherwise;
   const perSecond = (id: string, title: string, help: string, source: string, field: 'scans_per_s' | 'rows_read_per_s' | 'rows_fetched_per_s'): Column<IndexRow> => ({
-    id, title, help: `${help}\npg_stat_all_indexes.${source}`, width: 98, numeric: true, unitSlot: 5, unit: '1/s',
+    id, title, help: `${help}\npg_stat_all_indexes.${source}`, width: 92, numeric: true, unitSlot: 5, unit: '1/s',
     value: (row) => row[field],
     cell: (row) => {
       const value = row[field];
@@ -44,13 +44,13 @@ export function indexColumns(context: IndexContext): Column<IndexRow>[] {
   });
   return [
     {
-      id: 'finding', title: 'Finding', width: 116,
+      id: 'finding', title: 'Finding', width: 112,
       help: `Invalid, duplicate, or unused for ${context.unusedAfterDays} days`,
       value: (row) => GRAVITY[row.finding ?? ''] ?? 0,
       cell: (row) => <FindingBadge row={row} context={context} />,
     },
     {
-      id: 'index', title: 'Index', width: 170, grow: true,
+      id: 'index', title: 'Index', width: 190, grow: true,
       value: (row) => relationName(row, row.indexrelid),
       cell: (row) => (
         <span className={styles.name} data-hint={`oid ${row.indexrelid}`}>
@@ -60,7 +60,7 @@ export function indexColumns(context: IndexContext): Column<IndexRow>[] {
       ),
     },
     {
-      id: 'table', title: 'Table', width: 110, value: (row) => row.table,
+      id: 'table', title: 'Table', width: 104, value: (row) => row.table,
       cell: (row) => (row.table == null ? <Missing reason="Names were not read yet." /> : <span className={styles.name} data-hint={row.table}>{row.table}</span>),
     },
     {
@@ -74,7 +74,7 @@ export function indexColumns(context: IndexContext): Column<IndexRow>[] {
       },
     },
     {
-      id: 'scans', title: 'Scans since', help: 'Scans, and for how long they are counted or known to be none\npg_stat_all_indexes.idx_scan', width: 116, numeric: true,
+      id: 'scans', title: 'Scans since', help: 'Scans, and for how long they are counted or known to be none\npg_stat_all_indexes.idx_scan', width: 106, numeric: true,
       value: (row) => row.scans,
       cell: (row) => <Scans row={row} context={context} />,
     },
@@ -92,7 +92,7 @@ export function indexColumns(context: IndexContext): Column<IndexRow>[] {
         ),
     },
     {
-      id: 'needed', title: 'Unique', help: 'Unique indexes, and what else depends on one', width: 110,
+      id: 'needed', title: 'Unique', help: 'Unique indexes, and what else depends on one', width: 130,
       value: (row) => row.needed_for ?? '',
       cell: (row) => <span className={styles.name} data-hint={row.needed_for == null ? 'Nothing depends on it.' : `It is needed: ${row.needed_for}.`}>{row.needed_for ?? 'no'}</span>,
     },

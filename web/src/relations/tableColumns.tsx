@@ -1,6 +1,6 @@
 import { Link } from '@tanstack/react-router';
 import type { TableRow, Unmeasured } from '../api/model';
-import { average, bytes, coarse, count, exact, percent, rate, text, type Figure } from '../format/number';
+import { average, bytes, coarse, count, exact, percent, rate, text, wholeUnit, type Figure } from '../format/number';
 import { Missing, Num } from '../format/Num';
 import { keepTime, type Search } from '../shell/search';
 import type { Column } from '../tables/column';
@@ -52,12 +52,12 @@ const MEASURES: Measure[] = [
   { id: 'toast', title: 'TOAST', help: 'Long values on disk', width: 84, unitSlot: 4, unit: 'bytes', source: 'relation_size.toast_bytes', field: 'toast_bytes', figure: bytes, none: 'It has no TOAST table.' },
   { id: 'seq', title: 'Seq/s', help: 'Sequential scans', width: 92, unitSlot: 5, unit: '1/s', source: 'pg_stat_all_tables.seq_scan', field: 'seq_scans_per_s', figure: (value) => rate(value), none: TWO_READINGS },
   { id: 'seq_rows', title: 'Seq rows/s', help: 'Rows read by sequential scans', width: 88, unitSlot: 5, unit: '1/s', source: 'pg_stat_all_tables.seq_tup_read', field: 'seq_rows_per_s', figure: (value) => rate(value), none: TWO_READINGS },
-  { id: 'idx', title: 'Index/s', help: 'Index scans', width: 86, unitSlot: 5, unit: '1/s', source: 'pg_stat_all_tables.idx_scan', field: 'idx_scans_per_s', figure: (value) => rate(value), none: 'It has no index, or there are no two readings in this range.' },
+  { id: 'idx', title: 'Index/s', help: 'Index scans', width: 92, unitSlot: 5, unit: '1/s', source: 'pg_stat_all_tables.idx_scan', field: 'idx_scans_per_s', figure: (value) => rate(value), none: 'It has no index, or there are no two readings in this range.' },
   { id: 'idx_rows', title: 'Index rows/s', help: 'Rows fetched by index scans', width: 92, unitSlot: 5, unit: '1/s', source: 'pg_stat_all_tables.idx_tup_fetch', field: 'idx_rows_per_s', figure: (value) => rate(value), none: 'It has no index, or there are no two readings in this range.' },
   { id: 'inserts', title: 'Ins/s', help: 'Rows inserted', width: 84, unitSlot: 5, unit: '1/s', source: 'pg_stat_all_tables.n_tup_ins', field: 'inserts_per_s', figure: (value) => rate(value), none: TWO_READINGS },
   { id: 'updates', title: 'Upd/s', help: 'Rows updated', width: 84, unitSlot: 5, unit: '1/s', source: 'pg_stat_all_tables.n_tup_upd', field: 'updates_per_s', figure: (value) => rate(value), none: TWO_READINGS },
   { id: 'deletes', title: 'Del/s', help: 'Rows deleted', width: 84, unitSlot: 5, unit: '1/s', source: 'pg_stat_all_tables.n_tup_del', field: 'deletes_per_s', figure: (value) => rate(value), none: TWO_READINGS },
-  { id: 'hot', title: 'HOT %', help: 'Updates that touched no index, of all updates', width: 64, unitSlot: 2, unit: 'ratio', source: 'pg_stat_all_tables.n_tup_hot_upd', field: 'hot_ratio', figure: percent, none: 'No row was updated in this range.' },
+  { id: 'hot', title: 'HOT %', help: 'Updates that touched no index, of all updates', width: 72, unitSlot: 2, unit: 'ratio', source: 'pg_stat_all_tables.n_tup_hot_upd', field: 'hot_ratio', figure: percent, none: 'No row was updated in this range.' },
   { id: 'live', title: 'Live rows', help: 'Estimated', width: 84, unitSlot: 2, source: 'pg_stat_all_tables.n_live_tup', field: 'live_rows', figure: count },
   { id: 'changed', title: 'Changed rows', help: 'Since the last analyze, estimated', width: 96, unitSlot: 2, source: 'pg_stat_all_tables.n_mod_since_analyze', field: 'changed_rows', figure: count },
   { id: 'mxid', title: 'Multixact age', help: 'Multixacts since its oldest unfrozen one', width: 96, unitSlot: 2, source: 'pg_class.relminmxid', field: 'mxid_age', figure: count },
@@ -91,19 +91,19 @@ export function tableColumns(context: TableContext): Column<TableRow>[] {
   const at = (...ids: string[]) => ids.flatMap((id) => all.filter((column) => column.id === id));
   return [
     {
-      id: 'table', title: 'Table', width: 144, grow: true,
+      id: 'table', title: 'Table', width: 142, grow: true,
       value: (row) => relationName(row, row.relid),
       cell: (row) => <TableName row={row} context={context} />,
     },
     ...at('size'),
     {
-      id: 'growth', title: 'Growth', help: 'Over the range, or over the day before its end; per day where it is known of a day at least\nrelation_size', width: 140,
+      id: 'growth', title: 'Growth', help: 'Over the range, or over the day before its end; per day where it is known of a day at least\nrelation_size', width: 146,
       numeric: true, unit: 'bytes', value: (row) => row.growth_bytes,
       cell: (row) => <Growth row={row} context={context} />,
     },
     ...at('own', 'indexes', 'toast', 'seq', 'seq_rows', 'idx', 'idx_rows'),
     {
-      id: 'writes', title: 'Ins/Upd/Del per s', help: 'Rows inserted, updated and deleted\npg_stat_all_tables.n_tup_ins, n_tup_upd, n_tup_del', width: 128,
+      id: 'writes', title: 'Ins/Upd/Del/s', help: 'Rows inserted, updated and deleted\npg_stat_all_tables.n_tup_ins, n_tup_upd, n_tup_del', width: 132,
       numeric: true, unit: '1/s', value: writes,
       cell: (row) => <Writes row={row} context={context} />,
     },
@@ -128,7 +128,7 @@ export function tableColumns(context: TableContext): Column<TableRow>[] {
     when('analyze', 'Last analyze', 'By hand or by autovacuum', 'last_analyze', lastAnalyze, context),
     {
       id: 'near', title: 'To autovac.', help: 'How far the way to the next autovacuum is gone; above 100 % it is waited for',
-      width: 88, numeric: true, unitSlot: 2, unit: 'ratio',
+      width: 96, numeric: true, unitSlot: 2, unit: 'ratio',
       value: autovacuumUrgency, copied: (row) => (row.autovacuum?.enabled === false ? 'off' : row.autovacuum?.share),
       cell: (row) =>
         row.autovacuum == null ? (
@@ -141,16 +141,16 @@ export function tableColumns(context: TableContext): Column<TableRow>[] {
     },
     {
       id: 'xid', title: 'XID age', help: 'Transactions since its oldest unfrozen row, and the share of what is possible\npg_class.relfrozenxid',
-      width: 118, numeric: true, value: (row) => row.xid_age,
+      width: 92, numeric: true, value: (row) => row.xid_age,
       cell: (row) =>
         row.xid_age == null || row.xid_age_ratio == null ? (
           <Missing reason={context.unmeasured['xid_age']?.message ?? 'Not read yet.'} />
         ) : (
-          <Num loose figure={{ value: `${text(count(row.xid_age))} · ${text(percent(row.xid_age_ratio))}`, unit: '' }} hint={`${exact(row.xid_age)} transactions, ${exact(row.xid_age_ratio * 100)} % of 2³¹`} />
+          <Num loose figure={{ value: `${text(count(row.xid_age))}${row.xid_age_ratio < 0.001 ? '' : ` · ${text(percent(row.xid_age_ratio))}`}`, unit: '' }} hint={`${exact(row.xid_age)} transactions, ${exact(row.xid_age_ratio * 100)} % of 2³¹`} />
         ),
     },
     ...at('mxid'),
-    { id: 'database', title: 'Database', width: 68, value: (row) => row.database, cell: (row) => <span className={styles.name} data-hint={`oid ${row.datid}`}>{row.database}</span> },
+    { id: 'database', title: 'Database', width: 76, value: (row) => row.database, cell: (row) => <span className={styles.name} data-hint={`oid ${row.datid}`}>{row.database}</span> },
   ];
 }
 
@@ -214,12 +214,12 @@ function when(
   context: TableContext,
 ): Column<TableRow> {
   return {
-    id, title, help, width: 116, numeric: true,
+    id, title, help, width: 104, numeric: true,
     value: (row) => last(row)?.at,
     cell: (row) => {
       const one = last(row);
       if (one === null) return <Missing reason={context.unmeasured[field]?.message ?? 'Never, since its statistics began.'} />;
-      const age = text(coarse(Math.max(1000, context.now - one.at)));
+      const age = text(wholeUnit(Math.max(1000, context.now - one.at)));
       return <Num loose figure={{ value: `${age} · ${one.auto ? 'auto' : 'hand'}`, unit: '' }} hint={`${exactMoment(one.at, context.zone)}, ${one.auto ? 'by autovacuum' : 'by hand'}`} />;
     },
   };

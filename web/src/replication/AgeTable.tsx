@@ -11,7 +11,7 @@ const SOURCE = { xid: 'age(pg_database.datfrozenxid)', mxid: 'mxid_age(pg_databa
 /** `148 M (7 %)` */
 function age(id: string, title: string, kind: Kind, stop: number): Column<DatabaseAge> {
   return {
-    id, title, width: 140, numeric: true, unit: 'count', help: `${SOURCE[kind]}\nShare of ${exact(stop)}, where PostgreSQL stops`,
+    id, title, width: 128, numeric: true, unit: 'count', help: `${SOURCE[kind]}\nShare of ${exact(stop)}, where PostgreSQL stops`,
     value: (row) => row[kind].age,
     cell: (row) => {
       const { age: value, share } = row[kind];
@@ -24,7 +24,7 @@ function age(id: string, title: string, kind: Kind, stop: number): Column<Databa
 function forced(id: string, title: string, kind: Kind): Column<DatabaseAge> {
   const setting = kind === 'xid' ? 'autovacuum_freeze_max_age' : 'autovacuum_multixact_freeze_max_age';
   return {
-    id, title, width: 152, numeric: true, unit: 'count', help: `Until autovacuum vacuums the oldest table even where it is off: ${setting} less the age`,
+    id, title, width: 160, numeric: true, unit: 'count', help: `Until autovacuum vacuums the oldest table even where it is off: ${setting} less the age`,
     value: (row) => row[kind].to_forced_vacuum,
     cell: (row) => {
       const left = row[kind].to_forced_vacuum;
@@ -46,15 +46,30 @@ function stop(id: string, title: string, kind: Kind): Column<DatabaseAge> {
   };
 }
 
+/** The oldest table, whatever it is: temporary ones have a session. */
+function holder(id: string, title: string, kind: Kind, missing: string | undefined): Column<DatabaseAge> {
+  return {
+    id, title, width: 240, help: `The oldest table of the database: freeze_age.${kind}_age`,
+    value: (row) => row[`${kind}_holder`]?.who ?? null,
+    cell: (row) => {
+      const one = row[`${kind}_holder`];
+      if (one == null) return <Missing reason={missing ?? 'Tables of this database were not read.'} />;
+      return <span data-hint={`${one.who}\n${exact(one.age ?? 0)}`}>{one.who}</span>;
+    },
+  };
+}
+
 export function ageColumns(wraparound: Wraparound): Column<DatabaseAge>[] {
   return [
     { id: 'age_database', title: 'Database', width: 150, grow: true, value: (row) => row.name, cell: (row) => <span data-hint={`oid ${row.datid}`}>{row.name}</span> },
     age('age_xid', 'XID age', 'xid', wraparound.xid_stop_age),
+    holder('age_holder', 'Held by', 'xid', wraparound.unmeasured['xid_holder']?.message),
     { id: 'age_trend', title: 'Trend', help: 'XID age, from zero to its own highest', width: 100, cell: (row) => <Sparkline values={row.series.xid_age} /> },
     forced('age_forced', 'To forced vacuum', 'xid'),
     stop('age_stop', 'To stop', 'xid'),
     age('age_mxid', 'Multixact age', 'mxid', wraparound.mxid_stop_age),
     forced('age_mxid_forced', 'Multixacts to vacuum', 'mxid'),
     stop('age_mxid_stop', 'Multixacts to stop', 'mxid'),
+    holder('age_mxid_holder', 'Multixacts held by', 'mxid', wraparound.unmeasured['mxid_holder']?.message),
   ];
 }

@@ -152,7 +152,7 @@ pub(crate) async fn describe(
     let cpus = store::cpus(transaction, &times(&latest, "host_cpu", at, CPUS_KNOWN_FOR)).await?;
     let mut behind = store::behind(transaction, &of("pg_stat_replication")).await?;
     let blocked = signs::blocked(transaction, &of("lock_waits")).await?;
-    let holding = signs::holding(transaction, &of("pg_stat_activity")).await?;
+    let holding = signs::holding(transaction, &of("pg_stat_activity"), &of("pg_prepared_xacts")).await?;
     let mut limited = signs::limited(transaction, &of("sessions"), at).await?;
     let collectors: Vec<Uuid> = all.iter().map(|one| one.collector_id).collect();
     let lost = signs::lost(transaction, &collectors, at).await?;

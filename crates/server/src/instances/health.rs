@@ -39,7 +39,7 @@ pub(crate) struct Signs<'a> {
     pub(crate) replay_lag_us: Option<i64>,
     /// Who waits for locks, and for whom.
     pub(crate) blocked: Option<&'a Blocked>,
-    /// The session that has been idle the longest in a transaction that holds back vacuum.
+    /// The session that has been idle the longest in a transaction that holds back vacuum, or a prepared transaction.
     pub(crate) holding: Option<&'a Holder>,
     /// Rows that were lost of late.
     pub(crate) lost: &'a [Lost],
@@ -102,7 +102,8 @@ fn of_readings(signs: &Signs<'_>, found: &mut Vec<(HealthState, String)>) {
     let long = |holder: &&Holder| holder.state_ms.is_some_and(|ms| ms > HOLDING_WARNING_MS);
     if let Some(holder) = signs.holding.filter(long) {
         let length = holder.state_ms.map(|ms| format!(" for {}", length(ms))).unwrap_or_default();
-        let reason = format!("{} is idle in transaction{length} and holds back vacuum.", capital(&holder.who));
+        let is = if holder.idle { "is idle in transaction" } else { "has been prepared" };
+        let reason = format!("{} {is}{length} and holds back vacuum.", capital(&holder.who));
         found.push((HealthState::Warning, reason));
     }
     if let Some((standby, lag_us)) = signs.lagging.filter(|(_, lag_us)| *lag_us > REPLAY_LAG_WARNING_US) {
@@ -276,6 +277,14 @@ mod tests {
         };
         assert_eq!(of(300_000.0), [] as [String; 0]);
         assert_eq!(of(720_000.0), ["Session 5 is idle in transaction for 12 min and holds back vacuum."]);
+        let prepared = Holder {
+            who: "the prepared transaction 'order 7'".to_owned(),
+            idle: false,
+            state: Some("prepared".to_owned()),
+            state_ms: Some(720_000.0),
+        };
+        let told = judge(&Signs { holding: Some(&prepared), ..Signs::default() }).1;
+        assert_eq!(told, ["The prepared transaction 'order 7' has been prepared for 12 min and holds back vacuum."]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio_postgres::Error;
 use uuid::Uuid;
 
+use crate::holders::transactions;
 use crate::locks::model::LockSession;
 use crate::locks::store as locks;
 use crate::queries::names::Names;
@@ -110,7 +111,7 @@ fn holder(session: &LockSession) -> Holder {
         return Holder { who, idle: false, state: Some("prepared".to_owned()), state_ms: prepared.prepared_ms };
     }
     Holder {
-        who: named(session.pid, session.application_name.as_deref(), session.user.as_deref()),
+        who: sessions::named(session.pid, session.application_name.as_deref(), session.user.as_deref()),
         idle: session.state.as_deref().is_some_and(is_idle),
         state: session.state.clone(),
         state_ms: session.state_age_ms,
@@ -121,21 +122,21 @@ fn is_idle(state: &str) -> bool {
     state.starts_with("idle in transaction")
 }
 
-/// A session by its process id and what else tells whose it is.
-fn named(pid: i32, application: Option<&str>, user: Option<&str>) -> String {
-    if pid == 0 {
-        return "a prepared transaction".to_owned();
-    }
-    let whose: Vec<&str> = [application, user].into_iter().flatten().filter(|word| !word.is_empty()).collect();
-    if whose.is_empty() { format!("session {pid}") } else { format!("session {pid} of {}", whose.join(", role ")) }
-}
-
 const HOLDS: &str = "select distinct a.instance_id from metrics.pg_stat_activity a
     join unnest($1::int4[], $2::timestamptz[]) m (id, at) on m.id = a.instance_id and m.at = a.time
     where a.state like 'idle in transaction%' and (a.xid_age is not null or a.xmin_age is not null)";
 
-/// The session that has been idle the longest in a transaction that holds back vacuum, by instance.
-pub(crate) async fn holding(transaction: &Transaction<'_>, times: &Times) -> Result<HashMap<i32, Holder>, Error> {
+const PREPARED: &str = "select distinct p.instance_id from metrics.pg_prepared_xacts p
+    join unnest($1::int4[], $2::timestamptz[]) m (id, at) on m.id = p.instance_id and m.at = p.time
+    where p.xid is not null";
+
+/// The session that has been idle the longest in a transaction that holds back vacuum, by instance; or the transaction
+/// that was prepared before that.
+pub(crate) async fn holding(
+    transaction: &Transaction<'_>,
+    times: &Times,
+    prepared: &Times,
+) -> Result<HashMap<i32, Holder>, Error> {
     let (ids, moments) = pairs(times);
     let statement = transaction.prepare_cached(HOLDS).await?;
     let mut all = HashMap::new();
@@ -152,9 +153,21 @@ pub(crate) async fn holding(transaction: &Transaction<'_>, times: &Times) -> Res
         let longest =
             holds.max_by(|one, other| one.state_age_ms.unwrap_or(0.0).total_cmp(&other.state_age_ms.unwrap_or(0.0)));
         all.extend(longest.map(|one| {
-            let who = named(one.pid, Some(&one.application_name), one.user.as_deref());
+            let who = sessions::named(one.pid, Some(&one.application_name), one.user.as_deref());
             (id, Holder { who, idle: true, state: one.state, state_ms: one.state_age_ms })
         }));
+    }
+    let (ids, moments) = pairs(prepared);
+    let statement = transaction.prepare_cached(PREPARED).await?;
+    for row in transaction.query(&statement, &[&ids, &moments]).await? {
+        let id: i32 = row.get(0);
+        let Some(at) = prepared.get(&id).copied() else { continue };
+        let Some(first) = transactions::prepared(transaction, id, at).await?.into_iter().next() else { continue };
+        let longer = |held: &Holder| held.state_ms >= first.age_ms;
+        if !all.get(&id).is_some_and(longer) {
+            let state = Some("prepared".to_owned());
+            all.insert(id, Holder { who: first.who, idle: false, state, state_ms: first.age_ms });
+        }
     }
     Ok(all)
 }

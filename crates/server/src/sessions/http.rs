@@ -13,6 +13,7 @@ use super::store::{self, CLASSES, Kind, Of, STATES, Sums};
 use crate::app::App;
 use crate::flags;
 use crate::gaps::Gaps;
+use crate::holders::transactions;
 use crate::http::{ApiError, Detail, QueryValues, VisibleInstance};
 use crate::instances::coverage::note_missing;
 use crate::instances::store as instances;
@@ -120,6 +121,11 @@ pub(crate) async fn connections(
         }
         None => (Vec::new(), (None, None)),
     };
+    let oldest = transactions::oldest(&transaction, visible.id, moment).await?;
+    // The holder is of a set of its own, which may have been read a moment before or after.
+    let held_ms = oldest.transaction.as_ref().and_then(|one| one.age_ms);
+    let oldest_xact_age_ms = oldest_xact_age_ms.into_iter().chain(held_ms).reduce(f64::max);
+    let oldest_xmin_age = oldest_xmin_age.max(oldest.xmin.as_ref().and_then(|one| one.age));
     let grid = when.grid(&transaction, visible.id, store::SESSIONS, now, Fineness::FINE).await?;
     let counted = Counted::read(&transaction, visible.id, store::SESSIONS, range, grid).await?;
     let sums = store::states(&transaction, visible.id, range, grid).await?;
@@ -146,7 +152,9 @@ pub(crate) async fn connections(
         databases: by(&kinds, |kind| names.databases.of(kind.datid)),
         users: by(&kinds, |kind| names.roles.of(kind.userid)),
         oldest_xact_age_ms,
+        oldest_xact: oldest.transaction,
         oldest_xmin_age,
+        oldest_xmin: oldest.xmin,
         grid,
         series: in_order(&counted, sums, &STATES, state_of),
         unmeasured: unmeasured(&transaction, visible.id).await?,

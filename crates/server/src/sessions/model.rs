@@ -6,6 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::flags::FlaggedInterval;
 use crate::gaps::Gap;
+use crate::holders::model::Holder;
 use crate::queries::model::{Reason, TextState, Unmeasured};
 use crate::range::Grid;
 
@@ -165,10 +166,15 @@ pub(crate) struct Connections {
     pub(crate) databases: Vec<Connected>,
     /// By role, the most first.
     pub(crate) users: Vec<Connected>,
-    /// The age of the oldest transaction in milliseconds; null when there was none.
+    /// The age of the oldest transaction in milliseconds, also of a prepared one; null when there was none.
     pub(crate) oldest_xact_age_ms: Option<f64>,
-    /// The age of the oldest snapshot in transactions; null when there was none.
+    /// Whose transaction that is; null when there was none or it is not known.
+    pub(crate) oldest_xact: Option<Holder>,
+    /// The age in transactions of the oldest snapshot or transaction id, of sessions, prepared transactions and slots:
+    /// VACUUM removes nothing newer. Null when there was none.
     pub(crate) oldest_xmin_age: Option<i64>,
+    /// Who has it; null when there was none or it is not known.
+    pub(crate) oldest_xmin: Option<Holder>,
     /// The steps of all series.
     pub(crate) grid: Grid,
     /// By state.

@@ -106,6 +106,15 @@ pub(crate) fn age_ms(since: Option<Timestamp>, read: Timestamp) -> Option<f64> {
     since.map(|since| ((read.as_microsecond() - since.as_microsecond()) as f64 / 1000.0).max(0.0))
 }
 
+/// A session by its process id and what else tells whose it is.
+pub(crate) fn named(pid: i32, application: Option<&str>, user: Option<&str>) -> String {
+    if pid == 0 {
+        return "a prepared transaction".to_owned();
+    }
+    let whose: Vec<&str> = [application, user].into_iter().flatten().filter(|word| !word.is_empty()).collect();
+    if whose.is_empty() { format!("session {pid}") } else { format!("session {pid} of {}", whose.join(", role ")) }
+}
+
 /// The class that a wait belongs to, by its `wait_event_type`.
 pub(crate) fn class_of(wait_event_type: &str) -> &str {
     if wait_event_type.is_empty() {

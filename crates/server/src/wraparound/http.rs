@@ -8,6 +8,7 @@ use axum::extract::State;
 use super::limits::{mxid_stop, xid_stop};
 use super::model::{Age, AgeSeries, DatabaseAge, Wraparound};
 use crate::app::App;
+use crate::holders::freeze;
 use crate::http::{ApiError, QueryValues, VisibleInstance};
 use crate::instances::coverage::note_missing;
 use crate::instances::store as instances;
@@ -43,6 +44,7 @@ pub(crate) async fn list(
     if let Some(time) = at {
         let names = Names::databases(&transaction, id, time).await?;
         let mut trends = series::gauges(&transaction, TREND, id, range, grid).await?;
+        let mut holders = freeze::oldest(&transaction, id, moment).await?;
         let statement = transaction.prepare_cached(AGES).await?;
         for row in transaction.query(&statement, &[&id, &time]).await? {
             let datid: i64 = row.get(0);
@@ -52,7 +54,9 @@ pub(crate) async fn list(
                 datid,
                 name: names.of(datid),
                 xid: Age::of(row.get(1), row.get(2), xid_stop_age),
+                xid_holder: holders.xid.remove(&datid),
                 mxid: Age::of(row.get(3), row.get(4), mxid_stop_age),
+                mxid_holder: holders.mxid.remove(&datid),
                 series: AgeSeries { xid_age, mxid_age },
             });
         }
@@ -62,5 +66,8 @@ pub(crate) async fn list(
     let states = instances::states(&transaction, &[id]).await?.remove(&id).unwrap_or_default();
     let mut unmeasured = Unmeasured::new();
     note_missing(&mut unmeasured, "data", &states, SET, "");
+    for name in ["xid_holder", "mxid_holder"] {
+        note_missing(&mut unmeasured, name, &states, freeze::SET, "");
+    }
     Ok(Json(Wraparound { at, grid, xid_stop_age, mxid_stop_age, data, unmeasured }))
 }

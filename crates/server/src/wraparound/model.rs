@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::holders::model::Holder;
 use crate::queries::model::{Reason, Unmeasured};
 use crate::range::Grid;
 
@@ -35,8 +36,12 @@ pub(crate) struct DatabaseAge {
     pub(crate) name: String,
     /// Of its transaction ids.
     pub(crate) xid: Age,
+    /// The table with the oldest of them, temporary and shared ones among them; null where it was not read.
+    pub(crate) xid_holder: Option<Holder>,
     /// Of its multixacts.
     pub(crate) mxid: Age,
+    /// The table with the oldest of them.
+    pub(crate) mxid_holder: Option<Holder>,
     /// Values on the grid.
     pub(crate) series: AgeSeries,
 }

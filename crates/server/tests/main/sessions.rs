@@ -175,3 +175,61 @@ async fn sessions_are_as_they_were_at_the_moment() {
     assert_eq!((&before["at"], &before["data"]), (&json!(null), &json!([])));
     monitored.get(&format!("{path}/activity?limit=0")).await.refused(400, "invalid_request");
 }
+
+/// A session that is not idle, with its transaction.
+fn session(pid: i64, more: Value) -> Value {
+    let mut row = json!({"pid": pid, "backend_start": "2026-03-01T10:00:00Z", "datid": 16384, "userid": 10,
+        "backend_type": "client backend", "application_name": "checkout", "client_addr": "", "state": "active"});
+    row.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    row
+}
+
+#[tokio::test]
+async fn the_oldest_transaction_and_snapshot_have_their_holder() {
+    let (monitored, path) = an_instance().await;
+    three_readings(&monitored).await;
+    let connections = format!("{path}/connections?{RANGE}&at=2026-03-01T11:50:59Z");
+    let unknown = monitored.get(&connections).await.expect(200);
+    assert_eq!((&unknown["oldest_xact"], &unknown["oldest_xmin"]), (&Value::Null, &Value::Null));
+
+    let idle = json!({"state": "idle in transaction", "xact_start": "2026-03-01T11:40:30Z",
+        "state_change": "2026-03-01T11:41:30Z", "xmin_age": 40});
+    let worker = json!({"leader_pid": 4711, "backend_type": "parallel worker", "xact_start": "2026-03-01T11:40:29Z"});
+    let feedback = json!({"backend_type": "walsender", "application_name": "standby", "datid": 0, "userid": 0,
+        "xact_start": "2026-03-01T11:00:00Z", "xmin_age": 50});
+    let activity = json!([session(4711, idle), session(4712, worker), session(4713, feedback)]);
+    monitored.push("main", &[("pg_stat_activity", "11:50:30", activity)]).await;
+    let answer = monitored.get(&connections).await.expect(200);
+    assert_eq!(
+        answer["oldest_xact"],
+        json!({"kind": "session", "pid": 4711, "age_ms": 600_000.0, "age": 40,
+            "who": "session 4711 of checkout, role app in shop, idle in transaction for 9 min"})
+    );
+    assert_eq!(answer["oldest_xact_age_ms"], json!(600_000.0));
+    assert_eq!(
+        (&answer["oldest_xmin"]["who"], &answer["oldest_xmin"]["age"]),
+        (&json!("session 4713 of standby, which feeds a standby or receiver"), &json!(50))
+    );
+
+    // Of those that have one snapshot, the one that began first keeps it.
+    let of = |start: &str| json!({"xact_start": format!("2026-03-01T{start}Z"), "xmin_age": 55});
+    let activity = json!([session(4709, of("11:45:00")), session(4710, of("11:50:00"))]);
+    monitored.push("main", &[("pg_stat_activity", "11:50:40", activity)]).await;
+    let answer = monitored.get(&connections).await.expect(200);
+    assert_eq!((&answer["oldest_xmin"]["pid"], &answer["oldest_xmin_age"]), (&json!(4709), &json!(55)));
+
+    let prepared = json!([{"xid": 90, "gid": "order 7", "datid": 16384, "userid": 11, "prepared": "2026-03-01T11:39:25Z",
+        "prepared_age": 660_000_000_i64, "xid_age": 60}]);
+    monitored.push("main", &[("pg_prepared_xacts", "11:50:25", prepared)]).await;
+    let answer = monitored.get(&connections).await.expect(200);
+    let order = json!({"kind": "prepared_transaction", "who": "the prepared transaction 'order 7' of etl in shop",
+        "pid": null, "age_ms": 660_000.0, "age": 60});
+    assert_eq!((&answer["oldest_xact"], &answer["oldest_xmin"]), (&order, &order));
+    assert_eq!((&answer["oldest_xact_age_ms"], &answer["oldest_xmin_age"]), (&json!(660_000.0), &json!(60)));
+
+    let slot = json!([{"slot_name": "gone", "slot_type": "physical", "active": false, "xmin_age": 7_000}]);
+    monitored.push("main", &[("pg_replication_slots", "11:50:20", slot)]).await;
+    let answer = monitored.get(&connections).await.expect(200);
+    assert_eq!(answer["oldest_xmin"]["who"], "replication slot gone");
+    assert_eq!((&answer["oldest_xact"], &answer["oldest_xmin_age"]), (&order, &json!(7_000)));
+}

@@ -100,6 +100,14 @@ async fn databases_are_near_wraparound_by_share() {
     ];
     monitored.push("main", &readings).await;
     monitored.execute("update metrics.instances set version_num = 170004").await;
+    let temporary = json!([
+        {"relid": 20, "schema": "pg_temp_3", "relname": "cart", "relkind": "r", "relpersistence": "t", "xid_age": 210_000_099,
+            "mxid_age": 5, "session_slot": 3, "session_pid": 4711, "session_application_name": "etl",
+            "session_state": "idle"},
+        {"relid": 21, "schema": "pg_catalog", "relname": "pg_database", "relkind": "r", "relpersistence": "p",
+            "is_shared": true, "xid_age": 90, "mxid_age": 6}
+    ]);
+    monitored.push_database("main", 5, &[("freeze_age", "11:50:00", temporary)]).await;
     let path = format!("/instances/{}/wraparound", monitored.id("main").await);
     let answer = monitored.get(&format!("{path}?{RANGE}")).await.expect(200);
     assert_eq!((&answer["at"], &answer["xid_stop_age"]), (&json!("2026-03-01T11:54:00Z"), &json!(2_144_483_647_i64)));
@@ -110,6 +118,13 @@ async fn databases_are_near_wraparound_by_share() {
         (&shop["xid"]["to_forced_vacuum"], &shop["xid"]["to_stop"]),
         (&json!(-10_000_100), &json!(1_934_483_547))
     );
+    assert_eq!(
+        shop["xid_holder"],
+        json!({"kind": "table", "who": "temporary table pg_temp_3.cart of session 4711 of etl, idle", "pid": 4711,
+            "age_ms": null, "age": 210_000_099})
+    );
+    assert_eq!(shop["mxid_holder"]["who"], "shared catalog pg_catalog.pg_database");
+    assert_eq!((&worst["xid_holder"], &worst["mxid_holder"]), (&json!(null), &json!(null)));
     assert!((shop["xid"]["share"].as_f64().unwrap() - 210_000_100.0 / 2_144_483_647.0).abs() < 1e-12);
     assert_eq!(shop["series"]["xid_age"], json!([210_000_000.0, null, null, 210_000_100.0, null]));
     let before = monitored.get(&format!("{path}?{RANGE}&at=2026-03-01T11:52:00Z")).await.expect(200);
