@@ -1,6 +1,8 @@
 //! The one rule of every rate: what was counted, over the time in which it was counted; never over the time that was
 //! asked for. A range that was read in part keeps its true rates, and says how much of it was read.
 
+use std::collections::HashMap;
+
 use deadpool_postgres::Transaction;
 use jiff::SignedDuration;
 use serde::Serialize;
@@ -28,14 +30,26 @@ pub(crate) struct Covered {
     pub(crate) message: Option<String>,
 }
 
-/// Intervals of a set; sets of a database are read there one after the other, and the one that was read most counts.
-const COVERED: &str = "select coalesce(max(d.us), 0)::float8 from (
-        select sum(o.us) as us from (
-            select r.datid, r.time, max(r.interval_us) as us from metrics.readings r
-            where r.instance_id = $1 and r.set_name = $2 and r.error is null and r.interval_us > 0
-                and r.time > $3 and r.time <= $4
-            group by r.datid, r.time) o
-        group by o.datid) d";
+/// Intervals of a set, by the database that it was read in; 0 where it is not read in each.
+const COVERED: &str = "select coalesce(o.datid, 0), sum(o.us)::float8 from (
+        select r.datid, r.time, max(r.interval_us) as us from metrics.readings r
+        where r.instance_id = $1 and r.set_name = $2 and r.error is null and r.interval_us > 0
+            and r.time > $3 and r.time <= $4
+        group by r.datid, r.time) o
+    group by o.datid";
+
+/// Microseconds that the readings of a set cover of a range, by the database that it was read in; 0 stands for a set
+/// that is not read in each.
+pub(crate) async fn by_database(
+    transaction: &Transaction<'_>,
+    id: i32,
+    set: &str,
+    range: Range,
+) -> Result<HashMap<i64, f64>, Error> {
+    let statement = transaction.prepare_cached(COVERED).await?;
+    let rows = transaction.query(&statement, &[&id, &set, &range.start, &range.end]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
 
 impl Covered {
     /// So many microseconds of a range.
@@ -59,9 +73,12 @@ impl Covered {
 
     /// What the readings of a set cover of a range.
     pub(crate) async fn read(transaction: &Transaction<'_>, id: i32, set: &str, range: Range) -> Result<Self, Error> {
-        let statement = transaction.prepare_cached(COVERED).await?;
-        let row = transaction.query_one(&statement, &[&id, &set, &range.start, &range.end]).await?;
-        Ok(Self::new(row.get(0), range))
+        Ok(Self::most(&by_database(transaction, id, set, range).await?, range))
+    }
+
+    /// Databases are read one after the other: the one that was read most counts.
+    pub(crate) fn most(by_database: &HashMap<i64, f64>, range: Range) -> Self {
+        Self::new(by_database.values().copied().fold(0.0, f64::max), range)
     }
 
     /// Why nothing can be compared with this period, if so.

@@ -55,6 +55,8 @@ mod pages;
 mod pg_settings;
 #[path = "main/queries.rs"]
 mod queries;
+#[path = "main/rates.rs"]
+mod rates;
 #[path = "main/replication.rs"]
 mod replication;
 #[path = "main/serve.rs"]

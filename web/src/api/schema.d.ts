@@ -1244,6 +1244,8 @@ export interface components {
         };
         /** @description What collecting took over a range. */
         CollectorCost: {
+            /** @description How much of the range was read: figures are of that time. */
+            covered: components["schemas"]["Covered"];
             /**
              * Format: double
              * @description Processor time of the process over time that passed: 1 is one core. All its instances together.
@@ -1998,6 +2000,8 @@ export interface components {
              * @description When the file systems were read; null when no reading tells of the moment.
              */
             at?: string | null;
+            /** @description How much of the range was read: figures are of that time. */
+            covered: components["schemas"]["Covered"];
             /** @description Block devices by name. */
             devices: components["schemas"]["Device"][];
             /** @description Local file systems by mount point, at that time. */
@@ -2250,6 +2254,8 @@ export interface components {
         Host: {
             /** @description The share that was neither idle nor waiting for a disk. */
             busy: (number | null)[];
+            /** @description How much of the range was read: figures are of that time. */
+            covered: components["schemas"]["Covered"];
             /**
              * @description Shares of the time of all processors, from 0 to 1, by kind: user, nice, system, idle, iowait, irq, softirq, steal;
              *     null is a step without a reading.
@@ -2464,6 +2470,8 @@ export interface components {
             at?: string | null;
             /** @description How many there are here. */
             count: number;
+            /** @description How much of the range was read, of the database that was read most: rates are of that time. */
+            covered: components["schemas"]["Covered"];
             /** @description In the order that was asked for. */
             data: components["schemas"]["Index"][];
             /** @description The databases that were read, by name. */
@@ -3308,7 +3316,11 @@ export interface components {
         };
         /** @description Rows of a set, newest first. */
         SetRows: {
-            /** @description What the rows' columns mean. Each row also has `time`, `instance_id` and `interval_ms` or `removed`. */
+            /**
+             * @description What the rows' columns mean. Each row also has `time`, `instance_id` and `interval_ms` or `removed`. Counters are
+             *     increments over `interval_ms`, with `step` over the time within the step that was read: a rate is one over the
+             *     other.
+             */
             columns: components["schemas"]["MeasuredColumn"][];
             /** @description How many rows follow here. */
             count: number;
@@ -3824,6 +3836,8 @@ export interface components {
             at?: string | null;
             /** @description How many there are here. */
             count: number;
+            /** @description How much of the range was read, of the database that was read most: rates are of that time. */
+            covered: components["schemas"]["Covered"];
             /** @description In the order that was asked for. */
             data: components["schemas"]["Table"][];
             /** @description The databases that were read, by name. */

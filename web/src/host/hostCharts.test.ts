@@ -16,7 +16,7 @@ const system = (mount_point: string, used_share: number, holds: boolean | null):
 });
 
 it('leaves out kinds of processor time that nobody reads, and says why when there are none', () => {
-  const host: Host = { grid, cpu: { user: [0.5], steal: [null] }, busy: [0.5], load: {}, memory: {}, state: null, unmeasured: {}, flagged_intervals: [], gaps: [] };
+  const host: Host = { grid, cpu: { user: [0.5], steal: [null] }, busy: [0.5], load: {}, memory: {}, state: null, unmeasured: {}, flagged_intervals: [], gaps: [], covered: { ms: 60_000, share: 1 } };
   expect(cpuChart(host).series.map((one) => one.name)).toEqual(['user']);
   const away = { ...host, cpu: {}, unmeasured: { host_cpu: { code: 'machine', message: 'The collector runs on another machine than this instance.' } } };
   expect(cpuChart(away).missing?.message).toBe('The collector runs on another machine than this instance.');
@@ -24,7 +24,7 @@ it('leaves out kinds of processor time that nobody reads, and says why when ther
 
 it('shows the busiest devices by name, and the data directory first', () => {
   const devices = Array.from({ length: 12 }, (_, index) => device(`sd${String.fromCharCode(97 + index)}`, index));
-  const disks: Disks = { grid, devices, at: null, filesystems: [system('/', 0.9, false), system('/data', 0.4, true)], unmeasured: {}, flagged_intervals: [], gaps: [] };
+  const disks: Disks = { grid, devices, at: null, filesystems: [system('/', 0.9, false), system('/data', 0.4, true)], unmeasured: {}, flagged_intervals: [], gaps: [], covered: { ms: 60_000, share: 1 } };
   const names = latencyChart(disks).series.map((one) => one.name);
   expect(names).toHaveLength(10);
   expect(names[0]).toBe('sdc');

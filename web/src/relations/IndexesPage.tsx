@@ -6,6 +6,7 @@ import { between, useReads } from '../api/useReads';
 import { Choice } from '../filters/Filter';
 import { count, text } from '../format/number';
 import { InstanceFrame, instancePath, shortestInterval } from '../instance/InstanceFrame';
+import { CoveredNotice } from '../notices/CoveredNotice';
 import { FlagNotices } from '../notices/FlagNotices';
 import { ReadProblem } from '../notices/ReadProblem';
 import { Button } from '../shell/Button';
@@ -87,6 +88,7 @@ export function IndexesPage() {
           >
             <Choice title="Finding" chosen={finding} options={FINDINGS} pick={(value) => change({ finding: value })} />
           </RelationFilters>
+          <CoveredNotice covered={indexes.covered} />
           <FlagNotices things="indexes" flags={indexes.flagged_intervals} />
           <RelationNotices
             unmeasured={indexes.unmeasured}

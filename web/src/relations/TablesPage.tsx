@@ -6,6 +6,7 @@ import { between, useReads } from '../api/useReads';
 import { count, text } from '../format/number';
 import { freezeLine } from '../holders/oldest';
 import { InstanceFrame, instancePath, shortestInterval } from '../instance/InstanceFrame';
+import { CoveredNotice } from '../notices/CoveredNotice';
 import { FlagNotices } from '../notices/FlagNotices';
 import { ReadProblem } from '../notices/ReadProblem';
 import { Button } from '../shell/Button';
@@ -96,6 +97,7 @@ export function TablesPage() {
             defaults={TABLE_DEFAULTS}
             rows={rows}
           />
+          <CoveredNotice covered={tables.covered} />
           <FlagNotices things="tables" flags={tables.flagged_intervals} />
           <RelationNotices
             unmeasured={tables.unmeasured}

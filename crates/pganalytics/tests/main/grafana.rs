@@ -60,6 +60,10 @@ fn is_number(column: &(String, Type)) -> bool {
     [Type::FLOAT8, Type::NUMERIC, Type::INT8, Type::INT4].contains(&column.1)
 }
 
+fn unit(panel: &Value) -> &str {
+    panel["fieldConfig"]["defaults"]["unit"].as_str().unwrap_or_default()
+}
+
 /// Whether a panel can draw these columns; else why not.
 fn drawable(panel: &Value, columns: &[(String, Type)], rows: &[Value]) -> Result<(), String> {
     let numbers: Vec<_> = columns.iter().filter(|column| is_number(column)).collect();
@@ -139,7 +143,10 @@ async fn every_panel_has_what_it_draws() {
             for target in panel["targets"].as_array().unwrap() {
                 let uid = target["datasource"]["uid"].as_str().unwrap();
                 assert!(source.contains(&format!("uid: {uid}\n")), "{uid} is no data source of the provisioning");
-                let (columns, rows) = ask(&reader, &expanded(target["rawSql"].as_str().unwrap(), &instance)).await;
+                let sql = target["rawSql"].as_str().unwrap();
+                let is_rate = ["reqps", "binBps", "Bps", "ops"].contains(&unit(panel));
+                assert!(!is_rate || sql.contains("sum(r.interval_us)"), "{}: not over the time read", panel["title"]);
+                let (columns, rows) = ask(&reader, &expanded(sql, &instance)).await;
                 let problem = match drawable(panel, &columns, &rows) {
                     Ok(()) if rows.is_empty() => "no rows".to_owned(),
                     Ok(()) => continue,

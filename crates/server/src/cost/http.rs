@@ -9,6 +9,7 @@ use axum::extract::State;
 use super::model::CollectorCost;
 use super::store::{self, PROCESS, SETS};
 use crate::app::App;
+use crate::covered::Covered;
 use crate::http::{ApiError, QueryValues, VisibleInstance};
 use crate::instances::coverage::note_missing;
 use crate::instances::store as instances;
@@ -29,7 +30,8 @@ pub(crate) async fn get(
     let grid = when.grid(&transaction, id, SETS.set, now, Fineness::SPREAD).await?;
     let process = PROCESS.read(&transaction, &app.catalog, id, range, grid, now).await?.one();
     let whole = PROCESS.whole(&process);
-    let (sets, measured_us) = store::sets(&transaction, id, range).await?;
+    let covered = Covered::read(&transaction, id, SETS.set, range).await?;
+    let sets = store::sets(&transaction, id, range, &covered).await?;
     let timed: Vec<f64> = sets.iter().filter_map(|set| set.statement_time_ms).collect();
     let statement_time_ms = (!timed.is_empty()).then(|| timed.iter().sum::<f64>());
     // In each step the time of all sets, over the time that a set of them covers.
@@ -53,15 +55,16 @@ pub(crate) async fn get(
     Ok(Json(CollectorCost {
         grid,
         cpu_share: ratio(PROCESS.sum(&whole, "cpu_time"), Some(whole.covered_us)),
-        statement_share: ratio(statement_time_ms.map(|ms| ms * 1000.0), Some(measured_us)),
+        statement_share: ratio(statement_time_ms, Some(covered.ms)),
         statement_time_ms,
-        measured_ms: measured_us / 1000.0,
+        measured_ms: covered.ms,
         cpu_share_series: PROCESS
             .series(grid, &process, |columns, step| ratio(columns.sum(step, "cpu_time"), Some(step.covered_us))),
         statement_share_series,
         process: store::process(&transaction, id, when.moment(now)).await?,
         sets,
         unmeasured,
+        covered,
         gaps: spread.gaps,
     }))
 }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::covered::Covered;
 use crate::gaps::Gap;
 use crate::queries::model::{Reason, Unmeasured};
 use crate::range::Grid;
@@ -32,6 +33,8 @@ pub(crate) struct CollectorCost {
     /// Why figures are null.
     #[schema(value_type = BTreeMap<String, Reason>)]
     pub(crate) unmeasured: Unmeasured,
+    /// How much of the range was read: figures are of that time.
+    pub(crate) covered: Covered,
     /// Parts of the range in which nothing was read.
     pub(crate) gaps: Vec<Gap>,
 }

@@ -5,9 +5,10 @@ use jiff::Timestamp;
 use tokio_postgres::Error;
 
 use super::model::{CollectorProcess, SetCost};
+use crate::covered::Covered;
 use crate::range::Range;
 use crate::readings;
-use crate::spread::Columns;
+use crate::spread::{Columns, ratio};
 
 /// The process.
 pub(crate) const PROCESS: Columns =
@@ -23,13 +24,13 @@ const BY_SET: &str = "select s.set_name, sum(s.readings)::int8, sum(s.errors)::i
     group by s.set_name
     order by 7 desc nulls last, 1";
 
-const MEASURED: &str = "select coalesce(sum(r.interval_us), 0)::float8 from metrics.readings r
-    where r.instance_id = $1 and r.set_name = 'collector_sets' and r.time > $2 and r.time <= $3 and r.interval_us > 0";
-
-/// What each set took, and the time in microseconds over which that was counted.
-pub(crate) async fn sets(transaction: &Transaction<'_>, id: i32, range: Range) -> Result<(Vec<SetCost>, f64), Error> {
-    let measured = transaction.prepare_cached(MEASURED).await?;
-    let measured_us: f64 = transaction.query_one(&measured, &[&id, &range.start, &range.end]).await?.get(0);
+/// What each set took over the time that was read.
+pub(crate) async fn sets(
+    transaction: &Transaction<'_>,
+    id: i32,
+    range: Range,
+    covered: &Covered,
+) -> Result<Vec<SetCost>, Error> {
     let statement = transaction.prepare_cached(BY_SET).await?;
     let rows = transaction.query(&statement, &[&id, &range.start, &range.end]).await?;
     let sets = rows.iter().map(|row| {
@@ -43,10 +44,10 @@ pub(crate) async fn sets(transaction: &Transaction<'_>, id: i32, range: Range) -
             bytes: number(4),
             late_cycles: number(5),
             statement_time_ms,
-            statement_share: statement_time_ms.filter(|_| measured_us > 0.0).map(|ms| ms * 1000.0 / measured_us),
+            statement_share: ratio(statement_time_ms, Some(covered.ms)),
         }
     });
-    Ok((sets.collect(), measured_us))
+    Ok(sets.collect())
 }
 
 const NEWEST: &str = "select p.time, p.resident_bytes, p.peak_resident_bytes, p.instances, p.spool_records,

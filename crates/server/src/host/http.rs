@@ -10,6 +10,7 @@ use deadpool_postgres::Transaction;
 use super::model::{Device, DeviceFigures, Disks, Host};
 use super::store::{self, CPU, DISKS, FILESYSTEMS, LOAD, MEMORY};
 use crate::app::App;
+use crate::covered::Covered;
 use crate::flags;
 use crate::http::{ApiError, QueryValues, VisibleInstance};
 use crate::instances::coverage::note_missing;
@@ -81,6 +82,7 @@ pub(crate) async fn get(
         state: store::state(&transaction, id, when.moment(now)).await?,
         unmeasured: unmeasured(&transaction, id, &[CPU.set, LOAD.set, MEMORY.set]).await?,
         flagged_intervals: flagged(&transaction, id, CPU.set, range).await?,
+        covered: Covered::read(&transaction, id, CPU.set, range).await?,
         gaps: spread.gaps,
     }))
 }
@@ -132,6 +134,7 @@ pub(crate) async fn disks(
         filesystems,
         unmeasured: unmeasured(&transaction, id, &[DISKS.set, FILESYSTEMS.set]).await?,
         flagged_intervals: flagged(&transaction, id, DISKS.set, range).await?,
+        covered: Covered::read(&transaction, id, DISKS.set, range).await?,
         gaps: read.gaps,
     }))
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::covered::Covered;
 use crate::flags::FlaggedInterval;
 use crate::gaps::Gap;
 use crate::queries::model::{Reason, Unmeasured};
@@ -32,6 +33,8 @@ pub(crate) struct Host {
     pub(crate) unmeasured: Unmeasured,
     /// Parts of the range in which something is known to be missing.
     pub(crate) flagged_intervals: Vec<FlaggedInterval>,
+    /// How much of the range was read: figures are of that time.
+    pub(crate) covered: Covered,
     /// Parts of the range in which nothing was read.
     pub(crate) gaps: Vec<Gap>,
 }
@@ -81,6 +84,8 @@ pub(crate) struct Disks {
     pub(crate) unmeasured: Unmeasured,
     /// Parts of the range in which something is known to be missing.
     pub(crate) flagged_intervals: Vec<FlaggedInterval>,
+    /// How much of the range was read: figures are of that time.
+    pub(crate) covered: Covered,
     /// Parts of the range in which nothing was read.
     pub(crate) gaps: Vec<Gap>,
 }

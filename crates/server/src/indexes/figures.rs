@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::findings::{self, Use};
 use super::model::{Finding, Index};
 use super::store::{Gauges, Sums};
+use crate::covered::per_second;
 use crate::relations::names::{self, Relation};
 use crate::relations::sizes::Size;
 use crate::relations::{Key, plus};
@@ -17,7 +18,7 @@ pub(super) struct Known<'a> {
     pub(super) tables: &'a HashMap<Key, Relation>,
     pub(super) gauges: &'a HashMap<Key, Gauges>,
     pub(super) sums: &'a HashMap<Key, Sums>,
-    /// Seconds that the sums cover, by database.
+    /// Microseconds that the sums cover, by database.
     pub(super) covered: &'a HashMap<i64, f64>,
     pub(super) sizes: &'a HashMap<Key, Size>,
     /// Indexes that another instance of the cluster scans, with its name.
@@ -85,8 +86,7 @@ impl Known<'_> {
 
     fn finish(&self, key: Key, row: Gathered, duplicates: &HashMap<Key, Key>) -> Index {
         let Gathered { partitions, sums, size, is_estimate, gauges, since, elsewhere, needed_for: of_part } = row;
-        let seconds = self.covered.get(&key.0).copied().filter(|seconds| *seconds > 0.0);
-        let rate = |sum: Option<f64>| Some(sum? / seconds?);
+        let rate = |sum: Option<f64>| per_second(sum?, *self.covered.get(&key.0)?);
         let index = self.indexes.get(&key);
         let relid = index.and_then(|index| index.relid).or(gauges.relid);
         let name_of = |key: &Key| self.indexes.get(key).and_then(|index| index.name.clone());

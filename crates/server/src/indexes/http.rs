@@ -11,6 +11,7 @@ use super::findings::UNUSED_AFTER_DAYS;
 use super::model::{Finding, Index, IndexTotals, Indexes, IndexesQuery};
 use super::store;
 use crate::app::App;
+use crate::covered::{self, Covered};
 use crate::flags;
 use crate::http::{ApiError, QueryValues, VisibleInstance};
 use crate::instances::coverage::{note_missing, unreadable};
@@ -49,12 +50,13 @@ pub(crate) async fn list(
     let id = visible.id;
     let times = readings::at(&transaction, id, store::SET, at).await?;
     let sized_at = readings::at(&transaction, id, sizes::SET, at).await?;
+    let covered = covered::by_database(&transaction, id, store::SET, range).await?;
     let known = Known {
         indexes: &names::indexes(&transaction, id, at).await?,
         tables: &names::relations(&transaction, id, at).await?,
         gauges: &store::gauges(&transaction, id, &times).await?,
         sums: &store::sums(&transaction, id, range).await?,
-        covered: &readings::covered(&transaction, id, store::SET, range).await?,
+        covered: &covered,
         sizes: &sizes::at(&transaction, id, &sized_at).await?,
         elsewhere: &store::used_elsewhere(&transaction, id, at).await?,
         block_size: sizes::block_size(&transaction, id).await?,
@@ -104,6 +106,7 @@ pub(crate) async fn list(
         unmeasured,
         not_readable: unreadable(&states, &[store::SET, sizes::SET, "pg_index"]),
         flagged_intervals: flags::read(&transaction, id, store::SET, range).await?,
+        covered: Covered::most(&covered, range),
     }))
 }
 

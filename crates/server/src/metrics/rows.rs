@@ -68,7 +68,9 @@ pub(crate) struct SetRows {
     end: Timestamp,
     /// The length of a step; null for rows as stored.
     step_ms: Option<i64>,
-    /// What the rows' columns mean. Each row also has `time`, `instance_id` and `interval_ms` or `removed`.
+    /// What the rows' columns mean. Each row also has `time`, `instance_id` and `interval_ms` or `removed`. Counters are
+    /// increments over `interval_ms`, with `step` over the time within the step that was read: a rate is one over the
+    /// other.
     columns: Vec<MeasuredColumn>,
     /// The rows: `time` is the end of the interval, or of the step.
     #[schema(value_type = Vec<Object>)]
@@ -186,9 +188,14 @@ impl<'a> Plan<'a> {
     fn sql(&self, store: &Store, database: Option<&str>) -> Result<String, ApiError> {
         let table = &self.known.definition.name;
         let mut filter = "t.\"time\" > $1 and t.\"time\" <= $2 and ($3::int4 is null or t.instance_id = $3)".to_owned();
+        let mut read_there = String::new();
         if database.is_some() {
             let place = if self.step_us.is_some() { 7 } else { 6 };
-            let _ = write!(filter, " and {}", self.database_filter(store, place)?);
+            let oid = self.database_column()?;
+            let _ = write!(filter, " and {}", of_database(store, &format!("t.\"{oid}\""), "t", place));
+            if self.known.definition.scope == Scope::Database {
+                read_there = format!(" and {}", of_database(store, "r.datid", "r", place));
+            }
         }
         let extra = if self.known.kind == SetKind::Info { "t.removed" } else { "t.interval_us" };
         let mut list = String::new();
@@ -228,36 +235,43 @@ impl<'a> Plan<'a> {
                 }
             }
         }
+        let step = |time: &str| format!("ceil(extract(epoch from {time} - $1) * 1000000 / $6::int8)::int8");
+        let (of_row, of_reading) = (step("t.\"time\""), step("r.time"));
+        // Rows that did nothing are not stored, and several rows of a reading share its interval: only the readings
+        // tell over how long a step's rows were counted. Of databases the one that was read most counts.
         Ok(format!(
-            "select least($2, $1 + s.n * ($6::int8 * interval '1 microsecond')), t.instance_id,
-                 sum(t.interval_us)::int8{list}
+            "select least($2, $1 + s.n * ($6::int8 * interval '1 microsecond')), t.instance_id, max(w.us)::int8{list}
              from metrics.\"{table}\" t
-             cross join lateral (
-                 select ceil(extract(epoch from t.\"time\" - $1) * 1000000 / $6::int8)::int8 as n) s
+             cross join lateral (select {of_row} as n) s
+             left join (
+                 select d.instance_id, d.n, max(d.us) as us from (
+                     select o.instance_id, o.n, sum(o.us) as us from (
+                         select r.instance_id, {of_reading} as n, r.datid, r.time, max(r.interval_us) as us
+                         from metrics.readings r
+                         where r.set_name = '{table}' and r.time > $1 and r.time <= $2
+                             and ($3::int4 is null or r.instance_id = $3) and r.error is null
+                             and r.interval_us > 0{read_there}
+                         group by 1, 2, 3, 4) o
+                     group by o.instance_id, o.n, o.datid) d
+                 group by 1, 2) w on w.instance_id = t.instance_id and w.n = s.n
              where {filter}
              group by s.n, t.instance_id{keys} order by s.n desc, t.instance_id{keys} limit $4 offset $5"
         ))
     }
 
-    fn database_filter(&self, store: &Store, place: usize) -> Result<String, ApiError> {
+    /// The column with the database that a row is about.
+    fn database_column(&self) -> Result<&'static str, ApiError> {
         let definition = &self.known.definition;
         let has = |name: &str| definition.column(name).is_some_and(|(_, one)| one.column_type == Type::Oid);
-        let oid = if definition.scope == Scope::Database {
-            "datid_read"
+        if definition.scope == Scope::Database {
+            Ok("datid_read")
         } else if has("dbid") {
-            "dbid"
+            Ok("dbid")
         } else if has("datid") {
-            "datid"
+            Ok("datid")
         } else {
-            return Err(ApiError::invalid_field("database", "this set is not about databases"));
-        };
-        let named = store.definitions().set("pg_database").map_or_else(String::new, |_| {
-            format!(
-                " or t.\"{oid}\" in (select d.datid from metrics.pg_database d
-                     where d.instance_id = t.instance_id and d.datname = ${place}::text)"
-            )
-        });
-        Ok(format!("(t.\"{oid}\"::text = ${place}::text{named})"))
+            Err(ApiError::invalid_field("database", "this set is not about databases"))
+        }
     }
 
     fn row(&self, row: &Row) -> Map<String, Value> {
@@ -292,6 +306,17 @@ impl<'a> Plan<'a> {
             Type::Int4 | Type::Int8 | Type::Oid | Type::Duration => Value::from(row.get::<_, Option<i64>>(place)),
         }
     }
+}
+
+/// Whether the database in a column is the one that was asked for, by its oid or name; `of` has the instance.
+fn of_database(store: &Store, column: &str, of: &str, place: usize) -> String {
+    let named = store.definitions().set("pg_database").map_or_else(String::new, |_| {
+        format!(
+            " or {column} in (select d.datid from metrics.pg_database d
+                 where d.instance_id = {of}.instance_id and d.datname = ${place}::text)"
+        )
+    });
+    format!("({column}::text = ${place}::text{named})")
 }
 
 /// A WAL position as PostgreSQL writes it.

@@ -50,23 +50,6 @@ async fn times(
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-const COVERED: &str = "select r.datid, sum(r.interval_us)::float8 / 1e6 from metrics.readings r
-    where r.instance_id = $1 and r.set_name = $2 and r.datid is not null and r.interval_us > 0
-        and r.time > $3 and r.time <= $4
-    group by r.datid";
-
-/// Seconds that the readings of a range cover, by database.
-pub(crate) async fn covered(
-    transaction: &Transaction<'_>,
-    id: i32,
-    set: &str,
-    range: Range,
-) -> Result<HashMap<i64, f64>, Error> {
-    let statement = transaction.prepare_cached(COVERED).await?;
-    let rows = transaction.query(&statement, &[&id, &set, &range.start, &range.end]).await?;
-    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
-}
-
 /// The databases and times as two lists, for `unnest`.
 pub(crate) fn lists(times: &Times) -> (Vec<i64>, Vec<Timestamp>) {
     times.iter().map(|(datid, time)| (*datid, *time)).unzip()

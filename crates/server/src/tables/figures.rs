@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::autovacuum::{self, Settings, State};
 use super::model::{Autovacuum, Table};
 use super::store::{Gauges, Sums};
+use crate::covered::per_second;
 use crate::relations::names::Relation;
 use crate::relations::readings::Times;
 use crate::relations::sizes::Size;
@@ -20,7 +21,7 @@ pub(super) struct Known<'a> {
     pub(super) relations: &'a HashMap<Key, Relation>,
     pub(super) gauges: &'a HashMap<Key, Gauges>,
     pub(super) sums: &'a HashMap<Key, Sums>,
-    /// Seconds that the sums cover, by database.
+    /// Microseconds that the sums cover, by database.
     pub(super) covered: &'a HashMap<i64, f64>,
     pub(super) sizes: &'a HashMap<Key, Size>,
     pub(super) sized_at: &'a Times,
@@ -127,8 +128,7 @@ impl Known<'_> {
 
     fn finish(&self, key: Key, row: Gathered) -> Table {
         let Gathered { partitions, sums, size, is_estimate, growth, growth_s, gauges, autovacuum } = row;
-        let seconds = self.covered.get(&key.0).copied().filter(|seconds| *seconds > 0.0);
-        let rate = |sum: Option<f64>| Some(sum? / seconds?);
+        let rate = |sum: Option<f64>| per_second(sum?, *self.covered.get(&key.0)?);
         let share =
             |part: Option<f64>, whole: Option<f64>| whole.filter(|whole| *whole > 0.0).and_then(|w| Some(part? / w));
         let rows = gauges.live.zip(gauges.dead).map(|(live, dead)| (live + dead) as f64);

@@ -12,6 +12,7 @@ use super::figures::{Known, ORDERS};
 use super::model::{Table, TableTotals, Tables, TablesQuery};
 use super::store;
 use crate::app::App;
+use crate::covered::{self, Covered};
 use crate::flags;
 use crate::http::{ApiError, QueryValues, VisibleInstance};
 use crate::instances::coverage::{note_missing, unreadable};
@@ -73,11 +74,12 @@ pub(crate) async fn list(
     let sized_at = readings::at(&transaction, id, sizes::SET, at).await?;
     let sized_before = readings::at_start(&transaction, id, sizes::SET, growing(range, at)).await?;
     let settings = settings(&transaction, id, at).await?;
+    let covered = covered::by_database(&transaction, id, store::SET, range).await?;
     let known = Known {
         relations: &names::relations(&transaction, id, at).await?,
         gauges: &store::gauges(&transaction, id, &times).await?,
         sums: &store::sums(&transaction, id, range).await?,
-        covered: &readings::covered(&transaction, id, store::SET, range).await?,
+        covered: &covered,
         sizes: &sizes::at(&transaction, id, &sized_at).await?,
         sized_at: &sized_at,
         sizes_before: &sizes::at(&transaction, id, &sized_before).await?,
@@ -128,6 +130,7 @@ pub(crate) async fn list(
         unmeasured,
         not_readable: unreadable(&states, &[store::SET, sizes::SET, "pg_class"]),
         flagged_intervals: flags::read(&transaction, id, store::SET, range).await?,
+        covered: Covered::most(&covered, range),
     }))
 }
 

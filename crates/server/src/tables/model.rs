@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::covered::Covered;
 use crate::flags::FlaggedInterval;
 use crate::queries::model::{Direction, Reason, Unmeasured};
 use crate::relations::model::{Partitions, Unreadable};
@@ -77,6 +78,8 @@ pub(crate) struct Tables {
     pub(crate) not_readable: Vec<Unreadable>,
     /// Parts of the range in which something is known to be missing.
     pub(crate) flagged_intervals: Vec<FlaggedInterval>,
+    /// How much of the range was read, of the database that was read most: rates are of that time.
+    pub(crate) covered: Covered,
 }
 
 /// Sums over tables.
