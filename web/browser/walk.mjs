@@ -1,15 +1,19 @@
 // Walks through the pages as a reader would, in headless Chromium, and fails on the first thing that is wrong.
-// BASE_URL, USERNAME, PASSWORD say where; CHROMIUM is the browser, SCREENSHOT_DIR keeps a picture of each page.
+// BASE_URL, USERNAME, PASSWORD say where; CHROMIUM is the browser, SCREENSHOT_DIR keeps a picture of each page. With
+// PRIMARY_DIR, the primary's data directory, it is stopped for a while.
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
+import { walkMoments } from './walk/moments.mjs';
+import { walkOutage } from './walk/outage.mjs';
 
 const BASE = (process.env.BASE_URL ?? 'http://127.0.0.1:4173').replace(/\/$/, '');
 const USERNAME = process.env.USERNAME ?? 'admin';
 const PASSWORD = process.env.PASSWORD ?? 'fixture-password';
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const SHOTS = process.env.SCREENSHOT_DIR;
+const PRIMARY = process.env.PRIMARY_DIR;
 /** How long any one condition may take to come true. */
 const PATIENCE_MS = Number(process.env.PATIENCE_MS ?? 20_000);
 /** How long a young instance may take until the zoomed range has figures. */
@@ -424,6 +428,9 @@ try {
     await reload(page);
     await back(page, unzoomed);
     await themes(page);
+    const means = { base: BASE, must, say, settled, inspect, rows, tabs: TABS };
+    await walkMoments(page, means);
+    if (PRIMARY !== undefined) await walkOutage(page, PRIMARY, means);
   } catch (error) {
     failed = error;
     // What went wrong is told even by a page that can no longer be looked at.

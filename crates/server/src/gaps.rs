@@ -78,8 +78,8 @@ struct Within {
     others_read: bool,
     /// The newest error of the set itself.
     own_error: Option<String>,
-    /// The newest error of any set of PostgreSQL.
-    any_error: Option<String>,
+    /// The newest error with which several sets of PostgreSQL failed alike.
+    common_error: Option<String>,
 }
 
 const EDGES: &str = "select (
@@ -110,7 +110,9 @@ const FIRST_TIME: &str = "select min(r.time) from metrics.readings r where r.ins
 const WITHIN: &str = "select
         coalesce(bool_or(r.error is null and r.set_name <> $2), false),
         (array_agg(r.error order by r.started desc) filter (where r.error is not null and r.set_name = $2))[1],
-        (array_agg(r.error order by r.started desc) filter (where r.error is not null))[1]
+        (select s.error from metrics.readings s
+            where s.instance_id = $1 and s.time > $3 and s.time < $4 and s.error is not null and s.set_name <> all($6)
+            group by s.error having count(distinct s.set_name) > 1 order by max(s.started) desc limit 1)
     from metrics.readings r
     where r.instance_id = $1 and r.time > $3 and r.time < $4 and ($5 or r.set_name <> all($6))";
 
@@ -241,14 +243,15 @@ impl Gaps {
             catalog.sets().filter(|set| is_beside(set.definition.scope)).map(catalog::Set::name).collect();
         let any = beside.contains(&set);
         let statement = transaction.prepare_cached(WITHIN).await?;
-        // What was read at its ends is no news: sets are read one after the other.
-        let (early, late) = (from + usual, (to - usual / 4).max(from + usual));
+        // What was read near its ends is no news: sets go one after the other, and some come back earlier than others.
+        let early = from + usual;
+        let late = (to - usual.max(to.duration_since(from) / 4)).max(early);
         let row = transaction.query_one(&statement, &[&id, &set, &early, &late, &any, &beside]).await?;
         let whole = transaction.query_one(&statement, &[&id, &set, &from, &to, &any, &beside]).await?;
         Ok(Within {
             others_read: row.get(0),
             own_error: whole.get(1),
-            any_error: if any { None } else { whole.get(2) },
+            common_error: if any { None } else { whole.get(2) },
         })
     }
 
@@ -274,7 +277,7 @@ fn explain(within: &Within, set: &str, from: Timestamp, to: Timestamp, goes_on: 
         Within { others_read: true, own_error: None, .. } => {
             (GapReason::NotRead, format!("{set} was not read {when}, though others were."))
         }
-        Within { any_error: Some(error), .. } => {
+        Within { common_error: Some(error), .. } => {
             (GapReason::Unreachable, format!("PostgreSQL could not be reached {when}: {}.", stop(error)))
         }
         Within { own_error: Some(error), .. } => {

@@ -13,7 +13,7 @@ const heading = (page) => page.locator('h1').innerText();
 export const figuresOf = async (page) => (await page.locator('[aria-label=Figures] dd').allInnerTexts()).slice(0, -1).map((text) => text.split('\n')[0]);
 
 export async function walkMoments(page, { base, must, say, settled, inspect, rows, tabs }) {
-  const overview = new URL(page.url()).pathname.replace(/[a-z]+$/, 'overview');
+  const overview = new URL(page.url()).pathname.replace(/^(\/instances\/\d+\/).*/, '$1overview');
   for (const tab of tabs) {
     await page.goto(`${base}${overview.replace('overview', tab.toLowerCase())}?${hours(-48, -47)}`);
     await settled(page);

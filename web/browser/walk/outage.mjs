@@ -15,7 +15,7 @@ async function hasGap(page, title) {
 
 export async function walkOutage(page, cluster, { base, must, say, settled, inspect, rows, tabs }) {
   const postgresql = new Cluster(cluster);
-  const overview = new URL(page.url()).pathname.replace(/[a-z]+$/, 'overview');
+  const overview = new URL(page.url()).pathname.replace(/^(\/instances\/\d+\/).*/, '$1overview');
   const open = async (path, range = 'range=15m') => {
     await page.goto(`${base}${path}?${range}`);
     await settled(page);

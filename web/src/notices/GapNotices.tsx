@@ -7,9 +7,15 @@ import { Several } from './Several';
 /** Where nothing was read, and why. */
 export function GapNotices({ gaps }: { gaps: readonly Gap[] }) {
   const { zone } = useTime();
-  return gapSentences(gaps, zone, Date.now()).map((sentence) => (
-    <Notice key={sentence.text} kind="note">
-      <Several {...sentence} />
+  const sentences = gapSentences(gaps, zone, Date.now());
+  if (sentences.length === 0) return null;
+  return (
+    <Notice kind="note">
+      {sentences.map((sentence) => (
+        <div key={sentence.text}>
+          <Several {...sentence} />
+        </div>
+      ))}
     </Notice>
-  ));
+  );
 }

@@ -47,6 +47,7 @@ async fn a_reader_walks_through_the_pages_of_the_demo() {
         .env("USERNAME", "admin")
         .env("PASSWORD", &said.password)
         .env("CHROMIUM", chromium)
+        .env("PRIMARY_DIR", demo.data_dir().join("primary"))
         .env("PATIENCE_MS", PATIENCE_MS)
         .env("READY_MS", READY_MS)
         .output()

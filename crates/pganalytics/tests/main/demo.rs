@@ -54,7 +54,7 @@ impl Demo {
         Self { home, child: None }
     }
 
-    fn data_dir(&self) -> PathBuf {
+    pub(crate) fn data_dir(&self) -> PathBuf {
         self.home.path().join("data")
     }
 

@@ -326,6 +326,42 @@ async fn an_instance_that_is_down_says_since_when_and_keeps_no_figure() {
 }
 
 #[tokio::test]
+async fn a_gap_is_told_as_an_outage_where_all_failed_alike_and_as_one_sets_where_others_were_read() {
+    let monitored = main_instance().await;
+    let id = monitored.id("main").await;
+    let failed = |sets: &str, error: &str, times: &str| {
+        format!(
+            "insert into metrics.readings (instance_id, set_name, started, time, rows, duration_us, error, late_cycles)
+             select {id}, s, t::timestamptz, t::timestamptz, 0, 0, '{error}', 0
+             from unnest(array[{sets}]) s, unnest(array[{times}]) t"
+        )
+    };
+    let both = "'pg_stat_database', 'sessions'";
+    monitored.execute(&failed(both, "refused by db-1:5432", "'2026-03-01T12:00:40Z', '2026-03-01T12:01:10Z'")).await;
+    monitored
+        .execute(&failed("'pg_stat_database'", "canceled", "'2026-03-01T12:05:00Z', '2026-03-01T12:06:00Z'"))
+        .await;
+    let sessions = json!([{"datid": 5, "userid": 10, "backend_type": "client backend", "state": "idle",
+        "wait_event_type": "", "wait_event": "", "sessions": 9}]);
+    monitored.server.pass(Duration::from_secs(480));
+    // After the outage sessions are read earlier than databases; later only databases fail.
+    let readings = [
+        ("sessions", "12:01:30", sessions.clone()),
+        ("pg_stat_database", "12:03:00", activity(1, 1, 7)),
+        ("sessions", "12:05:00", sessions.clone()),
+        ("sessions", "12:06:00", sessions),
+        ("pg_stat_database", "12:07:00", activity(1, 1, 7)),
+    ];
+    monitored.push("main", &readings).await;
+    let one = at(&monitored, "?start=2026-03-01T12:00:00Z&end=2026-03-01T12:07:30Z").await;
+    let told: Vec<_> = one["gaps"].as_array().unwrap().iter().map(|gap| (&gap["reason"], &gap["message"])).collect();
+    let outage = "PostgreSQL could not be reached from 2026-03-01 11:59:59 UTC to 2026-03-01 12:02:00 UTC: refused by db-1:5432.";
+    let alone = "pg_stat_database could not be read from 2026-03-01 12:03:00 UTC to 2026-03-01 12:06:00 UTC: canceled.";
+    let expected = [(&json!("unreachable"), &json!(outage)), (&json!("failed"), &json!(alone))];
+    assert_eq!(told, expected);
+}
+
+#[tokio::test]
 async fn every_figure_is_of_the_moment_and_none_of_now() {
     let monitored = main_instance().await;
     let waits = json!([{"pid": 7, "blocker_pid": 4711, "locktype": "relation", "mode": "AccessShareLock",
