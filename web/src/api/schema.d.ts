@@ -2284,7 +2284,9 @@ export interface components {
             load_5m?: number | null;
             /**
              * Format: int64
-             * @description What programs could get without swapping.
+             * @description What programs could get without swapping: of the host by the kernel's estimate; under a container's limit what
+             *     is left of that, with the page cache that the kernel gives back first (`inactive_file`), and no more than the
+             *     host has. Null where the container's use is not known.
              */
             memory_available_bytes?: number | null;
             /**
@@ -2294,9 +2296,14 @@ export interface components {
             memory_limit_bytes?: number | null;
             /**
              * Format: int64
-             * @description All memory.
+             * @description All memory of the host.
              */
             memory_total_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description What the container uses of its limit, page cache included; null without a limit.
+             */
+            memory_used_bytes?: number | null;
             /**
              * Format: double
              * @description Since the host was started.
@@ -2531,13 +2538,13 @@ export interface components {
             reasons: string[];
             /**
              * Format: int64
-             * @description The bytes that a standby received and has not replayed.
+             * @description The bytes that are known to be written and that a standby has not replayed.
              */
             replay_lag_bytes?: number | null;
             /**
              * Format: double
-             * @description How far a standby's replay is behind what it received: 0 when all is replayed. Null on a primary, and where
-             *     the last reading is minutes old.
+             * @description For how long something has been there that a standby has not replayed: 0 when all is replayed. Null on a
+             *     primary, where the last reading is minutes old, and where nobody knows, with the reason.
              */
             replay_lag_ms?: number | null;
             /** @description `primary` or `standby`. */
@@ -3041,10 +3048,56 @@ export interface components {
             /** @description The same as a sentence. */
             message: string;
         };
+        /** @description One that receives WAL and is no standby: it has no replay lag. */
+        Receiver: {
+            /** @description Its name. */
+            application_name?: string | null;
+            /** @description Its address; null over a Unix socket. */
+            client_addr?: string | null;
+            /**
+             * Format: int64
+             * @description Bytes that are not durable there.
+             */
+            flush_behind_bytes?: number | null;
+            /** @description Made durable there up to here. */
+            flush_lsn?: string | null;
+            /** @description `receiver` (it stores WAL, as `pg_receivewal` does), `base_backup` or `logical`. */
+            kind: string;
+            /**
+             * Format: date-time
+             * @description When it sent its last message, by its own clock.
+             */
+            last_message_at?: string | null;
+            /**
+             * Format: int32
+             * @description The process that sends to it.
+             */
+            pid?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes that are not sent.
+             */
+            sent_behind_bytes?: number | null;
+            /** @description Sent up to here. */
+            sent_lsn?: string | null;
+            /** @description The slot that it uses. */
+            slot_name?: string | null;
+            /** @description `startup`, `catchup`, `streaming`, `backup` or `stopping`. */
+            state?: string | null;
+            /** @description `async`, `potential`, `sync` or `quorum`. */
+            sync_state?: string | null;
+            /**
+             * Format: int64
+             * @description Bytes that are not written there.
+             */
+            write_behind_bytes?: number | null;
+            /** @description Written there up to here. */
+            write_lsn?: string | null;
+        };
         /** @description The most within each step; null is a step without a reading. */
         ReceiverSeries: {
-            /** @description Bytes received and not replayed. */
-            not_replayed_bytes: (number | null)[];
+            /** @description Bytes that are known to be written and are not replayed. */
+            behind_bytes: (number | null)[];
             /** @description How far replay was behind. */
             replay_lag_ms: (number | null)[];
         };
@@ -3112,9 +3165,11 @@ export interface components {
             grid: components["schemas"]["Grid"];
             receiver?: null | components["schemas"]["WalReceiver"];
             receiver_series?: null | components["schemas"]["ReceiverSeries"];
+            /** @description Who else receives WAL from it and replays none. */
+            receivers: components["schemas"]["Receiver"][];
             /** @description `primary` or `standby`, as last heard. */
             role?: string | null;
-            /** @description Who streams; the furthest behind first. */
+            /** @description Standbys that stream from it; the furthest behind first. */
             standbys: components["schemas"]["Standby"][];
             /**
              * Format: int64
@@ -3435,7 +3490,7 @@ export interface components {
              */
             unspooled_cycles?: number | null;
         };
-        /** @description One that streams. Lags are null also while it is idle: with nothing behind it is caught up. */
+        /** @description A standby that streams. Lags are null also while it is idle: with nothing behind it is caught up. */
         Standby: {
             /** @description Its name. */
             application_name?: string | null;
@@ -3453,7 +3508,7 @@ export interface components {
             flush_lag_ms?: number | null;
             /** @description Made durable there up to here. */
             flush_lsn?: string | null;
-            /** @description Whether all that was sent is replayed; null where the positions are not known. */
+            /** @description Whether all that is written here is replayed there; null where the positions are not known. */
             idle?: boolean | null;
             instance?: null | components["schemas"]["InstanceLink"];
             /**
@@ -3474,7 +3529,7 @@ export interface components {
             replay_behind_bytes?: number | null;
             /**
              * Format: double
-             * @description Until it was replayed there.
+             * @description Until it was replayed there, or for how long at least something has been waiting for that, where that is longer.
              */
             replay_lag_ms?: number | null;
             /** @description Replayed there up to here. */
@@ -3517,7 +3572,7 @@ export interface components {
             own_replay_lag_ms?: (number | null)[] | null;
             /** @description Bytes that were not replayed there. */
             replay_behind_bytes: (number | null)[];
-            /** @description Until it was replayed there, as this instance knows it; it stands still while replay is paused. */
+            /** @description Until it was replayed there, as this instance knows it. */
             replay_lag_ms: (number | null)[];
             /** @description Bytes that were not sent. */
             sent_behind_bytes: (number | null)[];
@@ -4002,11 +4057,17 @@ export interface components {
              * @description When this was read.
              */
             at: string;
+            /**
+             * Format: int64
+             * @description What is known to be written and is not replayed here: received, or told by the sender; without a receiver by
+             *     the position of the watched primary.
+             */
+            behind_bytes?: number | null;
             /** @description Whether there is a receiver; without one the rest is what was replayed from an archive or before. */
             connected: boolean;
             /** @description Made durable up to here. */
             flushed_lsn?: string | null;
-            /** @description Whether all that was received is replayed; null where that is not known. */
+            /** @description Whether all that is known to be written is replayed; null where that is not known. */
             idle?: boolean | null;
             /**
              * Format: date-time
@@ -4018,6 +4079,11 @@ export interface components {
              * @description When the last message was sent, by the sender's clock.
              */
             last_message_sent_at?: string | null;
+            /**
+             * Format: double
+             * @description The age of that transaction.
+             */
+            last_replay_age_ms?: number | null;
             /**
              * Format: date-time
              * @description When the last replayed transaction ended on the primary.
@@ -4035,6 +4101,7 @@ export interface components {
              * @description Received and not replayed.
              */
             not_replayed_bytes?: number | null;
+            primary?: null | components["schemas"]["InstanceLink"];
             /** @description Received by streaming up to here. */
             received_lsn?: string | null;
             /**
@@ -4044,7 +4111,7 @@ export interface components {
             received_tli?: number | null;
             /**
              * Format: double
-             * @description How far replay is behind what was received; 0 when all of it is replayed.
+             * @description For how long something of that has been there; 0 when all is replayed.
              */
             replay_lag_ms?: number | null;
             /** @description Whether replay is paused. */
@@ -4062,6 +4129,10 @@ export interface components {
             slot_name?: string | null;
             /** @description `starting`, `streaming`, `waiting`, `restarting` or `stopping`. */
             status?: string | null;
+            /** @description Why its lag is null. */
+            unmeasured: {
+                [key: string]: components["schemas"]["Reason"];
+            };
             upstream?: null | components["schemas"]["InstanceLink"];
             /** @description Written up to here. */
             written_lsn?: string | null;

@@ -28,7 +28,7 @@ it('shows memory against the limit of the container, else against the host', () 
     memory: { total_bytes: [8000, 8000, null], available_bytes: [6000, null, null], memory_used_bytes: [1800, null, null], memory_inactive_file_bytes: [500, null, null] },
   };
   expect(memoryChart(host).series[0]?.values).toEqual([2000, null, null]);
-  const state = { memory_total_bytes: 8000, memory_limit_bytes: 2000 } as Host['state'];
+  const state = { memory_total_bytes: 8000, memory_limit_bytes: 2000 } as NonNullable<Host['state']>;
   expect(memoryChart({ ...host, state }).series[0]?.values).toEqual([1300, null, null]);
   expect(memoryChart({ ...host, state }).limit).toEqual({ value: 2000, label: 'limit of the container' });
 });
