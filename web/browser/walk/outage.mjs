@@ -2,15 +2,19 @@
 import { Cluster } from '../bad-day/postgresql.mjs';
 import { figuresOf } from './moments.mjs';
 
-/** A chart's values as a table; those of the gap are dashes between others. */
+/** Waits until a chart, shown as a table, has dashes between its values: the first after a gap takes two readings. */
 async function hasGap(page, title) {
   await page.getByRole('button', { name: `Show as table: ${title}` }).click();
-  const table = page.getByRole('region', { name: `${title} as a table` });
-  await table.locator('tbody tr').first().waitFor();
-  const cells = await table.locator('tbody tr').evaluateAll((rows) => rows.map((row) => row.querySelector('td').textContent));
+  const told = await page
+    .waitForFunction((label) => {
+      const rows = document.querySelectorAll(`[role=region][aria-label="${label}"] tbody tr`);
+      const cells = Array.from(rows, (row) => row.querySelector('td').textContent);
+      const first = cells.findIndex((cell) => cell !== '–');
+      return first !== -1 && cells.slice(first, cells.findLastIndex((cell) => cell !== '–')).includes('–');
+    }, `${title} as a table`, { timeout: 60_000 })
+    .catch(() => null);
   await page.getByRole('button', { name: `Show as chart: ${title}` }).click();
-  const read = (values) => values.some((value) => value !== '–');
-  return cells.some((cell, nth) => cell === '–' && read(cells.slice(0, nth)) && read(cells.slice(nth + 1)));
+  return told !== null;
 }
 
 export async function walkOutage(page, cluster, { base, must, say, settled, inspect, rows, tabs }) {

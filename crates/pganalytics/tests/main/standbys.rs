@@ -1,6 +1,6 @@
 //! A primary and a standby, both watched by the real collector: how far replay is behind, and who is a standby at all.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use testkit::PgOptions;
 
@@ -44,24 +44,24 @@ async fn pg_receivewal_beside_a_standby_takes_nothing_from_it() {
     }
     let archive = world.path("archive");
     std::fs::create_dir(&archive).unwrap();
-    let mut receives = Command::new(binaries.program("pg_receivewal"))
+    let mut receives = tokio::process::Command::new(binaries.program("pg_receivewal"))
         .arg("--dbname")
         .arg(world.pg.dsn("postgres"))
         .arg("--directory")
         .arg(&archive)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
+        .kill_on_drop(true)
         .spawn()
         .unwrap();
     let path = format!("/instances/{}/replication", world.instance);
     let said = world.until("it is seen beside the standby", async |world| {
         let said = world.get(&path).await?;
-        let receives = said["receivers"].as_array()?.iter().any(|one| one["flush_lsn"].is_string());
+        let receives = said["receivers"].as_array()?.iter().any(|one| one["write_lsn"].is_string());
         (receives && said["standbys"][0]["instance"].is_object()).then_some(said)
     });
     let said = said.await;
-    receives.kill().unwrap();
-    receives.wait().unwrap();
+    receives.kill().await.unwrap();
     let receiver = &said["receivers"][0];
     assert_eq!((&receiver["kind"], &receiver["application_name"]), (&"receiver".into(), &"pg_receivewal".into()));
     assert_eq!(said["standbys"].as_array().unwrap().len(), 1, "{said}");

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::coverage::{not_readable, note_missing, why_missing};
 use super::health::{Signs, judge};
 use super::model::{Instance, Trend};
-use super::signs::{self, Blocked, Holder, Lost, Times, Used};
+use super::signs::{self, Blocked, Holder, Lost, Reset, Times, Used};
 use super::store::{self, Activity, Behind, LatestReading, SetState, StoredInstance};
 use super::watched::{Watched, Word};
 use crate::http::ApiError;
@@ -89,6 +89,7 @@ struct Read {
     holding: Option<Holder>,
     limited: Vec<Used>,
     lost: Vec<Lost>,
+    reset: Option<Reset>,
 }
 
 /// An instance for the pages (without its collector), with what it was made from.
@@ -156,6 +157,7 @@ pub(crate) async fn describe(
     let mut limited = signs::limited(transaction, &of("sessions"), at).await?;
     let collectors: Vec<Uuid> = all.iter().map(|one| one.collector_id).collect();
     let lost = signs::lost(transaction, &collectors, at).await?;
+    let resets = signs::resets(transaction, &ids, at).await?;
     let first_readings = if when.is_past { store::first_readings(transaction, &ids).await? } else { HashMap::new() };
     let mut limits = HashMap::new();
     let mut own_lags = HashMap::new();
@@ -207,6 +209,7 @@ pub(crate) async fn describe(
             holding: holding.get(&id).cloned(),
             limited: limited.remove(&id).unwrap_or_default(),
             lost,
+            reset: resets.get(&id).cloned(),
         };
         read.describe(&recent, &beside, when)
     });
@@ -288,6 +291,7 @@ impl Read {
             blocked: self.blocked.as_ref(),
             holding: self.holding.as_ref(),
             lost: &self.lost,
+            reset: self.reset.as_ref(),
             spool_error: spool_error.filter(|(_, since)| !when.is_past || *since <= at),
             load,
             cpus: self.cpus,

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::model::HealthState;
-use super::signs::{Blocked, Holder, Lost, Used};
+use super::signs::{Blocked, Holder, Lost, Reset, Used};
 use super::watched::{Watched, WatchedState};
 use crate::collectors::skew;
 use crate::span::{moment, spell};
@@ -45,6 +45,8 @@ pub(crate) struct Signs<'a> {
     pub(crate) holding: Option<&'a Holder>,
     /// Rows that were lost of late.
     pub(crate) lost: &'a [Lost],
+    /// Statistics that were reset of late.
+    pub(crate) reset: Option<&'a Reset>,
     /// Why its collector cannot write its spool, and since when it cannot.
     pub(crate) spool_error: Option<(&'a str, Timestamp)>,
     /// Mean number of sessions that execute a statement.
@@ -83,12 +85,13 @@ pub(crate) fn judge(signs: &Signs<'_>) -> (HealthState, Vec<String>) {
         }
     }
     if let Some((error, since)) = signs.spool_error {
-        let is_heard = matches!(state, WatchedState::Read | WatchedState::Down);
+        let is_heard = !matches!(state, WatchedState::Silent | WatchedState::NotWatched);
         let can =
             if is_heard { "cannot write its spool" } else { "could not write its spool when it was last heard of," };
         let what = format!("The collector {can} since {}", moment(since));
         found.push((HealthState::Warning, sentence(&what, error)));
     }
+    found.extend(signs.reset.map(|reset| (HealthState::Warning, gone(reset))));
     found.extend(signs.lost.iter().map(|lost| (HealthState::Warning, loss(lost))));
     // Of equal ones the order above stays.
     found.sort_by_key(|(state, _)| std::cmp::Reverse(*state));
@@ -163,6 +166,18 @@ fn blocked(blocked: &Blocked) -> Option<(HealthState, String)> {
     });
     let state = if waited >= BLOCKED_CRITICAL_MS { HealthState::Critical } else { HealthState::Warning };
     Some((state, format!("{who}{long}{}.", by.unwrap_or_default())))
+}
+
+/// What is to be said of statistics that were reset.
+fn gone(Reset { sets, at }: &Reset) -> String {
+    let of = match sets.as_slice() {
+        [] => String::new(),
+        [one] => format!(" of {one}"),
+        [first, others @ ..] => {
+            format!(" of {first} and {}", number(others.len().try_into().unwrap_or(i64::MAX), "other set"))
+        }
+    };
+    format!("Statistics{of} were reset shortly before {}: work just before that may be missing.", moment(*at))
 }
 
 /// What is to be said of lost rows.
@@ -326,6 +341,20 @@ mod tests {
         ];
         assert_eq!(judge(&signs).1, told);
         assert_eq!(judge(&Signs { load: Some(4.0), cpus: Some(4), ..Signs::default() }).0, HealthState::Healthy);
+    }
+
+    #[test]
+    fn a_reset_is_told() {
+        let at = Timestamp::from_second(1_772_366_400).unwrap();
+        let of = |sets: &[&str]| {
+            let reset = Reset { sets: sets.iter().map(|&set| set.to_owned()).collect(), at };
+            judge(&Signs { reset: Some(&reset), ..Signs::default() })
+        };
+        let told = "Statistics of pg_stat_statements were reset shortly before 2026-03-01 12:00:00 UTC: work just \
+                    before that may be missing.";
+        assert_eq!(of(&["pg_stat_statements"]), (HealthState::Warning, vec![told.to_owned()]));
+        let several = of(&["pg_stat_all_tables", "pg_stat_database", "pg_stat_io"]).1.remove(0);
+        assert!(several.starts_with("Statistics of pg_stat_all_tables and 2 other sets were reset"), "{several}");
     }
 
     #[test]

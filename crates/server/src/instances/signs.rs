@@ -17,6 +17,9 @@ use crate::sessions::store as sessions;
 /// Losses are told for so long.
 const LOSSES_WITHIN: SignedDuration = SignedDuration::from_hours(1);
 
+/// Resets are told for so long: whoever did not do it wonders where the figures went.
+const RESETS_WITHIN: SignedDuration = SignedDuration::from_mins(10);
+
 /// Sessions that wait for a lock.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Blocked {
@@ -46,6 +49,15 @@ pub(crate) struct Used {
     pub(crate) of: String,
     pub(crate) used: i64,
     pub(crate) limit: i64,
+}
+
+/// Statistics that somebody reset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reset {
+    /// The sets concerned, in order.
+    pub(crate) sets: Vec<String>,
+    /// The first reading after it.
+    pub(crate) at: Timestamp,
 }
 
 /// Rows that are lost.
@@ -220,6 +232,22 @@ const LOST: &str = "select d.collector_id, false, d.reason, least(sum(d.rows), 9
     select r.collector_id, true, r.reason, least(sum(r.rows), 9007199254740991)::int8, 0
     from metrics.rejected r where r.collector_id = any($1) and r.at > $2 and r.at <= $3 group by 1, 2, 3
     order by 1, 4 desc, 3";
+
+const RESETS: &str = "
+    select f.instance_id, max(f.\"end\"), array_agg(distinct f.set_name order by f.set_name) from metrics.flags f
+    where f.instance_id = any($1) and f.reason = 'reset' and f.\"end\" > $2 and f.\"end\" <= $3 group by 1";
+
+/// Whose statistics were reset shortly before a moment.
+pub(crate) async fn resets(
+    transaction: &Transaction<'_>,
+    ids: &[i32],
+    until: Timestamp,
+) -> Result<HashMap<i32, Reset>, Error> {
+    let statement = transaction.prepare_cached(RESETS).await?;
+    let since = until - RESETS_WITHIN;
+    let rows = transaction.query(&statement, &[&ids, &since, &until]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), Reset { at: row.get(1), sets: row.get(2) })).collect())
+}
 
 /// What collectors lost and what was refused of theirs within the hour before a moment.
 pub(crate) async fn lost(

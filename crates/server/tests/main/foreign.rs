@@ -1,6 +1,8 @@
 //! What a script may push although PostgreSQL never says it: moments without end, rows without their labels.
 
-use serde_json::json;
+use catalog::{Catalog, Scope, Type};
+use serde_json::{Value, json};
+use server::http::endpoints;
 
 use crate::monitored::Monitored;
 
@@ -43,6 +45,53 @@ async fn moments_without_end_and_rows_without_labels_break_nothing() {
     assert_eq!((&tables["total"], &tables["data"][0]["last_vacuum"]), (&json!(1), &json!(null)));
     let indexes = monitored.get(&format!("{path}/indexes?{RANGE}")).await.expect(200);
     assert_eq!((&indexes["total"], &indexes["data"][0]["last_scan"]), (&json!(1), &json!(null)));
+}
+
+/// A value that fits, and a moment without end for every moment.
+fn without_end(column: &catalog::Column, end: &str) -> Value {
+    match (column.column_type, column.name.as_str()) {
+        (Type::Timestamptz, _) => json!(end),
+        (Type::Bool, _) => json!(true),
+        (Type::Text, "state") => json!("idle in transaction"),
+        (Type::Text, "backend_type") => json!("client backend"),
+        (Type::Text, _) => json!("1"),
+        (Type::Lsn, _) => json!("0/1"),
+        _ => json!(5),
+    }
+}
+
+/// Every moment of every set at once, so that whoever reads one and forgets that it may have no end is found.
+#[tokio::test]
+async fn moments_without_end_in_any_column_break_no_answer() {
+    let catalog = Catalog::embedded().unwrap();
+    let mut broken = Vec::new();
+    for end in ["infinity", "-infinity"] {
+        let monitored = Monitored::new().await;
+        let mut moments = 0;
+        for set in catalog.sets() {
+            let columns = &set.definition.columns;
+            moments += columns.iter().filter(|column| column.column_type == Type::Timestamptz).count();
+            let row: serde_json::Map<String, Value> =
+                columns.iter().map(|column| (column.name.clone(), without_end(column, end))).collect();
+            let readings = [(set.name(), "11:59:30", json!([row]))];
+            match set.definition.scope {
+                Scope::Database => monitored.push_database("main", 5, &readings).await,
+                _ => monitored.push("main", &readings).await,
+            }
+        }
+        assert!(moments > 20, "{moments}");
+        assert_eq!(monitored.id("main").await, 1, "paths of examples name it");
+        for endpoint in endpoints().iter().filter(|endpoint| endpoint.method.as_str() == "GET") {
+            for query in ["", "?start=2026-03-01T11:00:00Z&end=2026-03-01T12:00:00Z"] {
+                let path = format!("{}{query}", endpoint.example_path());
+                let answer = monitored.get(&path).await;
+                if answer.status.is_server_error() {
+                    broken.push(format!("{end}: {path}: {}", answer.status));
+                }
+            }
+        }
+    }
+    assert_eq!(broken, Vec::<String>::new());
 }
 
 #[tokio::test]

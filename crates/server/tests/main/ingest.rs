@@ -190,7 +190,8 @@ async fn a_batch_is_stored_with_everything_that_it_says() {
         message: "track_io_timing is off".to_owned(),
         fix: "set it".to_owned(),
     };
-    batch.instances[0].states = vec![state];
+    let read = SetState { set: "x_sample_info".to_owned(), state: State::Works.into(), ..SetState::default() };
+    batch.instances[0].states = vec![state, read];
     batch.readings[0].flags = vec![Flag {
         reason: FlagReason::Reset.into(),
         start_us: now - 60_000_000,

@@ -210,7 +210,8 @@ async fn the_fleet_and_an_instance_have_the_rate_of_what_was_read_of_the_last_mi
 #[tokio::test]
 async fn a_stopped_collector_is_a_gap_wherever_the_range_lies() {
     let (monitored, path) = known_load().await;
-    let stopped = "Nothing was read from 11:42:00 to 11:57:00 UTC: the collector was not running, or what it read did not arrive.";
+    let stopped = "Nothing was read from 2026-03-01 11:42:00 UTC to 2026-03-01 11:57:00 UTC: the collector was not \
+                   running, or what it read did not arrive.";
     for (start, end, gap) in [
         ("11:40", "12:00", ("11:42", "11:57")),
         ("11:40", "11:50", ("11:42", "11:50")),
