@@ -157,7 +157,10 @@ impl Sums {
         list.push(format!("sum({alias}.exec_time_sumsq)"));
         list.push(format!("min({alias}.min_exec_time)"));
         list.push(format!("max({alias}.max_exec_time)"));
-        list.push(format!("(extract(epoch from min({alias}.minmax_stats_since)) * 1000000)::int8"));
+        list.push(format!(
+            "(extract(epoch from min({alias}.minmax_stats_since) filter (where isfinite({alias}.minmax_stats_since)))
+             * 1000000)::int8"
+        ));
         list.join(", ")
     }
 
