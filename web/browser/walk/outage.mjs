@@ -49,12 +49,13 @@ export async function walkOutage(page, cluster, { base, must, say, settled, insp
   } finally {
     await postgresql.start();
   }
-  await open(overview);
+  // So short a range has steps that are shorter than the outage.
+  await open(overview, 'range=5m');
   await page.getByText(/^PostgreSQL could not be reached from \d\d:\d\d:\d\d to \d\d:\d\d:\d\d: .+\.$/).waitFor();
   await page.waitForFunction(() => /active session/.test(document.querySelector('h1')?.textContent ?? ''));
   for (const title of ['Load', 'Transactions', 'Sessions', 'WAL']) must(await hasGap(page, title), `${title} has no gap where PostgreSQL was stopped`);
   await inspect(page, 'gap-overview');
-  await open(overview.replace('overview', 'queries'));
+  await open(overview.replace('overview', 'queries'), 'range=5m');
   await rows(page, 'Queries').first().locator('a').first().click();
   await page.waitForURL(/\/queries\/-?\d+/);
   await settled(page);

@@ -98,7 +98,7 @@ export function InstanceFrame(props: Props) {
               <p className={styles.facts}>
                 {[detail.role, detail.version].filter((fact) => fact != null).join(' · ')}
                 {moment === null ? ' ' : ` · at ${near(moment, zone, now)} `}
-                <HealthBadge instance={detail} /> {isRead(detail) && inZone(detail.reasons[0] ?? '', zone, now)}
+                <HealthBadge instance={detail} /> {isRead(detail) && detail.reasons.map((reason) => inZone(reason, zone, now)).join(' ')}
               </p>
             )}
           </div>

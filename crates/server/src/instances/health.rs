@@ -93,8 +93,8 @@ pub(crate) fn judge(signs: &Signs<'_>) -> (HealthState, Vec<String>) {
         let what = format!("The collector {can} since {}", moment(since));
         found.push((HealthState::Warning, sentence(&what, error)));
     }
-    found.extend(signs.reset.map(|reset| (HealthState::Warning, gone(reset))));
     found.extend(signs.lost.iter().map(|lost| (HealthState::Warning, loss(lost))));
+    found.extend(signs.reset.map(|reset| (HealthState::Warning, gone(reset))));
     // Of equal ones the order above stays.
     found.sort_by_key(|(state, _)| std::cmp::Reverse(*state));
     let state = found.first().map_or(HealthState::Healthy, |(state, _)| *state);
