@@ -152,9 +152,12 @@ export const FAULTS = [
     async afterwards(demo, { since }) {
       const { id } = await demo.instance('demo-primary');
       const from = new Date(since - 60_000).toISOString();
-      const answer = await demo.get(`/instances/${id}/waits?start=${from}&end=${new Date().toISOString()}`);
-      const gap = answer?.gaps?.find((one) => one.reason === 'collector' && Date.parse(one.end) > since);
-      return gap === undefined ? ['the gap in the charts is not told'] : [];
+      // A gap ends with the first reading after it.
+      await until('the gap in the charts is told', LONGEST_PAUSE_S, async () => {
+        const answer = await demo.get(`/instances/${id}/waits?start=${from}&end=${new Date().toISOString()}`);
+        return answer?.gaps?.some((one) => one.reason === 'collector' && Date.parse(one.end) > since);
+      });
+      return [];
     },
   },
   {
