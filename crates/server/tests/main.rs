@@ -15,10 +15,14 @@ mod collectors;
 mod conventions;
 #[path = "main/databases.rs"]
 mod databases;
+#[path = "main/fixed_store.rs"]
+mod fixed_store;
 #[path = "main/fixture.rs"]
 mod fixture;
 #[path = "main/foreign.rs"]
 mod foreign;
+#[path = "main/golden.rs"]
+mod golden;
 #[path = "main/health.rs"]
 mod health;
 #[path = "main/host.rs"]

@@ -1,0 +1,214 @@
+//! Every GET over a store that is always the same: what it answers stands in tests/golden, so that a change of how
+//! answers are made shows what it changes of them.
+//! `UPDATE_GOLDEN=1` writes the answers anew; read the difference before you commit it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use server::accounts::Role;
+use server::http::endpoints;
+
+use crate::fixed_store::fill;
+use crate::watched::Watched;
+
+/// Descriptions of the API itself, which have files of their own in the repository.
+const DESCRIPTIONS: [&str; 3] = ["/openapi.json", "/docs", "/docs/style.css"];
+
+/// A whole hour with a gap; edges that cut readings, and a finer step; the hour before, at other intervals.
+const RANGES: [&str; 3] = [
+    "start=2026-03-01T11:00:00Z&end=2026-03-01T12:00:00Z",
+    "start=2026-03-01T11:13:37Z&end=2026-03-01T11:46:10Z",
+    "start=2026-03-01T09:50:00Z&end=2026-03-01T10:40:00Z",
+];
+
+/// What takes a range.
+const RANGED: [&str; 18] = [
+    "/instances",
+    "/instances/1",
+    "/instances/2",
+    "/instances/1/queries",
+    "/instances/1/queries/1001",
+    "/instances/1/queries/1001/timeline",
+    "/instances/1/waits",
+    "/instances/1/locks",
+    "/instances/1/connections",
+    "/instances/1/databases",
+    "/instances/1/tables",
+    "/instances/1/indexes",
+    "/instances/1/replication",
+    "/instances/1/slots",
+    "/instances/1/wal",
+    "/instances/1/wraparound",
+    "/instances/1/host",
+    "/instances/1/disks",
+];
+
+/// What else is asked.
+const OTHERS: [&str; 26] = [
+    "/health",
+    "/version",
+    "/auth/me",
+    "/users",
+    "/users/00000000-0000-7000-8000-000000000000",
+    "/collectors",
+    "/collectors/00000000-0000-7000-8000-000000000000",
+    "/metrics/count",
+    "/metrics/health",
+    "/catalog",
+    "/catalog/pg_stat_archiver",
+    "/instances/1/activity?at=2026-03-01T11:45:00Z",
+    "/instances/1/activity?at=2026-03-01T11:25:00Z",
+    "/instances/1/collector?start=2026-03-01T11:00:00Z&end=2026-03-01T12:00:00Z",
+    "/instances/1/coverage",
+    "/instances/1/settings",
+    "/instances/1/locks?at=2026-03-01T11:25:00Z",
+    "/instances/2/replication",
+    "/instances/1/queries?order=mean_exec_time_ms&direction=asc&limit=1&offset=1",
+    "/instances/1/queries?database=shop&user=app&toplevel=true",
+    "/instances/1/queries/1001/timeline?step=600",
+    "/instances/1/waits?step=900&database=shop",
+    "/instances/1/databases?step=1200",
+    "/instances/1/tables?database=crm&search=rel",
+    "/instances/1/indexes?relid=20001",
+    "/instances/7",
+];
+
+/// What is asked, by the file of the answers: one for each path.
+fn requests(sets: impl Iterator<Item = String>) -> BTreeMap<String, Vec<String>> {
+    let ranged = RANGED.iter().flat_map(|path| RANGES.iter().map(move |range| format!("{path}?{range}")));
+    let of_sets = sets.flat_map(|set| {
+        let rows = format!("/metrics?set={set}&instance_id=1");
+        [format!("{rows}&page_size=2"), format!("{rows}&step=1200&page_size=4")]
+    });
+    let mut requests = BTreeMap::<String, Vec<String>>::new();
+    for path in ranged.chain(OTHERS.map(str::to_owned)).chain(of_sets) {
+        let name = path.split('?').next().unwrap_or_default().trim_matches('/').replace('/', "-");
+        requests.entry(format!("{name}.txt")).or_default().push(path);
+    }
+    requests
+}
+
+/// A document with one line for each array or object that holds no other: short enough to read, long enough to compare.
+fn written(value: &Value, indent: usize, out: &mut String) {
+    let is_flat = |value: &Value| !matches!(value, Value::Array(_) | Value::Object(_));
+    let children: Vec<(String, &Value)> = match value {
+        Value::Array(values) if !values.iter().all(is_flat) => values.iter().map(|one| (String::new(), one)).collect(),
+        Value::Object(values) => {
+            values.iter().map(|(name, one)| (format!("{}: ", Value::from(name.as_str())), one)).collect()
+        }
+        _ => return out.push_str(&value.to_string()),
+    };
+    let (open, close) = if value.is_array() { ('[', ']') } else { ('{', '}') };
+    let is_last_level = children.iter().all(|(_, child)| is_flat(child));
+    let separator = if is_last_level { " ".to_owned() } else { format!("\n{:indent$}", "", indent = 2 * (indent + 1)) };
+    out.push(open);
+    for (position, (name, child)) in children.iter().enumerate() {
+        if position > 0 {
+            out.push(',');
+        }
+        if position > 0 || !is_last_level {
+            out.push_str(&separator);
+        }
+        out.push_str(name);
+        written(child, indent + 1, out);
+    }
+    if !is_last_level {
+        let _ = write!(out, "\n{:indent$}", "", indent = 2 * indent);
+    }
+    out.push(close);
+}
+
+/// Identifiers that are made at random, by the order in which they appear.
+fn named(text: &str) -> String {
+    let is_uuid = |word: &str| uuid::Uuid::parse_str(word).is_ok();
+    let mut known = Vec::new();
+    let words: Vec<String> = text
+        .split('"')
+        .map(|word| {
+            if !is_uuid(word) {
+                return word.to_owned();
+            }
+            let place = known.iter().position(|one| *one == word).unwrap_or_else(|| {
+                known.push(word);
+                known.len() - 1
+            });
+            format!("uuid {}", place + 1)
+        })
+        .collect();
+    words.join("\"")
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+/// The first line that differs, with its number.
+fn difference(golden: &str, now: &str) -> String {
+    let mut lines = golden.lines().zip(now.lines()).enumerate();
+    match lines.find(|(_, (before, after))| before != after) {
+        Some((number, (before, after))) => format!("line {}: {before}\n  is now: {after}", number + 1),
+        None => format!("{} lines are now {}", golden.lines().count(), now.lines().count()),
+    }
+}
+
+#[tokio::test]
+async fn every_get_answers_over_the_fixed_store_as_it_did() {
+    let watched = Watched::silent().await;
+    fill(&watched).await;
+    let admin = watched.server.session(watched.server.user("admin", Role::Admin).await).await;
+    let catalog = &watched.server.app.catalog;
+    let requests = requests(catalog.sets().map(|set| set.name().to_owned()));
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    if update {
+        std::fs::remove_dir_all(folder()).unwrap();
+        std::fs::create_dir(folder()).unwrap();
+    }
+    let mut differences = Vec::new();
+    for (name, paths) in &requests {
+        let mut document = String::new();
+        for path in paths {
+            let answer = watched.server.get(path).bearer(&admin).send().await;
+            let _ = writeln!(document, "GET {path}\n{}", answer.status.as_u16());
+            written(&answer.json(), 0, &mut document);
+            document.push_str("\n\n");
+        }
+        let document = named(&document);
+        let file = folder().join(name);
+        if update {
+            std::fs::write(&file, &document).unwrap();
+        }
+        let golden = std::fs::read_to_string(&file).unwrap_or_default();
+        if golden != document {
+            differences.push(format!("{name}, {}", difference(&golden, &document)));
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    let files = std::fs::read_dir(folder()).unwrap().count();
+    assert_eq!(files, requests.len(), "a file of tests/golden is no path's");
+}
+
+/// A new GET needs a request here.
+#[test]
+fn every_get_of_the_table_is_asked() {
+    let requests = requests(["wal".to_owned()].into_iter());
+    let asked: BTreeSet<Vec<String>> =
+        requests.values().flatten().map(|path| segments(path.split('?').next().unwrap())).collect();
+    let missing: Vec<&str> = endpoints()
+        .iter()
+        .filter(|endpoint| endpoint.method.as_str() == "GET" && !DESCRIPTIONS.contains(&endpoint.path))
+        .filter(|endpoint| !asked.iter().any(|path| answers(&segments(endpoint.path), path)))
+        .map(|endpoint| endpoint.path)
+        .collect();
+    assert_eq!(missing, Vec::<&str>::new());
+}
+
+fn segments(path: &str) -> Vec<String> {
+    path.split('/').map(str::to_owned).collect()
+}
+
+fn answers(pattern: &[String], path: &[String]) -> bool {
+    pattern.len() == path.len()
+        && pattern.iter().zip(path).all(|(expected, actual)| expected.starts_with('{') || expected == actual)
+}
