@@ -96,7 +96,9 @@ impl Pace {
         clock: &Clock,
     ) -> Result<Option<Read>, ReadError> {
         let definition = &plan.set.definition;
-        let known = known.filter(|_| !self.forget);
+        // Another cluster gives the same identifiers to other statements.
+        let is_same = |known: &&Baseline| known.incarnation.system_identifier == incarnation.system_identifier;
+        let known = known.filter(|_| !self.forget).filter(is_same);
         let (Some((figures_definition, figures)), Some(sql)) = (figures, &plan.sql) else { return Ok(None) };
         let keys_now = known.map(|known| (Arc::clone(figures.index()), Arc::clone(known.index())));
         if let (Some((figures, known)), Some(now)) = (&self.complete, &keys_now)

@@ -39,6 +39,7 @@ mod wraparound;
 
 mod app;
 mod clock;
+mod clusters;
 mod flags;
 mod gaps;
 mod listener;

@@ -145,6 +145,27 @@ create table if not exists metrics.collectors (
     last_reading_time timestamptz
 );
 
+-- Which cluster answers under an instance's name, and from when on: another one gives the same oids to other things.
+create table if not exists metrics.clusters (
+    instance_id integer not null,
+    since timestamptz not null,
+    system_identifier text not null,
+    primary key (instance_id, since)
+);
+insert into metrics.clusters (instance_id, since, system_identifier)
+select i.id, '-infinity', i.system_identifier from metrics.instances i
+where i.system_identifier <> '' and not exists (select from metrics.clusters c where c.instance_id = i.id);
+
+-- From when on, and until when, the cluster answered that did at a moment.
+create or replace function metrics.cluster_since(instance integer, at timestamptz) returns timestamptz
+language sql stable as $$
+    select coalesce(max(c.since), '-infinity') from metrics.clusters c where c.instance_id = instance and c.since <= at
+$$;
+create or replace function metrics.cluster_until(instance integer, at timestamptz) returns timestamptz
+language sql stable as $$
+    select coalesce(min(c.since), 'infinity') from metrics.clusters c where c.instance_id = instance and c.since > at
+$$;
+
 -- How far each clock of a collector is from ours, and from when on: what was added to the times that it stamped.
 create table if not exists metrics.clocks (
     collector_id uuid not null,
@@ -202,6 +223,7 @@ begin
 end
 $$;
 
+comment on table metrics.clusters is 'The clusters that answered under an instance''s name, by system identifier, each from a moment on.';
 comment on table metrics.clocks is 'How far each clock of a collector was from the server''s, and from when on.';
 comment on column metrics.collectors.clock_ahead_us is 'How far the time of day of its machine is ahead of the server''s.';
 comment on column metrics.readings.clock_offset_us is 'The instance''s clock minus the time of the reading, in microseconds.';

@@ -171,6 +171,7 @@ async fn small_rows(transaction: &Transaction<'_>, batch: &Prepared) -> Result<(
     arrivals(transaction, batch).await?;
     for (id, instance) in &batch.instances {
         instance_row(transaction, *id, instance, created).await?;
+        cluster(transaction, batch, *id, instance).await?;
         if !instance.states.is_empty() {
             states(transaction, *id, instance, created).await?;
         }
@@ -338,6 +339,33 @@ async fn instance_row(
     Ok(())
 }
 
+/// Notes from when on another cluster answers under the instance's name: from the first reading of the batch that says
+/// so, as all that is read in a cycle is of one cluster. The first that is ever told of answered before, too.
+async fn cluster(
+    transaction: &Transaction<'_>,
+    batch: &Prepared,
+    id: i32,
+    instance: &Instance,
+) -> Result<(), StoreError> {
+    let identifier = instance.attributes.as_ref().map(|said| clean(&said.system_identifier, MAX_MESSAGE));
+    let Some(identifier) = identifier.filter(|identifier| !identifier.is_empty()) else { return Ok(()) };
+    let readings = batch.latest.iter().filter(|latest| latest.instance_id == id && latest.error.is_none());
+    let since = readings.map(|latest| latest.started_us.min(latest.time_us)).min().unwrap_or(batch.created_us);
+    let statement = transaction
+        .prepare_cached(
+            "insert into metrics.clusters (instance_id, since, system_identifier)
+             select $1, case when known.told then $2::timestamptz else '-infinity' end, $3
+             from (select exists (select from metrics.clusters c where c.instance_id = $1) as told) known
+             where $3 is distinct from (
+                 select c.system_identifier from metrics.clusters c where c.instance_id = $1 and c.since <= $2
+                 order by c.since desc limit 1)
+             on conflict do nothing",
+        )
+        .await?;
+    transaction.execute(&statement, &[&id, &moment(since), &identifier]).await?;
+    Ok(())
+}
+
 /// An instance's states come whole: what is not among them is forgotten, `since` of what did not change stays.
 async fn states(
     transaction: &Transaction<'_>,
@@ -459,7 +487,7 @@ async fn outlived_errors(transaction: &Transaction<'_>, batch: &Prepared) -> Res
 }
 
 /// Texts are written before the batch, in a short transaction of their own: keys in order, the
-/// first text of a key stays, and orphans harm nobody.
+/// first text of a key stays unless another cluster had it, and orphans harm nobody.
 pub(super) async fn write_texts(store: &Store, batch: &Prepared) -> Result<(), StoreError> {
     if batch.texts.is_empty() {
         return Ok(());
@@ -480,13 +508,15 @@ pub(super) async fn write_texts(store: &Store, batch: &Prepared) -> Result<(), S
     let client = store.client().await?;
     client
         .execute(
-            "insert into metrics.texts (instance_id, major, dbid, queryid, query, captured_at)
+            "insert into metrics.texts as t (instance_id, major, dbid, queryid, query, captured_at)
              select n.instance_id, coalesce(n.version_num, i.version_num, 0) / 10000, n.dbid, n.queryid, n.query, n.at
              from unnest($1::int4[], $2::int4[], $3::int8[], $4::int8[], $5::text[], $6::timestamptz[])
                  as n (instance_id, version_num, dbid, queryid, query, at)
              join metrics.instances i on i.id = n.instance_id
              order by 1, 2, 3, 4
-             on conflict do nothing",
+             on conflict (instance_id, major, dbid, queryid) do update
+             set query = excluded.query, captured_at = excluded.captured_at
+             where t.captured_at < metrics.cluster_since(t.instance_id, excluded.captured_at)",
             &[&ids, &versions, &dbids, &queryids, &queries, &captured],
         )
         .await?;

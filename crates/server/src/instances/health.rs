@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::model::HealthState;
-use super::signs::{Blocked, Holder, Lost, Reset, Used};
+use super::signs::{Blocked, Holder, Lost, Replaced, Reset, Restarted, Slot, Used};
 use super::watched::{Watched, WatchedState};
 use crate::collectors::skew;
 use crate::span::{moment, spell};
@@ -45,8 +45,14 @@ pub(crate) struct Signs<'a> {
     pub(crate) blocked: Option<&'a Blocked>,
     /// The session that has been idle the longest in a transaction that holds back vacuum, or a prepared transaction.
     pub(crate) holding: Option<&'a Holder>,
+    /// Replication slots that are lost, or hold back vacuum for nobody.
+    pub(crate) slots: &'a [Slot],
     /// Rows that were lost of late.
     pub(crate) lost: &'a [Lost],
+    /// The cluster that answers of late instead of another one.
+    pub(crate) replaced: Option<&'a Replaced>,
+    /// When it was started again of late.
+    pub(crate) restarted: Option<&'a Restarted>,
     /// Statistics that were reset of late.
     pub(crate) reset: Option<&'a Reset>,
     /// Why its collector cannot write its spool, and since when it cannot.
@@ -94,6 +100,8 @@ pub(crate) fn judge(signs: &Signs<'_>) -> (HealthState, Vec<String>) {
         found.push((HealthState::Warning, sentence(&what, error)));
     }
     found.extend(signs.lost.iter().map(|lost| (HealthState::Warning, loss(lost))));
+    found.extend(signs.replaced.map(|replaced| (HealthState::Warning, other(replaced))));
+    found.extend(signs.restarted.map(|restarted| (HealthState::Warning, again(restarted))));
     found.extend(signs.reset.map(|reset| (HealthState::Warning, gone(reset))));
     // Of equal ones the order above stays.
     found.sort_by_key(|(state, _)| std::cmp::Reverse(*state));
@@ -124,6 +132,7 @@ fn of_readings(signs: &Signs<'_>, found: &mut Vec<(HealthState, String)>) {
         let reason = format!("{} {is}{length} and holds back vacuum.", capital(&holder.who));
         found.push((HealthState::Warning, reason));
     }
+    found.extend(signs.slots.iter().map(|slot| (HealthState::Warning, of_nobody(slot))));
     if let Some((standby, lag_us)) = signs.lagging.filter(|(_, lag_us)| *lag_us > REPLAY_LAG_WARNING_US) {
         let seconds = lag_us / 1_000_000;
         found.push((HealthState::Warning, format!("Standby {standby} replays {seconds} s behind.")));
@@ -175,6 +184,30 @@ fn blocked(blocked: &Blocked) -> Option<(HealthState, String)> {
 }
 
 /// What is to be said of statistics that were reset.
+fn of_nobody(Slot { name, is_lost, xmin_age }: &Slot) -> String {
+    if *is_lost {
+        return format!(
+            "Replication slot {name} has lost WAL that it needs: what streamed through it has to be made anew."
+        );
+    }
+    let behind = number(xmin_age.unwrap_or(0), "transaction");
+    format!("Replication slot {name} is used by nobody and holds back vacuum: its oldest transaction is {behind} old.")
+}
+
+fn other(Replaced { since, now, before }: &Replaced) -> String {
+    let since = moment(*since);
+    format!("Another cluster answers since {since}: its system identifier is {now}, and was {before} before.")
+}
+
+fn again(Restarted { crashed, from, to }: &Restarted) -> String {
+    let (from, to) = (moment(*from), moment(*to));
+    if *crashed {
+        format!("PostgreSQL crashed and recovered between {from} and {to}: all sessions ended, statistics began anew.")
+    } else {
+        format!("PostgreSQL was restarted between {from} and {to}: all sessions ended.")
+    }
+}
+
 fn gone(Reset { sets, at }: &Reset) -> String {
     let of = match sets.as_slice() {
         [] => String::new(),
