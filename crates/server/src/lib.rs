@@ -43,6 +43,7 @@ mod clusters;
 mod flags;
 mod gaps;
 mod listener;
+mod nearest;
 pub mod running;
 mod series;
 mod serve;
