@@ -88,6 +88,7 @@ struct Read {
     failing_since: Option<Timestamp>,
     blocked: Option<Blocked>,
     holding: Option<Holder>,
+    reserved: i64,
     limited: Vec<Used>,
     lost: Vec<Lost>,
     replaced: Option<Replaced>,
@@ -161,6 +162,7 @@ pub(crate) async fn describe(
     let restarts = signs::restarts(transaction, &ids, at).await?;
     let resets = signs::resets(transaction, &ids, at).await?;
     let first_readings = if when.is_past { store::first_readings(transaction, &ids).await? } else { HashMap::new() };
+    let reserved = store::reserved_at(transaction, &ids, at).await?;
     let mut limits = HashMap::new();
     let mut own_lags = HashMap::new();
     if when.is_past {
@@ -208,6 +210,7 @@ pub(crate) async fn describe(
             failing_since: failing_since.get(&id).copied(),
             blocked: blocked.get(&id).cloned(),
             holding: holding.get(&id).cloned(),
+            reserved: reserved.get(&id).copied().unwrap_or(0),
             limited: limited.remove(&id).unwrap_or_default(),
             lost,
             replaced: replaced.get(&id).cloned(),
@@ -288,7 +291,8 @@ impl Read {
         let tps = self.tps.filter(|_| is_read);
         let connections = self.connections.filter(|_| is_read);
         let of_instance = connections.zip(self.limit.map(i64::from));
-        let of_instance = of_instance.map(|(used, limit)| Used { of: String::new(), used, limit });
+        let of_instance =
+            of_instance.map(|(used, limit)| Used { of: String::new(), used, limit, reserved: self.reserved });
         let states: Vec<SetState> = self.states.iter().filter(|state| state.since <= at).cloned().collect();
         let spool_error = self.stored.spool_error.as_ref().map(|(error, since)| (error.as_str(), *since));
         let signs = Signs {

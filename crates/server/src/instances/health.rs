@@ -112,12 +112,16 @@ pub(crate) fn judge(signs: &Signs<'_>) -> (HealthState, Vec<String>) {
 /// What the newest readings say.
 fn of_readings(signs: &Signs<'_>, found: &mut Vec<(HealthState, String)>) {
     found.extend(signs.blocked.and_then(blocked));
-    for Used { of, used, limit } in signs.used.iter().filter(|used| used.limit > 0) {
-        let reason = if of.is_empty() {
-            format!("{used} of {limit} connections are in use.")
-        } else {
-            format!("{used} of {limit} connections of {of} are in use.")
-        };
+    for Used { of, used, limit, reserved } in signs.used.iter().filter(|used| used.limit > 0) {
+        let of = if of.is_empty() { String::new() } else { format!(" of {of}") };
+        let mut reason = format!("{used} of {limit} connections{of} are in use");
+        // What is left beyond these is for superusers: nobody else gets in.
+        let limit = &limit.saturating_sub(*reserved).max(1);
+        if *reserved > 0 {
+            let refused = if used >= limit { "new sessions are refused, as " } else { "" };
+            reason.push_str(&format!("; {refused}{reserved} are for superusers only"));
+        }
+        reason.push('.');
         let percent = used.saturating_mul(100);
         if percent >= limit.saturating_mul(CONNECTIONS_CRITICAL) {
             found.push((HealthState::Critical, reason));
@@ -272,7 +276,7 @@ mod tests {
     }
 
     fn used(used: i64, limit: i64, of: &str) -> Used {
-        Used { of: of.to_owned(), used, limit }
+        Used { of: of.to_owned(), used, limit, reserved: 0 }
     }
 
     #[test]
@@ -290,6 +294,19 @@ mod tests {
         let of = |number| judge(&Signs { used: vec![used(number, 200, "")], ..Signs::default() }).0;
         assert_eq!([of(159), of(160)], [HealthState::Healthy, HealthState::Warning]);
         assert_eq!([of(189), of(190)], [HealthState::Warning, HealthState::Critical]);
+    }
+
+    #[test]
+    fn what_is_for_superusers_is_free_for_nobody() {
+        let of = |number| {
+            let used = Used { reserved: 3, ..used(number, 30, "") };
+            judge(&Signs { used: vec![used], ..Signs::default() })
+        };
+        assert_eq!(of(21).0, HealthState::Healthy);
+        let told = "26 of 30 connections are in use; 3 are for superusers only.";
+        assert_eq!(of(26), (HealthState::Critical, vec![told.to_owned()]));
+        let told = "27 of 30 connections are in use; new sessions are refused, as 3 are for superusers only.";
+        assert_eq!(of(27), (HealthState::Critical, vec![told.to_owned()]));
     }
 
     #[test]

@@ -58,6 +58,8 @@ pub(crate) struct Used {
     pub(crate) of: String,
     pub(crate) used: i64,
     pub(crate) limit: i64,
+    /// How many of them only superusers may take.
+    pub(crate) reserved: i64,
 }
 
 /// Statistics that somebody reset.
@@ -261,7 +263,7 @@ pub(crate) async fn limited(
     let statement = transaction.prepare_cached(LIMITED).await?;
     let mut all: HashMap<i32, Vec<Used>> = HashMap::new();
     for row in transaction.query(&statement, &[&ids, &moments, &at]).await? {
-        let one = Used { of: row.get(1), used: row.get(2), limit: row.get(3) };
+        let one = Used { of: row.get(1), used: row.get(2), limit: row.get(3), reserved: 0 };
         all.entry(row.get(0)).or_default().push(one);
     }
     Ok(all)

@@ -378,6 +378,26 @@ pub(crate) async fn limits_at(
     Ok(rows.iter().filter_map(limit).collect())
 }
 
+const RESERVED_AT: &str =
+    "select s.instance_id, sum(case when s.setting ~ '^[0-9]{1,6}$' then s.setting::int8 end)::int8
+    from (
+        select distinct on (p.instance_id, p.name) p.instance_id, p.setting, p.removed from metrics.pg_settings p
+        where p.instance_id = any($1) and p.name in ('superuser_reserved_connections', 'reserved_connections')
+            and p.time <= $2 and p.time >= metrics.cluster_since(p.instance_id, $2)
+        order by p.instance_id, p.name, p.time desc) s
+    where not s.removed group by s.instance_id";
+
+/// Connections that only superusers and `pg_use_reserved_connections` may take, by instance.
+pub(crate) async fn reserved_at(
+    transaction: &Transaction<'_>,
+    ids: &[i32],
+    at: Timestamp,
+) -> Result<HashMap<i32, i64>, Error> {
+    let statement = transaction.prepare_cached(RESERVED_AT).await?;
+    let rows = transaction.query(&statement, &[&ids, &at]).await?;
+    Ok(rows.iter().filter_map(|row| Some((row.get(0), row.get::<_, Option<i64>>(1)?))).collect())
+}
+
 const ROLES_AT: &str = "select m.id, case when w.in_recovery then 'standby' else 'primary' end
     from unnest($1::int4[], $2::timestamptz[]) m (id, at)
     join metrics.wal w on w.instance_id = m.id and w.time = m.at where w.in_recovery is not null";
