@@ -375,10 +375,8 @@ impl Read {
         }
         let ended = format!("No interval of {ACTIVITY} ended within the 5 minutes before.");
         let read = format!("{SESSIONS} was not read within the 5 minutes before.");
-        for (key, set, message, is_null) in
-            [("load", SESSIONS, read, load.is_none()), ("tps", ACTIVITY, ended, tps.is_none())]
-        {
-            if is_null && self.latest.contains_key(set) {
+        for (key, message, is_null) in [("load", read, load.is_none()), ("tps", ended, tps.is_none())] {
+            if is_null {
                 let reason = || Reason { code: "not_enough_data".to_owned(), message, fix: None };
                 reasons.entry(key.to_owned()).or_insert_with(reason);
             }

@@ -138,11 +138,10 @@ fn of_readings(signs: &Signs<'_>, found: &mut Vec<(HealthState, String)>) {
     }
     found.extend(signs.slots.iter().map(|slot| (HealthState::Warning, of_nobody(slot))));
     if let Some((standby, lag_us)) = signs.lagging.filter(|(_, lag_us)| *lag_us > REPLAY_LAG_WARNING_US) {
-        let seconds = lag_us / 1_000_000;
-        found.push((HealthState::Warning, format!("Standby {standby} replays {seconds} s behind.")));
+        found.push((HealthState::Warning, format!("Standby {standby} replays {} behind.", seconds(lag_us))));
     }
     if let Some(lag_us) = signs.replay_lag_us.filter(|lag_us| *lag_us > REPLAY_LAG_WARNING_US) {
-        found.push((HealthState::Warning, format!("Replay is {} s behind.", lag_us / 1_000_000)));
+        found.push((HealthState::Warning, format!("Replay is {} behind.", seconds(lag_us))));
     }
     if let Some(reason) = signs.replay_unknown {
         found.push((HealthState::Warning, sentence("How far replay is behind is not known", reason)));
@@ -188,6 +187,11 @@ fn blocked(blocked: &Blocked) -> Option<(HealthState, String)> {
 }
 
 /// What is to be said of statistics that were reset.
+/// Whole seconds are enough for words.
+fn seconds(us: i64) -> String {
+    spell(SignedDuration::from_secs(us / 1_000_000))
+}
+
 fn of_nobody(Slot { name, is_lost, xmin_age }: &Slot) -> String {
     if *is_lost {
         return format!(

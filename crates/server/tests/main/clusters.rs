@@ -79,10 +79,10 @@ async fn what_has_a_name_is_of_one_cluster() {
     let watched = replaced().await;
     let databases = watched.read(&format!("/databases?{HOUR}")).await;
     let row = &databases["data"][0];
-    assert_eq!((&row["name"], &row["xact_commit"]), (&json!("other"), &json!(120)), "{databases}");
+    assert_eq!((&row["name"], &row["xact_commit"]), (&json!("other"), &json!(120.0)), "{databases}");
     let before = watched.read(&format!("/databases?{BEFORE}")).await;
     let row = &before["data"][0];
-    assert_eq!((&row["name"], &row["xact_commit"]), (&json!("app"), &json!(18_000)), "{before}");
+    assert_eq!((&row["name"], &row["xact_commit"]), (&json!("app"), &json!(18_000.0)), "{before}");
 
     let ranking = watched.read(&format!("/queries?{HOUR}")).await;
     let row = &ranking["data"][0];
@@ -137,8 +137,8 @@ async fn a_late_batch_of_the_old_cluster_changes_nothing() {
     let watched = replaced().await;
     cycle(&watched, "7301", "11:37:00", OLD, 6000, false).await;
     let databases = watched.read(&format!("/databases?{HOUR}")).await;
-    assert_eq!(databases["data"][0]["xact_commit"], 120, "{databases}");
+    assert_eq!(databases["data"][0]["xact_commit"], 120.0, "{databases}");
     let before = watched.read(&format!("/databases?{BEFORE}")).await;
     let row = &before["data"][0];
-    assert_eq!((&row["name"], &row["xact_commit"]), (&json!("app"), &json!(24_000)), "{before}");
+    assert_eq!((&row["name"], &row["xact_commit"]), (&json!("app"), &json!(24_000.0)), "{before}");
 }
