@@ -29,7 +29,7 @@ function columns(zone: Zone): Column<Setting>[] {
     { id: 'default', title: 'Default', width: 200, value: (row) => row.boot_val, cell: (row) => withUnit(row.boot_val, row.unit) ?? <Missing reason="It has no default." /> },
     { id: 'source', title: 'Source', width: 160, value: (row) => row.source, cell: (row) => row.source ?? <Missing reason="Each session has its own, or it is not readable." /> },
     { id: 'pending', title: 'Pending restart', width: 140, numeric: true, value: (row) => row.pending_restart, cell: (row) => row.pending_restart == null ? <Missing reason="Not readable." /> : row.pending_restart ? 'yes' : 'no' },
-    { id: 'changed', title: 'Changed', width: 136, value: (row) => row.changed_at, cell: (row) => typeof row.changed_at === 'string' ? exactMoment(Date.parse(row.changed_at), zone) : <Missing reason="Not since it is watched." /> },
+    { id: 'changed', title: 'Changed', width: 136, whole: true, value: (row) => row.changed_at, cell: (row) => typeof row.changed_at === 'string' ? exactMoment(Date.parse(row.changed_at), zone) : <Missing reason="Not since it is watched." /> },
   ];
 }
 

@@ -4,6 +4,7 @@ import { coarse, count, exact, text } from '../format/number';
 import { Missing, Num } from '../format/Num';
 import { Copy } from '../notices/Copy';
 import { exactMoment, type Zone } from '../time/zone';
+import { useRoom } from '../tables/useRoom';
 import styles from './LockTree.module.css';
 import { freeing, hasChildren, holds, unfolded, waitsFor } from './lockTree';
 
@@ -119,6 +120,11 @@ export function LockTree({ sessions, unmeasured, zone, outdated }: Props) {
   const tabStop = shown.some((one) => one.key === active) ? active : (shown[0]?.key ?? null);
   const detail = sessions.find((one) => one.key === opened) ?? null;
   const head = columns(zone, unmeasured);
+  const table = useRef<HTMLTableElement>(null);
+  const [sessionWidth, ...widths] = useRoom(table, [
+    { id: 'Session', width: SESSION_WIDTH, whole: false },
+    ...head.map(({ title, width = 0, numeric = false }) => ({ id: title, width, whole: numeric })),
+  ]);
 
   function fold(key: string, close: boolean) {
     const next = new Set(folded);
@@ -156,14 +162,14 @@ export function LockTree({ sessions, unmeasured, zone, outdated }: Props) {
   return (
     <>
       <div className={styles.box} data-outdated={outdated}>
-        <table role="treegrid" aria-label="Who blocks whom" className={styles.tree} aria-rowcount={shown.length + 1}>
+        <table ref={table} role="treegrid" aria-label="Who blocks whom" className={styles.tree} aria-rowcount={shown.length + 1}>
           <thead>
             <tr aria-rowindex={1}>
-              <th scope="col" style={{ width: SESSION_WIDTH }} data-hint="Process id, role and application">
+              <th scope="col" style={{ width: sessionWidth }} data-hint="Process id, role and application">
                 Session
               </th>
-              {head.map((column) => (
-                <th key={column.title} scope="col" style={{ width: column.width }} data-numeric={column.numeric} data-hint={column.help}>
+              {head.map((column, index) => (
+                <th key={column.title} scope="col" style={{ width: column.width === undefined ? undefined : widths[index] }} data-numeric={column.numeric} data-hint={column.help}>
                   {column.title}
                   {column.title === 'Blocks' && <span aria-hidden="true"> ↓</span>}
                 </th>

@@ -97,7 +97,7 @@ export function tableColumns(context: TableContext): Column<TableRow>[] {
     },
     ...at('size'),
     {
-      id: 'growth', title: 'Growth', help: 'Over the range, or over the day before its end; per day where it is known of a day at least\nrelation_size', width: 146,
+      id: 'growth', title: 'Growth', help: 'Over the range, or over the day before its end; per day where it is known of a day at least\nrelation_size', width: 96,
       numeric: true, unit: 'bytes', value: (row) => row.growth_bytes,
       cell: (row) => <Growth row={row} context={context} />,
     },

@@ -35,7 +35,7 @@ export function behind<Row extends Standby | Receiver>(
 
 export function lastMessage<Row extends Standby | Receiver>(id: string, whose: string, zone: Zone): Column<Row> {
   return {
-    id, title: 'Last message', width: 124, value: (row) => row.last_message_at,
+    id, title: 'Last message', width: 124, whole: true, value: (row) => row.last_message_at,
     help: `pg_stat_replication.reply_time, by the ${whose}’s clock`,
     cell: (row) => (typeof row.last_message_at === 'string' ? exactMoment(Date.parse(row.last_message_at), zone) : <Missing reason="It has sent none yet." />),
   };

@@ -22,6 +22,7 @@ import { Button } from '../shell/Button';
 import { nextSort, type Column, type Sort } from './column';
 import styles from './DataTable.module.css';
 import { steadyOrder } from './steadyOrder';
+import { useRoom } from './useRoom';
 
 const features = tableFeatures({
   rowSortingFeature,
@@ -65,6 +66,8 @@ function rowHeight(): number {
 export function DataTable<Row extends RowData>(props: Props<Row>) {
   const { label, columns, rows, rowKey, sort, onSort, onOpen, openByClick = true, pinned = null, empty, outdated, fill = false } = props;
   const box = useRef<HTMLDivElement>(null);
+  const grid = useRef<HTMLTableElement>(null);
+  const widths = useRoom(grid, columns.map(({ id, width, numeric, whole }) => ({ id, width, whole: numeric === true || whole === true })));
   const [active, setActive] = useState({ row: 0, column: 0 });
   const [held, setHeld] = useState(false);
 
@@ -160,8 +163,8 @@ export function DataTable<Row extends RowData>(props: Props<Row>) {
   const cellOf = (row: number) => (active.row === row ? active.column : null);
 
   const size = {
-    '--table-width': `${columns.reduce((sum, column) => sum + column.width, 0)}px`,
-    '--first-width': `${columns[0]?.width ?? 0}px`,
+    '--table-width': `${widths.reduce((sum, width) => sum + width, 0)}px`,
+    '--first-width': `${widths[0] ?? 0}px`,
     '--least-rows': Math.min(LEAST_ROWS, ordered.length + 1 + (pinned === null ? 0 : 1)),
   } as CSSProperties;
   return (
@@ -180,6 +183,7 @@ export function DataTable<Row extends RowData>(props: Props<Row>) {
       )}
       <div ref={box} className={styles.box}>
         <table
+          ref={grid}
           role="grid"
           aria-label={label}
           aria-rowcount={ordered.length + 1 + (pinned === null ? 0 : 1)}
@@ -188,8 +192,8 @@ export function DataTable<Row extends RowData>(props: Props<Row>) {
           onKeyDown={press}
         >
           <colgroup>
-            {columns.map((column) => (
-              <col key={column.id} style={column.grow === true ? undefined : { width: column.width }} />
+            {columns.map((column, index) => (
+              <col key={column.id} style={column.grow === true ? undefined : { width: widths[index] }} />
             ))}
           </colgroup>
           <thead>
@@ -317,7 +321,7 @@ function slot<Row>(column: Column<Row>): CSSProperties {
 
 function Cell<Row>({ column, row, cell }: { column: Column<Row>; row: Row; cell: CellAttributes }) {
   return (
-    <td {...cell} data-numeric={column.numeric} style={column.unitSlot === undefined ? undefined : slot(column)}>
+    <td {...cell} data-numeric={column.numeric} data-whole={column.whole} style={column.unitSlot === undefined ? undefined : slot(column)}>
       {column.cell(row)}
     </td>
   );

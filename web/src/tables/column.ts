@@ -6,10 +6,13 @@ export interface Column<Row> {
   title: string;
   /** What the figure is and where it comes from. */
   help?: string;
-  /** Pixels; the column that grows takes the rest. */
+  /** Pixels at least; the column that grows takes the rest. */
   width: number;
   grow?: boolean;
+  /** Figures: to the right, and never cut. */
   numeric?: boolean;
+  /** Short words of ours or versions: never cut either. */
+  whole?: boolean;
   /** Width of the slot for units, in `ch`. */
   unitSlot?: number;
   /** Unit of `value` in copied CSV. */
