@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { cutFigures } from './walk/figures.mjs';
+import { walkHostile } from './walk/hostile.mjs';
 import { walkMoments } from './walk/moments.mjs';
 import { walkOutage } from './walk/outage.mjs';
 
@@ -432,6 +433,7 @@ try {
     await themes(page);
     const means = { base: BASE, must, say, settled, inspect, rows, tabs: TABS };
     await walkMoments(page, means);
+    await walkHostile(page, means);
     if (PRIMARY !== undefined) await walkOutage(page, PRIMARY, means);
   } catch (error) {
     failed = error;

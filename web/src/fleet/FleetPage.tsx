@@ -3,6 +3,7 @@ import { useMemo } from 'react';
 import { queryString } from '../api/client';
 import { between, useReads } from '../api/useReads';
 import type { Instance, Instances } from '../api/model';
+import { Foreign } from '../format/Foreign';
 import { InstanceLink } from '../instance/InstanceLink';
 import { gravest } from '../instance/watched';
 import { CapabilityNotice, Notice } from '../notices/Notice';
@@ -102,7 +103,7 @@ function Reasons({ instances }: { instances: Instance[] }) {
     <ul className={styles.reasons} aria-label="What needs somebody">
       {instances.map((one) => (
         <li key={one.id}>
-          <HealthBadge instance={one} /> <InstanceLink instance={one} focusable />: {gravest(one, zone, Date.now())}
+          <HealthBadge instance={one} /> <InstanceLink instance={one} focusable />: <Foreign text={gravest(one, zone, Date.now())} lines />
         </li>
       ))}
     </ul>

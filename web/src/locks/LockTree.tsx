@@ -1,7 +1,9 @@
 import { useRef, useState, type CSSProperties, type KeyboardEvent, type ReactNode } from 'react';
 import type { LockSession, Unmeasured } from '../api/model';
+import { Foreign } from '../format/Foreign';
 import { coarse, count, exact, text } from '../format/number';
 import { Missing, Num } from '../format/Num';
+import { visible } from '../format/visible';
 import { Copy } from '../notices/Copy';
 import { exactMoment, type Zone } from '../time/zone';
 import { useRoom } from '../tables/useRoom';
@@ -81,12 +83,12 @@ function Locked({ session }: { session: LockSession }) {
     <>
       {waits !== null && (
         <div className={styles.clamped} data-hint={`It waits for ${waits}, behind ${behind(session)}.${unnamed}`}>
-          waits for {waits}
+          waits for <Foreign text={waits} />
         </div>
       )}
       {held.length > 0 && (
         <div className={styles.clamped} data-hint={`It holds ${held.join(',\n')}.`}>
-          holds {held.join(', ')}
+          holds <Foreign text={held.join(', ')} />
         </div>
       )}
     </>
@@ -105,7 +107,7 @@ function QueryText({ session, why }: { session: LockSession; why: string }) {
   if (session.query == null) return <Missing reason={why} />;
   return (
     <code className={`${styles.clamped} ${styles.query}`} data-hint={session.query.slice(0, 600)}>
-      {session.query}
+      <Foreign text={session.query} lines />
     </code>
   );
 }
@@ -206,11 +208,11 @@ export function LockTree({ sessions, unmeasured, zone, outdated }: Props) {
                       >
                         {parent ? (open ? '▾' : '▸') : ''}
                       </span>
-                      {one.pid === 0 ? (one.prepared?.gid ?? 'prepared') : one.pid}
+                      {one.pid === 0 ? <Foreign text={one.prepared?.gid ?? 'prepared'} /> : one.pid}
                       {one.circular && <span data-hint="It waits for itself: PostgreSQL is about to find a deadlock."> ⟳ deadlock</span>}
                     </div>
                     <div className={styles.who} data-hint={who(one)}>
-                      {who(one)}
+                      <Foreign text={who(one)} />
                     </div>
                     {one.workers > 0 && (
                       <div className={styles.who} data-hint="They run a part of its statement: parallel workers that wait are their leader waiting.">
@@ -245,26 +247,26 @@ function Detail({ session }: { session: LockSession }) {
   const title = session.pid === 0 ? `Prepared transaction${session.prepared?.gid == null ? '' : ` '${session.prepared.gid}'`}` : `Session ${session.pid}`;
   const waits = waitsFor(session);
   return (
-    <section className={styles.detail} aria-label={title}>
-      <h2>{title}</h2>
+    <section className={styles.detail} aria-label={visible(title)}>
+      <h2><Foreign text={title} /></h2>
       <p>
-        {[session.database, session.user, session.application_name, session.state].filter((part) => part != null).join(' · ')}
+        <Foreign text={[session.database, session.user, session.application_name, session.state].filter((part) => part != null).join(' · ')} />
         {session.prepared != null && ` · transaction ${session.prepared.xid}`}
       </p>
-      {waits !== null && <p>{`Waits for ${waits}, behind ${behind(session)}.`}</p>}
-      {session.object_unnamed != null && <p>{session.object_unnamed}</p>}
-      {holds(session).length > 0 && <p>{`Holds ${holds(session).join(', ')}.`}</p>}
+      {waits !== null && <p><Foreign text={`Waits for ${waits}, behind ${behind(session)}.`} /></p>}
+      {session.object_unnamed != null && <p><Foreign text={session.object_unnamed} /></p>}
+      {holds(session).length > 0 && <p><Foreign text={`Holds ${holds(session).join(', ')}.`} /></p>}
       {session.query != null && (
         <pre className={styles.whole} tabIndex={0} role="region" aria-label="Statement text">
-          {session.query}
+          <Foreign text={session.query} lines />
         </pre>
       )}
       {statements.map((statement) => (
         <p key={statement}>
-          <code>{statement}</code> <Copy text={statement} what={`the SQL: ${statement}`} />
+          <code><Foreign text={statement} /></code> <Copy text={statement} what={`the SQL: ${statement}`} />
         </p>
       ))}
-      {note !== null && <p>{note}</p>}
+      {note !== null && <p><Foreign text={note} /></p>}
     </section>
   );
 }

@@ -1,5 +1,6 @@
 import type { Ranking, StatementFigures, Unmeasured } from '../api/model';
 import { Sparkline } from '../charts/Sparkline';
+import { Foreign } from '../format/Foreign';
 import { average, bytes, count, duration, exact, percent, rate, text, type Figure } from '../format/number';
 import { Missing, Num } from '../format/Num';
 import { eachPerSecond, perSecond } from '../rates/perSecond';
@@ -154,7 +155,7 @@ function Filter({ value, pick }: { value: string | null; pick: (value: string) =
   if (value == null) return <Missing reason="Dropped since, or not readable." />;
   return (
     <button type="button" className={styles.pick} tabIndex={-1} data-hint={`Only ${value}`} onClick={() => pick(value)}>
-      {value}
+      <Foreign text={value} />
     </button>
   );
 }

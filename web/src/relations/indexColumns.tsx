@@ -1,4 +1,5 @@
 import type { IndexRow, Unmeasured } from '../api/model';
+import { Foreign } from '../format/Foreign';
 import { bytes, coarse, count, exact, rate, text } from '../format/number';
 import { Missing, Num } from '../format/Num';
 import { Copy } from '../notices/Copy';
@@ -54,14 +55,14 @@ export function indexColumns(context: IndexContext): Column<IndexRow>[] {
       value: (row) => relationName(row, row.indexrelid),
       cell: (row) => (
         <span className={styles.name} data-hint={`oid ${row.indexrelid}`}>
-          {relationName(row, row.indexrelid)}{' '}
+          <Foreign text={relationName(row, row.indexrelid)} />{' '}
           {row.partitions != null && <span className={styles.quiet}>{text(count(row.partitions))} {row.partitions === 1 ? 'partition' : 'partitions'}</span>}
         </span>
       ),
     },
     {
       id: 'table', title: 'Table', width: 104, value: (row) => row.table,
-      cell: (row) => (row.table == null ? <Missing reason="Names were not read yet." /> : <span className={styles.name} data-hint={row.table}>{row.table}</span>),
+      cell: (row) => (row.table == null ? <Missing reason="Names were not read yet." /> : <span className={styles.name} data-hint={row.table}><Foreign text={row.table} /></span>),
     },
     {
       id: 'size', title: 'Size', help: 'On disk\nrelation_size', width: 84, numeric: true, unitSlot: 4, unit: 'bytes',
@@ -94,16 +95,16 @@ export function indexColumns(context: IndexContext): Column<IndexRow>[] {
     {
       id: 'needed', title: 'Unique', help: 'Unique indexes, and what else depends on one', width: 130,
       value: (row) => row.needed_for ?? '',
-      cell: (row) => <span className={styles.name} data-hint={row.needed_for == null ? 'Nothing depends on it.' : `It is needed: ${row.needed_for}.`}>{row.needed_for ?? 'no'}</span>,
+      cell: (row) => <span className={styles.name} data-hint={row.needed_for == null ? 'Nothing depends on it.' : `It is needed: ${row.needed_for}.`}><Foreign text={row.needed_for ?? 'no'} /></span>,
     },
     {
       id: 'definition', title: 'Definition', width: 150, value: definition,
       cell: (row) => {
         const text = definition(row);
-        return text === null ? <Missing reason="Names were not read yet." /> : <code className={styles.definition} data-hint={text}>{text}</code>;
+        return text === null ? <Missing reason="Names were not read yet." /> : <code className={styles.definition} data-hint={text}><Foreign text={text} /></code>;
       },
     },
-    { id: 'database', title: 'Database', width: 76, value: (row) => row.database, cell: (row) => <span className={styles.name} data-hint={`oid ${row.datid}`}>{row.database}</span> },
+    { id: 'database', title: 'Database', width: 76, value: (row) => row.database, cell: (row) => <span className={styles.name} data-hint={`oid ${row.datid}`}><Foreign text={row.database} /></span> },
     {
       id: 'fix', title: 'SQL', help: 'The statement that drops it, to copy', width: 92,
       cell: (row) => {

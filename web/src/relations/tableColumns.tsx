@@ -1,5 +1,6 @@
 import { Link } from '@tanstack/react-router';
 import type { TableRow, Unmeasured } from '../api/model';
+import { Foreign } from '../format/Foreign';
 import { average, bytes, coarse, count, exact, percent, rate, text, wholeUnit, type Figure } from '../format/number';
 import { Missing, Num } from '../format/Num';
 import { keepTime, type Search } from '../shell/search';
@@ -150,7 +151,7 @@ export function tableColumns(context: TableContext): Column<TableRow>[] {
         ),
     },
     ...at('mxid'),
-    { id: 'database', title: 'Database', width: 76, value: (row) => row.database, cell: (row) => <span className={styles.name} data-hint={`oid ${row.datid}`}>{row.database}</span> },
+    { id: 'database', title: 'Database', width: 76, value: (row) => row.database, cell: (row) => <span className={styles.name} data-hint={`oid ${row.datid}`}><Foreign text={row.database} /></span> },
   ];
 }
 
@@ -166,7 +167,7 @@ function TableName({ row, context }: { row: TableRow; context: TableContext }) {
         tabIndex={-1}
         data-hint={`Indexes of ${name}\noid ${row.relid}${row.unlogged ? '\nUnlogged: a crash empties it' : ''}`}
       >
-        {name}
+        <Foreign text={name} />
       </Link>{' '}
       {row.partitions != null && (
         <button type="button" className={styles.pick} tabIndex={-1} data-hint="Show each partition" onClick={() => context.unfold(row)}>

@@ -1,4 +1,5 @@
 import type { Receiver, Standby } from '../api/model';
+import { Foreign } from '../format/Foreign';
 import { bytes, coarse, exact, text } from '../format/number';
 import { Missing, Num } from '../format/Num';
 import { InstanceLink } from '../instance/InstanceLink';
@@ -43,7 +44,7 @@ export function lastMessage<Row extends Standby | Receiver>(id: string, whose: s
 
 function Name({ row }: { row: Standby }) {
   if (row.instance != null) return <InstanceLink instance={row.instance} />;
-  return <span data-hint={`${row.client_addr ?? 'local socket'}\nNot matched to a monitored instance.`}>{nameOf(row)}</span>;
+  return <span data-hint={`${row.client_addr ?? 'local socket'}\nNot matched to a monitored instance.`}><Foreign text={nameOf(row)} /></span>;
 }
 
 export function standbyColumns(zone: Zone): Column<Standby>[] {

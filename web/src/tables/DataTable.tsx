@@ -18,6 +18,7 @@ import {
   type KeyboardEvent,
   type ReactNode,
 } from 'react';
+import { Foreign } from '../format/Foreign';
 import { Button } from '../shell/Button';
 import { nextSort, type Column, type Sort } from './column';
 import styles from './DataTable.module.css';
@@ -320,9 +321,10 @@ function slot<Row>(column: Column<Row>): CSSProperties {
 }
 
 function Cell<Row>({ column, row, cell }: { column: Column<Row>; row: Row; cell: CellAttributes }) {
+  const shown = column.cell(row);
   return (
     <td {...cell} data-numeric={column.numeric} data-whole={column.whole} style={column.unitSlot === undefined ? undefined : slot(column)}>
-      {column.cell(row)}
+      {typeof shown === 'string' ? <Foreign text={shown} /> : shown}
     </td>
   );
 }

@@ -39,6 +39,13 @@ test('csv is raw, quoted, and leaves unmeasured fields empty', () => {
   expect(csv(COLUMNS, rows)).toBe('Name,Size (bytes)\r\n"a ""b"", c",1.5\r\nd,\r\n');
 });
 
+test('csv has nothing that acts where it is opened', () => {
+  const names = ['=1+1', '@sum', '-- a comment', '-7796235676539574219', 'a\u202eb', 'two\nlines'];
+  const fields = ["'=1+1", "'@sum", "'-- a comment", '-7796235676539574219', 'a⟨U+202E⟩b', '"two\nlines"'];
+  expect(csv([NAME], names.map((name) => ({ name, size: null })))).toBe(['Name', ...fields, ''].join('\r\n'));
+  expect(csv([SIZE], [{ name: '', size: -1.5 }])).toBe('Size (bytes)\r\n-1.5\r\n');
+});
+
 describe('steady order', () => {
   test('keeps known keys where they are, drops gone ones, puts new ones last', () => {
     expect(steadyOrder(['a', 'b', 'c'], ['c', 'd', 'a'])).toEqual(['a', 'c', 'd']);

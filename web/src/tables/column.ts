@@ -1,4 +1,5 @@
 import type { ReactNode } from 'react';
+import { visible } from '../format/visible';
 
 /** A column as every table takes it: what it shows, how it sorts, what it copies. */
 export interface Column<Row> {
@@ -46,13 +47,17 @@ export function nextSort<Row>(current: Sort, column: Column<Row>): Sort {
   return { id: column.id, descending: column.numeric === true };
 }
 
+/** What a spreadsheet would calculate instead of showing it. A number, also one in words such as a queryid, it may. */
+const FORMULA = /^[=+\-@](?!\d+(\.\d+)?$)/;
+
 function csvField(value: string | number | boolean | null | undefined): string {
   if (value === null || value === undefined) return '';
-  const text = String(value);
+  const plain = typeof value === 'string' ? visible(value, true) : String(value);
+  const text = FORMULA.test(plain) ? `'${plain}` : plain;
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-/** Raw values with units in the header; not measured is an empty field. */
+/** Raw values with units in the header; not measured is an empty field. In texts nothing acts: not on what is read, not as a formula. */
 export function csv<Row>(columns: Column<Row>[], rows: Row[]): string {
   const copied = columns.filter((column) => column.value !== undefined);
   const head = copied.map((column) => csvField(column.unit === undefined ? column.title : `${column.title} (${column.unit})`));

@@ -1,4 +1,4 @@
-import { useLayoutEffect, useState, type RefObject } from 'react';
+import { useEffect, useLayoutEffect, useState, type RefObject } from 'react';
 
 /** A column as far as its width is concerned. */
 export interface Roomy {
@@ -19,6 +19,13 @@ const WIDEST = 400;
  */
 export function useRoom(table: RefObject<HTMLTableElement | null>, columns: readonly Roomy[]): number[] {
   const [grown, setGrown] = useState<Readonly<Record<string, number>>>({});
+  const [, setWindow] = useState(0);
+  // A narrower window takes the room away that columns had beyond their widths.
+  useEffect(() => {
+    const resized = () => setWindow(window.innerWidth);
+    window.addEventListener('resize', resized);
+    return () => window.removeEventListener('resize', resized);
+  }, []);
   const widths = columns.map((column) => Math.max(column.width, grown[column.id] ?? 0));
   // The lists are new with every rendering: rows come and go without the columns being changed.
   useLayoutEffect(() => {
@@ -27,7 +34,7 @@ export function useRoom(table: RefObject<HTMLTableElement | null>, columns: read
       for (const cell of row.cells) {
         const column = columns[cell.cellIndex];
         const width = widths[cell.cellIndex];
-        if (column === undefined || width === undefined || cell.colSpan > 1 || (cell.tagName !== 'TH' && !column.whole)) continue;
+        if (column === undefined || width === undefined || cell.colSpan > 1 || (cell.scope !== 'col' && !column.whole)) continue;
         const lacks = cell.scrollWidth - cell.clientWidth;
         if (lacks > 0 && width < WIDEST) {
           lacking[column.id] = Math.max(lacking[column.id] ?? 0, width + Math.ceil(lacks / STEP) * STEP);
