@@ -16,7 +16,7 @@ import { momentOf } from '../time/range';
 import { useChangeUrl, useTime, useUrl } from '../time/useTime';
 import { near } from '../time/zone';
 import { fleetColumns } from './columns';
-import { fleetHeading, worstFirst } from './fleet';
+import { firstFew, fleetHeading, unread, worstFirst, type Unread } from './fleet';
 import styles from './FleetPage.module.css';
 import { HealthBadge } from './HealthBadge';
 
@@ -82,16 +82,35 @@ export function FleetPage() {
           fill
         />
       )}
-      {all?.flatMap((one) =>
-        one.not_readable.map((missing) => (
-          <CapabilityNotice
-            key={`${one.id}/${missing.set}/${missing.column ?? ''}`}
-            message={`${missing.message} On ${one.name}:`}
-            fix={missing.fix}
-          />
-        )),
-      )}
+      {unread(all ?? []).map((kind) => (
+        <NotRead key={`${kind.message}/${kind.fix ?? ''}`} kind={kind} />
+      ))}
     </PageFrame>
+  );
+}
+
+/** What cannot be read and why, once however many instances it concerns. */
+function NotRead({ kind }: { kind: Unread }) {
+  const instances = firstFew(kind.instances);
+  const things = firstFew(kind.things);
+  const more = (rest: string[]) => rest.length > 0 && <span data-hint={rest.join(', ')} tabIndex={0}> and {rest.length} more</span>;
+  return (
+    <CapabilityNotice
+      message={kind.message}
+      fix={kind.fix}
+      concerns={
+        <span className={styles.concerns}>
+          {instances.first.map((one, index) => (
+            <span key={one.id}>
+              {index > 0 && ', '}
+              <InstanceLink instance={one} focusable />
+            </span>
+          ))}
+          {more(instances.rest.map((one) => one.name))}, <code>{things.first.join(', ')}</code>
+          {more(things.rest)}
+        </span>
+      }
+    />
   );
 }
 

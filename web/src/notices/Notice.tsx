@@ -27,13 +27,17 @@ export function Notice({ kind, live = false, children }: Props) {
 interface CapabilityProps {
   message: string;
   fix?: string | null | undefined;
+  /** What and whom, where the page does not say so. */
+  concerns?: ReactNode;
 }
 
 /** What is not measured, why, and the SQL that mends it. */
-export function CapabilityNotice({ message, fix }: CapabilityProps) {
+export function CapabilityNotice({ message, fix, concerns }: CapabilityProps) {
   const sentence = useSentence();
   return (
     <Notice kind="note">
+      {concerns}
+      {concerns !== undefined && ': '}
       <Foreign text={sentence(message)} lines />{' '}
       {typeof fix === 'string' && fix !== '' && (
         <>
