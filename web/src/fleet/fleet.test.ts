@@ -11,13 +11,14 @@ test('what needs somebody is told in words, the worst first, healthy ones never'
 });
 
 test('what cannot be read is told once for each reason, with the instances', () => {
-  const lacking = (name: string, ...not_readable: Partial<Instance['not_readable'][number]>[]) => ({ name, not_readable }) as Instance;
+  const lacking = (name: string, ...not_readable: Partial<Instance['not_readable'][number]>[]) => ({ name, not_readable, watched: { state: name === 'e' ? 'silent' : 'read' } }) as Instance;
   const grant = { message: 'May not.', fix: 'grant pg_monitor to p;' };
   const fleet = [
     lacking('a', { set: 'locks', message: 'May not.', fix: 'grant other;' }, { set: 'activity', ...grant }),
     lacking('b', { set: 'activity', ...grant }, { set: 'replication', column: 'replay_lag', ...grant }),
     lacking('c', { set: 'x', message: 'broken' }),
     lacking('d'),
+    lacking('e', { set: 'activity', ...grant }),
   ];
   expect(unread(fleet).map(({ message, fix, things, instances }) => [message, fix, things, instances.map((one) => one.name)])).toEqual([
     ['May not.', 'grant pg_monitor to p;', ['activity', 'replication.replay_lag'], ['a', 'b']],

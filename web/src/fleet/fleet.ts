@@ -1,5 +1,6 @@
 /** What the fleet page says above its table. Pure. */
 import type { Instance } from '../api/model';
+import { isRead } from '../instance/watched';
 
 /** How much an instance needs somebody. */
 export const URGENCY: Record<Instance['state'], number> = { critical: 3, warning: 2, no_data: 1, healthy: 0 };
@@ -34,10 +35,10 @@ export interface Unread {
   instances: Instance[];
 }
 
-/** One for each reason and what mends it, those of most instances first. */
+/** One for each reason and what mends it, those of most instances first; of an instance that is not read nobody knows. */
 export function unread(instances: Instance[]): Unread[] {
   const kinds = new Map<string, Unread>();
-  for (const instance of instances) {
+  for (const instance of instances.filter(isRead)) {
     for (const { message, fix = null, set, column } of instance.not_readable) {
       const key = JSON.stringify([message, fix]);
       const kind = kinds.get(key) ?? { message, fix, things: [], instances: [] };

@@ -9,7 +9,7 @@ import type { Instants } from '../time/range';
 import { moment, type Zone } from '../time/zone';
 import { QueryLink } from './QueryLink';
 import styles from './QueriesPage.module.css';
-import { ORDER, rowsPerCall, type Line } from './ranking';
+import { ORDER, rowsPerCall, textOf, type Line } from './ranking';
 
 /** What leaves room for the text, which people look for; the others are one choice away. */
 export const DEFAULT_COLUMNS = ['query', 'share', 'time', 'trend', 'calls', 'mean', 'rows', 'hit', 'database', 'user'];
@@ -104,6 +104,8 @@ export function rankingColumns(context: ColumnContext): Column<Line>[] {
     {
       id: 'query', title: 'Query', width: TEXT_WIDTH, grow: true,
       value: (line) => (line.others === true ? null : line.query),
+      // One line, as it is shown; the statement's page copies the text as it is.
+      copied: [{ title: 'Query', value: (line) => (line.others === true || line.query == null ? null : textOf(line).text) }],
       cell: (line) =>
         line.others === true ? <Others statements={line.statements} /> : <QueryLink instanceId={context.instanceId} row={line} />,
     },

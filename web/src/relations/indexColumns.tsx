@@ -3,9 +3,9 @@ import { Foreign } from '../format/Foreign';
 import { bytes, coarse, count, exact, rate, text } from '../format/number';
 import { Missing, Num } from '../format/Num';
 import { Copy } from '../notices/Copy';
-import type { Column } from '../tables/column';
+import { momentField, type Column } from '../tables/column';
 import { exactMoment, type Zone } from '../time/zone';
-import { definition, dropStatement, GRAVITY, relationName, scansSince } from './relation';
+import { definition, dropStatement, GRAVITY, relationName, scansSince, sizeFields } from './relation';
 import styles from './relations.module.css';
 
 export const INDEX_DEFAULTS = [
@@ -48,6 +48,7 @@ export function indexColumns(context: IndexContext): Column<IndexRow>[] {
       id: 'finding', title: 'Finding', width: 112,
       help: `Invalid, duplicate, or unused for ${context.unusedAfterDays} days`,
       value: (row) => GRAVITY[row.finding ?? ''] ?? 0,
+      copied: [{ title: 'Finding', value: (row) => row.finding }],
       cell: (row) => <FindingBadge row={row} context={context} />,
     },
     {
@@ -67,6 +68,7 @@ export function indexColumns(context: IndexContext): Column<IndexRow>[] {
     {
       id: 'size', title: 'Size', help: 'On disk\nrelation_size', width: 84, numeric: true, unitSlot: 4, unit: 'bytes',
       value: (row) => row.size_bytes,
+      copied: sizeFields((row) => row.size_bytes),
       cell: (row) => {
         if (row.size_bytes == null) return <Missing reason={why('size_bytes', 'Not read yet.')} />;
         const figure = bytes(row.size_bytes);
@@ -77,6 +79,7 @@ export function indexColumns(context: IndexContext): Column<IndexRow>[] {
     {
       id: 'scans', title: 'Scans since', help: 'Scans, and for how long they are counted or known to be none\npg_stat_all_indexes.idx_scan', width: 106, numeric: true,
       value: (row) => row.scans,
+      copied: [{ title: 'Scans', value: (row) => row.scans }, momentField('Scans since', scansSince)],
       cell: (row) => <Scans row={row} context={context} />,
     },
     perSecond('scans_s', 'Scans/s', 'Scans in the range', 'idx_scan', 'scans_per_s'),
@@ -85,6 +88,7 @@ export function indexColumns(context: IndexContext): Column<IndexRow>[] {
     {
       id: 'last', title: 'Last scan', help: 'pg_stat_all_indexes.last_idx_scan', width: 112, numeric: true,
       value: (row) => (row.last_scan == null ? null : Date.parse(row.last_scan)),
+      copied: [momentField('Last scan', (row) => (row.last_scan == null ? null : Date.parse(row.last_scan)))],
       cell: (row) =>
         row.last_scan == null ? (
           <Missing reason={why('last_scan', 'Never, since its statistics began.')} />

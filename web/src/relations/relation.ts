@@ -79,6 +79,14 @@ export function autovacuumHint(row: TableRow): string {
   return lines.join('\n');
 }
 
+/** A size as it is copied: beside it whether it was measured. */
+export function sizeFields<Row extends { size_is_estimate: boolean }>(size: (row: Row) => number | null | undefined) {
+  return [
+    { title: 'Size', unit: 'bytes', value: size },
+    { title: 'Size is estimated', value: (row: Row) => (size(row) == null ? null : row.size_is_estimate) },
+  ];
+}
+
 /** From when on its scans are counted; where there are none, from when on none can have been missed. */
 export function scansSince(row: IndexRow): number | null {
   const since = row.scans === 0 ? row.known_since : row.scans_since;

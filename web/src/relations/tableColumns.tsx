@@ -4,9 +4,9 @@ import { Foreign } from '../format/Foreign';
 import { average, bytes, coarse, count, exact, percent, rate, text, wholeUnit, type Figure } from '../format/number';
 import { Missing, Num } from '../format/Num';
 import { keepTime, type Search } from '../shell/search';
-import type { Column } from '../tables/column';
+import { momentField, type Column } from '../tables/column';
 import { exactMoment, type Zone } from '../time/zone';
-import { autovacuumHint, autovacuumUrgency, growthFigure, isDue, lastAnalyze, lastVacuum, relationName, writes } from './relation';
+import { autovacuumHint, autovacuumUrgency, growthFigure, isDue, lastAnalyze, lastVacuum, relationName, sizeFields, writes } from './relation';
 import styles from './relations.module.css';
 
 export const TABLE_DEFAULTS = [
@@ -72,6 +72,7 @@ function measured(measure: Measure, context: TableContext): Column<TableRow> {
     ...(unitSlot === undefined ? {} : { unitSlot }),
     ...(unit === undefined ? {} : { unit }),
     value,
+    ...(id === 'size' ? { copied: sizeFields(value) } : {}),
     cell: (row) => {
       const one = value(row);
       if (one == null) return <Missing reason={context.unmeasured[field]?.message ?? none ?? 'Not enough data.'} />;
@@ -105,7 +106,8 @@ export function tableColumns(context: TableContext): Column<TableRow>[] {
     ...at('own', 'indexes', 'toast', 'seq', 'seq_rows', 'idx', 'idx_rows'),
     {
       id: 'writes', title: 'Ins/Upd/Del/s', help: 'Rows inserted, updated and deleted\npg_stat_all_tables.n_tup_ins, n_tup_upd, n_tup_del', width: 132,
-      numeric: true, unit: '1/s', value: writes,
+      numeric: true, value: writes,
+      copied: (['inserts', 'updates', 'deletes'] as const).map((what) => ({ title: what, unit: '1/s', value: (row) => row[`${what}_per_s`] })),
       cell: (row) => <Writes row={row} context={context} />,
     },
     ...at('inserts', 'updates', 'deletes', 'hot'),
@@ -130,7 +132,8 @@ export function tableColumns(context: TableContext): Column<TableRow>[] {
     {
       id: 'near', title: 'To autovac.', help: 'How far the way to the next autovacuum is gone; above 100 % it is waited for',
       width: 96, numeric: true, unitSlot: 2, unit: 'ratio',
-      value: autovacuumUrgency, copied: (row) => (row.autovacuum?.enabled === false ? 'off' : row.autovacuum?.share),
+      value: autovacuumUrgency,
+      copied: [{ title: 'To autovacuum', unit: 'ratio', value: (row) => (row.autovacuum?.enabled === false ? 'off' : row.autovacuum?.share) }],
       cell: (row) =>
         row.autovacuum == null ? (
           <Missing reason={context.unmeasured['autovacuum']?.message ?? 'Settings or dead rows were not read yet.'} />
@@ -217,6 +220,7 @@ function when(
   return {
     id, title, help, width: 104, numeric: true,
     value: (row) => last(row)?.at,
+    copied: [momentField(title, (row) => last(row)?.at), { title: `${title} by`, value: (row) => (last(row) === null ? null : last(row)?.auto === true ? 'autovacuum' : 'hand') }],
     cell: (row) => {
       const one = last(row);
       if (one === null) return <Missing reason={context.unmeasured[field]?.message ?? 'Never, since its statistics began.'} />;
