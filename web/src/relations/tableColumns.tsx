@@ -107,7 +107,11 @@ export function tableColumns(context: TableContext): Column<TableRow>[] {
     {
       id: 'writes', title: 'Ins/Upd/Del/s', help: 'Rows inserted, updated and deleted\npg_stat_all_tables.n_tup_ins, n_tup_upd, n_tup_del', width: 132,
       numeric: true, value: writes,
-      copied: (['inserts', 'updates', 'deletes'] as const).map((what) => ({ title: what, unit: '1/s', value: (row) => row[`${what}_per_s`] })),
+      copied: [
+        { title: 'Inserts', unit: '1/s', value: (row) => row.inserts_per_s },
+        { title: 'Updates', unit: '1/s', value: (row) => row.updates_per_s },
+        { title: 'Deletes', unit: '1/s', value: (row) => row.deletes_per_s },
+      ],
       cell: (row) => <Writes row={row} context={context} />,
     },
     ...at('inserts', 'updates', 'deletes', 'hot'),
