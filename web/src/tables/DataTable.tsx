@@ -70,7 +70,10 @@ export function DataTable<Row extends RowData>(props: Props<Row>) {
   const grid = useRef<HTMLTableElement>(null);
   const widths = useRoom(grid, columns.map(({ id, width, numeric, whole }) => ({ id, width, whole: numeric === true || whole === true })));
   const [active, setActive] = useState({ row: 0, column: 0 });
-  const [held, setHeld] = useState(false);
+  const [pointed, setPointed] = useState(false);
+  const [entered, setEntered] = useState(false);
+  // A click moves the focus from row to row: the pointer alone keeps them where they are until it is done.
+  const held = pointed || entered;
 
   const defs = useMemo(
     () =>
@@ -174,8 +177,8 @@ export function DataTable<Row extends RowData>(props: Props<Row>) {
       data-fill={fill}
       data-outdated={outdated}
       style={size}
-      onPointerEnter={() => setHeld(true)}
-      onPointerLeave={() => setHeld(false)}
+      onPointerEnter={() => setPointed(true)}
+      onPointerLeave={() => setPointed(false)}
     >
       {stale && held && (
         <div className={styles.stale}>
@@ -210,7 +213,12 @@ export function DataTable<Row extends RowData>(props: Props<Row>) {
               ))}
             </tr>
           </thead>
-          <tbody onFocus={() => setHeld(true)} onBlur={() => setHeld(false)}>
+          <tbody
+            onFocus={() => setEntered(true)}
+            onBlur={(event) => {
+              if (!event.currentTarget.contains(event.relatedTarget)) setEntered(false);
+            }}
+          >
             {virtual && first > 0 && <Spacer height={first * height} columns={columns.length} />}
             {ordered.slice(first, last + 1).map((row, index) => (
               <BodyRow
