@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
+use super::coverage::with_place;
 use super::model::{DatabaseName, ReadingCollector};
 use super::signs::Times;
 use crate::collectors::model::Status;
@@ -246,21 +247,24 @@ pub(crate) struct SetState {
     pub(crate) since: Timestamp,
 }
 
-const STATES: &str = "select instance_id, set_name, column_name, state, code, message, nullif(fix, ''), since
-    from metrics.set_states where instance_id = any($1) order by set_name, column_name";
+const STATES: &str = "select s.instance_id, s.set_name, s.column_name, s.state, s.code, s.message,
+        nullif(s.fix, ''), s.since, i.role
+    from metrics.set_states s join metrics.instances i on i.id = s.instance_id
+    where s.instance_id = any($1) order by s.set_name, s.column_name";
 
 /// What can be read and what cannot, by instance; a set before its columns.
 pub(crate) async fn states(transaction: &Transaction<'_>, ids: &[i32]) -> Result<HashMap<i32, Vec<SetState>>, Error> {
     let statement = transaction.prepare_cached(STATES).await?;
     let mut all: HashMap<i32, Vec<SetState>> = HashMap::new();
     for row in transaction.query(&statement, &[&ids]).await? {
+        let fix: Option<String> = row.get(6);
         all.entry(row.get(0)).or_default().push(SetState {
             set: row.get(1),
             column: row.get(2),
             state: row.get(3),
             code: row.get(4),
-            message: row.get(5),
-            fix: row.get(6),
+            message: with_place(row.get(5), fix.as_deref(), row.get(8)),
+            fix,
             since: row.get(7),
         });
     }

@@ -160,6 +160,15 @@ async fn an_instance_has_databases_and_sets() {
             "fix": "alter system set track_io_timing = on; select pg_reload_conf();", "since": "2026-02-01T00:00:00Z"}])
     );
     assert_eq!(coverage["data"][2]["columns"][0]["column"], "replay_lag");
+
+    // Wherever a reason is told, that of a standby says where its SQL is run.
+    monitored.execute(&format!("update metrics.instances set role = 'standby' where id = {id}")).await;
+    let standby = monitored.get(&format!("/instances/{id}")).await.expect(200);
+    let elsewhere = |what: &str| format!("{what} A standby is read-only: run what mends it on the primary.");
+    let told: Vec<&Value> = standby["not_readable"].as_array().unwrap().iter().map(|one| &one["message"]).collect();
+    assert_eq!(told, [&elsewhere("Only a part."), &elsewhere("Not loaded.")]);
+    let ranking = monitored.get(&format!("/instances/{id}/queries")).await.expect(200);
+    assert_eq!(ranking["unmeasured"]["calls"]["message"], elsewhere("Not loaded."));
 }
 
 #[tokio::test]
