@@ -6,6 +6,7 @@ use tokio_postgres::types::{FromSql, Type};
 use tokio_postgres::{Client, Error, Row};
 
 use crate::foreign::Decoder;
+use crate::read;
 
 /// An open connection. Dropping it closes it.
 #[derive(Debug)]
@@ -28,6 +29,13 @@ impl Session {
     #[must_use]
     pub fn new(client: Client, decoder: Decoder) -> Self {
         Self { client, decoder, marked: AtomicU64::new(0) }
+    }
+
+    /// Ends the open transaction and closes the connection: PostgreSQL counts one that breaks off as rolled back.
+    pub(crate) async fn commit(self) {
+        let commit = read::signed("commit");
+        // Whether it went through or not, nothing was written.
+        let _ = tokio::time::timeout(read::limit(), self.client.execute_typed(&commit, &[])).await;
     }
 
     /// A text as it is shown; what could not be read is counted.

@@ -250,7 +250,9 @@ impl Watch {
             let other = if settings.is_empty() { None } else { self.connector.connect_plainly(&database).await.ok() };
             let session = other.as_ref().unwrap_or(&main);
             self.read_sets(session, &identity, &settings, &plans, baselines, &mut cycle).await;
-            drop(other);
+            if let Some(other) = other {
+                other.commit().await;
+            }
             self.read_sets(&main, &identity, &here, &plans, baselines, &mut cycle).await;
             if !main.client.is_closed() {
                 self.main = Some((main, database));
