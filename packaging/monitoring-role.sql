@@ -12,6 +12,7 @@
 --
 --   pg_monitor                        other users' statements, sessions, settings, the WAL directory: most of it
 --   pg_use_reserved_connections (16)  a look inside when all ordinary connections are taken
+--   usage on the extension's schema   statements, where pg_stat_statements has a schema of its own
 --   pg_stat_file(text, boolean)       sizes of relations without a lock; without it, what VACUUM last counted
 --
 -- It can read no row of any table of yours that is not public, and change nothing.
@@ -38,6 +39,10 @@ declare
   version constant integer := pg_catalog.current_setting('server_version_num');
   -- Not known to everybody.
   preloaded constant text := (select setting from pg_catalog.pg_settings where name = 'shared_preload_libraries');
+  -- Of the extension, where it is.
+  home constant text := (
+    select pg_catalog.quote_ident(n.nspname) from pg_catalog.pg_extension as e
+    join pg_catalog.pg_namespace as n on n.oid = e.extnamespace where e.extname = 'pg_stat_statements');
   step record;
 begin
   if pg_catalog.current_database() = 'postgres' and preloaded !~ '\mpg_stat_statements\M' then
@@ -45,7 +50,8 @@ begin
       'shared_preload_libraries, restart PostgreSQL, and run this again.';
   end if;
   for step in
-    select pg_catalog.replace(s.statement, '{role}', pg_catalog.quote_ident(monitor)) as statement, s.lost
+    select pg_catalog.replace(pg_catalog.replace(s.statement, '{role}', pg_catalog.quote_ident(monitor)),
+      '{schema}', coalesce(home, '')) as statement, s.lost
     from pg_catalog.pg_roles as r,
     lateral (values
       ('grant pg_monitor to {role}',
@@ -83,6 +89,9 @@ begin
         pg_catalog.current_database() <> 'postgres' or preloaded !~ '\mpg_stat_statements\M'
           or exists (select from pg_catalog.pg_extension where extname = 'pg_stat_statements'),
         'statements are watched only where another database has the extension'),
+      ('grant usage on schema {schema} to {role}',
+        home is null or pg_catalog.has_schema_privilege(r.oid, home::pg_catalog.regnamespace, 'usage'),
+        'statements cannot be watched from this database'),
       ('alter extension pg_stat_statements update',
         pg_catalog.current_database() <> 'postgres' or not exists (
           select from pg_catalog.pg_available_extensions as a

@@ -68,7 +68,9 @@ impl Identity {
     /// # Errors
     /// When PostgreSQL raises an error.
     pub async fn read(session: &Session, settings: &[String]) -> Result<Self, ReadError> {
-        let row = session.client.query_typed_one(&signed(SQL), &[(&settings, Type::TEXT_ARRAY)]).await?;
+        let sql = signed(SQL);
+        let settings_named = [(&settings as _, Type::TEXT_ARRAY)];
+        let row = session.told(session.client.query_typed_one(&sql, &settings_named)).await?;
         let micros = |moment: jiff::Timestamp| moment.as_microsecond();
         let values = session.texts(&row, "settings")?;
         let incarnation = Incarnation {
@@ -104,8 +106,7 @@ impl Identity {
 /// When PostgreSQL raises an error.
 pub async fn grants(session: &Session) -> Result<crate::coverage::Grants, ReadError> {
     let rows = session
-        .client
-        .query_typed(
+        .told(session.client.query_typed(
             &signed(
                 "select current_user::pg_catalog.text as role, r.rolname::pg_catalog.text as member_of
                  from pg_catalog.pg_roles r
@@ -113,7 +114,7 @@ pub async fn grants(session: &Session) -> Result<crate::coverage::Grants, ReadEr
                  union all select current_user::pg_catalog.text, null",
             ),
             &[],
-        )
+        ))
         .await?;
     let mut grants = crate::coverage::Grants::default();
     for row in rows {

@@ -21,7 +21,7 @@ use wire::{Frame, Reading, SetState, State, StateCode};
 
 use crate::baseline::{Advance, Baseline, Place, ReadingTime};
 use crate::clock::Clock;
-use crate::connect::{ConnectError, Connector, Session};
+use crate::connect::{ConnectError, Connector, Session, describe};
 use crate::coverage::{self, Extension, Grants, Known, Plan};
 use crate::discovery::Discovery;
 use crate::identity::{self, Identity};
@@ -301,7 +301,10 @@ impl Watch {
         }
         match outcome {
             Ok(session) => Ok((session, database.to_owned())),
-            Err(error) => anyhow::bail!("{error} (database {database})"),
+            Err(error) => {
+                let fix = error.fix(database, &self.connector.dsn().user);
+                anyhow::bail!("{error} (database {database}){}", read::in_words(&fix))
+            }
         }
     }
 
@@ -312,7 +315,9 @@ impl Watch {
         if self.main.as_ref().is_some_and(|(_, open)| *open != configured)
             && let Err(error) = self.connector.connect(&configured).await
         {
-            mistakes.push(format!("{error} (database {configured}, which the connection string names)"));
+            let fix = error.fix(&configured, &self.connector.dsn().user);
+            let fix = read::in_words(&fix);
+            mistakes.push(format!("{error} (database {configured}, which the connection string names){fix}"));
         }
         for (key, patterns) in
             [("databases", &self.config.databases), ("exclude_databases", &self.config.exclude_databases)]
@@ -450,16 +455,15 @@ impl Watch {
 
     fn fail(&mut self, set: &Set, error: &ReadError, identity: &Identity) {
         tracing::warn!(instance.name = %self.config.name, set.name = set.name(), %error, "a set was not read");
-        let (how, code, message, fix) = if error.is_privilege() {
-            (State::Missing, StateCode::Privilege, error.to_string(), String::new())
-        } else if error.is_encoding() {
+        let (how, code, message, fix) = if error.is_encoding() {
             let message = format!(
                 "Some statements are not UTF-8, and texts can then be read from a SQL_ASCII database with \
                  pg_stat_statements only, of which there is none; figures are complete. {error}"
             );
             (State::Degraded, StateCode::Failed, message, make_raw(identity.version_num))
         } else {
-            (State::Error, StateCode::Failed, error.to_string(), String::new())
+            let grants = self.grants.as_ref().map(|(grants, _)| grants);
+            why_not_read(set, error, Known { identity, grants, extension: None })
         };
         let state = coverage::state(set, "", how, code, message, fix);
         self.failures.insert(set.name().to_owned(), state);
@@ -657,6 +661,17 @@ impl Watch {
             self.states = Some((states.clone(), Instant::now()));
             cycle.instance.states = states;
         }
+    }
+}
+
+/// The state of a set that was not read: how, the kind of reason, the reason, and what mends it.
+fn why_not_read(set: &Set, error: &ReadError, known: Known<'_>) -> (State, StateCode, String, String) {
+    match error {
+        ReadError::Denied { error, fix } => {
+            let fix = if fix.is_empty() { coverage::grant(set, known) } else { fix.clone() };
+            (State::Missing, StateCode::Privilege, describe(error), fix)
+        }
+        _ => (State::Error, StateCode::Failed, error.to_string(), String::new()),
     }
 }
 

@@ -164,7 +164,8 @@ impl Planned {
             .context("find the extension")?
             .get(0);
         let version = version.parse().map_err(|_| anyhow::anyhow!("version {version} of the extension"))?;
-        let extension = Extension { database: "postgres".to_owned(), version, schema: "public".to_owned() };
+        let extension =
+            Extension { database: "postgres".to_owned(), version, schema: "public".to_owned(), fix: String::new() };
         let known = Known { identity: &identity, grants: Some(&grants), extension: Some(&extension) };
         let plans = coverage::plan(&catalog, known, |set, group| config.enabled(set, group));
         let sql_of = |name: &str| plans.iter().find(|plan| plan.set.name() == name).and_then(|plan| plan.sql.clone());

@@ -53,6 +53,8 @@ pub(super) struct Database {
     pub(super) readable: bool,
     /// Why it cannot be asked for although it may and should be read.
     pub(super) odd: Option<String>,
+    /// The grant that would let the collector's role in.
+    pub(super) admission: Option<String>,
     /// Whether the open connection goes to it.
     pub(super) open: bool,
     /// Its transactions since its statistics were reset.
@@ -300,7 +302,8 @@ impl Sweep {
                  by its configuration.",
                 self.listed.len()
             );
-            return Some(coverage::state(set, "", State::Missing, StateCode::Privilege, message, String::new()));
+            let admissions: Vec<&str> = self.listed.iter().filter_map(|one| one.admission.as_deref()).collect();
+            return Some(coverage::state(set, "", State::Missing, StateCode::Privilege, message, admissions.join(" ")));
         }
         say(set, self.troubles.get(set.name())?, wanted)
     }
@@ -342,7 +345,16 @@ mod tests {
     use super::*;
 
     fn database(datid: i64, transactions: i64) -> Database {
-        Database { datid, name: format!("db{datid}"), readable: true, odd: None, open: false, transactions, moved: 0 }
+        Database {
+            datid,
+            name: format!("db{datid}"),
+            readable: true,
+            odd: None,
+            admission: None,
+            open: false,
+            transactions,
+            moved: 0,
+        }
     }
 
     fn sweep(databases: Vec<Database>) -> (Sweep, Instant) {

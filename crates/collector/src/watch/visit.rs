@@ -14,7 +14,7 @@ use tokio_postgres::types::Type;
 use wire::{Frame, FrameColumn, State, StateCode};
 
 use super::sweep::{Database, Trouble, Visit};
-use super::{Baselines, Cycle, Took, Watch};
+use super::{Baselines, Cycle, Took, Watch, why_not_read};
 use crate::baseline::ReadingTime;
 use crate::connect::{ConnectError, Session};
 use crate::coverage::{self, Known};
@@ -120,6 +120,7 @@ impl Watch {
             Database {
                 readable: may && listed.odd.is_none(),
                 odd: listed.odd.filter(|_| may),
+                admission: listed.admission.filter(|_| self.config.selects(&listed.name)),
                 datid: listed.datid,
                 name: listed.name,
                 open: listed.open,
@@ -236,12 +237,8 @@ impl Watch {
                     }
                     let database = visit.database.name.as_str();
                     tracing::warn!(instance.name = %self.config.name, database.name = database, set.name = set.name(), %error, "a set was not read");
-                    let (how, code) = if error.is_privilege() {
-                        (State::Missing, StateCode::Privilege)
-                    } else {
-                        (State::Error, StateCode::Failed)
-                    };
-                    self.trouble(set.name(), &visit.database, how, code, error.to_string(), String::new());
+                    let (how, code, message, fix) = why_not_read(set, &error, known);
+                    self.trouble(set.name(), &visit.database, how, code, message, fix);
                     cycle.readings.push(self.failed(set.name(), error.to_string(), started_us));
                 }
             }
@@ -301,8 +298,7 @@ fn of_database(flag: &mut wire::Flag, datid: i64) {
 /// The database that a connection goes to, and which of the functions its role may execute there.
 async fn arrive(session: &Session, functions: &[&str]) -> Result<(i64, BTreeSet<String>), ReadError> {
     let row = session
-        .client
-        .query_typed_one(
+        .told(session.client.query_typed_one(
             &signed(
                 "select (select d.oid::pg_catalog.int8 from pg_catalog.pg_database d
                          where d.datname = pg_catalog.current_database()) as datid,
@@ -311,7 +307,7 @@ async fn arrive(session: &Session, functions: &[&str]) -> Result<(i64, BTreeSet<
                             as executes",
             ),
             &[(&functions, Type::TEXT_ARRAY)],
-        )
+        ))
         .await?;
     let executes = session.texts(&row, "executes")?;
     Ok((row.try_get("datid")?, executes.into_iter().flatten().collect()))

@@ -38,6 +38,12 @@ async fn check_says_what_is_missing_and_the_grant_that_mends_it() {
     admin.execute("grant pg_monitor to watcher", &[]).await.unwrap();
     let table = text(&pganalytics(&["collector", "check"], &environment).stdout);
     assert!(!table.contains("grant pg_monitor"), "{table}");
+    // Nor is a database that refuses the role a riddle.
+    admin.execute("revoke connect on database postgres from public", &[]).await.unwrap();
+    let check = pganalytics(&["collector", "check"], &environment);
+    let said = text(&check.stdout);
+    assert_eq!(check.status.code(), Some(1), "{said}");
+    assert!(said.contains(" (database postgres): grant connect on database postgres to watcher;"), "{said}");
     let unreachable = [("POSTGRES_DSN", "host=/nonexistent user=x dbname=y")];
     let check = pganalytics(&["collector", "check"], &unreachable);
     assert_eq!(check.status.code(), Some(1));

@@ -66,6 +66,27 @@ async fn the_setup_script_gives_the_role_all_that_is_needed_and_no_more() {
             assert_eq!(hints.matches(&proposed).count(), usize::from(known), "on PostgreSQL {major}:\n{table}");
             assert_eq!(table.matches(&proposed).count(), usize::from(known), "on PostgreSQL {major}:\n{table}");
         }
+        // An older version of the extension, then in a schema of its own.
+        for statement in ["drop extension pg_stat_statements", "create extension pg_stat_statements version '1.6'"] {
+            admin.execute(statement, &[]).await.unwrap();
+        }
+        // 12 has one that is newer, and no more columns.
+        let (code, table) = check(&dsn);
+        assert_eq!(code, Some(if major > 12 { 3 } else { 0 }), "on PostgreSQL {major}:\n{table}");
+        let proposes = table.contains("→ alter extension pg_stat_statements update; -- ");
+        assert_eq!(proposes, major > 12, "on PostgreSQL {major}:\n{table}");
+        for statement in
+            ["create schema \"Ext Schema\"", "alter extension pg_stat_statements set schema \"Ext Schema\""]
+        {
+            admin.execute(statement, &[]).await.unwrap();
+        }
+        let (code, table) = check(&dsn);
+        assert_eq!(code, Some(3), "on PostgreSQL {major}:\n{table}");
+        let fix = "→ grant usage on schema \"Ext Schema\" to watcher; -- in the database postgres\n";
+        assert_eq!(table.matches(fix).count(), 3, "on PostgreSQL {major}:\n{table}");
+        run_script(ROLE_SCRIPT, &pg.dsn("postgres"), &["-v", "role=watcher"]);
+        let (code, table) = check(&dsn);
+        assert_eq!(code, Some(0), "on PostgreSQL {major}:\n{table}");
         let (watcher, connection) = tokio_postgres::connect(&dsn, tokio_postgres::NoTls).await.unwrap();
         let connection = tokio::spawn(connection);
         let refused = watcher.query("select * from private_rows", &[]).await.unwrap_err();
