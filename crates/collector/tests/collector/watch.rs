@@ -283,6 +283,40 @@ async fn whatever_is_denied_is_said_with_the_grant_that_mends_it() {
 }
 
 #[tokio::test]
+async fn the_session_that_reads_is_counted_as_an_idle_connection() {
+    for major in testkit::majors() {
+        let pg = Pg::start(PgOptions::major(major)).await.unwrap();
+        make_role(&pg).await;
+        let admin = pg.connect("postgres").await.unwrap();
+        let mut rig = Rig::new(&pg, ROLE);
+        let role = format!("select oid::int8 from pg_roles where rolname = '{ROLE}'");
+        let role: i64 = admin.query_one(&role, &[]).await.unwrap().get(0);
+        let due = ["sessions".to_owned()];
+        rig.watch.cycle(&due, &rig.baselines).await;
+        // Until the first attempt is gone, which only asked for the version.
+        let one = format!("select count(*) = 1 from pg_stat_activity where usename = '{ROLE}'");
+        while !admin.query_one(&one, &[]).await.unwrap().get::<_, bool>(0) {
+            tokio::task::yield_now().await;
+        }
+        let cycle = rig.watch.cycle(&due, &rig.baselines).await;
+        let rows = rig.rows(reading(&cycle, "sessions").unwrap());
+        let definition = &rig.catalog.get("sessions").unwrap().definition;
+        let column = |name: &str| rows.column(definition.column(name).unwrap().0);
+        let text = |name: &str, row: usize| column(name)?.text(row);
+        let number = |name: &str, row: usize| column(name)?.int(row);
+        let clients = (0..rows.rows).filter(|row| text("backend_type", *row) == Some("client backend"));
+        let (own, others): (Vec<usize>, Vec<usize>) = clients.partition(|row| number("userid", *row) == Some(role));
+        let of = |row: &usize| {
+            let age = number("xact_age", *row).or(number("query_age", *row));
+            (text("state", *row), text("wait_event", *row), number("sessions", *row), age)
+        };
+        let own: Vec<_> = own.iter().map(of).collect();
+        assert_eq!(own, [(Some("idle"), Some("ClientRead"), Some(1), None)], "{major}");
+        assert_eq!(others.iter().filter_map(|row| number("sessions", *row)).sum::<i64>(), 1, "{major}: this test's");
+    }
+}
+
+#[tokio::test]
 async fn restarts_are_flagged_and_count_nothing_twice() {
     let pg = Pg::start(PgOptions::default()).await.unwrap();
     make_role(&pg).await;
