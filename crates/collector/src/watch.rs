@@ -34,8 +34,6 @@ use sweep::Sweep;
 const MAINTENANCE_DATABASE: &str = "postgres";
 /// The set of the instance's settings, which a session shows as its own where it was told others.
 const SETTINGS: &str = "pg_settings";
-/// How often the role's rights are asked for again.
-const GRANTS_EVERY: Duration = Duration::from_secs(60);
 /// How often infos and states are sent whole.
 const REPEAT_EVERY: Duration = Duration::from_secs(24 * 3600);
 
@@ -51,7 +49,7 @@ pub struct Watch {
     connector: Connector,
     main: Option<(Session, String)>,
     settings: Vec<String>,
-    grants: Option<(Grants, Instant)>,
+    grants: Option<Grants>,
     discovery: Discovery,
     read_at: HashMap<Place, (i64, Instant)>,
     repeated: HashMap<Place, Instant>,
@@ -216,7 +214,6 @@ impl Watch {
             }
         };
         cycle.instance.attributes = Some(self.attributes(&identity));
-        self.refresh_grants().await;
         self.beside.keeps_data_in(identity.settings.get("data_directory"));
         self.beside.own.identified(began.elapsed());
         let wants_extension = due.iter().any(|name| catalog.get(name).is_some_and(|set| set.extension.is_some()));
@@ -227,11 +224,7 @@ impl Watch {
         if let (Some(attributes), Some(found)) = (&mut cycle.instance.attributes, &extension) {
             attributes.statements_version = Some(found.version.to_string());
         }
-        let known = Known {
-            identity: &identity,
-            grants: self.grants.as_ref().map(|(grants, _)| grants),
-            extension: extension.as_ref(),
-        };
+        let known = Known { identity: &identity, grants: self.grants.as_ref(), extension: extension.as_ref() };
         let mut plans = coverage::plan(&catalog, known, |set, group| self.config.enabled(set, group));
         if let Some(unread) = self.discovery.unread() {
             let missing = |state: &&mut SetState| state.code == StateCode::Extension as i32;
@@ -275,7 +268,11 @@ impl Watch {
         }
         let Some((main, _)) = &self.main else { anyhow::bail!("no connection") };
         match tokio::time::timeout(read::limit(), Identity::read(main, &self.settings)).await {
-            Ok(Ok(identity)) => Ok(identity.seen_at(self.clock.now_us())),
+            Ok(Ok(identity)) => {
+                // Whatever is taken from the role is no longer read from here on: hidden is not zero.
+                self.grants = Some(identity.grants.clone());
+                Ok(identity.seen_at(self.clock.now_us()))
+            }
             Ok(Err(error)) => {
                 if error.is_broken() {
                     self.main = None;
@@ -333,21 +330,6 @@ impl Watch {
         match (&self.main, extension) {
             (Some((_, database)), Some(extension)) => *database == extension.database,
             _ => true,
-        }
-    }
-
-    async fn refresh_grants(&mut self) {
-        // What is missing may be granted at any time; what is there is seldom taken away.
-        let fresh = self.grants.as_ref().is_some_and(|(grants, at)| {
-            let mut wanted = self.catalog.sets().filter_map(|set| set.member_of.as_ref());
-            at.elapsed() < GRANTS_EVERY && wanted.all(|role| grants.member_of.contains(role))
-        });
-        if let Some((main, _)) = self.main.as_ref().filter(|_| !fresh) {
-            match tokio::time::timeout(read::limit(), identity::grants(main)).await {
-                Ok(Ok(grants)) => self.grants = Some((grants, Instant::now())),
-                Ok(Err(error)) => tracing::debug!(%error, "the role's rights cannot be read now"),
-                Err(_) => self.main = None,
-            }
         }
     }
 
@@ -462,8 +444,7 @@ impl Watch {
             );
             (State::Degraded, StateCode::Failed, message, make_raw(identity.version_num))
         } else {
-            let grants = self.grants.as_ref().map(|(grants, _)| grants);
-            why_not_read(set, error, Known { identity, grants, extension: None })
+            why_not_read(set, error, Known { identity, grants: self.grants.as_ref(), extension: None })
         };
         let state = coverage::state(set, "", how, code, message, fix);
         self.failures.insert(set.name().to_owned(), state);
@@ -558,8 +539,7 @@ impl Watch {
         known: Option<&Baseline>,
     ) -> Result<Option<texts::Read>, ReadError> {
         let catalog = Arc::clone(&self.catalog);
-        let known_here =
-            Known { identity, grants: self.grants.as_ref().map(|(grants, _)| grants), extension: Some(raw) };
+        let known_here = Known { identity, grants: self.grants.as_ref(), extension: Some(raw) };
         let plans = coverage::plan(&catalog, known_here, |_, _| true);
         let shape = |reason: String| ReadError::Shape { column: String::new(), reason };
         let plan = plans.iter().find(|plan| plan.set.name() == place.set);

@@ -210,8 +210,7 @@ impl Watch {
         if datid != visit.database.datid {
             return Err("another database has its name now".to_owned());
         }
-        let grants = self.grants.as_ref().map(|(grants, _)| grants.clone());
-        let known = Known { identity: &identity, grants: grants.as_ref(), extension: None };
+        let known = Known { identity: &identity, grants: Some(&identity.grants), extension: None };
         let plans = coverage::plan(&catalog, known, |set, group| self.config.enabled(set, group));
         let begun = Instant::now();
         for (nth, set) in sets.iter().enumerate() {

@@ -172,6 +172,15 @@ async fn what_is_not_granted_is_said_and_works_after_the_grant() {
     assert_eq!(state.state, State::Works as i32);
     let first = reading(&cycle, STATEMENTS).unwrap();
     assert_eq!((first.interval_us, first.rows), (None, 0), "a baseline, and no jump");
+    // What is taken away again is not read as nothing from the next cycle on.
+    run(&admin, "revoke pg_monitor from monitor").await;
+    let cycle = rig.cycle().await;
+    for set in [STATEMENTS, "sessions", "pg_stat_activity", "lock_waits"] {
+        let state = cycle.instance.states.iter().find(|state| state.set == set).unwrap();
+        assert_eq!(state.state, State::Missing as i32, "{state:?}");
+        assert!(state.fix.starts_with("grant pg_monitor to monitor;"), "{state:?}");
+        assert!(reading(&cycle, set).is_none(), "{set}");
+    }
 }
 
 /// The sets that read the extension, each with how it stands and what mends it.
