@@ -1,6 +1,7 @@
 -- Makes the role that pgAnalytics reads an instance with, with the least that it needs. Run it in the database postgres
 -- of each primary (its standbys get it from there), and again after an upgrade of pgAnalytics: it changes only what is
--- not yet so. In every other database that is to be watched it grants the one function below:
+-- not yet so. In every other database that is to be watched it grants the one function below, and connect where
+-- public has it not:
 --
 --   psql -X -d postgres -f monitoring-role.sql
 --   for db in $(psql -XAtc 'select datname from pg_database where datallowconn'); do
@@ -50,8 +51,10 @@ begin
       'shared_preload_libraries, restart PostgreSQL, and run this again.';
   end if;
   for step in
-    select pg_catalog.replace(pg_catalog.replace(s.statement, '{role}', pg_catalog.quote_ident(monitor)),
-      '{schema}', coalesce(home, '')) as statement, s.lost
+    select pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(s.statement,
+      '{role}', pg_catalog.quote_ident(monitor)),
+      '{schema}', coalesce(home, '')),
+      '{database}', pg_catalog.quote_ident(pg_catalog.current_database())) as statement, s.lost
     from pg_catalog.pg_roles as r,
     lateral (values
       ('grant pg_monitor to {role}',
@@ -80,6 +83,9 @@ begin
           join pg_catalog.pg_roles as g on g.oid = m.roleid and g.rolname = 'pg_use_reserved_connections'
           where m.member = r.oid),
         'it cannot look inside when all ordinary connections are taken'),
+      ('grant connect on database {database} to {role}',
+        pg_catalog.has_database_privilege(r.oid, pg_catalog.current_database(), 'connect'),
+        'nothing in this database is watched'),
       -- Rights to functions are each database's own.
       ('grant execute on function pg_catalog.pg_stat_file(text, boolean) to {role}',
         pg_catalog.has_function_privilege(r.oid, 'pg_catalog.pg_stat_file(text, boolean)', 'execute'),

@@ -13,13 +13,13 @@ use tokio::time::Instant;
 use tokio_postgres::types::Type;
 use wire::{Frame, FrameColumn, State, StateCode};
 
-use super::sweep::{Database, Trouble, Visit};
+use super::sweep::{Database, Odd, Trouble, Visit};
 use super::{Baselines, Cycle, Took, Watch, why_not_read};
 use crate::baseline::ReadingTime;
 use crate::connect::{ConnectError, Session};
 use crate::coverage::{self, Known};
 use crate::identity::Identity;
-use crate::listing;
+use crate::listing::{self, Listed};
 use crate::read::{self, ReadError, signed};
 
 /// The pause after the instance could not be asked, or allows no further connection.
@@ -119,8 +119,7 @@ impl Watch {
             let may = listed.may && self.config.selects(&listed.name);
             Database {
                 readable: may && listed.odd.is_none(),
-                odd: listed.odd.filter(|_| may),
-                admission: listed.admission.filter(|_| self.config.selects(&listed.name)),
+                odd: odd(&listed).filter(|_| self.config.selects(&listed.name)),
                 datid: listed.datid,
                 name: listed.name,
                 open: listed.open,
@@ -277,6 +276,16 @@ impl Watch {
             None => drop(self.failures.remove(set.name())),
         }
     }
+}
+
+/// Why a database that is open to connections is not read.
+fn odd(listed: &Listed) -> Option<Odd> {
+    if let Some(fix) = &listed.admission {
+        let message = "the collector's role may not connect to it; exclude_databases would leave it out".to_owned();
+        return Some(Odd { code: StateCode::Privilege, message, fix: fix.clone() });
+    }
+    let message = listed.odd.clone().filter(|_| listed.may)?;
+    Some(Odd { code: StateCode::Failed, message, fix: listing::rename(listed.datid) })
 }
 
 /// Names the database in the keys of a flag, whose labels are those of one database; a flag without

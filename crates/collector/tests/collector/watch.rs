@@ -7,7 +7,7 @@ use collector::spool::Bounds;
 use collector::state::Held;
 use prost::Message as _;
 use testkit::{Mode, Pg, PgOptions};
-use wire::State;
+use wire::{State, StateCode};
 
 use crate::rig::{ROLE, Rig, errors, make_role, reading, reasons, run};
 
@@ -274,9 +274,16 @@ async fn whatever_is_denied_is_said_with_the_grant_that_mends_it() {
             }
             rig.whole_cycle().await;
         }
-        // No database at all.
+        // Databases, first one and then all.
         run(&admin, "create database \"Shop 1\"").await;
-        run(&admin, "revoke connect on database postgres, \"Shop 1\" from public").await;
+        run(&admin, "revoke connect on database \"Shop 1\" from public").await;
+        assert_eq!(rig.sweep().await.len(), 1, "{major}");
+        let states = rig.states().await;
+        let state = states.iter().find(|state| state.set == "pg_stat_all_tables").unwrap();
+        assert_eq!((state.state, state.code), (State::Degraded as i32, StateCode::Privilege as i32), "{state:?}");
+        assert!(state.message.starts_with("Not read in 1 of 2 databases (Shop 1: "), "{major}: {}", state.message);
+        assert_eq!(state.fix, "grant connect on database \"Shop 1\" to monitor;", "{major}");
+        run(&admin, "revoke connect on database postgres from public").await;
         assert_eq!(rig.sweep().await.len(), 0, "{major}");
         let fix = rig.fix("pg_stat_all_tables").await.unwrap();
         let mut grants: Vec<&str> = fix.split_inclusive(';').map(str::trim).collect();

@@ -80,11 +80,16 @@ async fn the_setup_script_gives_the_role_all_that_is_needed_and_no_more() {
         {
             admin.execute(statement, &[]).await.unwrap();
         }
+        // A database that is closed to the public.
+        admin.execute("revoke connect on database shop from public", &[]).await.unwrap();
         let (code, table) = check(&dsn);
         assert_eq!(code, Some(3), "on PostgreSQL {major}:\n{table}");
+        assert!(table.contains("→ grant connect on database shop to watcher;\n"), "on PostgreSQL {major}:\n{table}");
         let fix = "→ grant usage on schema \"Ext Schema\" to watcher; -- in the database postgres\n";
         assert_eq!(table.matches(fix).count(), 3, "on PostgreSQL {major}:\n{table}");
-        run_script(ROLE_SCRIPT, &pg.dsn("postgres"), &["-v", "role=watcher"]);
+        for database in ["postgres", "shop"] {
+            run_script(ROLE_SCRIPT, &pg.dsn(database), &["-v", "role=watcher"]);
+        }
         let (code, table) = check(&dsn);
         assert_eq!(code, Some(0), "on PostgreSQL {major}:\n{table}");
         let (watcher, connection) = tokio_postgres::connect(&dsn, tokio_postgres::NoTls).await.unwrap();
