@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Connection, NoTls};
 
+use crate::coverage::identifier;
 use crate::foreign::Decoder;
 use crate::read::signed;
 pub use crate::session::Session;
@@ -82,6 +83,16 @@ impl ConnectError {
         matches!(self, Self::Refused(error)
             if is_about_database(error) || error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION))
     }
+
+    /// The grant that lets a role into a database which it may not connect to; empty where that is not the reason.
+    pub(crate) fn fix(&self, database: &str, role: &str) -> String {
+        match self {
+            Self::Refused(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+                format!("grant connect on database {} to {};", identifier(database), identifier(role))
+            }
+            _ => String::new(),
+        }
+    }
 }
 
 /// The text of a PostgreSQL error with its SQLSTATE, or of what failed on the way.
@@ -141,7 +152,7 @@ impl Connector {
     }
 
     /// Connects to a database, and tells the session only what bounds it: it shows the instance's settings as they
-    /// are. A transaction is open, which nothing that is preset reaches.
+    /// are. A transaction is open, which nothing that is preset reaches; [`Session::commit`] ends it.
     ///
     /// # Errors
     /// When the attempt fails, or none may be made now.

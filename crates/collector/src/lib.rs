@@ -6,6 +6,7 @@ pub mod clock;
 pub mod connect;
 mod cost;
 pub mod coverage;
+mod denied;
 pub mod discovery;
 pub mod examine;
 pub mod foreign;

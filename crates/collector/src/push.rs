@@ -222,11 +222,9 @@ impl Pusher {
                 progress.registration = None;
                 let kept = Registration::load(&self.state_dir)?;
                 if let Some(kept) = kept {
-                    let fresh = self
-                        .backend
-                        .refresh(&kept)
-                        .await
-                        .context("the collector was revoked? `pganalytics collector register` registers it anew")?;
+                    let fresh = self.backend.refresh(&kept).await.context(
+                        "the collector was revoked? `pganalytics collector register --again` registers it anew",
+                    )?;
                     fresh.save(&self.state_dir)?;
                 }
                 Ok(Step::Wait(Duration::ZERO))

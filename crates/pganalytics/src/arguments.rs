@@ -79,6 +79,12 @@ pub(crate) enum CollectorCommand {
         again: bool,
     },
     /// Say what works, what does not, why, and the SQL that mends it
+    #[command(after_help = "\
+Exit codes:
+  0  all that watching needs is there; hints may name what PostgreSQL leaves off because it costs
+  1  it would not work: PostgreSQL, the server, a certificate, a secret or the configuration, each named
+  2  wrong usage
+  3  degraded: something is missing that the SQL below it mends, such as a grant or an extension")]
     Check {
         /// Where the configuration is
         #[command(flatten)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use catalog::Catalog;
 use collector::backend::{Backend, Standing};
-use collector::examine::{self, Examined, state_word};
+use collector::examine::{self, Examined, SetState, state_word};
 use collector::state::Registration;
 use config::{Config, Names};
 use tokio::sync::watch;
@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use crate::arguments::{CollectorCommand, ConfigArguments};
 use crate::{logging, output};
 
-/// The exit code of a check that found something to mend.
+/// The exit code of a check that found something to mend, without which watching loses something.
 const DEGRADED: u8 = 3;
 
 /// Runs a collector's command.
@@ -136,6 +136,7 @@ async fn check(config: &Config, catalog: Catalog, json: bool) -> Result<ExitCode
                     "mistakes": examined.mistakes,
                     "attributes": examined.attributes_json(),
                     "states": examined.states_json(),
+                    "hints": examined.hints_json(),
                 })
             })
             .collect();
@@ -177,7 +178,7 @@ fn said_of(standing: Standing) -> &'static str {
     }
 }
 
-/// One instance as a table: a line per set, and below it a line per reason why columns are missing.
+/// One instance as a table.
 fn print_check(examined: &Examined) {
     match (&examined.instance.attributes, &examined.instance.error) {
         (Some(attributes), None) => output::data(&format!(
@@ -193,7 +194,13 @@ fn print_check(examined: &Examined) {
     for mistake in &examined.mistakes {
         output::data(&format!("  {mistake}"));
     }
-    let width = examined.states.iter().map(|state| state.set.len()).max().unwrap_or(0);
+    print_states(&examined.states);
+    print_hints(&examined.hints);
+}
+
+/// A line per set, and below it a line per reason why columns are missing.
+fn print_states(states: &[SetState]) {
+    let width = states.iter().map(|state| state.set.len()).max().unwrap_or(0);
     let mut reasons: Vec<(&str, &str, Vec<&str>)> = Vec::new();
     let flush = |reasons: &mut Vec<(&str, &str, Vec<&str>)>| {
         for (message, fix, columns) in reasons.drain(..) {
@@ -204,7 +211,7 @@ fn print_check(examined: &Examined) {
             }
         }
     };
-    for state in &examined.states {
+    for state in states {
         if state.column.is_empty() {
             flush(&mut reasons);
             output::data(format!("  {:width$}  {}  {}", state.set, state_word(state.state), state.message).trim_end());
@@ -219,4 +226,28 @@ fn print_check(examined: &Examined) {
         }
     }
     flush(&mut reasons);
+}
+
+/// What could be read besides: a line per proposal, and the columns that it would give.
+fn print_hints(hints: &[SetState]) {
+    if hints.is_empty() {
+        return;
+    }
+    output::data("  hints, of what is off by default because it costs; without it nothing is degraded:");
+    // Each proposal with its reason, the set that was named last, and the columns.
+    let mut proposals: Vec<(&str, &str, &str, String)> = Vec::new();
+    for SetState { set, column, message, fix, .. } in hints {
+        match proposals.iter_mut().find(|(known, ..)| *known == *fix) {
+            None => proposals.push((fix, message, set, format!("{set}: {column}"))),
+            Some((.., last, columns)) => {
+                let place = if *last == *set { format!(", {column}") } else { format!("; {set}: {column}") };
+                columns.push_str(&place);
+                *last = set;
+            }
+        }
+    }
+    for (fix, message, _, columns) in proposals {
+        output::data(&format!("    {message} ({columns})"));
+        output::data(&format!("    → {fix}"));
+    }
 }

@@ -1,12 +1,17 @@
 //! The one place that writes to standard output and, besides the log, to standard error.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 
-/// Prints a line of data.
+/// Prints a line of data. Where it cannot be written, the command has failed.
 pub(crate) fn data(line: &str) {
-    #[expect(clippy::print_stdout, reason = "standard output is owned by this module")]
-    {
-        println!("{line}");
+    match writeln!(std::io::stdout(), "{line}") {
+        Ok(()) => {}
+        // Whoever reads has seen enough, as `head` and `grep -q` have.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        Err(error) => {
+            failure(&anyhow::Error::new(error).context("write to standard output"));
+            std::process::exit(1);
+        }
     }
 }
 

@@ -1408,7 +1408,7 @@ export interface components {
             states: components["schemas"]["Connected"][];
             /**
              * Format: int64
-             * @description How many there were, without the collector's own that read them; null without a reading.
+             * @description How many there were, the collector's own among them; null without a reading.
              */
             total?: number | null;
             /** @description Why there are no values. */

@@ -52,13 +52,21 @@ pub(super) struct Database {
     /// Whether it may be connected to, and the configuration selects it.
     pub(super) readable: bool,
     /// Why it cannot be asked for although it may and should be read.
-    pub(super) odd: Option<String>,
+    pub(super) odd: Option<Odd>,
     /// Whether the open connection goes to it.
     pub(super) open: bool,
     /// Its transactions since its statistics were reset.
     pub(super) transactions: i64,
     /// Its transactions since it was last listed.
     pub(super) moved: i64,
+}
+
+/// Why a database that is open to connections cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Odd {
+    pub(super) code: StateCode,
+    pub(super) message: String,
+    pub(super) fix: String,
 }
 
 /// A database with what is due in it.
@@ -216,9 +224,9 @@ impl Sweep {
                 let trouble = Trouble {
                     database: database.name.clone(),
                     how: State::Missing,
-                    code: StateCode::Failed,
-                    message: odd.clone(),
-                    fix: crate::listing::rename(database.datid),
+                    code: odd.code,
+                    message: odd.message.clone(),
+                    fix: odd.fix.clone(),
                     inside: false,
                 };
                 self.troubles.entry(set.clone()).or_default().insert(database.datid, trouble);
@@ -327,11 +335,16 @@ fn say(set: &Set, troubles: &BTreeMap<i64, Trouble>, databases: usize) -> Option
         reasons.push(format!("and {} more", troubles.len() - named.len()));
     }
     let message = format!("Not read in {} of {databases} databases ({}).", troubles.len(), reasons.join("; "));
-    let fix = troubles.values().map(|trouble| &trouble.fix).find(|fix| !fix.is_empty());
-    let inside = troubles.values().any(|trouble| trouble.inside);
-    let fix = match fix {
-        Some(fix) if inside => format!("{fix} -- in each of these databases"),
-        Some(fix) => fix.clone(),
+    let mut mendable = troubles.values().filter(|trouble| !trouble.fix.is_empty());
+    let fix = match mendable.next() {
+        Some(Trouble { fix, inside: true, .. }) => format!("{fix} -- in each of these databases"),
+        // Each grant is of one database; a new name is one's own to choose, one after the other.
+        Some(Trouble { fix, code: StateCode::Privilege, .. }) => {
+            let grants = mendable.filter(|other| other.code == StateCode::Privilege && !other.inside);
+            let grants = grants.map(|other| other.fix.as_str()).take(MAX_NAMED - 1);
+            std::iter::once(fix.as_str()).chain(grants).collect::<Vec<_>>().join(" ")
+        }
+        Some(Trouble { fix, .. }) => fix.clone(),
         None => String::new(),
     };
     Some(coverage::state(set, "", how, first.code, message, fix))
@@ -437,7 +450,8 @@ mod tests {
         let catalog = catalog::Catalog::embedded().unwrap();
         let set = catalog.get("relation_size").unwrap();
         let mut odd = database(2, 0);
-        (odd.readable, odd.odd) = (false, Some("its name is odd".to_owned()));
+        let why = Odd { code: StateCode::Failed, message: "its name is odd".to_owned(), fix: String::new() };
+        (odd.readable, odd.odd) = (false, Some(why));
         let mut sweep = Sweep::new(vec![("relation_size".to_owned(), 60)]);
         let now = sweep.held_until;
         sweep.list(vec![database(1, 0), odd], now);

@@ -1,6 +1,6 @@
 //! What a person types: `collector check`, `once`, `--print-config`, `admin user`, and their exit codes.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use testkit::{Pg, PgOptions};
@@ -38,6 +38,12 @@ async fn check_says_what_is_missing_and_the_grant_that_mends_it() {
     admin.execute("grant pg_monitor to watcher", &[]).await.unwrap();
     let table = text(&pganalytics(&["collector", "check"], &environment).stdout);
     assert!(!table.contains("grant pg_monitor"), "{table}");
+    // Nor is a database that refuses the role a riddle.
+    admin.execute("revoke connect on database postgres from public", &[]).await.unwrap();
+    let check = pganalytics(&["collector", "check"], &environment);
+    let said = text(&check.stdout);
+    assert_eq!(check.status.code(), Some(1), "{said}");
+    assert!(said.contains(" (database postgres): grant connect on database postgres to watcher;"), "{said}");
     let unreachable = [("POSTGRES_DSN", "host=/nonexistent user=x dbname=y")];
     let check = pganalytics(&["collector", "check"], &unreachable);
     assert_eq!(check.status.code(), Some(1));
@@ -119,6 +125,23 @@ async fn once_prints_a_reading_as_json() {
     assert!(rows("pg_stat_statements_text").iter().any(|row| row["query"].as_str().unwrap().contains("seven_times")));
     assert!(rows("pg_database").iter().any(|row| row["datname"] == "postgres"));
     assert!(rows("pg_settings").len() > 200);
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure_and_a_full_disk_is_one() {
+    let print = |output: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pganalytics"));
+        command.args(["server", "--print-config"]).env_clear().stdout(output).stderr(Stdio::piped());
+        let ended = command.spawn().unwrap().wait_with_output().unwrap();
+        (ended.status.code(), text(&ended.stderr))
+    };
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(print(writer.into()), (Some(0), String::new()));
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let (code, said) = print(full.into());
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.starts_with("pganalytics: write to standard output: No space left on device"), "{said}");
 }
 
 #[test]
