@@ -16,7 +16,7 @@ export function fleetHeading(instances: Instance[]): string {
   return parts.join(', ');
 }
 
-/** Instances that need somebody, the worst first, each with its gravest reason; more are in the table. */
+/** Instances that need somebody, the worst first, each with its gravest reasons; more are in the table. */
 const TOLD = 5;
 
 export function worstFirst(instances: Instance[]): Instance[] {

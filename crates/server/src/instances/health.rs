@@ -1,12 +1,12 @@
 //! How an instance is, and why: the rules, without the store.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::model::HealthState;
 use super::signs::{Blocked, Holder, Lost, Replaced, Reset, Restarted, Slot, Used};
 use super::watched::{Watched, WatchedState};
 use crate::collectors::skew;
-use crate::span::{moment, spell_ms};
+use crate::span::{moment, spell, spell_ms};
 
 /// Shares of a limit of connections in percent. The instance's last few are reserved for superusers, so full comes
 /// before 100.

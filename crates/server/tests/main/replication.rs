@@ -217,7 +217,7 @@ async fn without_a_receiver_the_position_of_the_watched_primary_counts() {
     let instance = listed().await;
     assert_eq!(
         (&instance["replay_lag_bytes"], &instance["reasons"]),
-        (&json!(0x0066_6660), &json!(["Replay is 115 s behind."]))
+        (&json!(0x0066_6660), &json!(["Replay is 1 min 55 s behind."]))
     );
     let whole = "start=2026-03-01T11:58:30Z&end=2026-03-01T12:00:00Z&step=30";
     let series = monitored.get(&format!("/instances/{two}/replication?{whole}")).await.expect(200);
