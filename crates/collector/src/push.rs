@@ -18,7 +18,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use wire::{Batch, Status};
 
-use crate::backend::{Accepted, Answer, Backend};
+use crate::backend::{Accepted, Answer, Backend, REGISTER_AGAIN};
 use crate::spool::{Pending, Record};
 use crate::state::{Registration, ServerKnows, Shared, lock};
 
@@ -222,11 +222,9 @@ impl Pusher {
                 progress.registration = None;
                 let kept = Registration::load(&self.state_dir)?;
                 if let Some(kept) = kept {
-                    let fresh = self
-                        .backend
-                        .refresh(&kept)
-                        .await
-                        .context("the collector was revoked? `pganalytics collector register` registers it anew")?;
+                    let fresh = self.backend.refresh(&kept).await.with_context(|| {
+                        format!("no other token is to be had; if the collector was removed, {REGISTER_AGAIN}")
+                    })?;
                     fresh.save(&self.state_dir)?;
                 }
                 Ok(Step::Wait(Duration::ZERO))
