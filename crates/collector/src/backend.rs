@@ -75,6 +75,9 @@ pub struct Accepted {
     /// The newest epoch that something is stored of.
     #[serde(default)]
     pub last_epoch: Option<Uuid>,
+    /// Whether the batch that was acknowledged last is missing there; never where the server does not look.
+    #[serde(default)]
+    pub forgotten: bool,
     /// What was not stored.
     #[serde(default)]
     pub rejected: Vec<Rejected>,
