@@ -1,7 +1,7 @@
 //! The pages are embedded: look again when they were built anew, and say so when they were not.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::SystemTime;
 
 const BUILT: &str = "../../web/dist";
 const SOURCES: &str = "../../web/src";
@@ -12,16 +12,19 @@ fn main() {
     println!("cargo::rerun-if-changed={BUILT}");
     println!("cargo::rerun-if-changed={SOURCES}");
     println!("cargo::rerun-if-env-changed=PGANALYTICS_COMMIT");
-    let built = std::fs::metadata(format!("{BUILT}/index.html")).and_then(|file| file.modified());
-    if let (Ok(built), Some(changed)) = (built, newest(Path::new(SOURCES)))
+    let built = newest(&Path::new(BUILT).join("index.html"));
+    if let (Some(built), Some(changed)) = (built, newest(Path::new(SOURCES)))
         && built < changed
     {
         println!("cargo::warning=web/src is newer than the pages in web/dist that this binary gets: run make build");
     }
 }
 
-/// When a file below it changed last.
-fn newest(path: &Path) -> Option<SystemTime> {
-    let Ok(entries) = std::fs::read_dir(path) else { return std::fs::metadata(path).ok()?.modified().ok() };
+/// When a file below it, or it itself, changed last: seconds since 1970, and nanoseconds.
+fn newest(path: &Path) -> Option<(i64, i64)> {
+    let Ok(entries) = std::fs::read_dir(path) else {
+        let file = std::fs::metadata(path).ok()?;
+        return Some((file.mtime(), file.mtime_nsec()));
+    };
     entries.flatten().filter_map(|entry| newest(&entry.path())).max()
 }

@@ -78,6 +78,14 @@ pub enum SpoolError {
         /// The directory.
         path: PathBuf,
     },
+    /// Nobody could read it back.
+    #[error("{bytes} bytes are too long for the spool, which takes {most} at once")]
+    TooLong {
+        /// How long it is.
+        bytes: usize,
+        /// How long it may be.
+        most: usize,
+    },
 }
 
 /// The spool of one collector.
@@ -204,7 +212,7 @@ impl Spool {
     /// # Errors
     /// When it cannot be written: then nothing has happened, and the baselines must not move.
     pub fn append(&mut self, record: &Record) -> Result<(), SpoolError> {
-        let bytes = segment::frame_record(record);
+        let bytes = segment::frame_record(record)?;
         // The batch is made: what is dropped for it stands in the one behind it.
         self.make_room(bytes.len() as u64, record.sequence + 1)?;
         let segment_bytes = (self.bounds.max_bytes / SEGMENTS).clamp(MIN_SEGMENT_BYTES, MAX_SEGMENT_BYTES);
@@ -263,7 +271,7 @@ impl Spool {
             moved: self.moved.clone(),
             noted: self.noted,
         };
-        let bytes = segment::seal(&checkpoint.encode_to_vec());
+        let bytes = segment::seal(&checkpoint.encode_to_vec())?;
         write_durably(&self.dir, "checkpoint", &bytes)?;
         self.checkpoint_bytes = bytes.len() as u64;
         self.covered = sequence;
@@ -362,7 +370,7 @@ impl Spool {
     /// The bytes of records that wait.
     #[must_use]
     pub fn pending_bytes(&self) -> u64 {
-        self.pending.values().map(|pending| u64::from(pending.place.len)).sum()
+        self.pending.values().map(|pending| pending.place.len as u64).sum()
     }
 
     /// The bound on [`Self::bytes`].
@@ -503,7 +511,7 @@ impl Spool {
         let (nth, dropped) = (self.noted, pending.sequence);
         let note = Note { told_by, discarded: lost.to_wire(), lost: lost.intervals(), nth, dropped };
         self.pending.remove(&pending.sequence);
-        self.note(&segment::frame_losses(&note))?;
+        self.note(&segment::frame_losses(&note)?)?;
         self.forget(pending.sequence)
     }
 

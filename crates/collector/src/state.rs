@@ -47,6 +47,8 @@ impl std::fmt::Debug for Registration {
 
 const REGISTRATION_FILE: &str = "registration.json";
 const DEFINITIONS_FILE: &str = "definitions.json";
+/// What collectors read by that did not keep it beside the spool yet, where that is not what today's read by.
+const UNKEPT_DEFINITIONS: &[u8] = include_bytes!("state/unkept.json");
 
 impl Registration {
     /// The registration kept in a state directory.
@@ -459,7 +461,8 @@ fn replay(catalog: &Catalog, advance: Advance, baselines: &mut Baselines, given_
 fn keep_definitions(directory: &Path, catalog: &Catalog, is_waited_for: bool) -> Vec<Definition> {
     let now: Vec<&Definition> = catalog.sets().map(|set| &set.definition).collect();
     let kept = fs::read(directory.join(DEFINITIONS_FILE)).unwrap_or_default();
-    let mut older: Vec<Definition> = serde_json::from_slice(&kept).unwrap_or_default();
+    let known = if kept.is_empty() { UNKEPT_DEFINITIONS } else { &kept };
+    let mut older: Vec<Definition> = serde_json::from_slice(known).unwrap_or_default();
     older.retain(|one| is_waited_for && now.iter().all(|other| other.hash() != one.hash()));
     let all: Vec<&Definition> = older.iter().chain(now).collect();
     let written = serde_json::to_vec(&all).context("encode definitions").and_then(|bytes| {

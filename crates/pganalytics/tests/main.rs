@@ -35,5 +35,7 @@ mod standbys;
 mod statements;
 #[path = "main/twice.rs"]
 mod twice;
+#[path = "main/upgrade.rs"]
+mod upgrade;
 #[path = "main/world.rs"]
 mod world;

@@ -42,6 +42,7 @@ mod clock;
 mod flags;
 mod gaps;
 mod listener;
+mod nearest;
 pub mod running;
 mod series;
 mod serve;

@@ -212,7 +212,7 @@ pub(super) fn open(dir: &Path, bounds: Bounds, lock: nix::fcntl::Flock<File>) ->
     for (place, _) in found.records.iter().filter(|(_, header)| header.sequence > covered) {
         let record = spool.segments.get(&place.segment).map(|segment| segment.record(*place)).transpose()?.flatten();
         later.extend(record.map(|record| record.advances).unwrap_or_default());
-        spool.since_checkpoint += u64::from(place.len);
+        spool.since_checkpoint += place.len as u64;
     }
     let mut given_up = None;
     if gives_up {

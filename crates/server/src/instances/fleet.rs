@@ -14,6 +14,7 @@ use super::signs::{self, Blocked, Holder, Lost, Reset, Times, Used};
 use super::store::{self, Activity, Behind, LatestReading, SetState, StoredInstance};
 use super::watched::{Watched, Word};
 use crate::http::ApiError;
+use crate::nearest::nearest;
 use crate::queries::model::{Reason, Unmeasured};
 use crate::range::{Grid, Range};
 use crate::replication::receiver::{self, OwnLag};
@@ -169,8 +170,7 @@ pub(crate) async fn describe(
                 one.role = Some(role.clone());
             }
             if let Some(receiver) = receiver::at(transaction, one.id, at).await? {
-                #[expect(clippy::cast_possible_truncation, reason = "milliseconds that were microseconds before")]
-                let lag_us = receiver.replay_lag_ms.map(|ms| (ms * 1000.0) as i64);
+                let lag_us = receiver.replay_lag_ms.map(|ms| nearest(ms * 1000.0));
                 let why = receiver.unmeasured.into_values().next();
                 own_lags.insert(one.id, OwnLag { lag_us, bytes: receiver.behind_bytes, why });
             }

@@ -1,12 +1,12 @@
 //! How an instance is, and why: the rules, without the store.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::model::HealthState;
 use super::signs::{Blocked, Holder, Lost, Reset, Used};
 use super::watched::{Watched, WatchedState};
 use crate::collectors::skew;
-use crate::span::{moment, spell};
+use crate::span::{moment, spell_ms};
 
 /// Shares of a limit of connections in percent. The instance's last few are reserved for superusers, so full comes
 /// before 100.
@@ -119,7 +119,7 @@ fn of_readings(signs: &Signs<'_>, found: &mut Vec<(HealthState, String)>) {
     }
     let long = |holder: &&Holder| holder.state_ms.is_some_and(|ms| ms > HOLDING_WARNING_MS);
     if let Some(holder) = signs.holding.filter(long) {
-        let length = holder.state_ms.map(|ms| format!(" for {}", length(ms))).unwrap_or_default();
+        let length = holder.state_ms.map(|ms| format!(" for {}", spell_ms(ms))).unwrap_or_default();
         let is = if holder.idle { "is idle in transaction" } else { "has been prepared" };
         let reason = format!("{} {is}{length} and holds back vacuum.", capital(&holder.who));
         found.push((HealthState::Warning, reason));
@@ -161,11 +161,11 @@ fn blocked(blocked: &Blocked) -> Option<(HealthState, String)> {
     };
     let long = match (blocked.longest_ms, blocked.sessions) {
         (None, _) => String::new(),
-        (Some(ms), 1) => format!(" for {}", length(ms)),
-        (Some(ms), _) => format!(", the longest for {}", length(ms)),
+        (Some(ms), 1) => format!(" for {}", spell_ms(ms)),
+        (Some(ms), _) => format!(", the longest for {}", spell_ms(ms)),
     };
     let by = root.map(|root| {
-        let since = root.state_ms.map(|ms| format!(" for {}", length(ms))).unwrap_or_default();
+        let since = root.state_ms.map(|ms| format!(" for {}", spell_ms(ms))).unwrap_or_default();
         let state = root.state.as_deref().filter(|state| !state.is_empty());
         let state = state.map(|state| format!(" ({state}{since})")).unwrap_or_default();
         format!(", by {}{state}", root.who)
@@ -209,11 +209,6 @@ fn loss(lost: &Lost) -> String {
 
 fn number(count: i64, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "whole milliseconds are enough for words")]
-fn length(ms: f64) -> String {
-    spell(SignedDuration::from_millis(ms as i64))
 }
 
 fn capital(text: &str) -> String {

@@ -135,7 +135,6 @@ impl Readings {
     pub(crate) fn covered(&self, grid: Grid) -> Vec<Option<f64>> {
         let mut covered = grid.empty();
         for (end, length) in self.drawn() {
-            #[expect(clippy::cast_precision_loss, reason = "an interval is far below 2^52 microseconds")]
             let length_ms = length as f64 / 1000.0;
             for (step, share) in grid.shares(end, length) {
                 if let Some(value) = covered.get_mut(step) {

@@ -75,12 +75,11 @@ async fn the_fleet_says_what_each_instance_does() {
     assert_eq!((&one["not_readable"], &one["unmeasured"]), (&json!([]), &json!({})));
     assert_eq!(one["load_trend"]["grid"], json!({"start": "2026-03-01T11:00:00Z", "step_ms": 60_000, "points": 60}));
     let values = one["load_trend"]["values"].as_array().unwrap();
-    let thousandths = |value: &Value| Some((value.as_f64()? * 1000.0).round() as i64);
-    let measured: Vec<(usize, i64)> =
-        values.iter().enumerate().filter_map(|(nth, value)| Some((nth, thousandths(value)?))).collect();
+    let measured: Vec<(usize, String)> =
+        values.iter().enumerate().filter_map(|(nth, value)| Some((nth, format!("{:.3}", value.as_f64()?)))).collect();
     // Each interval is spread over the steps that it covers: 59 s of 0.5 and 1 s of 1.5 are 0.517.
-    let expected = vec![(29, 2_000), (30, 2_000), (53, 10_000), (54, 10_000), (57, 500), (58, 517), (59, 1_500)];
-    assert_eq!((values.len(), measured), (60, expected));
+    let expected = [(29, 2.0), (30, 2.0), (53, 10.0), (54, 10.0), (57, 0.5), (58, 0.517), (59, 1.5)];
+    assert_eq!((values.len(), measured), (60, expected.map(|(nth, load)| (nth, format!("{load:.3}"))).to_vec()));
     let collector = &one["collector"];
     assert_eq!((&collector["id"], &collector["name"]), (&json!(monitored.collector), &json!("measured")));
     assert_eq!((&collector["status"], &collector["registered_at"]), (&json!("active"), &json!("2026-03-01T12:00:00Z")));
