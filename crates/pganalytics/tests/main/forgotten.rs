@@ -33,7 +33,7 @@ async fn with(world: &World, name: &str) -> BTreeSet<String> {
         format!("create database {name}_database"),
         format!("create role {name}_role"),
         format!("create table {name}_table (id int primary key)"),
-        format!("select 1 as {name}_statement"),
+        format!("select count(*) from {name}_table"),
     ] {
         admin.simple_query(&statement).await.unwrap();
     }
@@ -42,7 +42,7 @@ async fn with(world: &World, name: &str) -> BTreeSet<String> {
             let stored = stored(world).await?;
             let has = |what: String| stored.iter().any(|one| one.ends_with(&what));
             let made = [format!("database {name}_database"), format!("role {name}_role"), format!(" {name}_table")];
-            (made.into_iter().all(has) && has(format!("select $1 as {name}_statement"))).then_some(stored)
+            (made.into_iter().all(has) && has(format!("select count(*) from {name}_table"))).then_some(stored)
         })
         .await
 }
