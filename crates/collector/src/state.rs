@@ -265,6 +265,7 @@ impl Held {
         let before = self.baselines.len();
         let catalog = Arc::clone(&self.catalog);
         self.baselines.retain(|place, _| !has_texts(&catalog, &place.set));
+        self.carried.retain(|place| !has_texts(&catalog, &place.set));
         if self.baselines.len() < before
             && let Err(error) = self.checkpoint()
         {
