@@ -15,6 +15,8 @@ use crate::state::{Registration, ServerKnows};
 const REQUEST_LIMIT: Duration = Duration::from_secs(60);
 /// How long to wait for a connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// What mends a registration that the server does not take any more.
+pub const REGISTER_AGAIN: &str = "`pganalytics collector register --again` registers it anew";
 /// The header that carries the registration secret.
 const SECRET_HEADER: &str = "x-registration-secret";
 /// The longest answer that is read.
@@ -73,6 +75,9 @@ pub struct Accepted {
     /// The newest epoch that something is stored of.
     #[serde(default)]
     pub last_epoch: Option<Uuid>,
+    /// Whether the batch that was acknowledged last is missing there; never where the server does not look.
+    #[serde(default)]
+    pub forgotten: bool,
     /// What was not stored.
     #[serde(default)]
     pub rejected: Vec<Rejected>,
@@ -194,7 +199,10 @@ impl Backend {
         let known: Result<serde_json::Value> = expect_success(version).await;
         known.context("understand who answers: is it a pgAnalytics server?")?;
         if let Some(registration) = registration {
-            self.define(&registration.token, &[]).await.context("use the token that registering gave")?;
+            let used = self.define(&registration.token, &[]).await;
+            used.with_context(|| {
+                format!("use the registration as {}; if it was removed, {REGISTER_AGAIN}", registration.collector_id)
+            })?;
             return Ok(Standing::Registered);
         }
         let Some(secret) = secret else { return Ok(Standing::Unregistered) };

@@ -7,7 +7,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -16,9 +16,9 @@ use jiff::SignedDuration;
 use prost::Message;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
-use wire::{Batch, Status};
+use wire::{Batch, BatchKey, Status};
 
-use crate::backend::{Accepted, Answer, Backend};
+use crate::backend::{Accepted, Answer, Backend, REGISTER_AGAIN};
 use crate::spool::{Pending, Record};
 use crate::state::{Registration, ServerKnows, Shared, lock};
 
@@ -67,8 +67,6 @@ pub struct Pusher {
     pub secret: Option<config::Secret>,
     /// How often batches are sent.
     pub interval: Duration,
-    /// Set when the store is another one; the watches forget what they sent.
-    pub store_changed: Arc<AtomicBool>,
     /// What is told with each batch.
     pub counters: Arc<Counters>,
     /// Says that something was spooled.
@@ -222,9 +220,9 @@ impl Pusher {
                 progress.registration = None;
                 let kept = Registration::load(&self.state_dir)?;
                 if let Some(kept) = kept {
-                    let fresh = self.backend.refresh(&kept).await.context(
-                        "the collector was revoked? `pganalytics collector register --again` registers it anew",
-                    )?;
+                    let fresh = self.backend.refresh(&kept).await.with_context(|| {
+                        format!("no other token is to be had; if the collector was removed, {REGISTER_AGAIN}")
+                    })?;
                     fresh.save(&self.state_dir)?;
                 }
                 Ok(Step::Wait(Duration::ZERO))
@@ -310,6 +308,10 @@ impl Pusher {
                 spool_error: trouble.map(|trouble| trouble.error.clone()).unwrap_or_default(),
                 spool_error_since_us: trouble.map(|trouble| trouble.since_us),
                 unspooled_cycles: held.unspooled_cycles(),
+                acknowledged: held
+                    .spool
+                    .acknowledged()
+                    .map(|(epoch, sequence)| BatchKey { epoch: epoch.as_bytes().to_vec(), sequence }),
                 ..crate::cost::own()
             });
             // Of two values of a field the later one counts.
@@ -339,11 +341,18 @@ impl Pusher {
                 "the server did not store a part of a batch"
             );
         }
-        if accepted.store_id.is_some() && known.store_id != accepted.store_id {
-            if known.store_id.is_some() {
-                tracing::info!("the server's store is another one: texts and infos are sent again");
-                self.store_changed.store(true, Ordering::Relaxed);
-            }
+        let is_other = accepted.store_id.is_some() && known.store_id != accepted.store_id;
+        if is_other && known.store_id.is_some() {
+            tracing::info!("the server's store is another one: texts and infos are sent again");
+            lock(&self.shared).send_again();
+        } else if accepted.forgotten {
+            tracing::warn!(
+                "the server has not got what it acknowledged: its store was put back to a copy, or the collector is \
+                 registered anew; texts and infos are sent again"
+            );
+            lock(&self.shared).send_again();
+        }
+        if is_other {
             known.store_id.clone_from(&accepted.store_id);
             if let Err(error) = known.save(&self.state_dir) {
                 // What is stored is stored; the next start sends texts and infos once more.

@@ -103,6 +103,8 @@ pub struct Spool {
     unverified_from: u64,
     segments: BTreeMap<u64, Segment>,
     pending: BTreeMap<u64, Pending>,
+    /// Epoch and number of the record that the server acknowledged last, where they are known.
+    acknowledged: Option<(Uuid, u64)>,
     covered: u64,
     since_checkpoint: u64,
     checkpoint_bytes: u64,
@@ -123,6 +125,8 @@ pub struct Pending {
     pub created_us: i64,
     place: Place,
     carried: bool,
+    /// Where it is known.
+    epoch: Option<Uuid>,
 }
 
 /// What a spool held when it was opened.
@@ -224,7 +228,8 @@ impl Spool {
         self.last_sequence = record.sequence;
         self.since_checkpoint += bytes.len() as u64;
         let (sequence, created_us, carried) = (record.sequence, record.created_us, record.carried);
-        let pending = Pending { sequence, created_us, place, carried };
+        let epoch = Uuid::from_slice(&record.epoch).ok();
+        let pending = Pending { sequence, created_us, place, carried, epoch };
         self.pending.insert(record.sequence, pending);
         self.telling = Lost::default();
         Ok(())
@@ -255,6 +260,7 @@ impl Spool {
             discarded: lost.to_wire(),
             lost: lost.intervals(),
             nth: self.noted,
+            dropped: 0,
         });
         let checkpoint = Checkpoint {
             epoch: self.epoch.as_bytes().to_vec(),
@@ -390,10 +396,28 @@ impl Spool {
     /// # Errors
     /// When a file that is no longer needed cannot be removed.
     pub fn acknowledge(&mut self, sequence: u64) -> Result<(), SpoolError> {
+        let written = self.pending.get(&sequence).and_then(|pending| pending.epoch);
+        self.acknowledged = self.sent_under(sequence, written);
         if let Err(error) = self.forget(sequence) {
             tracing::debug!(%error, batch.sequence = sequence, "an acknowledgement is not on disk");
         }
         self.tidy()
+    }
+
+    /// Epoch and number of the record that the server acknowledged last; `None` where they are not known.
+    #[must_use]
+    pub fn acknowledged(&self) -> Option<(Uuid, u64)> {
+        self.acknowledged
+    }
+
+    /// What was acknowledged is missing at the server, and known to be: it is not asked for again.
+    pub fn disown_acknowledged(&mut self) {
+        self.acknowledged = None;
+    }
+
+    fn sent_under(&self, sequence: u64, written: Option<Uuid>) -> Option<(Uuid, u64)> {
+        let moved = self.moved_to(sequence).and_then(|epoch| Uuid::from_slice(epoch).ok());
+        Some((moved.or(written)?, sequence))
     }
 
     /// A record that waits is lost, for a reason in a word: it is not sent, and the next one tells what it had.
@@ -484,7 +508,8 @@ impl Spool {
         self.lost.merge(&lost);
         // Noted on disk too, so that it is neither sent nor forgotten.
         self.noted += 1;
-        let note = Note { told_by, discarded: lost.to_wire(), lost: lost.intervals(), nth: self.noted };
+        let (nth, dropped) = (self.noted, pending.sequence);
+        let note = Note { told_by, discarded: lost.to_wire(), lost: lost.intervals(), nth, dropped };
         self.pending.remove(&pending.sequence);
         self.note(&segment::frame_losses(&note)?)?;
         self.forget(pending.sequence)

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
-use catalog::{Catalog, Definition, Kind};
+use catalog::{Catalog, Definition, Kind, SetKind};
 use prost::Message as _;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -182,7 +182,7 @@ impl Held {
             "the state directory is open"
         );
         let older_definitions = keep_definitions(&directory, &catalog, opened.spool.pending_len() > 0);
-        Ok(Self {
+        let mut held = Self {
             spool: opened.spool,
             carried: baselines.keys().cloned().collect(),
             baselines,
@@ -195,7 +195,11 @@ impl Held {
             older_definitions,
             hostname,
             clock: Clock::here(),
-        })
+        };
+        if opened.damage.is_some() {
+            held.send_again();
+        }
+        Ok(held)
     }
 
     /// The same by another clock: the one that the watches read by.
@@ -241,7 +245,7 @@ impl Held {
                 counted.insert(place.set);
             }
             self.anew = Some(Anew { reason: RESTORED, counted });
-            self.repeat = true;
+            self.send_again();
             self.standing = Standing::Moving;
         }
         if self.standing == Standing::Moving {
@@ -251,6 +255,22 @@ impl Held {
         self.spool.verify().context("write to the spool")?;
         self.standing = Standing::Verified;
         Ok(())
+    }
+
+    /// What was sent once is to be sent again: infos by the watches, as after a start, and texts, of which none is
+    /// taken for sent any more, also after a start.
+    pub fn send_again(&mut self) {
+        self.repeat = true;
+        self.spool.disown_acknowledged();
+        let before = self.baselines.len();
+        let catalog = Arc::clone(&self.catalog);
+        self.baselines.retain(|place, _| !has_texts(&catalog, &place.set));
+        self.carried.retain(|place| !has_texts(&catalog, &place.set));
+        if self.baselines.len() < before
+            && let Err(error) = self.checkpoint()
+        {
+            tracing::warn!(error = format!("{error:#}"), "that texts are to be sent again is not on disk");
+        }
     }
 
     /// Whether what was sent once is to be sent again. Says so once.
@@ -264,7 +284,7 @@ impl Held {
     /// When that cannot be noted.
     pub fn give_up(&mut self, pending: Pending, reason: &str) -> Result<()> {
         // Infos and texts in it were to be sent once.
-        self.repeat = true;
+        self.send_again();
         Ok(self.spool.give_up(pending, reason)?)
     }
 
@@ -290,7 +310,15 @@ impl Held {
     ///
     /// # Errors
     /// When it cannot be written: nothing has happened then, and the next cycle covers this one's time.
-    pub fn commit(&mut self, cycle: Cycle) -> Result<()> {
+    pub fn commit(&mut self, mut cycle: Cycle) -> Result<()> {
+        // Texts that were read before all were to be sent again are good, but not the only ones that are missing.
+        let is_partial = |place: &Place, whole: bool| {
+            !whole && !self.baselines.contains_key(place) && has_texts(&self.catalog, &place.set)
+        };
+        let partial = cycle.advances.extract_if(.., |advance| is_partial(&advance.place(), advance.whole));
+        for advance in partial {
+            cycle.next.retain(|(place, _)| *place != advance.place());
+        }
         // It was begun before its baseline was given up.
         let is_stranded = |advance: &&Advance| !advance.whole && !self.baselines.contains_key(&advance.place());
         if let Some(advance) = cycle.advances.iter().find(is_stranded) {
@@ -298,7 +326,9 @@ impl Held {
         }
         let (waiting, written) = (self.spool.pending_len(), self.write(cycle));
         // Nothing was acknowledged meanwhile: what waits no longer was dropped.
-        self.repeat |= self.spool.pending_len() < waiting + usize::from(written.is_ok());
+        if self.spool.pending_len() < waiting + usize::from(written.is_ok()) {
+            self.send_again();
+        }
         match &written {
             Ok(()) => self.trouble = None,
             Err(error) => {
@@ -344,6 +374,7 @@ impl Held {
             carried: advances.iter().any(|advance| self.carried.contains(&advance.place())),
             advances,
             rows_by_set,
+            epoch: batch.epoch,
             discarded: batch.discarded,
             lost: batch.lost,
         };
@@ -398,6 +429,11 @@ impl Held {
             .collect();
         self.spool.checkpoint(advances).context("write a checkpoint")
     }
+}
+
+/// Whether a set's baselines are the keys of texts that were sent.
+fn has_texts(catalog: &Catalog, set: &str) -> bool {
+    catalog.get(set).is_some_and(|set| set.definition.kind() == SetKind::Texts)
 }
 
 /// Moves a baseline on. One that cannot go on is given up: the next reading is a gap, never a guess.

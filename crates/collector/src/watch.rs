@@ -171,11 +171,11 @@ impl Watch {
             .collect()
     }
 
-    /// Forgets what was sent once: the server's store is another one.
+    /// Sends again what was sent once; texts as far as the baselines do not have them.
     pub fn forget_sent(&mut self) {
         self.repeated.clear();
         self.states = None;
-        self.texts.forget();
+        self.texts.retry();
     }
 
     /// The last cycle did not get to disk: what it was to say once is said again.

@@ -74,7 +74,8 @@ pub(crate) enum CollectorCommand {
         /// Where the configuration is
         #[command(flatten)]
         config: ConfigArguments,
-        /// Register anew although there is a registration: the server then sees a new collector
+        /// Register anew although there is a registration, as after the collector was removed at the server or the
+        /// server's store was emptied: the server then sees a new collector. One that runs goes on with it by itself
         #[arg(long)]
         again: bool,
     },

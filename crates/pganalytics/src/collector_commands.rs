@@ -97,6 +97,8 @@ pub(crate) fn stop_signal() -> std::io::Result<watch::Receiver<bool>> {
 
 async fn register(config: &Config, again: bool) -> Result<ExitCode> {
     if let Some(kept) = Registration::load(&config.state_dir)?.filter(|_| !again) {
+        // It may be one that the server does not take any more.
+        Backend::new(config)?.probe(Some(&kept), None).await?;
         output::data(&format!("registered already as {}; --again registers anew", kept.collector_id));
         return Ok(ExitCode::SUCCESS);
     }

@@ -119,9 +119,9 @@ impl Parts {
         output::progress("starting the collector, a reading every 5 s …");
         self.collector = Some(CollectorProcess::start(directory, config, watched)?);
         output::progress("ready: the first figures are there within a minute");
-        output::data(&format!("{url}/"));
-        output::data(&format!("user {ADMINISTRATOR}"));
-        output::data(&format!("password {password}"));
+        output::announcement(&format!("{url}/"));
+        output::announcement(&format!("user {ADMINISTRATOR}"));
+        output::announcement(&format!("password {password}"));
         output::progress("Ctrl-C stops everything; the next start goes on with the same data, --fresh starts over.");
         Ok(())
     }

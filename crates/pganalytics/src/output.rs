@@ -15,6 +15,11 @@ pub(crate) fn data(line: &str) {
     }
 }
 
+/// Prints a line of data of a process that goes on, whether or not anybody reads it.
+pub(crate) fn announcement(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
 /// Prints a line of progress for the person who waits.
 pub(crate) fn progress(line: &str) {
     // Where it cannot be told, as on a full disk, the work goes on.

@@ -11,6 +11,8 @@ mod commands;
 mod demo;
 #[path = "main/exactness.rs"]
 mod exactness;
+#[path = "main/forgotten.rs"]
+mod forgotten;
 #[path = "main/grafana.rs"]
 mod grafana;
 #[path = "main/host.rs"]

@@ -139,7 +139,7 @@ impl Ingest {
         }
         let room = room.grow(decoded_bytes + encode::weigh(&incoming)?).ok_or_else(busy)?;
 
-        let epoch = incoming.epoch;
+        let (epoch, acknowledged) = (incoming.epoch, incoming.acknowledged);
         let names = incoming.instances.iter().map(|instance| &instance.name);
         let names: Vec<&str> =
             names.chain(incoming.lost.iter().map(|lost| &lost.instance)).map(String::as_str).collect();
@@ -149,9 +149,9 @@ impl Ingest {
         let prepared = Arc::new(prepared);
         let outcome = self.queue.written(Arc::clone(&prepared)).await.map_err(unavailable)?;
         drop(room);
-        let (last_sequence, last_epoch) = match epoch {
-            Some(epoch) => write::known(&self.store, collector_id, epoch).await.map_err(unavailable)?,
-            None => (None, None),
+        let known = match epoch {
+            Some(epoch) => write::known(&self.store, collector_id, epoch, acknowledged).await.map_err(unavailable)?,
+            None => write::Known::default(),
         };
         let said = Said { hostname: prepared.hostname.clone(), version: prepared.version.clone() };
 
@@ -168,8 +168,9 @@ impl Ingest {
             status: "accepted",
             batch_id: prepared.key.map(|(epoch, sequence)| format!("{epoch}/{sequence}")),
             duplicate,
-            last_sequence,
-            last_epoch,
+            last_sequence: known.last_sequence,
+            last_epoch: known.last_epoch,
+            forgotten: known.forgotten,
             deduplicated: prepared.key.is_some(),
             rows_inserted: rows_by_set.values().sum(),
             rows_by_set,

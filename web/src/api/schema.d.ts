@@ -2946,6 +2946,12 @@ export interface components {
             /** @description Whether it was stored before; then nothing changed. */
             duplicate: boolean;
             /**
+             * @description Whether the batch that the collector named as the one acknowledged last is missing here: the store was put back
+             *     to a copy, emptied, or the collector was registered anew. What is sent once, infos and texts, is then to be sent
+             *     again.
+             */
+            forgotten: boolean;
+            /**
              * Format: uuid
              * @description The newest epoch of the collector that something is stored of. A collector whose own is older, or that has not
              *     given `last_sequence` to anything, has an old state directory.

@@ -10,6 +10,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use prost::Message;
+use uuid::Uuid;
 
 use super::record::{Note, Record};
 use super::{SpoolError, io, sync_dir};
@@ -48,6 +49,7 @@ pub(super) struct Header {
     pub(super) created_us: i64,
     pub(super) unverified: bool,
     pub(super) carried: bool,
+    pub(super) epoch: Option<Uuid>,
 }
 
 /// What stands in a file.
@@ -181,6 +183,7 @@ fn understand(segment: u64, content: &[u8], offset: usize) -> Option<(Entry, usi
                 created_us: record.created_us,
                 unverified: record.unverified,
                 carried: record.carried,
+                epoch: Uuid::from_slice(&record.epoch).ok(),
             };
             Entry::Record { place, header }
         }

@@ -127,6 +127,38 @@ async fn once_prints_a_reading_as_json() {
     assert!(rows("pg_settings").len() > 200);
 }
 
+/// As `| head` does: whoever reads has enough after the first bytes, or before them.
+#[tokio::test]
+async fn a_reader_that_has_enough_ends_it_quietly() {
+    let pg = Pg::start(PgOptions::default()).await.unwrap();
+    let dsn = pg.dsn("postgres");
+    for arguments in [
+        ["collector", "once"].as_slice(),
+        &["collector", "check"],
+        &["collector", "check", "--json"],
+        &["collector", "run", "--print-config"],
+        &["server", "--print-config"],
+    ] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_pganalytics"))
+            .args(arguments)
+            .env_clear()
+            .env("POSTGRES_DSN", &dsn)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let ended = child.wait_with_output().unwrap();
+        assert_eq!((text(&ended.stderr), ended.status.code()), (String::new(), Some(128 + 13)), "{arguments:?}");
+    }
+    // What cannot be written for another reason is a failure.
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut server = Command::new(env!("CARGO_BIN_EXE_pganalytics"));
+    let ended = server.args(["server", "--print-config"]).env_clear().stdout(full).output().unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(text(&ended.stderr).starts_with("pganalytics: write to standard output: "), "{}", text(&ended.stderr));
+}
+
 #[test]
 fn a_reader_that_has_seen_enough_is_no_failure_and_a_full_disk_is_one() {
     let print = |output: Stdio| {

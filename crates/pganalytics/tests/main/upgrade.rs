@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -273,7 +273,6 @@ async fn deliver(left: &Left, database: &StoreDatabase, knows: Knows) {
         hostname: "db.example".to_owned(),
         secret: None,
         interval: Duration::from_secs(1),
-        store_changed: Arc::new(AtomicBool::new(false)),
         counters: Arc::clone(&counters),
         wake: Arc::new(Notify::new()),
     };

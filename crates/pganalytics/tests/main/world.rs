@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -281,6 +281,36 @@ impl World {
     /// How to connect to the store.
     pub(crate) fn store_dsn(&self) -> &str {
         &self.store.dsn
+    }
+
+    /// A copy of the store as it is; the server must not run.
+    pub(crate) async fn copy_store(&self) -> StoreDatabase {
+        self.store.copy().await.unwrap()
+    }
+
+    /// Puts another store in place of the server's, which must not run.
+    pub(crate) fn put_store(&mut self, store: StoreDatabase) {
+        self.store = store;
+    }
+
+    /// Removes the collector at the server.
+    pub(crate) async fn remove_collector(&self) {
+        let id = self.get("/collectors").await.unwrap()["data"][0]["id"].as_str().unwrap().to_owned();
+        let url = format!("http://127.0.0.1:{}/api/v1/collectors/{id}", self.port);
+        let answer = self.http.delete(url).bearer_auth(&self.token).send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.status());
+    }
+
+    /// `pganalytics collector register`, with more arguments.
+    pub(crate) fn register(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_pganalytics"))
+            .args(["collector", "register", "--config"])
+            .arg(self.path("collector.toml"))
+            .args(arguments)
+            .env_clear()
+            .env("REGISTRATION_SECRET", SECRET)
+            .output()
+            .unwrap()
     }
 
     /// A connection to the store.

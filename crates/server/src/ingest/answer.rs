@@ -23,6 +23,10 @@ pub struct PushAnswer {
     /// The newest epoch of the collector that something is stored of. A collector whose own is older, or that has not
     /// given `last_sequence` to anything, has an old state directory.
     pub last_epoch: Option<Uuid>,
+    /// Whether the batch that the collector named as the one acknowledged last is missing here: the store was put back
+    /// to a copy, emptied, or the collector was registered anew. What is sent once, infos and texts, is then to be sent
+    /// again.
+    pub forgotten: bool,
     /// Rows stored.
     pub rows_inserted: u64,
     /// Rows stored, by set.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use catalog::DefinitionHash;
 use prost::Message;
 use uuid::Uuid;
-use wire::{BATCH_FORMAT, Batch};
+use wire::{BATCH_FORMAT, Batch, BatchKey};
 
 use super::check::clean;
 use super::clock::Stamp;
@@ -137,6 +137,7 @@ pub(super) fn unfold(batch: Batch, definitions: &Definitions) -> Result<Incoming
         collector_id,
         key: (sequence > 0).then_some((epoch, sequence)),
         epoch: Some(epoch),
+        acknowledged: batch.status.as_ref().and_then(|status| key(status.acknowledged.as_ref()?)),
         created_us: batch.created_us,
         hostname: clean(&batch.hostname, MAX_WORD),
         version: clean(&batch.collector_version, MAX_WORD),
@@ -152,6 +153,11 @@ pub(super) fn unfold(batch: Batch, definitions: &Definitions) -> Result<Incoming
         status: batch.status,
         rejected,
     })
+}
+
+/// Epoch and sequence, where they can be those of a batch in the ledger.
+fn key(key: &BatchKey) -> Option<(Uuid, i64)> {
+    Some((Uuid::from_slice(&key.epoch).ok()?, i64::try_from(key.sequence).ok()?))
 }
 
 /// Counts the nested messages of a batch without unfolding them; `None` when the bytes are no protobuf.

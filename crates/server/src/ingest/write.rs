@@ -269,21 +269,36 @@ async fn open_flags(transaction: &Transaction<'_>, batch: &Prepared) -> Result<(
     Ok(())
 }
 
-/// What the ledger has of a collector: the highest number of an epoch, and the newest epoch.
+/// What the ledger has of a collector.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// The highest number of the epoch that was asked for.
+    pub(super) last_sequence: Option<i64>,
+    /// The newest epoch.
+    pub(super) last_epoch: Option<Uuid>,
+    /// Whether it lacks the batch that the collector takes for acknowledged.
+    pub(super) forgotten: bool,
+}
+
+/// Asks the ledger about an epoch of a collector, and about the batch that it takes for acknowledged.
 pub(super) async fn known(
     store: &Store,
     collector_id: Uuid,
     epoch: Uuid,
-) -> Result<(Option<i64>, Option<Uuid>), StoreError> {
+    acknowledged: Option<(Uuid, i64)>,
+) -> Result<Known, StoreError> {
     let client = store.client().await?;
     let statement = client
         .prepare_cached(
             "select (select upper(seen) - 1 from metrics.ledger where collector_id = $1 and epoch = $2),
-                 (select epoch from metrics.ledger where collector_id = $1 order by epoch desc limit 1)",
+                 (select epoch from metrics.ledger where collector_id = $1 order by epoch desc limit 1),
+                 $4::int8 is not null and not exists (
+                     select from metrics.ledger where collector_id = $1 and epoch = $3 and seen @> $4::int8)",
         )
         .await?;
-    let row = client.query_one(&statement, &[&collector_id, &epoch]).await?;
-    Ok((row.get(0), row.get(1)))
+    let (epoch_of_it, sequence) = acknowledged.unzip();
+    let row = client.query_one(&statement, &[&collector_id, &epoch, &epoch_of_it, &sequence]).await?;
+    Ok(Known { last_sequence: row.get(0), last_epoch: row.get(1), forgotten: row.get(2) })
 }
 
 /// Batches can arrive out of order: an older one never overwrites what a newer one said.
