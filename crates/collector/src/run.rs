@@ -118,11 +118,14 @@ async fn observe(mut this: Observation) {
             this.generation.fetch_add(1, Ordering::Relaxed);
         }
         let generation = this.generation.load(Ordering::Relaxed);
+        let mut hastened = Vec::new();
         if generation != seen_generation {
             seen_generation = generation;
-            this.watch.forget_sent();
+            hastened = this.watch.forget_sent();
         }
-        let due = schedule.take(Instant::now(), spread);
+        let mut due = schedule.take(Instant::now(), spread);
+        hastened.retain(|set| !due.sets.contains(set));
+        due.sets.extend(hastened);
         let late = due.late.iter().map(|(_, cycles)| u64::from(*cycles)).sum();
         this.counters.late_cycles.fetch_add(late, Ordering::Relaxed);
         let (baselines, process) = {

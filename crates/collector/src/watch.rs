@@ -37,6 +37,9 @@ const SETTINGS: &str = "pg_settings";
 /// How often infos and states are sent whole.
 const REPEAT_EVERY: Duration = Duration::from_secs(24 * 3600);
 
+/// How often what is sent again is read at once, and not when it is due: a spool that is full drops ever again.
+const HASTEN_EVERY: Duration = Duration::from_secs(300);
+
 /// The baselines of all instances; a cycle sees those at its beginning.
 pub type Baselines = BTreeMap<Place, Arc<Baseline>>;
 
@@ -56,6 +59,7 @@ pub struct Watch {
     states: Option<(Vec<SetState>, Instant)>,
     failures: BTreeMap<String, SetState>,
     texts: texts::Pace,
+    hastened: Option<Instant>,
     sweep: Sweep,
     beside: beside::Beside,
     clock: Clock,
@@ -123,6 +127,7 @@ impl Watch {
             states: None,
             failures: BTreeMap::new(),
             texts: texts::Pace::default(),
+            hastened: None,
             sweep: Sweep::default(),
             clock,
         };
@@ -171,11 +176,23 @@ impl Watch {
             .collect()
     }
 
-    /// Sends again what was sent once; texts as far as the baselines do not have them.
-    pub fn forget_sent(&mut self) {
+    /// Sends again what was sent once; texts as far as the baselines do not have them. Returns the sets that are to be
+    /// read for it at once, beside those that are due.
+    pub fn forget_sent(&mut self) -> Vec<String> {
         self.repeated.clear();
         self.states = None;
         self.texts.retry();
+        if self.hastened.is_some_and(|at| at.elapsed() < HASTEN_EVERY) {
+            return Vec::new();
+        }
+        self.hastened = Some(Instant::now());
+        let catalog = Arc::clone(&self.catalog);
+        let is_sent_once = |set: &str| {
+            let kind = catalog.get(set).map(|set| set.definition.kind());
+            matches!(kind, Some(SetKind::Info | SetKind::Texts))
+        };
+        self.sweep.hasten(is_sent_once);
+        self.schedule().into_iter().map(|(set, _)| set).filter(|set| is_sent_once(set)).collect()
     }
 
     /// The last cycle did not get to disk: what it was to say once is said again.

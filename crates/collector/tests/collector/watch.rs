@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use collector::spool::Bounds;
 use collector::state::Held;
+use collector::watch::Watch;
 use prost::Message as _;
 use testkit::{Mode, Pg, PgOptions};
 use wire::{State, StateCode};
@@ -46,6 +47,17 @@ async fn every_statement_of_the_collector_is_signed() {
         let unsigned: Vec<&str> = rows.iter().filter(|row| !row.get::<_, bool>(1)).map(|row| row.get(0)).collect();
         assert!(unsigned.is_empty(), "{major}: {unsigned:#?}");
     }
+}
+
+#[test]
+fn what_is_sent_once_is_read_at_once_to_be_sent_again_but_not_ever_again() {
+    let text = "[postgres]\ndsn = \"host=/nowhere user=u dbname=d\"\n".to_owned();
+    let config = config::Config::load(None, Some(text), &|_| None, &config::Names::default()).unwrap();
+    let catalog = Arc::new(catalog::Catalog::embedded().unwrap());
+    let mut watch = Watch::new(config.instances[0].clone(), catalog, |_| None);
+    let expected = ["pg_database", "pg_roles", "pg_settings", "pg_stat_statements_text"];
+    assert_eq!(watch.forget_sent().into_iter().collect::<BTreeSet<_>>(), expected.map(str::to_owned).into());
+    assert!(watch.forget_sent().is_empty());
 }
 
 #[tokio::test]
