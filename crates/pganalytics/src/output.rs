@@ -1,16 +1,19 @@
 //! The one place that writes to standard output and, besides the log, to standard error.
 
 use std::io::{ErrorKind, Write as _};
+use std::process::exit;
 
-/// Prints a line of data. Where it cannot be written, the command has failed.
+/// The exit code of a command whose reader has enough, as a shell has it of one that ended by SIGPIPE.
+const NOBODY_READS: i32 = 128 + nix::libc::SIGPIPE;
+
+/// Prints a line of what the command was asked for. Where it cannot be printed, there is nothing left to do.
 pub(crate) fn data(line: &str) {
     match writeln!(std::io::stdout(), "{line}") {
         Ok(()) => {}
-        // Whoever reads has seen enough, as `head` and `grep -q` have.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => exit(NOBODY_READS),
         Err(error) => {
             failure(&anyhow::Error::new(error).context("write to standard output"));
-            std::process::exit(1);
+            exit(1);
         }
     }
 }

@@ -160,23 +160,6 @@ async fn a_reader_that_has_enough_ends_it_quietly() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_failure_and_a_full_disk_is_one() {
-    let print = |output: Stdio| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pganalytics"));
-        command.args(["server", "--print-config"]).env_clear().stdout(output).stderr(Stdio::piped());
-        let ended = command.spawn().unwrap().wait_with_output().unwrap();
-        (ended.status.code(), text(&ended.stderr))
-    };
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-    assert_eq!(print(writer.into()), (Some(0), String::new()));
-    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
-    let (code, said) = print(full.into());
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.starts_with("pganalytics: write to standard output: No space left on device"), "{said}");
-}
-
-#[test]
 fn a_wrong_configuration_is_refused_with_its_line() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("collector.toml");
