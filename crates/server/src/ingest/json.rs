@@ -87,6 +87,7 @@ pub(super) fn parse(body: &[u8], definitions: &Definitions, now: Timestamp) -> R
         _ => return Err(invalid("epoch and sequence go together")),
     };
     let mut incoming = Incoming {
+        process: None,
         collector_id: body.collector_id,
         key,
         epoch: key.map(|(epoch, _)| epoch),

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::coverage::{not_readable, note_missing, why_missing};
 use super::health::{Signs, judge};
 use super::model::{Instance, Trend};
-use super::signs::{self, Blocked, Holder, Lost, Reset, Times, Used};
+use super::signs::{self, Blocked, Doubled, Holder, Lost, Reset, Times, Used};
 use super::store::{self, Activity, Behind, LatestReading, SetState, StoredInstance};
 use super::watched::{Watched, Word};
 use crate::http::ApiError;
@@ -89,6 +89,7 @@ struct Read {
     blocked: Option<Blocked>,
     holding: Option<Holder>,
     limited: Vec<Used>,
+    doubled: Option<Doubled>,
     lost: Vec<Lost>,
     reset: Option<Reset>,
 }
@@ -157,6 +158,7 @@ pub(crate) async fn describe(
     let holding = signs::holding(transaction, &of("pg_stat_activity"), &of("pg_prepared_xacts")).await?;
     let mut limited = signs::limited(transaction, &of("sessions"), at).await?;
     let collectors: Vec<Uuid> = all.iter().map(|one| one.collector_id).collect();
+    let doubled = signs::doubled(transaction, &collectors, at).await?;
     let lost = signs::lost(transaction, &collectors, at).await?;
     let resets = signs::resets(transaction, &ids, at).await?;
     let first_readings = if when.is_past { store::first_readings(transaction, &ids).await? } else { HashMap::new() };
@@ -190,6 +192,7 @@ pub(crate) async fn describe(
     let failing_since = store::failing_since(transaction, &after, at, &beside).await?;
     let described = all.into_iter().map(|stored| {
         let id = stored.id;
+        let doubled = doubled.get(&stored.collector_id).cloned();
         let lost = lost.get(&stored.collector_id).cloned().unwrap_or_default();
         let activity = activity.remove(&id).unwrap_or_default();
         let recent = recent.remove(&id).unwrap_or_else(|| activity.clone());
@@ -208,6 +211,7 @@ pub(crate) async fn describe(
             blocked: blocked.get(&id).cloned(),
             holding: holding.get(&id).cloned(),
             limited: limited.remove(&id).unwrap_or_default(),
+            doubled,
             lost,
             reset: resets.get(&id).cloned(),
         };
@@ -290,6 +294,7 @@ impl Read {
             replay_unknown: own.and_then(|own| own.why.as_ref()).map(|why| why.message.as_str()),
             blocked: self.blocked.as_ref(),
             holding: self.holding.as_ref(),
+            doubled: self.doubled.as_ref(),
             lost: &self.lost,
             reset: self.reset.as_ref(),
             spool_error: spool_error.filter(|(_, since)| !when.is_past || *since <= at),

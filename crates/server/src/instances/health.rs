@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::model::HealthState;
-use super::signs::{Blocked, Holder, Lost, Reset, Used};
+use super::signs::{Blocked, Doubled, Holder, Lost, Reset, Used};
 use super::watched::{Watched, WatchedState};
 use crate::collectors::skew;
 use crate::span::{moment, spell_ms};
@@ -45,6 +45,8 @@ pub(crate) struct Signs<'a> {
     pub(crate) blocked: Option<&'a Blocked>,
     /// The session that has been idle the longest in a transaction that holds back vacuum, or a prepared transaction.
     pub(crate) holding: Option<&'a Holder>,
+    /// Another process that runs with its collector's identity.
+    pub(crate) doubled: Option<&'a Doubled>,
     /// Rows that were lost of late.
     pub(crate) lost: &'a [Lost],
     /// Statistics that were reset of late.
@@ -93,6 +95,7 @@ pub(crate) fn judge(signs: &Signs<'_>) -> (HealthState, Vec<String>) {
         let what = format!("The collector {can} since {}", moment(since));
         found.push((HealthState::Warning, sentence(&what, error)));
     }
+    found.extend(signs.doubled.map(|doubled| (HealthState::Warning, twice(doubled))));
     found.extend(signs.lost.iter().map(|lost| (HealthState::Warning, loss(lost))));
     found.extend(signs.reset.map(|reset| (HealthState::Warning, gone(reset))));
     // Of equal ones the order above stays.
@@ -184,6 +187,18 @@ fn gone(Reset { sets, at }: &Reset) -> String {
         }
     };
     format!("Statistics{of} were reset shortly before {}: work just before that may be missing.", moment(*at))
+}
+
+/// What is to be said of a collector that runs twice.
+fn twice(Doubled { since, taken, refused }: &Doubled) -> String {
+    let on = |host: &str| if host.is_empty() { "an unknown host".to_owned() } else { format!("host {host}") };
+    format!(
+        "Two collectors run with one identity: the one on {}, since {}, is taken, the one on {} is refused. Stop that \
+         one, or register it anew with `pganalytics collector register --again` and a state directory of its own.",
+        on(taken),
+        moment(*since),
+        on(refused)
+    )
 }
 
 /// What is to be said of lost rows.
@@ -344,6 +359,17 @@ mod tests {
         ];
         assert_eq!(judge(&signs).1, told);
         assert_eq!(judge(&Signs { load: Some(4.0), cpus: Some(4), ..Signs::default() }).0, HealthState::Healthy);
+    }
+
+    #[test]
+    fn a_collector_that_runs_twice_is_told() {
+        let since = Timestamp::from_second(1_772_366_400).unwrap();
+        let doubled = Doubled { since, taken: "db4".to_owned(), refused: String::new() };
+        let (state, reasons) = judge(&Signs { doubled: Some(&doubled), ..Signs::default() });
+        let told = "Two collectors run with one identity: the one on host db4, since 2026-03-01 12:00:00 UTC, is \
+                    taken, the one on an unknown host is refused. ";
+        assert_eq!(state, HealthState::Warning);
+        assert!(reasons[0].starts_with(told), "{reasons:?}");
     }
 
     #[test]
