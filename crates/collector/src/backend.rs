@@ -40,6 +40,8 @@ pub enum Answer {
     Refused(String),
     /// The token is not accepted.
     Unauthorized(String),
+    /// Another process has this collector's identity, and began later.
+    Replaced(String),
     /// Later, perhaps not before a while.
     Later {
         /// Why.
@@ -78,16 +80,28 @@ pub struct Accepted {
     /// Whether the batch that was acknowledged last is missing there; never where the server does not look.
     #[serde(default)]
     pub forgotten: bool,
+    /// The process that delivered last, by the id of its clock.
+    #[serde(default)]
+    pub last_process: Option<Uuid>,
+    /// How long ago that was.
+    #[serde(default)]
+    pub last_process_ago_ms: Option<f64>,
     /// What was not stored.
     #[serde(default)]
     pub rejected: Vec<Rejected>,
 }
 
 impl Accepted {
-    /// What the server knows of this collector.
+    /// What the server knows of this collector, which was this old when it asked.
     #[must_use]
-    pub fn knows(&self) -> ServerKnows {
-        ServerKnows { last_sequence: self.last_sequence, last_epoch: self.last_epoch }
+    pub fn knows(&self, age: Duration) -> ServerKnows {
+        let since_start = |ago_ms: f64| ago_ms < age.as_secs_f64() * 1000.0;
+        ServerKnows {
+            last_sequence: self.last_sequence,
+            last_epoch: self.last_epoch,
+            last_process: self.last_process,
+            delivered_since_start: self.last_process_ago_ms.is_some_and(since_start),
+        }
     }
 }
 
@@ -291,6 +305,7 @@ async fn understand(response: Response) -> Answer {
         | StatusCode::PAYLOAD_TOO_LARGE
         | StatusCode::UNSUPPORTED_MEDIA_TYPE
         | StatusCode::UNPROCESSABLE_ENTITY => Answer::Refused(format!("{status}: {}", problem().message)),
+        StatusCode::FORBIDDEN if problem().error == "identity_in_use" => Answer::Replaced(problem().message),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             Answer::Unauthorized(format!("{status}: {}", problem().message))
         }

@@ -28,5 +28,4 @@ pub mod spool;
 pub mod startup;
 pub mod state;
 mod texts;
-mod unreachable;
 pub mod watch;

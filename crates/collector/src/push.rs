@@ -30,6 +30,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause, also while the token is not accepted.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// The longest pause while another process is taken instead. The server tells of it as long as this one comes.
+const LONGEST_PAUSE_REPLACED: Duration = Duration::from_secs(300);
 /// The longest pause that a server may ask for.
 const LONGEST_ASKED: Duration = Duration::from_secs(3600);
 /// How long before its end a token is refreshed, at the latest.
@@ -77,6 +79,8 @@ enum Step {
     Sent,
     Nothing,
     Wait(Duration),
+    /// Another process is taken instead.
+    Replaced,
 }
 
 /// What is remembered from one step to the next.
@@ -87,6 +91,14 @@ struct Progress {
     newest: bool,
     /// How many cycles the server was told of that could not be spooled.
     told_cycles: u64,
+}
+
+/// The pause after one more failure: each twice as long, half of it by chance, so that many collectors do not come back
+/// at once.
+fn pause(failures: &mut u32, longest: Duration) -> Duration {
+    let pause = FIRST_PAUSE.saturating_mul(1 << (*failures).min(9)).min(longest);
+    *failures += 1;
+    pause.mul_f64(0.5 + rand::random::<f64>() / 2.0)
 }
 
 impl Pusher {
@@ -103,7 +115,7 @@ impl Pusher {
                     Step::Wait(Duration::ZERO)
                 }
             };
-            let pause = match step {
+            let length = match step {
                 Step::Sent => {
                     failures = 0;
                     Duration::ZERO
@@ -112,21 +124,17 @@ impl Pusher {
                     failures = 0;
                     self.interval.saturating_sub(round.elapsed()).max(SHORTEST_PAUSE)
                 }
-                Step::Wait(asked) => {
-                    let pause = FIRST_PAUSE.saturating_mul(1 << failures.min(6)).min(LONGEST_PAUSE);
-                    failures += 1;
-                    // Half of it by chance, so that many collectors do not come back at once.
-                    asked.max(pause.mul_f64(0.5 + rand::random::<f64>() / 2.0))
-                }
+                Step::Wait(asked) => asked.max(pause(&mut failures, LONGEST_PAUSE)),
+                Step::Replaced => pause(&mut failures, LONGEST_PAUSE_REPLACED),
             };
             if *stop.borrow() {
                 return;
             }
-            if pause.is_zero() {
+            if length.is_zero() {
                 continue;
             }
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(length) => {}
                 _ = stop.changed() => {}
             }
             // A stop that ended the pause has been seen: waiting for another change would be for ever.
@@ -176,6 +184,7 @@ impl Pusher {
             None => (0, None),
         };
         let cycles = lock(&self.shared).unspooled_cycles();
+        let age = lock(&self.shared).age();
         let body = self.body(sent.as_ref().map(|(_, record)| record), known)?;
         let mut answer = self.backend.push(&known.token, body.clone()).await;
         if matches!(answer, Answer::UnknownDefinition) {
@@ -188,7 +197,7 @@ impl Pusher {
                 progress.told_cycles = cycles;
                 match sent {
                     Some((pending, _)) => lock(&self.shared).spool.acknowledge(pending.sequence)?,
-                    None => lock(&self.shared).compare(accepted.knows())?,
+                    None => lock(&self.shared).compare(accepted.knows(age))?,
                 }
                 Ok(Step::Sent)
             }
@@ -214,6 +223,15 @@ impl Pusher {
                 tracing::warn!(reason, "the server takes no sign of life: it is an older one");
                 lock(&self.shared).compare(ServerKnows::default())?;
                 Ok(Step::Sent)
+            }
+            (Answer::Replaced(reason), _) => {
+                tracing::error!(
+                    reason,
+                    "another collector has this one's identity: what is read here stays in the spool"
+                );
+                // It may be registered anew while it runs.
+                progress.registration = None;
+                Ok(Step::Replaced)
             }
             (Answer::Unauthorized(reason), _) => {
                 tracing::warn!(reason, "the server does not accept the token");

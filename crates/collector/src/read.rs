@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use catalog::{Definition, Type};
+use connection::describe;
 use futures_util::{TryStreamExt, pin_mut};
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type as PgType};
 use wire::{Frame, FrameColumn};
 
 use crate::baseline::DuplicateKey;
-use crate::connect::{STATEMENT_TIMEOUT_MS, describe};
+use crate::connect::STATEMENT_TIMEOUT_MS;
 use crate::session::{Bytes, Session};
 
 /// Seconds between 1970 and 2000, where PostgreSQL's clock begins, in microseconds.

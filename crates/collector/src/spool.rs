@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! state_dir/spool/epoch                 UUIDv7 of this spool
+//!                 processes             who delivered from it last, and who is about to
 //!                 checkpoint            all baselines as of a sequence number
 //!                 definitions.json      what the records were read by
 //!                 <first sequence>.log  records, acknowledgements and losses, appended
@@ -309,26 +310,30 @@ impl Spool {
     }
 
     /// This spool is older than what the server has. What nobody can have sent moves to a new epoch, save what goes
-    /// on from a baseline of before: the server may have counted its time already. In force with the next checkpoint,
-    /// which must be written before anything is sent.
+    /// on from a baseline of before: the server may have counted its time already. Where another process delivered
+    /// from a copy of it (`is_shared`), that goes for all that waits. In force with the next checkpoint, which must be
+    /// written before anything is sent.
     ///
     /// # Errors
     /// When what is dropped cannot be noted.
-    pub fn move_on(&mut self, after: Option<Uuid>) -> Result<(), SpoolError> {
-        let waiting: Vec<Pending> = self.pending.range(self.unverified_from..).map(|(_, pending)| *pending).collect();
-        for pending in waiting.iter().filter(|pending| pending.carried) {
+    pub fn move_on(&mut self, after: Option<Uuid>, is_shared: bool) -> Result<(), SpoolError> {
+        let first = self.unverified_from;
+        let is_counted = |pending: &Pending| is_shared || pending.sequence >= first && pending.carried;
+        let waiting: Vec<Pending> = self.pending().collect();
+        for pending in waiting.iter().filter(|pending| is_counted(pending)) {
             self.drop_record(*pending, RESTORED, self.next_sequence())?;
         }
         let before = self.epoch;
         self.begin_epoch(after);
-        if waiting.iter().any(|pending| !pending.carried) {
-            let (first, last) = (self.unverified_from, self.last_sequence);
+        if waiting.iter().any(|pending| pending.sequence >= first && !is_counted(pending)) {
+            let last = self.last_sequence;
             self.moved.push(Moved { first, last, epoch: self.epoch.as_bytes().to_vec() });
         }
         tracing::error!(
             spool.dir = %self.dir.display(),
             spool.epoch_before = %before,
             spool.epoch = %self.epoch,
+            is_shared,
             "the state directory is older than what the server has: a new epoch begins, and what was read between them \
              is not known"
         );

@@ -7,6 +7,7 @@ use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use catalog::{Catalog, Definition, Kind, SetKind};
@@ -46,6 +47,7 @@ impl std::fmt::Debug for Registration {
 }
 
 const REGISTRATION_FILE: &str = "registration.json";
+const PROCESSES_FILE: &str = "processes";
 const DEFINITIONS_FILE: &str = "definitions.json";
 /// What collectors read by that did not keep it beside the spool yet, where that is not what today's read by.
 const UNKEPT_DEFINITIONS: &[u8] = include_bytes!("state/unkept.json");
@@ -110,6 +112,10 @@ pub struct Held {
     older_definitions: Vec<Definition>,
     hostname: String,
     clock: Clock,
+    directory: PathBuf,
+    /// Who delivered from here last, and who was about to; empty where that is not known.
+    processes: Vec<Uuid>,
+    opened: Instant,
 }
 
 /// What is known of this spool and the server's ledger.
@@ -147,6 +153,10 @@ pub struct ServerKnows {
     pub last_sequence: Option<u64>,
     /// The newest epoch.
     pub last_epoch: Option<Uuid>,
+    /// The process that delivered last.
+    pub last_process: Option<Uuid>,
+    /// Whether that was after this one's start.
+    pub delivered_since_start: bool,
 }
 
 /// [`Held`], shared by the watches and the pusher.
@@ -195,6 +205,9 @@ impl Held {
             older_definitions,
             hostname,
             clock: Clock::here(),
+            processes: read_processes(&directory),
+            directory,
+            opened: Instant::now(),
         };
         if opened.damage.is_some() {
             held.send_again();
@@ -229,15 +242,22 @@ impl Held {
 
     /// Compares with what the server knows. When it has more than this spool knows of, the state directory is an older
     /// one: a new epoch begins, and baselines that are not of this start are given up, since the server may have
-    /// counted the time since them.
+    /// counted the time since them. When another process delivered from a copy of it, all baselines are, and what waits.
     ///
     /// # Errors
     /// When that cannot be written down: then nothing may be sent.
     pub fn compare(&mut self, server: ServerKnows) -> Result<()> {
-        let is_older = server.last_sequence.is_some_and(|last| last >= self.spool.unverified_from())
+        let has_more = server.last_sequence.is_some_and(|last| last >= self.spool.unverified_from())
             || server.last_epoch.is_some_and(|last| last > self.spool.epoch());
+        let is_strange = |last: &Uuid| !self.processes.is_empty() && !self.processes.contains(last);
+        let is_shared =
+            server.last_process.as_ref().is_some_and(is_strange) || has_more && server.delivered_since_start;
+        let is_older = is_shared || has_more;
         if is_older && self.standing == Standing::Unknown {
-            self.spool.move_on(server.last_epoch)?;
+            self.spool.move_on(server.last_epoch, is_shared)?;
+            if is_shared {
+                self.carried = self.baselines.keys().cloned().collect();
+            }
             let mut counted = BTreeSet::new();
             for place in std::mem::take(&mut self.carried) {
                 self.baselines.remove(&place);
@@ -251,6 +271,9 @@ impl Held {
         if self.standing == Standing::Moving {
             self.checkpoint()?;
             self.spool.write_epoch()?;
+        }
+        if self.standing != Standing::Verified {
+            self.enter_process(server.last_process);
         }
         self.spool.verify().context("write to the spool")?;
         self.standing = Standing::Verified;
@@ -271,6 +294,24 @@ impl Held {
         {
             tracing::warn!(error = format!("{error:#}"), "that texts are to be sent again is not on disk");
         }
+    }
+
+    /// Writes down that this process delivers from here on. Where it cannot, the next one takes the directory for an
+    /// older one, and counts too little.
+    fn enter_process(&mut self, last: Option<Uuid>) {
+        let delivered = last.or_else(|| self.processes.first().copied());
+        let processes: Vec<Uuid> = delivered.into_iter().chain([self.clock.id()]).collect();
+        let lines: String = processes.iter().map(|process| format!("{process}\n")).collect();
+        if let Err(error) = write_durably(&self.directory, PROCESSES_FILE, lines.as_bytes()) {
+            tracing::warn!(%error, "which process delivers is not on disk");
+        }
+        self.processes = processes;
+    }
+
+    /// How long ago this was opened.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.opened.elapsed()
     }
 
     /// Whether what was sent once is to be sent again. Says so once.
@@ -474,6 +515,11 @@ fn keep_definitions(directory: &Path, catalog: &Catalog, is_waited_for: bool) ->
         tracing::warn!(error = format!("{error:#}"), "what is measured is not on disk beside the spool");
     }
     older
+}
+
+fn read_processes(directory: &Path) -> Vec<Uuid> {
+    let text = fs::read_to_string(directory.join(PROCESSES_FILE)).unwrap_or_default();
+    text.lines().filter_map(|line| Uuid::parse_str(line).ok()).collect()
 }
 
 /// Whether a server has had batches of this state directory.

@@ -17,11 +17,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use catalog::{Catalog, Kind, Scope, Set, SetKind, WithoutGrant};
+use connection::describe;
 use wire::{Frame, Reading, SetState, State, StateCode};
 
 use crate::baseline::{Advance, Baseline, Place, ReadingTime};
 use crate::clock::Clock;
-use crate::connect::{ConnectError, Connector, Session, describe};
+use crate::connect::{ConnectError, Connector, Session};
 use crate::coverage::{self, Extension, Grants, Known, Plan};
 use crate::discovery::Discovery;
 use crate::identity::{self, Identity};

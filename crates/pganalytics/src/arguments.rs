@@ -22,11 +22,13 @@ pub(crate) enum Command {
     Collector(CollectorCommand),
     /// Everything on this machine, to look at: a PostgreSQL under load, collector, server, pages
     #[command(
-        after_help = "Port 8080 or the next free one; PORT in the environment asks for another. Ctrl-C stops it."
+        after_help = "Port 8080 or the next free one; PORT in the environment asks for another. Ctrl-C stops it; so does closing its terminal."
     )]
     Demo(DemoArguments),
     /// Takes batches in, keeps them, and serves API and pages, until interrupted
-    #[command(after_help = "Settings come from the environment: --print-config lists them with their values.")]
+    #[command(after_help = "Settings come from the environment: --print-config lists them with their values.\n\
+                      SIGTERM, SIGINT and SIGHUP (a lost terminal) stop it in order, with its private PostgreSQL; under \
+                      nohup it outlives its terminal. Nothing is read anew while it runs.")]
     Server {
         /// Print what is in force and where each value came from, and stop
         #[arg(long)]
@@ -64,6 +66,10 @@ pub(crate) struct DemoArguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum CollectorCommand {
     /// Read on schedule, spool, and deliver, until interrupted
+    #[command(
+        after_help = "SIGTERM, SIGINT and SIGHUP (a lost terminal) stop it in order; under nohup it outlives its terminal. \
+                      Its configuration is read at its start."
+    )]
     Run {
         /// Where the configuration is
         #[command(flatten)]

@@ -77,22 +77,39 @@ pub(crate) fn load(arguments: &ConfigArguments) -> Result<(Config, Catalog)> {
     Ok((config, catalog))
 }
 
-/// Turns true when the process is asked to end.
+/// Turns true when the process is asked to end: by a service manager, at the terminal, or since that is gone. What was
+/// started to outlive its terminal (`nohup`) does.
 pub(crate) fn stop_signal() -> std::io::Result<watch::Receiver<bool>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (sender, receiver) = watch::channel(false);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hangup = if ignores_hangup() { None } else { Some(signal(SignalKind::hangup())?) };
     tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("stopping");
+        let hung_up = async {
+            match &mut hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        let by = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+            _ = hung_up => "SIGHUP",
+        };
+        tracing::info!(signal = by, "stopping");
         let _ = sender.send(true);
         // Kept so that the receivers do not take its end for a change.
         std::future::pending::<()>().await;
     });
     Ok(receiver)
+}
+
+/// Whether whoever started this process had it ignore SIGHUP.
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // SIGHUP is signal 1, and so the lowest bit.
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 async fn register(config: &Config, again: bool) -> Result<ExitCode> {

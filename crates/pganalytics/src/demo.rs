@@ -6,7 +6,7 @@
 //! directory ─► primary ─► standby, workload ─┐
 //!           └► server (in this process, with its embedded store) ─► collector (a process of this binary)
 //! ```
-//! An interrupt ends workload, collector, server, standby and primary, in this order, and nothing else. Clusters and collector
+//! An interrupt, or the loss of its terminal, ends workload, collector, server, standby and primary, in this order, and nothing else. Clusters and collector
 //! of a demo that was killed are taken over or ended by the next one on the same directory.
 
 mod collector_process;

@@ -7,6 +7,8 @@ mod arrows;
 mod browser;
 #[path = "main/commands.rs"]
 mod commands;
+#[path = "main/copies.rs"]
+mod copies;
 #[path = "main/demo.rs"]
 mod demo;
 #[path = "main/exactness.rs"]

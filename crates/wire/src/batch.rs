@@ -112,7 +112,7 @@ pub struct BatchKey {
 /// it may be wrong, but it never jumps.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct ClockReading {
-    /// Which clock: a UUID of the process, 16 bytes.
+    /// Which clock: a UUID of the process, 16 bytes. In [`Status::clock`] it tells which process delivers.
     #[prost(bytes = "vec", tag = "1")]
     pub id: Vec<u8>,
     /// The machine's boot, 16 bytes; empty where it does not tell.

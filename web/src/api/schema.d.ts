@@ -2958,6 +2958,17 @@ export interface components {
              */
             last_epoch?: string | null;
             /**
+             * Format: uuid
+             * @description The process of the collector that delivered last, by the id of its clock; null where none told it. A collector
+             *     that does not know it has a state directory that another one was started from.
+             */
+            last_process?: string | null;
+            /**
+             * Format: double
+             * @description How long ago that was.
+             */
+            last_process_ago_ms?: number | null;
+            /**
              * Format: int64
              * @description The highest sequence number that is stored of the batch's epoch; null where nothing is.
              */

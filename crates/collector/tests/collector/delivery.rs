@@ -439,6 +439,29 @@ async fn an_older_state_directory_begins_a_new_epoch() {
     }
 }
 
+/// Another process delivered from a copy of the state directory: what waits here it may have counted too.
+#[tokio::test]
+async fn what_waits_beside_a_copy_that_delivered_is_given_up_and_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    registered(dir.path(), "2999-01-01T00:00:00Z", None);
+    sent_before(dir.path(), 2);
+    let (server, url) = Server::default().start(&[]).await;
+    let other = "{\"store_id\":\"a\",\"last_sequence\":2,\"last_process\":\"018f0000-0000-7000-8000-00000000000f\"}";
+    *server.knows.lock().unwrap() = Some(other.to_owned());
+    let delivery = prepare(dir.path(), &url, 3);
+    let before = lock(&delivery.shared).spool.epoch();
+    let (shared, ..) = deliver(delivery).await;
+    assert!(lock(&shared).spool.epoch() > before);
+    assert_eq!(server.sequences(), Vec::<u64>::new());
+    let lost = lock(&shared).spool.take_lost().to_wire();
+    let of_set = lost.iter().find(|one| one.set == "pg_stat_database").unwrap();
+    assert_eq!((of_set.reason.as_str(), of_set.rows), ("restored", 9));
+    drop(shared);
+    // The next process goes on where this one was.
+    deliver(prepare(dir.path(), &url, 1)).await;
+    assert_eq!(server.sequences(), [6]);
+}
+
 #[tokio::test]
 async fn what_waits_from_before_is_no_older_state_directory() {
     let dir = tempfile::tempdir().unwrap();

@@ -202,3 +202,74 @@ fn administering_no_store_says_so_and_makes_none() {
     assert!(said.contains("there is no store in") && said.contains("DATA_DIR must be the server's"), "{said}");
     assert!(!data_dir.exists(), "nothing was made");
 }
+
+#[tokio::test]
+async fn where_no_store_can_be_kept_is_told_before_anything_is_made_there() {
+    let pg = Pg::start(PgOptions::default()).await.unwrap();
+    let admin = pg.connect("postgres").await.unwrap();
+    for statement in [
+        "create role reader login superuser",
+        "alter role reader set default_transaction_read_only = on",
+        "create role stranger login",
+        "create database \"the store\"",
+    ] {
+        admin.execute(statement, &[]).await.unwrap();
+    }
+    let dsn = |user: &str| pg.dsn("the store").replace("user=postgres", &format!("user={user}"));
+    let port = closed_port();
+    let directory = tempfile::tempdir().unwrap();
+    let commands: [&[&str]; 3] = [&["migrate"], &["server"], &["admin", "user", "reset", "admin"]];
+    for (url, said) in [
+        (
+            format!("host=127.0.0.1 port={port} user=keeper dbname=kept"),
+            format!("connect to DATABASE_URL: connection refused by 127.0.0.1:{port} (role keeper, database kept)"),
+        ),
+        (
+            dsn("reader"),
+            "use DATABASE_URL: role reader may only read in database \"the store\": the store needs one that writes \
+             (`alter role reader reset default_transaction_read_only`, where that is what says so)"
+                .to_owned(),
+        ),
+        (
+            dsn("stranger"),
+            "use DATABASE_URL: role stranger may not create schemas in database \"the store\": `grant create on \
+             database \"the store\" to stranger`"
+                .to_owned(),
+        ),
+    ] {
+        let data_dir = directory.path().to_str().unwrap();
+        let environment =
+            [("DATABASE_URL", url.as_str()), ("DATA_DIR", data_dir), ("PORT", "0"), ("LOG_LEVEL", "error")];
+        for command in commands {
+            let run = pganalytics(command, &environment);
+            assert_eq!(
+                (run.status.code(), text(&run.stderr)),
+                (Some(1), format!("pganalytics: {said}\n")),
+                "{command:?}"
+            );
+        }
+    }
+    let made = "select count(*) from pg_namespace where nspname in ('pganalytics', 'metrics')";
+    let there = pg.connect("the store").await.unwrap();
+    assert_eq!(there.query_one(made, &[]).await.unwrap().get::<_, i64>(0), 0);
+    // What mends it, as it is told.
+    admin.execute("grant create on database \"the store\" to stranger", &[]).await.unwrap();
+    let migrated = pganalytics(&["migrate"], &[("DATABASE_URL", &dsn("stranger")), ("LOG_LEVEL", "error")]);
+    assert_eq!(migrated.status.code(), Some(0), "{}", text(&migrated.stderr));
+}
+
+#[tokio::test]
+async fn a_store_that_is_too_old_is_refused_before_anything_is_made_in_it() {
+    for major in testkit::majors().into_iter().filter(|major| *major < server::store::OLDEST_STORE) {
+        let pg = Pg::start(PgOptions::major(major)).await.unwrap();
+        let dsn = pg.dsn("postgres");
+        let run = pganalytics(&["migrate"], &[("DATABASE_URL", &dsn), ("LOG_LEVEL", "error")]);
+        let said = text(&run.stderr);
+        let expected =
+            format!("pganalytics: use DATABASE_URL: the store needs PostgreSQL 14 or newer, here is {major}.");
+        assert!(said.starts_with(&expected) && said.lines().count() == 1, "{said}");
+        let made = "select count(*) from pg_namespace where nspname in ('pganalytics', 'metrics')";
+        let client = pg.connect("postgres").await.unwrap();
+        assert_eq!(client.query_one(made, &[]).await.unwrap().get::<_, i64>(0), 0);
+    }
+}

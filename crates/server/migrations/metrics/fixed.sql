@@ -175,6 +175,22 @@ create table if not exists metrics.clocks (
     primary key (collector_id, clock, since)
 );
 
+-- Which process of a collector is taken: the newest one. Those before it, the last heard of first, are refused.
+create table if not exists metrics.processes (
+    collector_id uuid primary key,
+    process uuid not null,
+    since timestamptz not null,
+    hostname text not null,
+    -- The process that the last stored batch came from, and when that was.
+    delivered uuid,
+    delivered_at timestamptz,
+    replaced uuid[] not null default '{}',
+    -- How often one of those came since, and what the last one was.
+    refusals bigint not null default 0,
+    refused_at timestamptz,
+    refused_hostname text
+);
+
 -- Why nothing can be spooled by a collector now, since when, and how many cycles that took.
 alter table metrics.collectors add column if not exists spool_error text;
 alter table metrics.collectors add column if not exists spool_error_since timestamptz;
@@ -225,6 +241,7 @@ $$;
 
 comment on table metrics.clusters is 'The clusters that answered under an instance''s name, by system identifier, each from a moment on.';
 comment on table metrics.clocks is 'How far each clock of a collector was from the server''s, and from when on.';
+comment on table metrics.processes is 'Which process of each collector is taken, and which others were refused.';
 comment on column metrics.collectors.clock_ahead_us is 'How far the time of day of its machine is ahead of the server''s.';
 comment on column metrics.readings.clock_offset_us is 'The instance''s clock minus the time of the reading, in microseconds.';
 comment on table metrics.instances is 'Monitored PostgreSQL instances, one per collector and configured name.';

@@ -28,6 +28,8 @@ pub(super) struct Incoming {
     pub(super) discarded: Vec<Discarded>,
     pub(super) lost: Vec<LostInterval>,
     pub(super) status: Option<Status>,
+    /// The process that delivers it; absent where it does not tell.
+    pub(super) process: Option<Uuid>,
     /// What it tells of the clock that all its times are by.
     pub(super) stamp: Stamp,
     /// What was rejected before its rows were looked at.

@@ -88,6 +88,7 @@ pub(super) fn parse(body: &[u8], definitions: &Definitions, now: Timestamp) -> R
     };
     let mut incoming = Incoming {
         acknowledged: None,
+        process: None,
         collector_id: body.collector_id,
         key,
         epoch: key.map(|(epoch, _)| epoch),

@@ -133,8 +133,10 @@ pub(super) fn unfold(batch: Batch, definitions: &Definitions) -> Result<Incoming
             rows: RowsOf::Wire(Box::new(reading)),
         });
     }
+    let sent_by = batch.status.as_ref().and_then(|status| status.clock.as_ref());
     Ok(Incoming {
         collector_id,
+        process: sent_by.and_then(|clock| Uuid::from_slice(&clock.id).ok()).filter(|id| !id.is_nil()),
         key: (sequence > 0).then_some((epoch, sequence)),
         epoch: Some(epoch),
         acknowledged: batch.status.as_ref().and_then(|status| key(status.acknowledged.as_ref()?)),
@@ -144,11 +146,7 @@ pub(super) fn unfold(batch: Batch, definitions: &Definitions) -> Result<Incoming
         instances: batch.instances,
         readings,
         discarded: batch.discarded,
-        stamp: Stamp::new(
-            batch.clock.as_ref(),
-            batch.status.as_ref().and_then(|status| status.clock.as_ref()),
-            batch.status.as_ref().and_then(|status| status.sent_us),
-        ),
+        stamp: Stamp::new(batch.clock.as_ref(), sent_by, batch.status.as_ref().and_then(|status| status.sent_us)),
         lost: batch.lost,
         status: batch.status,
         rejected,

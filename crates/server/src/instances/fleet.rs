@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::coverage::{not_readable, note_missing, why_missing};
 use super::health::{Signs, judge};
 use super::model::{Instance, Trend};
-use super::signs::{self, Blocked, Holder, Lost, Replaced, Reset, Restarted, Slot, Times, Used};
+use super::signs::{self, Blocked, Doubled, Holder, Lost, Replaced, Reset, Restarted, Slot, Times, Used};
 use super::store::{self, Behind, LatestReading, SetState, StoredInstance};
 use super::watched::{Watched, Word};
 use crate::http::ApiError;
@@ -90,6 +90,7 @@ struct Read {
     holding: Option<Holder>,
     reserved: i64,
     limited: Vec<Used>,
+    doubled: Option<Doubled>,
     lost: Vec<Lost>,
     replaced: Option<Replaced>,
     slots: Vec<Slot>,
@@ -156,6 +157,7 @@ pub(crate) async fn describe(
     let holding = signs::holding(transaction, &of("pg_stat_activity"), &of("pg_prepared_xacts")).await?;
     let mut limited = signs::limited(transaction, &of(SESSIONS), at).await?;
     let collectors: Vec<Uuid> = all.iter().map(|one| one.collector_id).collect();
+    let doubled = signs::doubled(transaction, &collectors, at).await?;
     let lost = signs::lost(transaction, &collectors, at).await?;
     let replaced = signs::replaced(transaction, &ids, at).await?;
     let mut slots = signs::slots(transaction, &of("pg_replication_slots")).await?;
@@ -193,6 +195,7 @@ pub(crate) async fn describe(
     let failing_since = store::failing_since(transaction, &after, at, &beside).await?;
     let described = all.into_iter().map(|stored| {
         let id = stored.id;
+        let doubled = doubled.get(&stored.collector_id).cloned();
         let lost = lost.get(&stored.collector_id).cloned().unwrap_or_default();
         let read = Read {
             limit: limits.get(&id).copied().or(stored.max_connections),
@@ -212,6 +215,7 @@ pub(crate) async fn describe(
             holding: holding.get(&id).cloned(),
             reserved: reserved.get(&id).copied().unwrap_or(0),
             limited: limited.remove(&id).unwrap_or_default(),
+            doubled,
             lost,
             replaced: replaced.get(&id).cloned(),
             slots: slots.remove(&id).unwrap_or_default(),
@@ -303,6 +307,7 @@ impl Read {
             replay_unknown: own.and_then(|own| own.why.as_ref()).map(|why| why.message.as_str()),
             blocked: self.blocked.as_ref(),
             holding: self.holding.as_ref(),
+            doubled: self.doubled.as_ref(),
             lost: &self.lost,
             replaced: self.replaced.as_ref(),
             slots: &self.slots,

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::model::HealthState;
-use super::signs::{Blocked, Holder, Lost, Replaced, Reset, Restarted, Slot, Used};
+use super::signs::{Blocked, Doubled, Holder, Lost, Replaced, Reset, Restarted, Slot, Used};
 use super::watched::{Watched, WatchedState};
 use crate::collectors::skew;
 use crate::span::{moment, spell, spell_ms};
@@ -47,6 +47,8 @@ pub(crate) struct Signs<'a> {
     pub(crate) holding: Option<&'a Holder>,
     /// Replication slots that are lost, or hold back vacuum for nobody.
     pub(crate) slots: &'a [Slot],
+    /// Another process that runs with its collector's identity.
+    pub(crate) doubled: Option<&'a Doubled>,
     /// Rows that were lost of late.
     pub(crate) lost: &'a [Lost],
     /// The cluster that answers of late instead of another one.
@@ -99,6 +101,7 @@ pub(crate) fn judge(signs: &Signs<'_>) -> (HealthState, Vec<String>) {
         let what = format!("The collector {can} since {}", moment(since));
         found.push((HealthState::Warning, sentence(&what, error)));
     }
+    found.extend(signs.doubled.map(|doubled| (HealthState::Warning, twice(doubled))));
     found.extend(signs.lost.iter().map(|lost| (HealthState::Warning, loss(lost))));
     found.extend(signs.replaced.map(|replaced| (HealthState::Warning, other(replaced))));
     found.extend(signs.restarted.map(|restarted| (HealthState::Warning, again(restarted))));
@@ -225,6 +228,18 @@ fn gone(Reset { sets, at }: &Reset) -> String {
         }
     };
     format!("Statistics{of} were reset shortly before {}: work just before that may be missing.", moment(*at))
+}
+
+/// What is to be said of a collector that runs twice.
+fn twice(Doubled { since, taken, refused }: &Doubled) -> String {
+    let on = |host: &str| if host.is_empty() { "an unknown host".to_owned() } else { format!("host {host}") };
+    format!(
+        "Two collectors run with one identity: the one on {}, since {}, is taken, the one on {} is refused. Stop that \
+         one, or register it anew with `pganalytics collector register --again` and a state directory of its own.",
+        on(taken),
+        moment(*since),
+        on(refused)
+    )
 }
 
 /// What is to be said of lost rows.
@@ -398,6 +413,17 @@ mod tests {
         ];
         assert_eq!(judge(&signs).1, told);
         assert_eq!(judge(&Signs { load: Some(4.0), cpus: Some(4), ..Signs::default() }).0, HealthState::Healthy);
+    }
+
+    #[test]
+    fn a_collector_that_runs_twice_is_told() {
+        let since = Timestamp::from_second(1_772_366_400).unwrap();
+        let doubled = Doubled { since, taken: "db4".to_owned(), refused: String::new() };
+        let (state, reasons) = judge(&Signs { doubled: Some(&doubled), ..Signs::default() });
+        let told = "Two collectors run with one identity: the one on host db4, since 2026-03-01 12:00:00 UTC, is \
+                    taken, the one on an unknown host is refused. ";
+        assert_eq!(state, HealthState::Warning);
+        assert!(reasons[0].starts_with(told), "{reasons:?}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use deadpool_postgres::Transaction;
 use jiff::{SignedDuration, Timestamp};
-use tokio_postgres::Error;
+use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
 use crate::holders::transactions;
@@ -28,6 +28,9 @@ const CRASHES_WITHIN: SignedDuration = SignedDuration::from_hours(1);
 
 /// Another cluster is told for so long: whoever restored the wrong backup, or the right one, was there.
 const REPLACED_WITHIN: SignedDuration = SignedDuration::from_hours(1);
+
+/// A collector that is refused comes again within half of this.
+const DOUBLED_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 /// Sessions that wait for a lock.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,6 +103,17 @@ pub(crate) struct Replaced {
     pub(crate) now: String,
     /// That of the one before.
     pub(crate) before: String,
+}
+
+/// Another process of an instance's collector than the one that is taken comes again and again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Doubled {
+    /// When the one that is taken was heard of first.
+    pub(crate) since: Timestamp,
+    /// Its host.
+    pub(crate) taken: String,
+    /// The host of the one that is refused.
+    pub(crate) refused: String,
 }
 
 /// Rows that are lost.
@@ -276,6 +290,24 @@ const LOST: &str = "select d.collector_id, false, d.reason, least(sum(d.rows), 9
     select r.collector_id, true, r.reason, least(sum(r.rows), 9007199254740991)::int8, 0
     from metrics.rejected r where r.collector_id = any($1) and r.at > $2 and r.at <= $3 group by 1, 2, 3
     order by 1, 4 desc, 3";
+
+/// A process that ended while its last batch was on its way is refused once.
+const DOUBLED: &str = "
+    select p.collector_id, p.since, p.hostname, p.refused_hostname from metrics.processes p
+    where p.collector_id = any($1) and p.refusals > 1 and p.refused_at > $2 and p.since <= $3";
+
+/// Collectors of which two processes deliver, by their ids.
+pub(crate) async fn doubled(
+    transaction: &Transaction<'_>,
+    collectors: &[Uuid],
+    at: Timestamp,
+) -> Result<HashMap<Uuid, Doubled>, Error> {
+    let statement = transaction.prepare_cached(DOUBLED).await?;
+    let since = at - DOUBLED_FOR;
+    let rows = transaction.query(&statement, &[&collectors, &since, &at]).await?;
+    let doubled = |row: &Row| Doubled { since: row.get(1), taken: row.get(2), refused: row.get(3) };
+    Ok(rows.iter().map(|row| (row.get(0), doubled(row))).collect())
+}
 
 const RESETS: &str = "
     select f.instance_id, max(f.\"end\"), array_agg(distinct f.set_name order by f.set_name) from metrics.flags f
