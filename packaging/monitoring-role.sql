@@ -1,6 +1,7 @@
 -- Makes the role that pgAnalytics reads an instance with, with the least that it needs. Run it in the database postgres
 -- of each primary (its standbys get it from there), and again after an upgrade of pgAnalytics: it changes only what is
--- not yet so. In every other database that is to be watched it grants the one function below:
+-- not yet so. In every other database that is to be watched it grants the one function below, and connect where
+-- public has it not:
 --
 --   psql -X -d postgres -f monitoring-role.sql
 --   for db in $(psql -XAtc 'select datname from pg_database where datallowconn'); do
@@ -12,6 +13,7 @@
 --
 --   pg_monitor                        other users' statements, sessions, settings, the WAL directory: most of it
 --   pg_use_reserved_connections (16)  a look inside when all ordinary connections are taken
+--   usage on the extension's schema   statements, where pg_stat_statements has a schema of its own
 --   pg_stat_file(text, boolean)       sizes of relations without a lock; without it, what VACUUM last counted
 --
 -- It can read no row of any table of yours that is not public, and change nothing.
@@ -38,6 +40,10 @@ declare
   version constant integer := pg_catalog.current_setting('server_version_num');
   -- Not known to everybody.
   preloaded constant text := (select setting from pg_catalog.pg_settings where name = 'shared_preload_libraries');
+  -- Of the extension, where it is.
+  home constant text := (
+    select pg_catalog.quote_ident(n.nspname) from pg_catalog.pg_extension as e
+    join pg_catalog.pg_namespace as n on n.oid = e.extnamespace where e.extname = 'pg_stat_statements');
   step record;
 begin
   if pg_catalog.current_database() = 'postgres' and preloaded !~ '\mpg_stat_statements\M' then
@@ -45,7 +51,10 @@ begin
       'shared_preload_libraries, restart PostgreSQL, and run this again.';
   end if;
   for step in
-    select pg_catalog.replace(s.statement, '{role}', pg_catalog.quote_ident(monitor)) as statement, s.lost
+    select pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(s.statement,
+      '{role}', pg_catalog.quote_ident(monitor)),
+      '{schema}', coalesce(home, '')),
+      '{database}', pg_catalog.quote_ident(pg_catalog.current_database())) as statement, s.lost
     from pg_catalog.pg_roles as r,
     lateral (values
       ('grant pg_monitor to {role}',
@@ -74,6 +83,9 @@ begin
           join pg_catalog.pg_roles as g on g.oid = m.roleid and g.rolname = 'pg_use_reserved_connections'
           where m.member = r.oid),
         'it cannot look inside when all ordinary connections are taken'),
+      ('grant connect on database {database} to {role}',
+        pg_catalog.has_database_privilege(r.oid, pg_catalog.current_database(), 'connect'),
+        'nothing in this database is watched'),
       -- Rights to functions are each database's own.
       ('grant execute on function pg_catalog.pg_stat_file(text, boolean) to {role}',
         pg_catalog.has_function_privilege(r.oid, 'pg_catalog.pg_stat_file(text, boolean)', 'execute'),
@@ -83,6 +95,9 @@ begin
         pg_catalog.current_database() <> 'postgres' or preloaded !~ '\mpg_stat_statements\M'
           or exists (select from pg_catalog.pg_extension where extname = 'pg_stat_statements'),
         'statements are watched only where another database has the extension'),
+      ('grant usage on schema {schema} to {role}',
+        home is null or pg_catalog.has_schema_privilege(r.oid, home::pg_catalog.regnamespace, 'usage'),
+        'statements cannot be watched from this database'),
       ('alter extension pg_stat_statements update',
         pg_catalog.current_database() <> 'postgres' or not exists (
           select from pg_catalog.pg_available_extensions as a

@@ -5,6 +5,8 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
+import { cutFigures } from './walk/figures.mjs';
+import { walkHostile } from './walk/hostile.mjs';
 import { walkMoments } from './walk/moments.mjs';
 import { walkOutage } from './walk/outage.mjs';
 
@@ -75,7 +77,7 @@ async function noSideways(page, name) {
   must(fitted !== null, `${name} scrolls sideways: ${await page.evaluate(widths)}`);
 }
 
-/** The same page in both themes and at both sizes: no sideways scroll, nothing serious from axe. */
+/** The same page in both themes and at both sizes: no sideways scroll, no figure cut, nothing serious from axe. */
 async function inspect(page, name) {
   for (const [size, viewport] of [['wide', WIDE], ['narrow', NARROW]]) {
     await page.setViewportSize(viewport);
@@ -83,6 +85,7 @@ async function inspect(page, name) {
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
       await page.waitForFunction((wanted) => matchMedia(`(prefers-color-scheme: ${wanted})`).matches, colorScheme);
       await noSideways(page, `${name}, ${size}`);
+      for (const cut of await cutFigures(page)) problems.push(`${name}, ${size}: cut: ${cut}`);
       await accessible(page, `${name}, ${size}, ${colorScheme}`);
       if (SHOTS !== undefined) {
         await page.screenshot({ path: join(SHOTS, `${name}-${size}-${colorScheme}.png`), fullPage: size === 'wide' });
@@ -430,6 +433,7 @@ try {
     await themes(page);
     const means = { base: BASE, must, say, settled, inspect, rows, tabs: TABS };
     await walkMoments(page, means);
+    await walkHostile(page, means);
     if (PRIMARY !== undefined) await walkOutage(page, PRIMARY, means);
   } catch (error) {
     failed = error;

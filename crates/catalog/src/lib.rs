@@ -16,7 +16,7 @@ mod reference;
 mod set;
 mod version;
 
-pub use costs::{cost, costs};
+pub use costs::{cost, costs, is_optional};
 pub use definition::{Column, Definition, DefinitionHash, Incompatible, Kind, Scope, SetKind, Type, Unit};
 pub use embedded::{Catalog, CatalogError, USERS_PREFIX};
 pub use reference::reference;

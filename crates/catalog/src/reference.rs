@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::costs::costs;
+use crate::costs::{costs, is_optional};
 use crate::definition::{Column, SetKind};
 use crate::embedded::Catalog;
 use crate::set::{Role, Set, WithoutGrant};
@@ -44,9 +44,13 @@ fn write_index(page: &mut String, catalog: &Catalog) -> fmt::Result {
 fn write_costs(page: &mut String) -> fmt::Result {
     writeln!(
         page,
-        "\nWhat is needed is proposed where it is missing, by `check` and on the pages, with what it costs:\n"
+        "\nWhat is needed is proposed where it is missing, by `check` and on the pages, with what it costs. What is \
+         optional PostgreSQL leaves off for that reason: for `check` its lack is a hint, and nothing is degraded.\n"
     )?;
-    costs().try_for_each(|(proposal, cost)| writeln!(page, "- `{proposal}` {cost}."))
+    costs().try_for_each(|(proposal, cost)| {
+        let optional = if is_optional(proposal) { " (optional)" } else { "" };
+        writeln!(page, "- `{proposal}`{optional} {cost}.")
+    })
 }
 
 fn write_set(page: &mut String, set: &Set) -> fmt::Result {

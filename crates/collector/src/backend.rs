@@ -15,6 +15,8 @@ use crate::state::{Registration, ServerKnows};
 const REQUEST_LIMIT: Duration = Duration::from_secs(60);
 /// How long to wait for a connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// What mends a registration that the server does not take any more.
+pub const REGISTER_AGAIN: &str = "`pganalytics collector register --again` registers it anew";
 /// The header that carries the registration secret.
 const SECRET_HEADER: &str = "x-registration-secret";
 /// The longest answer that is read.
@@ -38,6 +40,8 @@ pub enum Answer {
     Refused(String),
     /// The token is not accepted.
     Unauthorized(String),
+    /// Another process has this collector's identity, and began later.
+    Replaced(String),
     /// Later, perhaps not before a while.
     Later {
         /// Why.
@@ -73,16 +77,31 @@ pub struct Accepted {
     /// The newest epoch that something is stored of.
     #[serde(default)]
     pub last_epoch: Option<Uuid>,
+    /// Whether the batch that was acknowledged last is missing there; never where the server does not look.
+    #[serde(default)]
+    pub forgotten: bool,
+    /// The process that delivered last, by the id of its clock.
+    #[serde(default)]
+    pub last_process: Option<Uuid>,
+    /// How long ago that was.
+    #[serde(default)]
+    pub last_process_ago_ms: Option<f64>,
     /// What was not stored.
     #[serde(default)]
     pub rejected: Vec<Rejected>,
 }
 
 impl Accepted {
-    /// What the server knows of this collector.
+    /// What the server knows of this collector, which was this old when it asked.
     #[must_use]
-    pub fn knows(&self) -> ServerKnows {
-        ServerKnows { last_sequence: self.last_sequence, last_epoch: self.last_epoch }
+    pub fn knows(&self, age: Duration) -> ServerKnows {
+        let since_start = |ago_ms: f64| ago_ms < age.as_secs_f64() * 1000.0;
+        ServerKnows {
+            last_sequence: self.last_sequence,
+            last_epoch: self.last_epoch,
+            last_process: self.last_process,
+            delivered_since_start: self.last_process_ago_ms.is_some_and(since_start),
+        }
     }
 }
 
@@ -194,7 +213,10 @@ impl Backend {
         let known: Result<serde_json::Value> = expect_success(version).await;
         known.context("understand who answers: is it a pgAnalytics server?")?;
         if let Some(registration) = registration {
-            self.define(&registration.token, &[]).await.context("use the token that registering gave")?;
+            let used = self.define(&registration.token, &[]).await;
+            used.with_context(|| {
+                format!("use the registration as {}; if it was removed, {REGISTER_AGAIN}", registration.collector_id)
+            })?;
             return Ok(Standing::Registered);
         }
         let Some(secret) = secret else { return Ok(Standing::Unregistered) };
@@ -283,6 +305,7 @@ async fn understand(response: Response) -> Answer {
         | StatusCode::PAYLOAD_TOO_LARGE
         | StatusCode::UNSUPPORTED_MEDIA_TYPE
         | StatusCode::UNPROCESSABLE_ENTITY => Answer::Refused(format!("{status}: {}", problem().message)),
+        StatusCode::FORBIDDEN if problem().error == "identity_in_use" => Answer::Replaced(problem().message),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             Answer::Unauthorized(format!("{status}: {}", problem().message))
         }

@@ -91,6 +91,12 @@ impl Clock {
         Self { id: Uuid::new_v4(), boot_id: machine.boot_id(), began_us, machine }
     }
 
+    /// Which clock this is, and so which process.
+    #[must_use]
+    pub const fn id(&self) -> Uuid {
+        self.id
+    }
+
     /// Microseconds since 1970, as far as this clock knows.
     #[must_use]
     pub fn now_us(&self) -> i64 {

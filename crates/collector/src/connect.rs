@@ -9,18 +9,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::dsn::Dsn;
+use connection::{describe, place, unreachable};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Connection, NoTls};
 
+use crate::coverage::identifier;
 use crate::foreign::Decoder;
 use crate::read::signed;
 pub use crate::session::Session;
 use crate::startup::{self, Told};
 pub use crate::startup::{LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS};
-use crate::unreachable;
 
 /// The most backends that a collector ever has on one instance.
 pub const MAX_BACKENDS: usize = 3;
@@ -82,19 +83,30 @@ impl ConnectError {
         matches!(self, Self::Refused(error)
             if is_about_database(error) || error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION))
     }
+
+    /// The grant that lets a role into a database which it may not connect to; empty where that is not the reason.
+    pub(crate) fn fix(&self, database: &str, role: &str) -> String {
+        match self {
+            Self::Refused(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+                format!("grant connect on database {} to {};", identifier(database), identifier(role))
+            }
+            _ => String::new(),
+        }
+    }
 }
 
-/// The text of a PostgreSQL error with its SQLSTATE, or of what failed on the way.
-#[must_use]
-pub fn describe(error: &tokio_postgres::Error) -> String {
-    use std::error::Error as _;
-    match error.as_db_error() {
-        Some(db) => format!("{} (SQLSTATE {})", db.message(), db.code().code()),
-        None => match error.source() {
-            Some(source) => format!("{error}: {source}"),
-            None => error.to_string(),
-        },
-    }
+/// An error of the way to an instance with the place in it; every other error as it is.
+fn with_place(error: ConnectError, dsn: &Dsn) -> ConnectError {
+    let sentence = match &error {
+        ConnectError::Timeout => Some(format!("{} does not answer: {error}", place(dsn))),
+        ConnectError::Refused(refused) => unreachable(refused, dsn),
+        ConnectError::Tls(_)
+        | ConnectError::BackingOff { .. }
+        | ConnectError::Exhausted
+        | ConnectError::Pooler
+        | ConnectError::Unreachable(_) => None,
+    };
+    sentence.map_or(error, ConnectError::Unreachable)
 }
 
 /// The way to one instance.
@@ -141,7 +153,7 @@ impl Connector {
     }
 
     /// Connects to a database, and tells the session only what bounds it: it shows the instance's settings as they
-    /// are. A transaction is open, which nothing that is preset reaches.
+    /// are. A transaction is open, which nothing that is preset reaches; [`Session::commit`] ends it.
     ///
     /// # Errors
     /// When the attempt fails, or none may be made now.
@@ -184,7 +196,7 @@ impl Connector {
             attempts.version_num = tell;
             outcome = self.attempt(database, Told::All(tell)).await;
         }
-        let outcome = outcome.map(|(session, _)| session).map_err(|error| unreachable::with_place(error, &self.dsn));
+        let outcome = outcome.map(|(session, _)| session).map_err(|error| with_place(error, &self.dsn));
         match &outcome {
             // A database that is gone says nothing about the instance.
             Ok(_) => *attempts = Attempts { version_num: attempts.version_num, ..Attempts::default() },
@@ -320,4 +332,17 @@ fn packet(dsn: &Dsn, application_name: &str, told: Told) -> tokio_postgres::Conf
     let given = dsn.options.as_deref().unwrap_or_default();
     config.options(format!("{given} {}", startup::options(told)));
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_names_the_place_and_other_errors_stay() {
+        let tcp = Dsn::parse("host=db-1 port=6000 user=m", &config::dsn::Environment::new(&|_| None)).unwrap();
+        let silent = with_place(ConnectError::Timeout, &tcp).to_string();
+        assert_eq!(silent, "db-1:6000 does not answer: no answer within 5 s");
+        assert!(matches!(with_place(ConnectError::Exhausted, &tcp), ConnectError::Exhausted));
+    }
 }

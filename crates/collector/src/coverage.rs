@@ -42,6 +42,8 @@ pub struct Extension {
     pub version: Version,
     /// Its schema, quoted.
     pub schema: String,
+    /// What gives the collector's role the rights to it that it lacks; empty where it lacks none.
+    pub fix: String,
 }
 
 /// How one set is read on one instance.
@@ -120,6 +122,11 @@ fn statement(set: &Set, known: Known<'_>, enabled: bool) -> Result<(String, Vers
     let server = Version::of_server(known.identity.version_num);
     let (version, product, schema) = match (&set.extension, known.extension) {
         (None, _) => (server, "PostgreSQL", None),
+        (Some(name), Some(extension)) if !extension.fix.is_empty() => {
+            let message = format!("The collector's role may not use {name} in the database {}.", extension.database);
+            let fix = format!("{} -- in the database {}", extension.fix, extension.database);
+            return Err(missing(StateCode::Privilege, message, fix));
+        }
         (Some(name), Some(extension)) => (extension.version, name.as_str(), Some(&extension.schema)),
         (Some(name), None) => {
             let (message, fix) = extension_missing(name, known.identity);
@@ -238,10 +245,14 @@ fn lacks_grant(set: &Set, known: Known<'_>) -> bool {
 /// The statement that gives the collector's role what a set needs.
 pub(crate) fn grant(set: &Set, known: Known<'_>) -> String {
     let role = known.grants.map_or("pganalytics", |grants| grants.role.as_str());
-    let quoted = format!("\"{}\"", role.replace('"', "\"\""));
-    let plain = role.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-    let role = if plain { role } else { &quoted };
-    set.grant.as_ref().map(|grant| proposal(grant, &format!("{};", grant.replace("{role}", role)))).unwrap_or_default()
+    let grant = set.grant.as_ref();
+    grant.map(|grant| proposal(grant, &format!("{};", grant.replace("{role}", &identifier(role))))).unwrap_or_default()
+}
+
+/// A name as it stands in a statement.
+pub(crate) fn identifier(name: &str) -> String {
+    let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
 /// A state as it travels.

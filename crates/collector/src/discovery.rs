@@ -31,11 +31,19 @@ pub const UTF8: &str = "UTF8";
 /// The encoding of a database that shows texts as the bytes that they are.
 const RAW: &str = "SQL_ASCII";
 
-/// The extension `$1` in the connection's database. Part of each cycle.
+/// The extension `$1` in the connection's database, and the grants that its functions, which the sets read, still take.
+/// Part of each cycle.
 pub const SQL: &str = "\
 select e.extversion::pg_catalog.text as version,
        pg_catalog.quote_ident(n.nspname)::pg_catalog.text as schema,
-       pg_catalog.current_setting('server_encoding') as encoding
+       pg_catalog.current_setting('server_encoding') as encoding,
+       array(select pg_catalog.format('grant usage on schema %I to %I;', n.nspname, current_user)
+             where not pg_catalog.has_schema_privilege(n.oid, 'usage')
+             union all
+             select pg_catalog.format('grant execute on function %s to %I;', p.oid::pg_catalog.regprocedure, current_user)
+             from pg_catalog.pg_proc p
+             where p.pronamespace = n.oid and p.proname in ($1, $1 || '_info')
+               and not pg_catalog.has_function_privilege(p.oid, 'execute')) as grants
 from pg_catalog.pg_extension e
 join pg_catalog.pg_namespace n on n.oid = e.extnamespace
 where e.extname = $1";
@@ -59,6 +67,13 @@ pub(crate) struct Discovery {
 struct Found {
     extension: Extension,
     encoding: String,
+}
+
+impl Found {
+    /// How well it can be read, 0 the best; what the role may not use comes last.
+    fn rank(&self) -> usize {
+        if self.extension.fix.is_empty() { rank(&self.encoding) } else { usize::MAX }
+    }
 }
 
 impl Discovery {
@@ -101,7 +116,9 @@ impl Discovery {
             let raw = listed.into_iter().filter(|database| database.encoding == RAW && database.may_connect());
             for database in raw.take(MAX_RAW) {
                 let Ok(there) = connector.connect(&database.name).await else { continue };
-                if let Ok(Some(found)) = extension(&there, &database.name).await {
+                if let Ok(Some(found)) = extension(&there, &database.name).await
+                    && found.extension.fix.is_empty()
+                {
                     self.raw = Some(found.extension);
                     break;
                 }
@@ -130,9 +147,11 @@ impl Discovery {
                 Err(error) => tracing::debug!(%error, "cannot look for the extension"),
             }
         }
-        // One in another encoding is kept only until all were looked into that may be better.
+        // One in another encoding is kept only until all were looked into that may be better; one that the role may not
+        // use, until there is a better one.
         let searching = !self.candidates.is_empty() || self.searched_at.is_none();
-        if self.found.as_ref().is_some_and(|found| found.encoding == UTF8 || !searching) {
+        let enough = |found: &Found| found.rank() == 0 || !searching && found.extension.fix.is_empty();
+        if self.found.as_ref().is_some_and(enough) {
             return;
         }
         let first = self.searched_at.is_none();
@@ -154,18 +173,23 @@ impl Discovery {
             }
             let Some(database) = self.candidates.pop() else { return };
             // No better one can follow: candidates come in the order of their encodings.
-            if self.found.as_ref().is_some_and(|found| rank(&found.encoding) <= rank(&database.encoding)) {
+            if self.found.as_ref().is_some_and(|found| found.rank() <= rank(&database.encoding)) {
                 self.candidates.clear();
                 return;
             }
             self.looked_at = Some(Instant::now());
             let (error, again) = match connector.connect(&database.name).await {
                 Ok(session) => match extension(&session, &database.name).await {
-                    Ok(None) => continue,
-                    Ok(found) => {
-                        self.found = found;
-                        self.candidates.clear();
-                        return;
+                    Ok(there) => {
+                        let known = self.found.as_ref();
+                        let is_this = known.is_some_and(|known| known.extension.database == database.name);
+                        let best = |there: &Found| is_this || known.is_none_or(|known| there.rank() < known.rank());
+                        let there = there.filter(best);
+                        if is_this || there.is_some() {
+                            self.found = there;
+                        }
+                        // The next candidate ends the search where it cannot be better.
+                        continue;
                     }
                     Err(error) => (error.to_string(), true),
                 },
@@ -211,11 +235,13 @@ fn rank(encoding: &str) -> usize {
 
 /// The extension in one database.
 async fn extension(session: &Session, database: &str) -> Result<Option<Found>, ReadError> {
-    let Some(row) = session.client.query_typed_opt(&signed(SQL), &[(&EXTENSION, Type::TEXT)]).await? else {
-        return Ok(None);
-    };
+    let sql = signed(SQL);
+    let row = session.told(session.client.query_typed_opt(&sql, &[(&EXTENSION, Type::TEXT)])).await?;
+    let Some(row) = row else { return Ok(None) };
     let Ok(version) = session.text(&row, "version")?.parse::<Version>() else { return Ok(None) };
-    let extension = Extension { database: database.to_owned(), version, schema: session.text(&row, "schema")? };
+    let grants: Vec<String> = session.texts(&row, "grants")?.into_iter().flatten().collect();
+    let (schema, fix) = (session.text(&row, "schema")?, grants.join(" "));
+    let extension = Extension { database: database.to_owned(), version, schema, fix };
     Ok(Some(Found { extension, encoding: session.text(&row, "encoding")? }))
 }
 

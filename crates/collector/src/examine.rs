@@ -6,7 +6,8 @@ use std::time::Duration;
 use catalog::{Catalog, Definition, Type};
 use config::Config;
 use serde_json::{Map, Value, json};
-use wire::{Frame, FrameColumn, Reading, SetState, State, StateCode, Values};
+pub use wire::SetState;
+use wire::{Frame, FrameColumn, Reading, State, StateCode, Values};
 
 use crate::baseline::{Baseline, ReadingTime};
 use crate::watch::{Baselines, Cycle, Watch};
@@ -20,6 +21,8 @@ pub struct Examined {
     pub instance: wire::Instance,
     /// What can be read; only what is not whole has a reason.
     pub states: Vec<SetState>,
+    /// What could be read besides, for a price that PostgreSQL does not ask for by default.
+    pub hints: Vec<SetState>,
     /// What was read.
     pub readings: Vec<Reading>,
     /// What is wrong with its configuration, although it can be read.
@@ -56,16 +59,25 @@ pub async fn examine(config: &Config, catalog: &Arc<Catalog>, over: Option<Durat
         if !second.instance.states.is_empty() {
             states = second.instance.states.clone();
         }
+        let (hints, states) = states.into_iter().partition(|state| is_hint(catalog, state));
         let mistakes = if second.instance.error.is_none() { watch.mistakes().await } else { Vec::new() };
         examined.push(Examined {
             mistakes,
             name: instance.name.clone(),
             instance: second.instance,
             states,
+            hints,
             readings: second.readings,
         });
     }
     examined
+}
+
+/// Whether a column is missing because a setting is off that is as good a choice off.
+fn is_hint(catalog: &Catalog, state: &SetState) -> bool {
+    let column = catalog.get(&state.set).and_then(|set| set.definition.column(&state.column));
+    let setting = column.and_then(|(_, column)| column.requires_setting.as_deref());
+    state.code == StateCode::Setting as i32 && setting.is_some_and(catalog::is_optional)
 }
 
 /// Baselines of the same moments without rows: every counter counts from zero.
@@ -104,15 +116,15 @@ impl Examined {
         said || self.instance.error.is_some() || self.readings.iter().any(|reading| reading.error.is_some())
     }
 
-    /// Whether something could be read and is not, and somebody can mend that.
+    /// Whether something could be read and is not, and somebody can mend that; a hint is no such thing.
     #[must_use]
     pub fn is_degraded(&self) -> bool {
-        let mendable = |code: i32| {
-            [StateCode::Setting, StateCode::Privilege, StateCode::Extension, StateCode::Failed]
-                .iter()
-                .any(|mendable| *mendable as i32 == code)
+        let mendable = |state: &SetState| {
+            let codes = [StateCode::Setting, StateCode::Privilege, StateCode::Extension, StateCode::Failed];
+            // A version is too old for good, or an update of the extension brings a newer one.
+            codes.iter().any(|code| *code as i32 == state.code) || !state.fix.is_empty()
         };
-        self.has_failed() || self.states.iter().any(|state| state.state != State::Works as i32 && mendable(state.code))
+        self.has_failed() || self.states.iter().any(|state| state.state != State::Works as i32 && mendable(state))
     }
 
     /// What was read, as JSON.
@@ -140,6 +152,7 @@ impl Examined {
             "error": self.instance.error,
             "attributes": self.attributes_json(),
             "states": self.states_json(),
+            "hints": self.hints_json(),
             "sets": sets,
         })
     }
@@ -164,17 +177,24 @@ impl Examined {
     /// The state of each set and of each column that is not whole.
     #[must_use]
     pub fn states_json(&self) -> Value {
-        let states = self.states.iter().map(|state| {
-            json!({
-                "set": state.set,
-                "column": (!state.column.is_empty()).then_some(&state.column),
-                "state": state_word(state.state),
-                "reason": (!state.message.is_empty()).then_some(&state.message),
-                "fix": (!state.fix.is_empty()).then_some(&state.fix),
-            })
-        });
-        Value::Array(states.collect())
+        self.states.iter().map(state_json).collect()
     }
+
+    /// The columns that could be read besides.
+    #[must_use]
+    pub fn hints_json(&self) -> Value {
+        self.hints.iter().map(state_json).collect()
+    }
+}
+
+fn state_json(state: &SetState) -> Value {
+    json!({
+        "set": state.set,
+        "column": (!state.column.is_empty()).then_some(&state.column),
+        "state": state_word(state.state),
+        "reason": (!state.message.is_empty()).then_some(&state.message),
+        "fix": (!state.fix.is_empty()).then_some(&state.fix),
+    })
 }
 
 /// The word for a state.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use tokio_postgres::types::Type;
 
 use crate::baseline::Incarnation;
+use crate::coverage::Grants;
 use crate::read::{ReadError, signed};
 use crate::session::Session;
 
@@ -27,8 +28,8 @@ pub struct Identity {
     pub clock_offset_us: i64,
     /// `max_connections`.
     pub max_connections: u32,
-    /// `current_user`.
-    pub role: String,
+    /// What the role of the connection may do.
+    pub grants: Grants,
     /// Settings that some column or explanation needs, by name; absent where unknown to the server.
     pub settings: HashMap<String, String>,
 }
@@ -55,6 +56,8 @@ select pg_catalog.current_setting('server_version_num')::pg_catalog.int4 as vers
        end as timeline,
        pg_catalog.current_setting('max_connections')::pg_catalog.int4 as max_connections,
        current_user::pg_catalog.text as role,
+       array(select g.rolname::pg_catalog.text from pg_catalog.pg_roles g
+             where g.rolname like 'pg\\_%' and pg_catalog.pg_has_role(current_user, g.oid, 'usage')) as member_of,
        array(select case when r.may then pg_catalog.current_setting(n.name, true)
                          else (select s.setting from pg_catalog.pg_settings s where s.name = n.name) end
              from pg_catalog.unnest($1::pg_catalog.text[]) with ordinality as n (name, place)
@@ -68,7 +71,9 @@ impl Identity {
     /// # Errors
     /// When PostgreSQL raises an error.
     pub async fn read(session: &Session, settings: &[String]) -> Result<Self, ReadError> {
-        let row = session.client.query_typed_one(&signed(SQL), &[(&settings, Type::TEXT_ARRAY)]).await?;
+        let sql = signed(SQL);
+        let settings_named = [(&settings as _, Type::TEXT_ARRAY)];
+        let row = session.told(session.client.query_typed_one(&sql, &settings_named)).await?;
         let micros = |moment: jiff::Timestamp| moment.as_microsecond();
         let values = session.texts(&row, "settings")?;
         let incarnation = Incarnation {
@@ -85,7 +90,10 @@ impl Identity {
             clock_us: micros(row.try_get("clock")?),
             clock_offset_us: 0,
             max_connections: row.try_get::<_, i32>("max_connections")?.unsigned_abs(),
-            role: session.text(&row, "role")?,
+            grants: Grants {
+                role: session.text(&row, "role")?,
+                member_of: session.texts(&row, "member_of")?.into_iter().flatten().collect(),
+            },
             settings: settings.iter().zip(values).filter_map(|(name, value)| Some((name.clone(), value?))).collect(),
         })
     }
@@ -96,29 +104,4 @@ impl Identity {
         self.clock_offset_us = self.clock_us.saturating_sub(now_us);
         self
     }
-}
-
-/// What the role of a connection may do.
-///
-/// # Errors
-/// When PostgreSQL raises an error.
-pub async fn grants(session: &Session) -> Result<crate::coverage::Grants, ReadError> {
-    let rows = session
-        .client
-        .query_typed(
-            &signed(
-                "select current_user::pg_catalog.text as role, r.rolname::pg_catalog.text as member_of
-                 from pg_catalog.pg_roles r
-                 where r.rolname like 'pg\\_%' and pg_catalog.pg_has_role(current_user, r.oid, 'usage')
-                 union all select current_user::pg_catalog.text, null",
-            ),
-            &[],
-        )
-        .await?;
-    let mut grants = crate::coverage::Grants::default();
-    for row in rows {
-        grants.role = session.text(&row, "role")?;
-        grants.member_of.extend(session.known_text(&row, "member_of")?);
-    }
-    Ok(grants)
 }

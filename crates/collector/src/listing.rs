@@ -13,6 +13,8 @@ pub(crate) struct Listed {
     pub(crate) encoding: String,
     /// Whether the collector's role may connect to it.
     pub(crate) may: bool,
+    /// The grant that lets the role in where only that is missing.
+    pub(crate) admission: Option<String>,
     /// Why it cannot be asked for all the same.
     pub(crate) odd: Option<String>,
     /// Whether the connection that was asked goes to it.
@@ -39,20 +41,21 @@ pub(crate) fn rename(datid: i64) -> String {
 /// All databases. None at all is an error: the one that is asked is one.
 pub(crate) async fn databases(session: &Session) -> Result<Vec<Listed>, ReadError> {
     let rows = session
-        .client
-        .query_typed(
+        .told(session.client.query_typed(
             &signed(
                 "select d.oid::pg_catalog.int8 as datid, d.datname::pg_catalog.text as name,
                     pg_catalog.pg_encoding_to_char(d.encoding)::pg_catalog.text as encoding,
-                    d.datallowconn and not d.datistemplate and d.datconnlimit not in (0, -2)
-                        and pg_catalog.has_database_privilege(d.oid, 'connect') as may,
+                    d.datallowconn and not d.datistemplate and d.datconnlimit not in (0, -2) as is_open,
+                    case when not pg_catalog.has_database_privilege(d.oid, 'connect')
+                        then pg_catalog.format('grant connect on database %I to %I;', d.datname, current_user)
+                    end as admission,
                     d.datname = pg_catalog.current_database() as open,
                     coalesce(s.xact_commit + s.xact_rollback, 0)::pg_catalog.int8 as transactions
              from pg_catalog.pg_database d
              left join pg_catalog.pg_stat_database s on s.datid = d.oid",
             ),
             &[],
-        )
+        ))
         .await?;
     if rows.is_empty() {
         let reason = "the list of databases is empty, which cannot be".to_owned();
@@ -68,11 +71,13 @@ pub(crate) async fn databases(session: &Session) -> Result<Vec<Listed>, ReadErro
                 foreign::escaped(name)
             )
         });
+        let (is_open, admission) = (row.try_get("is_open")?, session.known_text(row, "admission")?);
         Ok(Listed {
             datid: row.try_get("datid")?,
             name: session.read(name).into_owned(),
             encoding: session.text(row, "encoding")?,
-            may: row.try_get("may")?,
+            may: is_open && admission.is_none(),
+            admission: admission.filter(|_| is_open),
             odd,
             open: row.try_get("open")?,
             transactions: row.try_get("transactions")?,

@@ -7,7 +7,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -16,9 +16,9 @@ use jiff::SignedDuration;
 use prost::Message;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
-use wire::{Batch, Status};
+use wire::{Batch, BatchKey, Status};
 
-use crate::backend::{Accepted, Answer, Backend};
+use crate::backend::{Accepted, Answer, Backend, REGISTER_AGAIN};
 use crate::spool::{Pending, Record};
 use crate::state::{Registration, ServerKnows, Shared, lock};
 
@@ -30,6 +30,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause, also while the token is not accepted.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// The longest pause while another process is taken instead. The server tells of it as long as this one comes.
+const LONGEST_PAUSE_REPLACED: Duration = Duration::from_secs(300);
 /// The longest pause that a server may ask for.
 const LONGEST_ASKED: Duration = Duration::from_secs(3600);
 /// How long before its end a token is refreshed, at the latest.
@@ -67,8 +69,6 @@ pub struct Pusher {
     pub secret: Option<config::Secret>,
     /// How often batches are sent.
     pub interval: Duration,
-    /// Set when the store is another one; the watches forget what they sent.
-    pub store_changed: Arc<AtomicBool>,
     /// What is told with each batch.
     pub counters: Arc<Counters>,
     /// Says that something was spooled.
@@ -79,6 +79,8 @@ enum Step {
     Sent,
     Nothing,
     Wait(Duration),
+    /// Another process is taken instead.
+    Replaced,
 }
 
 /// What is remembered from one step to the next.
@@ -89,6 +91,14 @@ struct Progress {
     newest: bool,
     /// How many cycles the server was told of that could not be spooled.
     told_cycles: u64,
+}
+
+/// The pause after one more failure: each twice as long, half of it by chance, so that many collectors do not come back
+/// at once.
+fn pause(failures: &mut u32, longest: Duration) -> Duration {
+    let pause = FIRST_PAUSE.saturating_mul(1 << (*failures).min(9)).min(longest);
+    *failures += 1;
+    pause.mul_f64(0.5 + rand::random::<f64>() / 2.0)
 }
 
 impl Pusher {
@@ -105,7 +115,7 @@ impl Pusher {
                     Step::Wait(Duration::ZERO)
                 }
             };
-            let pause = match step {
+            let length = match step {
                 Step::Sent => {
                     failures = 0;
                     Duration::ZERO
@@ -114,21 +124,17 @@ impl Pusher {
                     failures = 0;
                     self.interval.saturating_sub(round.elapsed()).max(SHORTEST_PAUSE)
                 }
-                Step::Wait(asked) => {
-                    let pause = FIRST_PAUSE.saturating_mul(1 << failures.min(6)).min(LONGEST_PAUSE);
-                    failures += 1;
-                    // Half of it by chance, so that many collectors do not come back at once.
-                    asked.max(pause.mul_f64(0.5 + rand::random::<f64>() / 2.0))
-                }
+                Step::Wait(asked) => asked.max(pause(&mut failures, LONGEST_PAUSE)),
+                Step::Replaced => pause(&mut failures, LONGEST_PAUSE_REPLACED),
             };
             if *stop.borrow() {
                 return;
             }
-            if pause.is_zero() {
+            if length.is_zero() {
                 continue;
             }
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(length) => {}
                 _ = stop.changed() => {}
             }
             // A stop that ended the pause has been seen: waiting for another change would be for ever.
@@ -178,6 +184,7 @@ impl Pusher {
             None => (0, None),
         };
         let cycles = lock(&self.shared).unspooled_cycles();
+        let age = lock(&self.shared).age();
         let body = self.body(sent.as_ref().map(|(_, record)| record), known)?;
         let mut answer = self.backend.push(&known.token, body.clone()).await;
         if matches!(answer, Answer::UnknownDefinition) {
@@ -190,7 +197,7 @@ impl Pusher {
                 progress.told_cycles = cycles;
                 match sent {
                     Some((pending, _)) => lock(&self.shared).spool.acknowledge(pending.sequence)?,
-                    None => lock(&self.shared).compare(accepted.knows())?,
+                    None => lock(&self.shared).compare(accepted.knows(age))?,
                 }
                 Ok(Step::Sent)
             }
@@ -217,16 +224,23 @@ impl Pusher {
                 lock(&self.shared).compare(ServerKnows::default())?;
                 Ok(Step::Sent)
             }
+            (Answer::Replaced(reason), _) => {
+                tracing::error!(
+                    reason,
+                    "another collector has this one's identity: what is read here stays in the spool"
+                );
+                // It may be registered anew while it runs.
+                progress.registration = None;
+                Ok(Step::Replaced)
+            }
             (Answer::Unauthorized(reason), _) => {
                 tracing::warn!(reason, "the server does not accept the token");
                 progress.registration = None;
                 let kept = Registration::load(&self.state_dir)?;
                 if let Some(kept) = kept {
-                    let fresh = self
-                        .backend
-                        .refresh(&kept)
-                        .await
-                        .context("the collector was revoked? `pganalytics collector register` registers it anew")?;
+                    let fresh = self.backend.refresh(&kept).await.with_context(|| {
+                        format!("no other token is to be had; if the collector was removed, {REGISTER_AGAIN}")
+                    })?;
                     fresh.save(&self.state_dir)?;
                 }
                 Ok(Step::Wait(Duration::ZERO))
@@ -312,6 +326,10 @@ impl Pusher {
                 spool_error: trouble.map(|trouble| trouble.error.clone()).unwrap_or_default(),
                 spool_error_since_us: trouble.map(|trouble| trouble.since_us),
                 unspooled_cycles: held.unspooled_cycles(),
+                acknowledged: held
+                    .spool
+                    .acknowledged()
+                    .map(|(epoch, sequence)| BatchKey { epoch: epoch.as_bytes().to_vec(), sequence }),
                 ..crate::cost::own()
             });
             // Of two values of a field the later one counts.
@@ -341,11 +359,18 @@ impl Pusher {
                 "the server did not store a part of a batch"
             );
         }
-        if accepted.store_id.is_some() && known.store_id != accepted.store_id {
-            if known.store_id.is_some() {
-                tracing::info!("the server's store is another one: texts and infos are sent again");
-                self.store_changed.store(true, Ordering::Relaxed);
-            }
+        let is_other = accepted.store_id.is_some() && known.store_id != accepted.store_id;
+        if is_other && known.store_id.is_some() {
+            tracing::info!("the server's store is another one: texts and infos are sent again");
+            lock(&self.shared).send_again();
+        } else if accepted.forgotten {
+            tracing::warn!(
+                "the server has not got what it acknowledged: its store was put back to a copy, or the collector is \
+                 registered anew; texts and infos are sent again"
+            );
+            lock(&self.shared).send_again();
+        }
+        if is_other {
             known.store_id.clone_from(&accepted.store_id);
             if let Err(error) = known.save(&self.state_dir) {
                 // What is stored is stored; the next start sends texts and infos once more.

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use catalog::{Definition, Type};
-use futures_util::{StreamExt, pin_mut};
+use connection::describe;
+use futures_util::{TryStreamExt, pin_mut};
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type as PgType};
 use wire::{Frame, FrameColumn};
 
 use crate::baseline::DuplicateKey;
-use crate::connect::{STATEMENT_TIMEOUT_MS, describe};
+use crate::connect::STATEMENT_TIMEOUT_MS;
 use crate::session::{Bytes, Session};
 
 /// Seconds between 1970 and 2000, where PostgreSQL's clock begins, in microseconds.
@@ -23,6 +24,14 @@ pub enum ReadError {
     /// PostgreSQL raised an error.
     #[error("{}", describe(.0))]
     Postgres(#[from] tokio_postgres::Error),
+    /// The role lacks a right.
+    #[error("{}{}", describe(.error), in_words(.fix))]
+    Denied {
+        /// What PostgreSQL said.
+        error: tokio_postgres::Error,
+        /// The grants that mend it; empty where they are not known.
+        fix: String,
+    },
     /// The statement's columns are not the set's.
     #[error("column {column} of the statement: {reason}")]
     Shape {
@@ -43,8 +52,7 @@ impl ReadError {
     /// Whether a privilege is missing.
     #[must_use]
     pub fn is_privilege(&self) -> bool {
-        matches!(self, Self::Postgres(error)
-            if error.code() == Some(&tokio_postgres::error::SqlState::INSUFFICIENT_PRIVILEGE))
+        matches!(self, Self::Denied { .. })
     }
 
     /// Whether a text was not of the database's encoding, which fails the whole statement.
@@ -77,9 +85,14 @@ impl ReadError {
         match self {
             Self::Silent => true,
             Self::Postgres(error) => error.is_closed() || error.as_db_error().is_none_or(|db| db.severity() == "FATAL"),
-            Self::Shape { .. } | Self::Key(_) => false,
+            Self::Denied { .. } | Self::Shape { .. } | Self::Key(_) => false,
         }
     }
+}
+
+/// What mends an error, as the end of its sentence.
+pub(crate) fn in_words(fix: &str) -> String {
+    if fix.is_empty() { String::new() } else { format!(": {fix}") }
 }
 
 /// How long to wait for an answer: a little longer than the server lets a statement run.
@@ -131,15 +144,12 @@ async fn into(
 ) -> Result<Frame, ReadError> {
     let sql = &signed(sql);
     let reading = async {
-        let stream = session
-            .client
-            .query_typed_raw(sql, parameters.iter().map(|(value, pg_type)| (*value, pg_type.clone())))
-            .await?;
+        let parameters = parameters.iter().map(|(value, pg_type)| (*value, pg_type.clone()));
+        let stream = session.told(session.client.query_typed_raw(sql, parameters)).await?;
         pin_mut!(stream);
         let mut readers: Option<Vec<(usize, Reader)>> = None;
         let mut text_bytes = 0;
-        while let Some(row) = stream.next().await {
-            let row = row?;
+        while let Some(row) = session.told(stream.try_next()).await? {
             let readers = match &readers {
                 Some(readers) => readers,
                 None => {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -39,7 +39,7 @@ pub async fn run(config: Config, catalog: Catalog, mut stop: watch::Receiver<boo
         .with_context(|| format!("use state directory {}", config.state_dir.display()))?;
     let clock = held.clock().clone();
     let shared: Shared = Arc::new(std::sync::Mutex::new(held));
-    let (store_changed, wake) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
+    let wake = Arc::new(Notify::new());
     let generation = Arc::new(AtomicU64::new(0));
     let counters = Arc::new(Counters::default());
     let pusher = Pusher {
@@ -51,7 +51,6 @@ pub async fn run(config: Config, catalog: Catalog, mut stop: watch::Receiver<boo
         hostname,
         secret: config.registration_secret.clone(),
         interval: Duration::from_secs(u64::from(config.push_interval)),
-        store_changed: Arc::clone(&store_changed),
         counters: Arc::clone(&counters),
         wake: Arc::clone(&wake),
     };
@@ -68,7 +67,6 @@ pub async fn run(config: Config, catalog: Catalog, mut stop: watch::Receiver<boo
             counters: Arc::clone(&counters),
             wake: Arc::clone(&wake),
             generation: Arc::clone(&generation),
-            store_changed: Arc::clone(&store_changed),
             stop: stop.clone(),
         }));
     }
@@ -88,7 +86,6 @@ struct Observation {
     counters: Arc<Counters>,
     wake: Arc<Notify>,
     generation: Arc<AtomicU64>,
-    store_changed: Arc<AtomicBool>,
     stop: watch::Receiver<bool>,
 }
 
@@ -117,15 +114,18 @@ async fn observe(mut this: Observation) {
         if *this.stop.borrow() {
             return;
         }
-        if this.store_changed.swap(false, Ordering::Relaxed) | lock(&this.shared).take_repeat() {
+        if lock(&this.shared).take_repeat() {
             this.generation.fetch_add(1, Ordering::Relaxed);
         }
         let generation = this.generation.load(Ordering::Relaxed);
+        let mut hastened = Vec::new();
         if generation != seen_generation {
             seen_generation = generation;
-            this.watch.forget_sent();
+            hastened = this.watch.forget_sent();
         }
-        let due = schedule.take(Instant::now(), spread);
+        let mut due = schedule.take(Instant::now(), spread);
+        hastened.retain(|set| !due.sets.contains(set));
+        due.sets.extend(hastened);
         let late = due.late.iter().map(|(_, cycles)| u64::from(*cycles)).sum();
         this.counters.late_cycles.fetch_add(late, Ordering::Relaxed);
         let (baselines, process) = {

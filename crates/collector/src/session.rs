@@ -2,10 +2,13 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{FromSql, Type};
 use tokio_postgres::{Client, Error, Row};
 
+use crate::denied;
 use crate::foreign::Decoder;
+use crate::read::{self, ReadError};
 
 /// An open connection. Dropping it closes it.
 #[derive(Debug)]
@@ -28,6 +31,25 @@ impl Session {
     #[must_use]
     pub fn new(client: Client, decoder: Decoder) -> Self {
         Self { client, decoder, marked: AtomicU64::new(0) }
+    }
+
+    /// What a question to this session's client answers; where the role lacks a right, with what mends that.
+    pub(crate) async fn told<T>(&self, question: impl Future<Output = Result<T, Error>>) -> Result<T, ReadError> {
+        match question.await {
+            Ok(answer) => Ok(answer),
+            Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+                let fix = denied::fix(self, &error).await;
+                Err(ReadError::Denied { error, fix })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Ends the open transaction and closes the connection: PostgreSQL counts one that breaks off as rolled back.
+    pub(crate) async fn commit(self) {
+        let commit = read::signed("commit");
+        // Whether it went through or not, nothing was written.
+        let _ = tokio::time::timeout(read::limit(), self.client.execute_typed(&commit, &[])).await;
     }
 
     /// A text as it is shown; what could not be read is counted.

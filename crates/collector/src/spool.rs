@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! state_dir/spool/epoch                 UUIDv7 of this spool
+//!                 processes             who delivered from it last, and who is about to
 //!                 checkpoint            all baselines as of a sequence number
 //!                 definitions.json      what the records were read by
 //!                 <first sequence>.log  records, acknowledgements and losses, appended
@@ -78,6 +79,14 @@ pub enum SpoolError {
         /// The directory.
         path: PathBuf,
     },
+    /// Nobody could read it back.
+    #[error("{bytes} bytes are too long for the spool, which takes {most} at once")]
+    TooLong {
+        /// How long it is.
+        bytes: usize,
+        /// How long it may be.
+        most: usize,
+    },
 }
 
 /// The spool of one collector.
@@ -95,6 +104,8 @@ pub struct Spool {
     unverified_from: u64,
     segments: BTreeMap<u64, Segment>,
     pending: BTreeMap<u64, Pending>,
+    /// Epoch and number of the record that the server acknowledged last, where they are known.
+    acknowledged: Option<(Uuid, u64)>,
     covered: u64,
     since_checkpoint: u64,
     checkpoint_bytes: u64,
@@ -115,6 +126,8 @@ pub struct Pending {
     pub created_us: i64,
     place: Place,
     carried: bool,
+    /// Where it is known.
+    epoch: Option<Uuid>,
 }
 
 /// What a spool held when it was opened.
@@ -200,7 +213,7 @@ impl Spool {
     /// # Errors
     /// When it cannot be written: then nothing has happened, and the baselines must not move.
     pub fn append(&mut self, record: &Record) -> Result<(), SpoolError> {
-        let bytes = segment::frame_record(record);
+        let bytes = segment::frame_record(record)?;
         // The batch is made: what is dropped for it stands in the one behind it.
         self.make_room(bytes.len() as u64, record.sequence + 1)?;
         let segment_bytes = (self.bounds.max_bytes / SEGMENTS).clamp(MIN_SEGMENT_BYTES, MAX_SEGMENT_BYTES);
@@ -216,7 +229,8 @@ impl Spool {
         self.last_sequence = record.sequence;
         self.since_checkpoint += bytes.len() as u64;
         let (sequence, created_us, carried) = (record.sequence, record.created_us, record.carried);
-        let pending = Pending { sequence, created_us, place, carried };
+        let epoch = Uuid::from_slice(&record.epoch).ok();
+        let pending = Pending { sequence, created_us, place, carried, epoch };
         self.pending.insert(record.sequence, pending);
         self.telling = Lost::default();
         Ok(())
@@ -247,6 +261,7 @@ impl Spool {
             discarded: lost.to_wire(),
             lost: lost.intervals(),
             nth: self.noted,
+            dropped: 0,
         });
         let checkpoint = Checkpoint {
             epoch: self.epoch.as_bytes().to_vec(),
@@ -257,7 +272,7 @@ impl Spool {
             moved: self.moved.clone(),
             noted: self.noted,
         };
-        let bytes = segment::seal(&checkpoint.encode_to_vec());
+        let bytes = segment::seal(&checkpoint.encode_to_vec())?;
         write_durably(&self.dir, "checkpoint", &bytes)?;
         self.checkpoint_bytes = bytes.len() as u64;
         self.covered = sequence;
@@ -295,26 +310,30 @@ impl Spool {
     }
 
     /// This spool is older than what the server has. What nobody can have sent moves to a new epoch, save what goes
-    /// on from a baseline of before: the server may have counted its time already. In force with the next checkpoint,
-    /// which must be written before anything is sent.
+    /// on from a baseline of before: the server may have counted its time already. Where another process delivered
+    /// from a copy of it (`is_shared`), that goes for all that waits. In force with the next checkpoint, which must be
+    /// written before anything is sent.
     ///
     /// # Errors
     /// When what is dropped cannot be noted.
-    pub fn move_on(&mut self, after: Option<Uuid>) -> Result<(), SpoolError> {
-        let waiting: Vec<Pending> = self.pending.range(self.unverified_from..).map(|(_, pending)| *pending).collect();
-        for pending in waiting.iter().filter(|pending| pending.carried) {
+    pub fn move_on(&mut self, after: Option<Uuid>, is_shared: bool) -> Result<(), SpoolError> {
+        let first = self.unverified_from;
+        let is_counted = |pending: &Pending| is_shared || pending.sequence >= first && pending.carried;
+        let waiting: Vec<Pending> = self.pending().collect();
+        for pending in waiting.iter().filter(|pending| is_counted(pending)) {
             self.drop_record(*pending, RESTORED, self.next_sequence())?;
         }
         let before = self.epoch;
         self.begin_epoch(after);
-        if waiting.iter().any(|pending| !pending.carried) {
-            let (first, last) = (self.unverified_from, self.last_sequence);
+        if waiting.iter().any(|pending| pending.sequence >= first && !is_counted(pending)) {
+            let last = self.last_sequence;
             self.moved.push(Moved { first, last, epoch: self.epoch.as_bytes().to_vec() });
         }
         tracing::error!(
             spool.dir = %self.dir.display(),
             spool.epoch_before = %before,
             spool.epoch = %self.epoch,
+            is_shared,
             "the state directory is older than what the server has: a new epoch begins, and what was read between them \
              is not known"
         );
@@ -356,7 +375,7 @@ impl Spool {
     /// The bytes of records that wait.
     #[must_use]
     pub fn pending_bytes(&self) -> u64 {
-        self.pending.values().map(|pending| u64::from(pending.place.len)).sum()
+        self.pending.values().map(|pending| pending.place.len as u64).sum()
     }
 
     /// The bound on [`Self::bytes`].
@@ -382,10 +401,28 @@ impl Spool {
     /// # Errors
     /// When a file that is no longer needed cannot be removed.
     pub fn acknowledge(&mut self, sequence: u64) -> Result<(), SpoolError> {
+        let written = self.pending.get(&sequence).and_then(|pending| pending.epoch);
+        self.acknowledged = self.sent_under(sequence, written);
         if let Err(error) = self.forget(sequence) {
             tracing::debug!(%error, batch.sequence = sequence, "an acknowledgement is not on disk");
         }
         self.tidy()
+    }
+
+    /// Epoch and number of the record that the server acknowledged last; `None` where they are not known.
+    #[must_use]
+    pub fn acknowledged(&self) -> Option<(Uuid, u64)> {
+        self.acknowledged
+    }
+
+    /// What was acknowledged is missing at the server, and known to be: it is not asked for again.
+    pub fn disown_acknowledged(&mut self) {
+        self.acknowledged = None;
+    }
+
+    fn sent_under(&self, sequence: u64, written: Option<Uuid>) -> Option<(Uuid, u64)> {
+        let moved = self.moved_to(sequence).and_then(|epoch| Uuid::from_slice(epoch).ok());
+        Some((moved.or(written)?, sequence))
     }
 
     /// A record that waits is lost, for a reason in a word: it is not sent, and the next one tells what it had.
@@ -476,9 +513,10 @@ impl Spool {
         self.lost.merge(&lost);
         // Noted on disk too, so that it is neither sent nor forgotten.
         self.noted += 1;
-        let note = Note { told_by, discarded: lost.to_wire(), lost: lost.intervals(), nth: self.noted };
+        let (nth, dropped) = (self.noted, pending.sequence);
+        let note = Note { told_by, discarded: lost.to_wire(), lost: lost.intervals(), nth, dropped };
         self.pending.remove(&pending.sequence);
-        self.note(&segment::frame_losses(&note))?;
+        self.note(&segment::frame_losses(&note)?)?;
         self.forget(pending.sequence)
     }
 

@@ -7,9 +7,10 @@ use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use catalog::{Catalog, Definition, Kind};
+use catalog::{Catalog, Definition, Kind, SetKind};
 use prost::Message as _;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -46,7 +47,10 @@ impl std::fmt::Debug for Registration {
 }
 
 const REGISTRATION_FILE: &str = "registration.json";
+const PROCESSES_FILE: &str = "processes";
 const DEFINITIONS_FILE: &str = "definitions.json";
+/// What collectors read by that did not keep it beside the spool yet, where that is not what today's read by.
+const UNKEPT_DEFINITIONS: &[u8] = include_bytes!("state/unkept.json");
 
 impl Registration {
     /// The registration kept in a state directory.
@@ -108,6 +112,10 @@ pub struct Held {
     older_definitions: Vec<Definition>,
     hostname: String,
     clock: Clock,
+    directory: PathBuf,
+    /// Who delivered from here last, and who was about to; empty where that is not known.
+    processes: Vec<Uuid>,
+    opened: Instant,
 }
 
 /// What is known of this spool and the server's ledger.
@@ -145,6 +153,10 @@ pub struct ServerKnows {
     pub last_sequence: Option<u64>,
     /// The newest epoch.
     pub last_epoch: Option<Uuid>,
+    /// The process that delivered last.
+    pub last_process: Option<Uuid>,
+    /// Whether that was after this one's start.
+    pub delivered_since_start: bool,
 }
 
 /// [`Held`], shared by the watches and the pusher.
@@ -180,7 +192,7 @@ impl Held {
             "the state directory is open"
         );
         let older_definitions = keep_definitions(&directory, &catalog, opened.spool.pending_len() > 0);
-        Ok(Self {
+        let mut held = Self {
             spool: opened.spool,
             carried: baselines.keys().cloned().collect(),
             baselines,
@@ -193,7 +205,14 @@ impl Held {
             older_definitions,
             hostname,
             clock: Clock::here(),
-        })
+            processes: read_processes(&directory),
+            directory,
+            opened: Instant::now(),
+        };
+        if opened.damage.is_some() {
+            held.send_again();
+        }
+        Ok(held)
     }
 
     /// The same by another clock: the one that the watches read by.
@@ -223,15 +242,22 @@ impl Held {
 
     /// Compares with what the server knows. When it has more than this spool knows of, the state directory is an older
     /// one: a new epoch begins, and baselines that are not of this start are given up, since the server may have
-    /// counted the time since them.
+    /// counted the time since them. When another process delivered from a copy of it, all baselines are, and what waits.
     ///
     /// # Errors
     /// When that cannot be written down: then nothing may be sent.
     pub fn compare(&mut self, server: ServerKnows) -> Result<()> {
-        let is_older = server.last_sequence.is_some_and(|last| last >= self.spool.unverified_from())
+        let has_more = server.last_sequence.is_some_and(|last| last >= self.spool.unverified_from())
             || server.last_epoch.is_some_and(|last| last > self.spool.epoch());
+        let is_strange = |last: &Uuid| !self.processes.is_empty() && !self.processes.contains(last);
+        let is_shared =
+            server.last_process.as_ref().is_some_and(is_strange) || has_more && server.delivered_since_start;
+        let is_older = is_shared || has_more;
         if is_older && self.standing == Standing::Unknown {
-            self.spool.move_on(server.last_epoch)?;
+            self.spool.move_on(server.last_epoch, is_shared)?;
+            if is_shared {
+                self.carried = self.baselines.keys().cloned().collect();
+            }
             let mut counted = BTreeSet::new();
             for place in std::mem::take(&mut self.carried) {
                 self.baselines.remove(&place);
@@ -239,16 +265,53 @@ impl Held {
                 counted.insert(place.set);
             }
             self.anew = Some(Anew { reason: RESTORED, counted });
-            self.repeat = true;
+            self.send_again();
             self.standing = Standing::Moving;
         }
         if self.standing == Standing::Moving {
             self.checkpoint()?;
             self.spool.write_epoch()?;
         }
+        if self.standing != Standing::Verified {
+            self.enter_process(server.last_process);
+        }
         self.spool.verify().context("write to the spool")?;
         self.standing = Standing::Verified;
         Ok(())
+    }
+
+    /// What was sent once is to be sent again: infos by the watches, as after a start, and texts, of which none is
+    /// taken for sent any more, also after a start.
+    pub fn send_again(&mut self) {
+        self.repeat = true;
+        self.spool.disown_acknowledged();
+        let before = self.baselines.len();
+        let catalog = Arc::clone(&self.catalog);
+        self.baselines.retain(|place, _| !has_texts(&catalog, &place.set));
+        self.carried.retain(|place| !has_texts(&catalog, &place.set));
+        if self.baselines.len() < before
+            && let Err(error) = self.checkpoint()
+        {
+            tracing::warn!(error = format!("{error:#}"), "that texts are to be sent again is not on disk");
+        }
+    }
+
+    /// Writes down that this process delivers from here on. Where it cannot, the next one takes the directory for an
+    /// older one, and counts too little.
+    fn enter_process(&mut self, last: Option<Uuid>) {
+        let delivered = last.or_else(|| self.processes.first().copied());
+        let processes: Vec<Uuid> = delivered.into_iter().chain([self.clock.id()]).collect();
+        let lines: String = processes.iter().map(|process| format!("{process}\n")).collect();
+        if let Err(error) = write_durably(&self.directory, PROCESSES_FILE, lines.as_bytes()) {
+            tracing::warn!(%error, "which process delivers is not on disk");
+        }
+        self.processes = processes;
+    }
+
+    /// How long ago this was opened.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.opened.elapsed()
     }
 
     /// Whether what was sent once is to be sent again. Says so once.
@@ -262,7 +325,7 @@ impl Held {
     /// When that cannot be noted.
     pub fn give_up(&mut self, pending: Pending, reason: &str) -> Result<()> {
         // Infos and texts in it were to be sent once.
-        self.repeat = true;
+        self.send_again();
         Ok(self.spool.give_up(pending, reason)?)
     }
 
@@ -288,7 +351,15 @@ impl Held {
     ///
     /// # Errors
     /// When it cannot be written: nothing has happened then, and the next cycle covers this one's time.
-    pub fn commit(&mut self, cycle: Cycle) -> Result<()> {
+    pub fn commit(&mut self, mut cycle: Cycle) -> Result<()> {
+        // Texts that were read before all were to be sent again are good, but not the only ones that are missing.
+        let is_partial = |place: &Place, whole: bool| {
+            !whole && !self.baselines.contains_key(place) && has_texts(&self.catalog, &place.set)
+        };
+        let partial = cycle.advances.extract_if(.., |advance| is_partial(&advance.place(), advance.whole));
+        for advance in partial {
+            cycle.next.retain(|(place, _)| *place != advance.place());
+        }
         // It was begun before its baseline was given up.
         let is_stranded = |advance: &&Advance| !advance.whole && !self.baselines.contains_key(&advance.place());
         if let Some(advance) = cycle.advances.iter().find(is_stranded) {
@@ -296,7 +367,9 @@ impl Held {
         }
         let (waiting, written) = (self.spool.pending_len(), self.write(cycle));
         // Nothing was acknowledged meanwhile: what waits no longer was dropped.
-        self.repeat |= self.spool.pending_len() < waiting + usize::from(written.is_ok());
+        if self.spool.pending_len() < waiting + usize::from(written.is_ok()) {
+            self.send_again();
+        }
         match &written {
             Ok(()) => self.trouble = None,
             Err(error) => {
@@ -342,6 +415,7 @@ impl Held {
             carried: advances.iter().any(|advance| self.carried.contains(&advance.place())),
             advances,
             rows_by_set,
+            epoch: batch.epoch,
             discarded: batch.discarded,
             lost: batch.lost,
         };
@@ -398,6 +472,11 @@ impl Held {
     }
 }
 
+/// Whether a set's baselines are the keys of texts that were sent.
+fn has_texts(catalog: &Catalog, set: &str) -> bool {
+    catalog.get(set).is_some_and(|set| set.definition.kind() == SetKind::Texts)
+}
+
 /// Moves a baseline on. One that cannot go on is given up: the next reading is a gap, never a guess.
 fn replay(catalog: &Catalog, advance: Advance, baselines: &mut Baselines, given_up: &mut BTreeSet<Place>) {
     let place = advance.place();
@@ -424,7 +503,8 @@ fn replay(catalog: &Catalog, advance: Advance, baselines: &mut Baselines, given_
 fn keep_definitions(directory: &Path, catalog: &Catalog, is_waited_for: bool) -> Vec<Definition> {
     let now: Vec<&Definition> = catalog.sets().map(|set| &set.definition).collect();
     let kept = fs::read(directory.join(DEFINITIONS_FILE)).unwrap_or_default();
-    let mut older: Vec<Definition> = serde_json::from_slice(&kept).unwrap_or_default();
+    let known = if kept.is_empty() { UNKEPT_DEFINITIONS } else { &kept };
+    let mut older: Vec<Definition> = serde_json::from_slice(known).unwrap_or_default();
     older.retain(|one| is_waited_for && now.iter().all(|other| other.hash() != one.hash()));
     let all: Vec<&Definition> = older.iter().chain(now).collect();
     let written = serde_json::to_vec(&all).context("encode definitions").and_then(|bytes| {
@@ -435,6 +515,11 @@ fn keep_definitions(directory: &Path, catalog: &Catalog, is_waited_for: bool) ->
         tracing::warn!(error = format!("{error:#}"), "what is measured is not on disk beside the spool");
     }
     older
+}
+
+fn read_processes(directory: &Path) -> Vec<Uuid> {
+    let text = fs::read_to_string(directory.join(PROCESSES_FILE)).unwrap_or_default();
+    text.lines().filter_map(|line| Uuid::parse_str(line).ok()).collect()
 }
 
 /// Whether a server has had batches of this state directory.

@@ -32,7 +32,6 @@ const SPARE_KEYS: usize = 5000;
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
     not_before: Option<Instant>,
-    forget: bool,
     /// Statements whose text is still to be read.
     wanted: Vec<(i64, i64)>,
     /// Statements that went before their text was read.
@@ -53,18 +52,12 @@ pub(crate) struct Read {
 }
 
 impl Pace {
-    /// The server has none of the texts any more.
-    pub(crate) fn forget(&mut self) {
-        self.forget = true;
-        self.not_before = None;
-    }
-
     /// How many statements were evicted or reset before their text was read.
     pub(crate) fn not_captured(&self) -> u64 {
         self.not_captured
     }
 
-    /// The last reading gave nothing and took little: the next may follow at once.
+    /// The next reading may follow at once: the last one gave nothing and took little, or what it gave is lost.
     pub(crate) fn retry(&mut self) {
         self.not_before = None;
     }
@@ -96,7 +89,8 @@ impl Pace {
         clock: &Clock,
     ) -> Result<Option<Read>, ReadError> {
         let definition = &plan.set.definition;
-        let known = known.filter(|_| !self.forget);
+        // Another cluster gives the same identifiers to other statements.
+        let known = known.filter(|known| known.incarnation.system_identifier == incarnation.system_identifier);
         let (Some((figures_definition, figures)), Some(sql)) = (figures, &plan.sql) else { return Ok(None) };
         let keys_now = known.map(|known| (Arc::clone(figures.index()), Arc::clone(known.index())));
         if let (Some((figures, known)), Some(now)) = (&self.complete, &keys_now)
@@ -122,7 +116,6 @@ impl Pace {
         // A reading that failed cost as much.
         self.not_before = Some(Instant::now() + duration * SHARE_OF_TIME);
         let mut texts = texts?;
-        self.forget = false;
         redact_texts(definition, &mut texts);
         let at = ReadingTime {
             incarnation: incarnation.clone(),

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use catalog::{Catalog, Kind, Scope, Set, SetKind, WithoutGrant};
+use connection::describe;
 use wire::{Frame, Reading, SetState, State, StateCode};
 
 use crate::baseline::{Advance, Baseline, Place, ReadingTime};
@@ -34,10 +35,11 @@ use sweep::Sweep;
 const MAINTENANCE_DATABASE: &str = "postgres";
 /// The set of the instance's settings, which a session shows as its own where it was told others.
 const SETTINGS: &str = "pg_settings";
-/// How often the role's rights are asked for again.
-const GRANTS_EVERY: Duration = Duration::from_secs(60);
 /// How often infos and states are sent whole.
 const REPEAT_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// How often what is sent again is read at once, and not when it is due: a spool that is full drops ever again.
+const HASTEN_EVERY: Duration = Duration::from_secs(300);
 
 /// The baselines of all instances; a cycle sees those at its beginning.
 pub type Baselines = BTreeMap<Place, Arc<Baseline>>;
@@ -51,13 +53,14 @@ pub struct Watch {
     connector: Connector,
     main: Option<(Session, String)>,
     settings: Vec<String>,
-    grants: Option<(Grants, Instant)>,
+    grants: Option<Grants>,
     discovery: Discovery,
     read_at: HashMap<Place, (i64, Instant)>,
     repeated: HashMap<Place, Instant>,
     states: Option<(Vec<SetState>, Instant)>,
     failures: BTreeMap<String, SetState>,
     texts: texts::Pace,
+    hastened: Option<Instant>,
     sweep: Sweep,
     beside: beside::Beside,
     clock: Clock,
@@ -125,6 +128,7 @@ impl Watch {
             states: None,
             failures: BTreeMap::new(),
             texts: texts::Pace::default(),
+            hastened: None,
             sweep: Sweep::default(),
             clock,
         };
@@ -173,11 +177,23 @@ impl Watch {
             .collect()
     }
 
-    /// Forgets what was sent once: the server's store is another one.
-    pub fn forget_sent(&mut self) {
+    /// Sends again what was sent once; texts as far as the baselines do not have them. Returns the sets that are to be
+    /// read for it at once, beside those that are due.
+    pub fn forget_sent(&mut self) -> Vec<String> {
         self.repeated.clear();
         self.states = None;
-        self.texts.forget();
+        self.texts.retry();
+        if self.hastened.is_some_and(|at| at.elapsed() < HASTEN_EVERY) {
+            return Vec::new();
+        }
+        self.hastened = Some(Instant::now());
+        let catalog = Arc::clone(&self.catalog);
+        let is_sent_once = |set: &str| {
+            let kind = catalog.get(set).map(|set| set.definition.kind());
+            matches!(kind, Some(SetKind::Info | SetKind::Texts))
+        };
+        self.sweep.hasten(is_sent_once);
+        self.schedule().into_iter().map(|(set, _)| set).filter(|set| is_sent_once(set)).collect()
     }
 
     /// The last cycle did not get to disk: what it was to say once is said again.
@@ -216,7 +232,6 @@ impl Watch {
             }
         };
         cycle.instance.attributes = Some(self.attributes(&identity));
-        self.refresh_grants().await;
         self.beside.keeps_data_in(identity.settings.get("data_directory"));
         self.beside.own.identified(began.elapsed());
         let wants_extension = due.iter().any(|name| catalog.get(name).is_some_and(|set| set.extension.is_some()));
@@ -227,11 +242,7 @@ impl Watch {
         if let (Some(attributes), Some(found)) = (&mut cycle.instance.attributes, &extension) {
             attributes.statements_version = Some(found.version.to_string());
         }
-        let known = Known {
-            identity: &identity,
-            grants: self.grants.as_ref().map(|(grants, _)| grants),
-            extension: extension.as_ref(),
-        };
+        let known = Known { identity: &identity, grants: self.grants.as_ref(), extension: extension.as_ref() };
         let mut plans = coverage::plan(&catalog, known, |set, group| self.config.enabled(set, group));
         if let Some(unread) = self.discovery.unread() {
             let missing = |state: &&mut SetState| state.code == StateCode::Extension as i32;
@@ -250,7 +261,9 @@ impl Watch {
             let other = if settings.is_empty() { None } else { self.connector.connect_plainly(&database).await.ok() };
             let session = other.as_ref().unwrap_or(&main);
             self.read_sets(session, &identity, &settings, &plans, baselines, &mut cycle).await;
-            drop(other);
+            if let Some(other) = other {
+                other.commit().await;
+            }
             self.read_sets(&main, &identity, &here, &plans, baselines, &mut cycle).await;
             if !main.client.is_closed() {
                 self.main = Some((main, database));
@@ -273,7 +286,11 @@ impl Watch {
         }
         let Some((main, _)) = &self.main else { anyhow::bail!("no connection") };
         match tokio::time::timeout(read::limit(), Identity::read(main, &self.settings)).await {
-            Ok(Ok(identity)) => Ok(identity.seen_at(self.clock.now_us())),
+            Ok(Ok(identity)) => {
+                // Whatever is taken from the role is no longer read from here on: hidden is not zero.
+                self.grants = Some(identity.grants.clone());
+                Ok(identity.seen_at(self.clock.now_us()))
+            }
             Ok(Err(error)) => {
                 if error.is_broken() {
                     self.main = None;
@@ -299,7 +316,10 @@ impl Watch {
         }
         match outcome {
             Ok(session) => Ok((session, database.to_owned())),
-            Err(error) => anyhow::bail!("{error} (database {database})"),
+            Err(error) => {
+                let fix = error.fix(database, &self.connector.dsn().user);
+                anyhow::bail!("{error} (database {database}){}", read::in_words(&fix))
+            }
         }
     }
 
@@ -310,7 +330,9 @@ impl Watch {
         if self.main.as_ref().is_some_and(|(_, open)| *open != configured)
             && let Err(error) = self.connector.connect(&configured).await
         {
-            mistakes.push(format!("{error} (database {configured}, which the connection string names)"));
+            let fix = error.fix(&configured, &self.connector.dsn().user);
+            let fix = read::in_words(&fix);
+            mistakes.push(format!("{error} (database {configured}, which the connection string names){fix}"));
         }
         for (key, patterns) in
             [("databases", &self.config.databases), ("exclude_databases", &self.config.exclude_databases)]
@@ -326,21 +348,6 @@ impl Watch {
         match (&self.main, extension) {
             (Some((_, database)), Some(extension)) => *database == extension.database,
             _ => true,
-        }
-    }
-
-    async fn refresh_grants(&mut self) {
-        // What is missing may be granted at any time; what is there is seldom taken away.
-        let fresh = self.grants.as_ref().is_some_and(|(grants, at)| {
-            let mut wanted = self.catalog.sets().filter_map(|set| set.member_of.as_ref());
-            at.elapsed() < GRANTS_EVERY && wanted.all(|role| grants.member_of.contains(role))
-        });
-        if let Some((main, _)) = self.main.as_ref().filter(|_| !fresh) {
-            match tokio::time::timeout(read::limit(), identity::grants(main)).await {
-                Ok(Ok(grants)) => self.grants = Some((grants, Instant::now())),
-                Ok(Err(error)) => tracing::debug!(%error, "the role's rights cannot be read now"),
-                Err(_) => self.main = None,
-            }
         }
     }
 
@@ -448,16 +455,14 @@ impl Watch {
 
     fn fail(&mut self, set: &Set, error: &ReadError, identity: &Identity) {
         tracing::warn!(instance.name = %self.config.name, set.name = set.name(), %error, "a set was not read");
-        let (how, code, message, fix) = if error.is_privilege() {
-            (State::Missing, StateCode::Privilege, error.to_string(), String::new())
-        } else if error.is_encoding() {
+        let (how, code, message, fix) = if error.is_encoding() {
             let message = format!(
                 "Some statements are not UTF-8, and texts can then be read from a SQL_ASCII database with \
                  pg_stat_statements only, of which there is none; figures are complete. {error}"
             );
             (State::Degraded, StateCode::Failed, message, make_raw(identity.version_num))
         } else {
-            (State::Error, StateCode::Failed, error.to_string(), String::new())
+            why_not_read(set, error, Known { identity, grants: self.grants.as_ref(), extension: None })
         };
         let state = coverage::state(set, "", how, code, message, fix);
         self.failures.insert(set.name().to_owned(), state);
@@ -552,8 +557,7 @@ impl Watch {
         known: Option<&Baseline>,
     ) -> Result<Option<texts::Read>, ReadError> {
         let catalog = Arc::clone(&self.catalog);
-        let known_here =
-            Known { identity, grants: self.grants.as_ref().map(|(grants, _)| grants), extension: Some(raw) };
+        let known_here = Known { identity, grants: self.grants.as_ref(), extension: Some(raw) };
         let plans = coverage::plan(&catalog, known_here, |_, _| true);
         let shape = |reason: String| ReadError::Shape { column: String::new(), reason };
         let plan = plans.iter().find(|plan| plan.set.name() == place.set);
@@ -655,6 +659,17 @@ impl Watch {
             self.states = Some((states.clone(), Instant::now()));
             cycle.instance.states = states;
         }
+    }
+}
+
+/// The state of a set that was not read: how, the kind of reason, the reason, and what mends it.
+fn why_not_read(set: &Set, error: &ReadError, known: Known<'_>) -> (State, StateCode, String, String) {
+    match error {
+        ReadError::Denied { error, fix } => {
+            let fix = if fix.is_empty() { coverage::grant(set, known) } else { fix.clone() };
+            (State::Missing, StateCode::Privilege, describe(error), fix)
+        }
+        _ => (State::Error, StateCode::Failed, error.to_string(), String::new()),
     }
 }
 

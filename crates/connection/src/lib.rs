@@ -4,11 +4,13 @@
 //! (its name, its options, its timeouts) it adds to the parameters.
 
 mod tls;
+mod unreachable;
 
 use config::dsn::{ChannelBinding, Dsn, Host, SslMode, SslNegotiation};
 use tokio_postgres::{Config, config as parameter};
 
 pub use tls::connector;
+pub use unreachable::{describe, place, unreachable};
 
 /// Whether connections may need TLS: never over a Unix socket, and not with `sslmode=disable`.
 #[must_use]

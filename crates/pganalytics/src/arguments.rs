@@ -22,11 +22,13 @@ pub(crate) enum Command {
     Collector(CollectorCommand),
     /// Everything on this machine, to look at: a PostgreSQL under load, collector, server, pages
     #[command(
-        after_help = "Port 8080 or the next free one; PORT in the environment asks for another. Ctrl-C stops it."
+        after_help = "Port 8080 or the next free one; PORT in the environment asks for another. Ctrl-C stops it; so does closing its terminal."
     )]
     Demo(DemoArguments),
     /// Takes batches in, keeps them, and serves API and pages, until interrupted
-    #[command(after_help = "Settings come from the environment: --print-config lists them with their values.")]
+    #[command(after_help = "Settings come from the environment: --print-config lists them with their values.\n\
+                      SIGTERM, SIGINT and SIGHUP (a lost terminal) stop it in order, with its private PostgreSQL; under \
+                      nohup it outlives its terminal. Nothing is read anew while it runs.")]
     Server {
         /// Print what is in force and where each value came from, and stop
         #[arg(long)]
@@ -64,6 +66,10 @@ pub(crate) struct DemoArguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum CollectorCommand {
     /// Read on schedule, spool, and deliver, until interrupted
+    #[command(
+        after_help = "SIGTERM, SIGINT and SIGHUP (a lost terminal) stop it in order; under nohup it outlives its terminal. \
+                      Its configuration is read at its start."
+    )]
     Run {
         /// Where the configuration is
         #[command(flatten)]
@@ -74,11 +80,18 @@ pub(crate) enum CollectorCommand {
         /// Where the configuration is
         #[command(flatten)]
         config: ConfigArguments,
-        /// Register anew although there is a registration: the server then sees a new collector
+        /// Register anew although there is a registration, as after the collector was removed at the server or the
+        /// server's store was emptied: the server then sees a new collector. One that runs goes on with it by itself
         #[arg(long)]
         again: bool,
     },
     /// Say what works, what does not, why, and the SQL that mends it
+    #[command(after_help = "\
+Exit codes:
+  0  all that watching needs is there; hints may name what PostgreSQL leaves off because it costs
+  1  it would not work: PostgreSQL, the server, a certificate, a secret or the configuration, each named
+  2  wrong usage
+  3  degraded: something is missing that the SQL below it mends, such as a grant or an extension")]
     Check {
         /// Where the configuration is
         #[command(flatten)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use catalog::Catalog;
 use collector::backend::{Backend, Standing};
-use collector::examine::{self, Examined, state_word};
+use collector::examine::{self, Examined, SetState, state_word};
 use collector::state::Registration;
 use config::{Config, Names};
 use tokio::sync::watch;
@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use crate::arguments::{CollectorCommand, ConfigArguments};
 use crate::{logging, output};
 
-/// The exit code of a check that found something to mend.
+/// The exit code of a check that found something to mend, without which watching loses something.
 const DEGRADED: u8 = 3;
 
 /// Runs a collector's command.
@@ -77,17 +77,26 @@ pub(crate) fn load(arguments: &ConfigArguments) -> Result<(Config, Catalog)> {
     Ok((config, catalog))
 }
 
-/// Turns true when the process is asked to end.
+/// Turns true when the process is asked to end: by a service manager, at the terminal, or since that is gone. What was
+/// started to outlive its terminal (`nohup`) does.
 pub(crate) fn stop_signal() -> std::io::Result<watch::Receiver<bool>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (sender, receiver) = watch::channel(false);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hangup = if ignores_hangup() { None } else { Some(signal(SignalKind::hangup())?) };
     tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("stopping");
+        let hung_up = async {
+            match &mut hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        let by = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+            _ = hung_up => "SIGHUP",
+        };
+        tracing::info!(signal = by, "stopping");
         let _ = sender.send(true);
         // Kept so that the receivers do not take its end for a change.
         std::future::pending::<()>().await;
@@ -95,8 +104,18 @@ pub(crate) fn stop_signal() -> std::io::Result<watch::Receiver<bool>> {
     Ok(receiver)
 }
 
+/// Whether whoever started this process had it ignore SIGHUP.
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // SIGHUP is signal 1, and so the lowest bit.
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
+}
+
 async fn register(config: &Config, again: bool) -> Result<ExitCode> {
     if let Some(kept) = Registration::load(&config.state_dir)?.filter(|_| !again) {
+        // It may be one that the server does not take any more.
+        Backend::new(config)?.probe(Some(&kept), None).await?;
         output::data(&format!("registered already as {}; --again registers anew", kept.collector_id));
         return Ok(ExitCode::SUCCESS);
     }
@@ -136,6 +155,7 @@ async fn check(config: &Config, catalog: Catalog, json: bool) -> Result<ExitCode
                     "mistakes": examined.mistakes,
                     "attributes": examined.attributes_json(),
                     "states": examined.states_json(),
+                    "hints": examined.hints_json(),
                 })
             })
             .collect();
@@ -177,7 +197,7 @@ fn said_of(standing: Standing) -> &'static str {
     }
 }
 
-/// One instance as a table: a line per set, and below it a line per reason why columns are missing.
+/// One instance as a table.
 fn print_check(examined: &Examined) {
     match (&examined.instance.attributes, &examined.instance.error) {
         (Some(attributes), None) => output::data(&format!(
@@ -193,7 +213,13 @@ fn print_check(examined: &Examined) {
     for mistake in &examined.mistakes {
         output::data(&format!("  {mistake}"));
     }
-    let width = examined.states.iter().map(|state| state.set.len()).max().unwrap_or(0);
+    print_states(&examined.states);
+    print_hints(&examined.hints);
+}
+
+/// A line per set, and below it a line per reason why columns are missing.
+fn print_states(states: &[SetState]) {
+    let width = states.iter().map(|state| state.set.len()).max().unwrap_or(0);
     let mut reasons: Vec<(&str, &str, Vec<&str>)> = Vec::new();
     let flush = |reasons: &mut Vec<(&str, &str, Vec<&str>)>| {
         for (message, fix, columns) in reasons.drain(..) {
@@ -204,7 +230,7 @@ fn print_check(examined: &Examined) {
             }
         }
     };
-    for state in &examined.states {
+    for state in states {
         if state.column.is_empty() {
             flush(&mut reasons);
             output::data(format!("  {:width$}  {}  {}", state.set, state_word(state.state), state.message).trim_end());
@@ -219,4 +245,28 @@ fn print_check(examined: &Examined) {
         }
     }
     flush(&mut reasons);
+}
+
+/// What could be read besides: a line per proposal, and the columns that it would give.
+fn print_hints(hints: &[SetState]) {
+    if hints.is_empty() {
+        return;
+    }
+    output::data("  hints, of what is off by default because it costs; without it nothing is degraded:");
+    // Each proposal with its reason, the set that was named last, and the columns.
+    let mut proposals: Vec<(&str, &str, &str, String)> = Vec::new();
+    for SetState { set, column, message, fix, .. } in hints {
+        match proposals.iter_mut().find(|(known, ..)| *known == *fix) {
+            None => proposals.push((fix, message, set, format!("{set}: {column}"))),
+            Some((.., last, columns)) => {
+                let place = if *last == *set { format!(", {column}") } else { format!("; {set}: {column}") };
+                columns.push_str(&place);
+                *last = set;
+            }
+        }
+    }
+    for (fix, message, _, columns) in proposals {
+        output::data(&format!("    {message} ({columns})"));
+        output::data(&format!("    → {fix}"));
+    }
 }

@@ -6,7 +6,7 @@
 //! directory ─► primary ─► standby, workload ─┐
 //!           └► server (in this process, with its embedded store) ─► collector (a process of this binary)
 //! ```
-//! An interrupt ends workload, collector, server, standby and primary, in this order, and nothing else. Clusters and collector
+//! An interrupt, or the loss of its terminal, ends workload, collector, server, standby and primary, in this order, and nothing else. Clusters and collector
 //! of a demo that was killed are taken over or ended by the next one on the same directory.
 
 mod collector_process;
@@ -119,9 +119,9 @@ impl Parts {
         output::progress("starting the collector, a reading every 5 s …");
         self.collector = Some(CollectorProcess::start(directory, config, watched)?);
         output::progress("ready: the first figures are there within a minute");
-        output::data(&format!("{url}/"));
-        output::data(&format!("user {ADMINISTRATOR}"));
-        output::data(&format!("password {password}"));
+        output::announcement(&format!("{url}/"));
+        output::announcement(&format!("user {ADMINISTRATOR}"));
+        output::announcement(&format!("password {password}"));
         output::progress("Ctrl-C stops everything; the next start goes on with the same data, --fresh starts over.");
         Ok(())
     }

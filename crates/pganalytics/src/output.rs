@@ -1,13 +1,26 @@
 //! The one place that writes to standard output and, besides the log, to standard error.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
+use std::process::exit;
 
-/// Prints a line of data.
+/// The exit code of a command whose reader has enough, as a shell has it of one that ended by SIGPIPE.
+const NOBODY_READS: i32 = 128 + nix::libc::SIGPIPE;
+
+/// Prints a line of what the command was asked for. Where it cannot be printed, there is nothing left to do.
 pub(crate) fn data(line: &str) {
-    #[expect(clippy::print_stdout, reason = "standard output is owned by this module")]
-    {
-        println!("{line}");
+    match writeln!(std::io::stdout(), "{line}") {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => exit(NOBODY_READS),
+        Err(error) => {
+            failure(&anyhow::Error::new(error).context("write to standard output"));
+            exit(1);
+        }
     }
+}
+
+/// Prints a line of data of a process that goes on, whether or not anybody reads it.
+pub(crate) fn announcement(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Prints a line of progress for the person who waits.

@@ -28,7 +28,7 @@ pub(crate) fn serve(print_config: bool) -> Result<ExitCode> {
             output::progress(&format!("Password:            {}", password.reveal()));
             output::progress("This password is shown only now; `pganalytics admin user reset` makes another.");
         }
-        output::data(&format!("http://{}/", running.address));
+        output::announcement(&format!("http://{}/", running.address));
         let _ = stop.changed().await;
         running.stop().await?;
         Ok(ExitCode::SUCCESS)

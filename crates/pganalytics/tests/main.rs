@@ -7,10 +7,14 @@ mod arrows;
 mod browser;
 #[path = "main/commands.rs"]
 mod commands;
+#[path = "main/copies.rs"]
+mod copies;
 #[path = "main/demo.rs"]
 mod demo;
 #[path = "main/exactness.rs"]
 mod exactness;
+#[path = "main/forgotten.rs"]
+mod forgotten;
 #[path = "main/grafana.rs"]
 mod grafana;
 #[path = "main/host.rs"]
@@ -33,5 +37,7 @@ mod standbys;
 mod statements;
 #[path = "main/twice.rs"]
 mod twice;
+#[path = "main/upgrade.rs"]
+mod upgrade;
 #[path = "main/world.rs"]
 mod world;

@@ -4,13 +4,12 @@
 use std::collections::HashMap;
 
 use deadpool_postgres::Transaction;
-use jiff::SignedDuration;
 use serde::Serialize;
 use tokio_postgres::Error;
 use utoipa::ToSchema;
 
 use crate::range::Range;
-use crate::span::spell;
+use crate::span::{spell, spell_ms};
 
 /// From this share of a range on nothing needs to be said.
 const WHOLE: f64 = 0.9;
@@ -56,9 +55,8 @@ impl Covered {
     pub(crate) fn new(us: f64, range: Range) -> Self {
         let asked = range.end.duration_since(range.start);
         let share = (us / (asked.as_secs_f64() * 1e6)).clamp(0.0, 1.0);
-        #[expect(clippy::cast_possible_truncation, reason = "years in microseconds are far below 2^63")]
-        let read = SignedDuration::from_micros(us as i64);
-        let of = || format!("{} of {} were read", spell(read), spell(asked));
+        let ms = us / 1000.0;
+        let of = || format!("{} of {} were read", spell_ms(ms), spell(asked));
         let message = if us <= 0.0 {
             Some("Not enough data: nothing was read twice in this range.".to_owned())
         } else if share < ENOUGH {
@@ -68,7 +66,7 @@ impl Covered {
         } else {
             None
         };
-        Self { ms: us / 1000.0, share, message }
+        Self { ms, share, message }
     }
 
     /// What the readings of a set cover of a range.
@@ -90,7 +88,7 @@ impl Covered {
         if self.ms <= 0.0 {
             return Some(format!("No earlier data: nothing was read in the {asked} before."));
         }
-        let read = spell(SignedDuration::from_secs_f64(self.ms / 1000.0));
+        let read = spell_ms(self.ms);
         Some(format!("No earlier data: only {read} of the {asked} before were read, and half are needed to compare."))
     }
 

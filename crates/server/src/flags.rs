@@ -111,7 +111,10 @@ fn message(reason: &str, start: Timestamp, end: Timestamp) -> String {
         "crash_restart" => {
             format!("The instance crashed and recovered between {from} and {to}, which zeroes statistics; {bound}.")
         }
-        "replaced" => format!("Another instance answers since {to}; work from {from} to {to} is not known."),
+        "replaced" => format!(
+            "Another cluster answers since {to}; work from {from} to {to} is not known, and what has names is told from \
+             then on."
+        ),
         "gap" if start < end => format!("Nothing was read between {from} and {to}; work in it is not known."),
         "gap" => format!("Nothing was read before {to}."),
         "spool_full" => format!("What was read from {from} to {to} was lost: the collector's spool was full; {bound}."),

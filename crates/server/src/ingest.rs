@@ -16,6 +16,7 @@ mod encode;
 pub(crate) mod http;
 mod incoming;
 mod json;
+mod process;
 mod protobuf;
 mod queue;
 mod write;
@@ -36,8 +37,9 @@ pub use budget::{Budget, Room};
 use crate::store::{CustomSets, DefinitionError, Failure, Store, StoreError};
 use clock::Clocks;
 use incoming::Incoming;
+use process::Replaced;
 use queue::Queue;
-use write::Outcome;
+use write::{Known, Outcome};
 
 /// Seconds after which a collector that found no room or no store asks again; it adds jitter.
 const RETRY_AFTER_SECONDS: u32 = 5;
@@ -139,7 +141,7 @@ impl Ingest {
         }
         let room = room.grow(decoded_bytes + encode::weigh(&incoming)?).ok_or_else(busy)?;
 
-        let epoch = incoming.epoch;
+        let (epoch, acknowledged) = (incoming.epoch, incoming.acknowledged);
         let names = incoming.instances.iter().map(|instance| &instance.name);
         let names: Vec<&str> =
             names.chain(incoming.lost.iter().map(|lost| &lost.instance)).map(String::as_str).collect();
@@ -149,16 +151,19 @@ impl Ingest {
         let prepared = Arc::new(prepared);
         let outcome = self.queue.written(Arc::clone(&prepared)).await.map_err(unavailable)?;
         drop(room);
-        let (last_sequence, last_epoch) = match epoch {
-            Some(epoch) => write::known(&self.store, collector_id, epoch).await.map_err(unavailable)?,
-            None => (None, None),
+        if let Outcome::Replaced(Replaced { since, hostname }) = outcome {
+            return Err(PushError::IdentityInUse { since, hostname });
+        }
+        let known = match epoch {
+            Some(epoch) => write::known(&self.store, collector_id, epoch, acknowledged).await.map_err(unavailable)?,
+            None => Known::default(),
         };
         let said = Said { hostname: prepared.hostname.clone(), version: prepared.version.clone() };
 
         let duplicate = outcome == Outcome::Duplicate;
         let (rows_by_set, rejected) = match outcome {
             Outcome::Stored => (prepared.rows_by_set.clone(), prepared.rejected.clone()),
-            Outcome::Duplicate => Default::default(),
+            Outcome::Duplicate | Outcome::Replaced(_) => Default::default(),
             Outcome::Rejected(mut by_store) => {
                 by_store.extend(prepared.rejected.iter().cloned());
                 (Default::default(), by_store)
@@ -168,8 +173,11 @@ impl Ingest {
             status: "accepted",
             batch_id: prepared.key.map(|(epoch, sequence)| format!("{epoch}/{sequence}")),
             duplicate,
-            last_sequence,
-            last_epoch,
+            last_sequence: known.last_sequence,
+            last_epoch: known.last_epoch,
+            forgotten: known.forgotten,
+            last_process: known.last_process,
+            last_process_ago_ms: known.last_process_ago_ms,
             deduplicated: prepared.key.is_some(),
             rows_inserted: rows_by_set.values().sum(),
             rows_by_set,

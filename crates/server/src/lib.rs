@@ -39,9 +39,11 @@ mod wraparound;
 
 mod app;
 mod clock;
+mod clusters;
 mod flags;
 mod gaps;
 mod listener;
+mod nearest;
 pub mod running;
 mod series;
 mod serve;

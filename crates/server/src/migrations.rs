@@ -80,7 +80,10 @@ async fn run(client: &mut Client, migrations: &'static [Migration]) -> Result<Ve
 async fn run_locked(client: &mut Client, migrations: &'static [Migration]) -> Result<Vec<i32>, MigrationError> {
     client
         .simple_query(
-            "create schema if not exists pganalytics; \
+            // `if not exists` asks for the right to make it, also where it is there.
+            "do $$ begin \
+                 if to_regnamespace('pganalytics') is null then create schema pganalytics; end if; \
+             end $$; \
              create table if not exists pganalytics.migrations ( \
                  number int4 primary key, name text not null, checksum bytea not null, \
                  applied_at timestamptz not null default now())",

@@ -114,7 +114,6 @@ impl Grid {
         let last = (end_us - 1).div_euclid(step_us).min(self.points - 1);
         (first..=last).filter_map(move |step| {
             let covered = end_us.min((step + 1) * step_us) - begin_us.max(step * step_us);
-            #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
             let share = covered as f64 / length as f64;
             (covered > 0).then_some((usize::try_from(step).ok()?, share))
         })

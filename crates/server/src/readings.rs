@@ -33,6 +33,7 @@ const AT: &str = "select n.time, (
     from (
         select r.time from metrics.readings r
         where r.instance_id = $1 and r.set_name = $2 and r.error is null and r.time <= $3 and r.time > $4
+            and r.time >= metrics.cluster_since($1, $3)
         order by r.time desc limit 1) n";
 
 /// The newest reading of a set at or before a moment, if it still tells of it.

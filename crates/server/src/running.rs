@@ -114,6 +114,11 @@ impl Opened {
             None => pool.clone(),
         };
         let mut client = pool.get().await.context("connect to DATABASE_URL")?;
+        store::check(&client, "pganalytics").await.context("use DATABASE_URL")?;
+        let measured = metrics.get().await.context("connect to TIMESCALE_URL")?;
+        let its_name = if settings.timescale_url.is_some() { "use TIMESCALE_URL" } else { "use DATABASE_URL" };
+        store::check(&measured, "metrics").await.context(its_name)?;
+        drop(measured);
         let ran = migrations::migrate(&mut client).await.context("bring schema pganalytics up to date")?;
         drop(client);
         if !ran.is_empty() {

@@ -18,6 +18,11 @@ pub(crate) fn spell(length: SignedDuration) -> String {
     words.join(" ")
 }
 
+/// A length in milliseconds, as the API has them.
+pub(crate) fn spell_ms(ms: f64) -> String {
+    spell(SignedDuration::try_from_secs_f64(ms / 1000.0).unwrap_or(SignedDuration::MAX))
+}
+
 /// A moment, everywhere in this form: the pages put it in the reader's zone.
 pub(crate) fn moment(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
@@ -33,6 +38,12 @@ mod tests {
         assert_eq!([said(-1), said(0), said(45), said(60), said(210)], ["0 s", "0 s", "45 s", "1 min", "3 min 30 s"]);
         assert_eq!([said(3600), said(3601), said(7500)], ["1 h", "1 h", "2 h 5 min"]);
         assert_eq!([said(2_592_000), said(100_800)], ["30 d", "1 d 4 h"]);
+    }
+
+    #[test]
+    fn milliseconds_are_a_length() {
+        assert_eq!([-5.0, 999.999, 1000.0, 210_000.0].map(spell_ms), ["0 s", "0 s", "1 s", "3 min 30 s"]);
+        assert_eq!(spell_ms(1e300), "106751991167300 d 15 h");
     }
 
     #[test]

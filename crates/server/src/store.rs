@@ -11,6 +11,7 @@
 mod definitions;
 mod embedded;
 mod error;
+mod fitness;
 mod instances;
 mod occupancy;
 mod partitions;
@@ -30,6 +31,8 @@ pub(crate) use definitions::text_places;
 pub use definitions::{CustomSets, DefinitionError, Definitions, Known};
 pub use embedded::{Embedded, NoStore};
 pub use error::{Failure, StoreError};
+pub use fitness::OLDEST_STORE;
+pub(crate) use fitness::check;
 pub use instances::Instances;
 pub use occupancy::Owner;
 pub(crate) use occupancy::{GUESTS, OWNER};

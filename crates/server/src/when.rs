@@ -26,6 +26,12 @@ impl Fineness {
     pub(crate) const READ: Self = Self { points: 60, interval_percent: 150 };
     /// Of numbers of sessions, which change fast.
     pub(crate) const FINE: Self = Self { points: 240, interval_percent: 100 };
+
+    /// A grid of that fineness, of a set with this interval.
+    pub(crate) fn over(self, range: Range, interval_us: Option<i64>) -> Grid {
+        let shortest = interval_us.map(|us| us.saturating_mul(self.interval_percent) / 100);
+        Grid::over(range, self.points, shortest.map(SignedDuration::from_micros))
+    }
 }
 
 /// Which time, and which moment in it.
@@ -73,8 +79,7 @@ impl When {
         }
         let latest = instances::latest(transaction, &[id], now).await?.remove(&id);
         let interval_us = latest.and_then(|sets| sets.get(set)?.interval_us);
-        let shortest = interval_us.map(|us| us.saturating_mul(fineness.interval_percent) / 100);
-        Ok(Grid::over(range, fineness.points, shortest.map(SignedDuration::from_micros)))
+        Ok(fineness.over(range, interval_us))
     }
 }
 

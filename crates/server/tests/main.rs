@@ -9,6 +9,8 @@ mod authorization;
 mod batch;
 #[path = "main/clocks.rs"]
 mod clocks;
+#[path = "main/clusters.rs"]
+mod clusters;
 #[path = "main/collectors.rs"]
 mod collectors;
 #[path = "main/conventions.rs"]

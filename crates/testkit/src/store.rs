@@ -56,6 +56,16 @@ impl StoreDatabase {
     pub async fn connect(&self) -> anyhow::Result<Client> {
         connect(&self.dsn).await
     }
+
+    /// A copy of it. Nobody may be connected to it meanwhile.
+    ///
+    /// # Errors
+    /// Somebody is.
+    pub async fn copy(&self) -> anyhow::Result<Self> {
+        let cluster = cluster_of_run().await?;
+        let client = connect(&cluster.dsn("postgres")).await?;
+        clone_of(&cluster, &client, &self.name).await
+    }
 }
 
 /// An empty database.

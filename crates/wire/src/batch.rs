@@ -92,13 +92,27 @@ pub struct Status {
     /// Cycles that could not be spooled, since start: the next one covered their time.
     #[prost(uint64, tag = "14")]
     pub unspooled_cycles: u64,
+    /// The batch that the server acknowledged last; absent where that is not known, or known to be missing there.
+    #[prost(message, optional, tag = "15")]
+    pub acknowledged: Option<BatchKey>,
+}
+
+/// Which batch of a collector.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct BatchKey {
+    /// [`Batch::epoch`].
+    #[prost(bytes = "vec", tag = "1")]
+    pub epoch: Vec<u8>,
+    /// [`Batch::sequence`].
+    #[prost(uint64, tag = "2")]
+    pub sequence: u64,
 }
 
 /// A collector's clock at a moment. It is set once, when the process starts, and then follows the time since boot:
 /// it may be wrong, but it never jumps.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct ClockReading {
-    /// Which clock: a UUID of the process, 16 bytes.
+    /// Which clock: a UUID of the process, 16 bytes. In [`Status::clock`] it tells which process delivers.
     #[prost(bytes = "vec", tag = "1")]
     pub id: Vec<u8>,
     /// The machine's boot, 16 bytes; empty where it does not tell.

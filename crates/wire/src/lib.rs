@@ -12,7 +12,7 @@ mod compress;
 mod frame;
 
 pub use batch::{
-    Attributes, BATCH_FORMAT, Batch, ClockReading, Cut, Discarded, EncodedColumn, Flag, FlagReason, Instance,
+    Attributes, BATCH_FORMAT, Batch, BatchKey, ClockReading, Cut, Discarded, EncodedColumn, Flag, FlagReason, Instance,
     LostInterval, Reading, SetState, State, StateCode, Status,
 };
 pub use codec::{DecodeError, MAX_ROWS};

@@ -1408,7 +1408,7 @@ export interface components {
             states: components["schemas"]["Connected"][];
             /**
              * Format: int64
-             * @description How many there were, without the collector's own that read them; null without a reading.
+             * @description How many there were, the collector's own among them; null without a reading.
              */
             total?: number | null;
             /** @description Why there are no values. */
@@ -2946,11 +2946,28 @@ export interface components {
             /** @description Whether it was stored before; then nothing changed. */
             duplicate: boolean;
             /**
+             * @description Whether the batch that the collector named as the one acknowledged last is missing here: the store was put back
+             *     to a copy, emptied, or the collector was registered anew. What is sent once, infos and texts, is then to be sent
+             *     again.
+             */
+            forgotten: boolean;
+            /**
              * Format: uuid
              * @description The newest epoch of the collector that something is stored of. A collector whose own is older, or that has not
              *     given `last_sequence` to anything, has an old state directory.
              */
             last_epoch?: string | null;
+            /**
+             * Format: uuid
+             * @description The process of the collector that delivered last, by the id of its clock; null where none told it. A collector
+             *     that does not know it has a state directory that another one was started from.
+             */
+            last_process?: string | null;
+            /**
+             * Format: double
+             * @description How long ago that was.
+             */
+            last_process_ago_ms?: number | null;
             /**
              * Format: int64
              * @description The highest sequence number that is stored of the batch's epoch; null where nothing is.

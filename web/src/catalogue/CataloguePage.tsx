@@ -18,12 +18,12 @@ const REFRESH_S = 300;
 const BY_SET: Sort = { id: 'set', descending: false };
 
 const COLUMNS: Column<CatalogueRow>[] = [
-  { id: 'set', title: 'Set', width: 190, value: (row) => row.set, cell: (row) => <code data-hint={row.about}>{row.set}</code> },
-  { id: 'column', title: 'Column', width: 190, value: (row) => row.column, cell: (row) => <code data-hint={row.help}>{row.column}</code> },
+  { id: 'set', title: 'Set', width: 190, whole: true, value: (row) => row.set, cell: (row) => <code data-hint={row.about}>{row.set}</code> },
+  { id: 'column', title: 'Column', width: 190, whole: true, value: (row) => row.column, cell: (row) => <code data-hint={row.help}>{row.column}</code> },
   { id: 'type', title: 'Type', width: 84, value: (row) => row.type, cell: (row) => row.type },
   { id: 'kind', title: 'Kind', help: 'counter: stored as its increment; gauge and state: of the moment; label: part of the key; info: stored on change', width: 80, value: (row) => row.kind, cell: (row) => row.kind },
   { id: 'unit', title: 'Unit', width: 110, value: (row) => row.unit, cell: (row) => row.unit ?? <Missing reason="It has no unit." /> },
-  { id: 'since', title: 'Since version', help: 'Of PostgreSQL, or of the extension that the set reads', width: 110, value: (row) => row.since, cell: (row) => row.since !== null ? <span data-hint={`${row.product} ${row.since}`}>{row.since}</span> : <Missing reason="It is not read from PostgreSQL, so no version is needed." /> },
+  { id: 'since', title: 'Since version', whole: true, help: 'Of PostgreSQL, or of the extension that the set reads', width: 110, value: (row) => row.since, cell: (row) => row.since !== null ? <span data-hint={`${row.product} ${row.since}`}>{row.since}</span> : <Missing reason="It is not read from PostgreSQL, so no version is needed." /> },
   { id: 'interval', title: 'Every', width: 72, numeric: true, unit: 's', value: (row) => row.intervalSeconds, cell: (row) => (row.intervalSeconds === null ? <Missing reason="This server does not know the set's interval." /> : `${row.intervalSeconds} s`) },
   { id: 'group', title: 'Group', width: 120, value: (row) => row.group, cell: (row) => row.group ?? <Missing reason="A set of a collector's own." /> },
   { id: 'help', title: 'What', width: 240, grow: true, value: (row) => row.help, cell: (row) => <span data-hint={row.help}>{row.help}</span> },

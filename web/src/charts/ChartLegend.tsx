@@ -1,5 +1,7 @@
-import { useState } from 'react';
+import { useRef, useState } from 'react';
+import { Foreign } from '../format/Foreign';
 import { exact, text } from '../format/number';
+import { useRoom } from '../tables/useRoom';
 import { clock, type Zone } from '../time/zone';
 import { colorOf, listed, summary, type ChartSeries, type ChartSpec } from './chart';
 import styles from './TimeChart.module.css';
@@ -14,9 +16,14 @@ interface Props {
   onHide: (hidden: string[]) => void;
 }
 
+/** The names take what the figures leave. */
+const COLUMNS = [{ id: 'name', width: 0, whole: false }, ...['cursor', 'last', 'mean', 'max'].map((id) => ({ id, width: 60, whole: true }))];
+
 /** The chart's figures as text; a click on a name shows only that series, a second click all. */
 export function ChartLegend({ spec, cursor, at, zone, hidden, onHide }: Props) {
   const [unfolded, setUnfolded] = useState(false);
+  const table = useRef<HTMLTableElement>(null);
+  const widths = useRoom(table, COLUMNS);
   const { shown: busy, idle } = listed(spec.series);
   const own = spec.series.map((series) => `${spec.id}.${series.id}`);
   const foreign = hidden.filter((key) => !own.includes(key));
@@ -34,7 +41,12 @@ export function ChartLegend({ spec, cursor, at, zone, hidden, onHide }: Props) {
     value === null || value === undefined ? 'No reading.' : `${exact(value)} ${spec.unit}`;
   if (nothing) return <p className={styles.nothing}>Nothing was read in this range.</p>;
   return (
-    <table className={styles.legend}>
+    <table ref={table} className={styles.legend}>
+      <colgroup>
+        {COLUMNS.map(({ id, whole }, index) => (
+          <col key={id} style={whole ? { width: widths[index] } : undefined} />
+        ))}
+      </colgroup>
       <thead>
         <tr>
           <th scope="col">
@@ -55,16 +67,20 @@ export function ChartLegend({ spec, cursor, at, zone, hidden, onHide }: Props) {
           const key = `${spec.id}.${series.id}`;
           return (
             <tr key={series.id} data-hidden={hidden.includes(key)}>
-              <th scope="row">
+              <th scope="row" data-hint={series.name}>
                 {many ? (
                   <button type="button" className={styles.series} onClick={() => isolate(key)}>
                     {swatch}
-                    {series.name}
+                    <span className={styles.name}>
+                      <Foreign text={series.name} />
+                    </span>
                   </button>
                 ) : (
                   <span className={styles.series}>
                     {swatch}
-                    {series.name}
+                    <span className={styles.name}>
+                      <Foreign text={series.name} />
+                    </span>
                   </span>
                 )}
               </th>

@@ -1,4 +1,5 @@
 import type { Grid } from '../api/model';
+import { Foreign } from '../format/Foreign';
 import { text } from '../format/number';
 import { exactMoment, type Zone } from '../time/zone';
 import { stepEnds, type ChartSpec } from './chart';
@@ -15,7 +16,7 @@ export function ChartValues({ spec, grid, zone }: { spec: ChartSpec; grid: Grid;
             <th scope="col">Until</th>
             {spec.series.map((series) => (
               <th key={series.id} scope="col">
-                {series.name}
+                <Foreign text={series.name} />
               </th>
             ))}
           </tr>

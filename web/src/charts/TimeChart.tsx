@@ -2,7 +2,9 @@ import { useEffect, useId, useLayoutEffect, useMemo, useRef, useState, type Keyb
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import type { FlaggedInterval, Gap, Grid } from '../api/model';
+import { Foreign } from '../format/Foreign';
 import { text } from '../format/number';
+import { visible } from '../format/visible';
 import { CapabilityNotice } from '../notices/Notice';
 import { flagSentence } from '../notices/flags';
 import { marks } from '../notices/gaps';
@@ -115,7 +117,7 @@ export function TimeChart({ spec, grid, range, zone, flags: happened, gaps, hidd
       const value = series.values[index];
       return `${series.name} ${value === null || value === undefined ? 'no reading' : text(spec.format(value))}`;
     });
-    return `${exactMoment(seconds * 1000, zone)}: ${values.join(', ')}`;
+    return visible(`${exactMoment(seconds * 1000, zone)}: ${values.join(', ')}`);
   }
 
   const at = cursor === null ? null : (stepEnds(grid)[cursor] ?? null);
@@ -132,7 +134,7 @@ export function TimeChart({ spec, grid, range, zone, flags: happened, gaps, hidd
             {spec.limit.label}
           </span>
         )}
-        <span className={styles.flag}>{flagged === undefined ? '' : flagSentence(flagged, zone, Date.now())}</span>
+        <span className={styles.flag}>{flagged !== undefined && <Foreign text={flagSentence(flagged, zone, Date.now())} lines />}</span>
         {missing === null && (
           <Button quiet label={`${asTable ? 'Show as chart' : 'Show as table'}: ${spec.title}`} onClick={() => setAsTable(!asTable)}>
             {asTable ? 'Show as chart' : 'Show as table'}

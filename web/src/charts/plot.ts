@@ -110,6 +110,8 @@ function timeLabels(current: () => PlotState, splits: number[], increment: numbe
   let lastDay = '';
   return splits.map((seconds) => {
     const ms = seconds * 1000;
+    // A range of a second has no more than two moments that can be told apart.
+    if (!Number.isInteger(seconds)) return '';
     const label = increment >= 86_400 ? day(ms, zone) : increment >= 60 ? minute(ms, zone) : clock(ms, zone);
     const today = day(ms, zone);
     const first = increment < 86_400 && lastDay !== '' && today !== lastDay;

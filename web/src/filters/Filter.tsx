@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from 'react';
+import { Foreign } from '../format/Foreign';
 import { Button } from '../shell/Button';
 import { Popover } from '../shell/Popover';
 import type { Column } from '../tables/column';
@@ -74,7 +75,7 @@ export function Choice({ title, chosen, options, pick }: ChoiceProps) {
                   close();
                 }}
               >
-                {option}
+                <Foreign text={option} />
               </Button>
             </li>
           ))}
@@ -95,7 +96,7 @@ interface ChipProps {
 export function Chip({ label, on, hint, toggle }: ChipProps) {
   return (
     <button type="button" className={styles.chip} aria-pressed={on} data-hint={hint} onClick={toggle}>
-      {label} {on && <span aria-hidden="true">×</span>}
+      <Foreign text={label} /> {on && <span aria-hidden="true">×</span>}
     </button>
   );
 }

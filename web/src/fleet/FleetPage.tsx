@@ -3,6 +3,7 @@ import { useMemo } from 'react';
 import { queryString } from '../api/client';
 import { between, useReads } from '../api/useReads';
 import type { Instance, Instances } from '../api/model';
+import { Foreign } from '../format/Foreign';
 import { InstanceLink } from '../instance/InstanceLink';
 import { gravest } from '../instance/watched';
 import { CapabilityNotice, Notice } from '../notices/Notice';
@@ -15,7 +16,7 @@ import { momentOf } from '../time/range';
 import { useChangeUrl, useTime, useUrl } from '../time/useTime';
 import { near } from '../time/zone';
 import { fleetColumns } from './columns';
-import { fleetHeading, worstFirst } from './fleet';
+import { firstFew, fleetHeading, unread, worstFirst, type Unread } from './fleet';
 import styles from './FleetPage.module.css';
 import { HealthBadge } from './HealthBadge';
 
@@ -81,16 +82,35 @@ export function FleetPage() {
           fill
         />
       )}
-      {all?.flatMap((one) =>
-        one.not_readable.map((missing) => (
-          <CapabilityNotice
-            key={`${one.id}/${missing.set}/${missing.column ?? ''}`}
-            message={`${missing.message} On ${one.name}:`}
-            fix={missing.fix}
-          />
-        )),
-      )}
+      {unread(all ?? []).map((kind) => (
+        <NotRead key={`${kind.message}/${kind.fix ?? ''}`} kind={kind} />
+      ))}
     </PageFrame>
+  );
+}
+
+/** What cannot be read and why, once however many instances it concerns. */
+function NotRead({ kind }: { kind: Unread }) {
+  const instances = firstFew(kind.instances);
+  const things = firstFew(kind.things);
+  const more = (rest: string[]) => rest.length > 0 && <span data-hint={rest.join(', ')} tabIndex={0}> and {rest.length} more</span>;
+  return (
+    <CapabilityNotice
+      message={kind.message}
+      fix={kind.fix}
+      concerns={
+        <span className={styles.concerns}>
+          {instances.first.map((one, index) => (
+            <span key={one.id}>
+              {index > 0 && ', '}
+              <InstanceLink instance={one} focusable />
+            </span>
+          ))}
+          {more(instances.rest.map((one) => one.name))}, <code>{things.first.join(', ')}</code>
+          {more(things.rest)}
+        </span>
+      }
+    />
   );
 }
 
@@ -102,7 +122,7 @@ function Reasons({ instances }: { instances: Instance[] }) {
     <ul className={styles.reasons} aria-label="What needs somebody">
       {instances.map((one) => (
         <li key={one.id}>
-          <HealthBadge instance={one} /> <InstanceLink instance={one} focusable />: {gravest(one, zone, Date.now())}
+          <HealthBadge instance={one} /> <InstanceLink instance={one} focusable />: <Foreign text={gravest(one, zone, Date.now())} lines />
         </li>
       ))}
     </ul>

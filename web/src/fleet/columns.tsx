@@ -52,6 +52,7 @@ export const fleetColumns = (isPast: boolean): Column<Instance>[] => [
     id: 'state',
     title: 'State',
     width: 176,
+    whole: true,
     value: (row) => URGENCY[row.state],
     cell: (row) => <HealthBadge instance={row} />,
   },
@@ -68,6 +69,7 @@ export const fleetColumns = (isPast: boolean): Column<Instance>[] => [
     title: 'PG',
     help: 'PostgreSQL version',
     width: 64,
+    whole: true,
     value: (row) => row.version_num,
     cell: (row) => row.version ?? <Missing reason="No reading yet." />,
   },
@@ -92,7 +94,7 @@ export const fleetColumns = (isPast: boolean): Column<Instance>[] => [
       ) : (
         <Num
           figure={row.cpus == null ? load(row.load) : { value: `${load(row.load).value}/${row.cpus}`, unit: '' }}
-          hint={`${exact(row.load)} active sessions on average of 5 min\npg_stat_database.active_time. ${row.cpus == null ? 'CPU count not known.' : `${row.cpus} CPUs.`}`}
+          hint={`${exact(row.load)} active sessions on average of the readings of 5 min. ${row.cpus == null ? 'CPU count not known.' : `${row.cpus} CPUs.`}`}
         />
       ),
   },
@@ -118,7 +120,7 @@ export const fleetColumns = (isPast: boolean): Column<Instance>[] => [
       ) : (
         <Num
           figure={rate(row.tps)}
-          hint={`${exact(row.tps)} transactions/s, mean of 5 min\npg_stat_database.xact_commit + xact_rollback`}
+          hint={`${exact(row.tps)} transactions/s in the newest interval\npg_stat_database.xact_commit + xact_rollback`}
         />
       ),
   },

@@ -1,4 +1,5 @@
 import { useSentence } from '../time/useSentence';
+import { Foreign } from './Foreign';
 import { text, type Figure } from './number';
 import styles from './Num.module.css';
 
@@ -40,7 +41,7 @@ export function Missing({ reason, focusable = false }: MissingProps) {
   return (
     <span className={styles.missing} data-hint={why} tabIndex={focusable ? 0 : undefined}>
       <span aria-hidden="true">–</span>
-      <span className="visually-hidden">not measured: {why}</span>
+      <span className="visually-hidden">not measured: <Foreign text={why} lines /></span>
     </span>
   );
 }

@@ -4,6 +4,7 @@ import { queryString } from '../api/client';
 import type { DatabaseRow, Databases, InstanceDetail, Unmeasured } from '../api/model';
 import { between, useReads } from '../api/useReads';
 import { Sparkline } from '../charts/Sparkline';
+import { Foreign } from '../format/Foreign';
 import { average, bytes, count, exact, percent, rate, type Figure } from '../format/number';
 import { Missing, Num } from '../format/Num';
 import { CoveredNotice } from '../notices/CoveredNotice';
@@ -64,7 +65,7 @@ function columns(unmeasured: Unmeasured): Column<DatabaseRow>[] {
   }));
   const trend: Column<DatabaseRow> = { id: 'trend', title: 'Trend', help: 'TPS', width: 100, cell: (row) => <Sparkline values={row.series.tps} /> };
   return [
-    { id: 'name', title: 'Database', width: 130, grow: true, value: (row) => row.name, cell: (row) => <span data-hint={`oid ${row.datid}`}>{row.name}</span> },
+    { id: 'name', title: 'Database', width: 130, grow: true, value: (row) => row.name, cell: (row) => <span data-hint={`oid ${row.datid}`}><Foreign text={row.name} /></span> },
     ...measured.slice(0, 2),
     trend,
     ...measured.slice(2),

@@ -5,6 +5,7 @@ import type { ApiError } from '../api/error';
 import type { Gap, InstanceDetail } from '../api/model';
 import { between, type Read } from '../api/useReads';
 import { HealthBadge } from '../fleet/HealthBadge';
+import { Foreign } from '../format/Foreign';
 import { GapNotices } from '../notices/GapNotices';
 import { gapsBeside } from '../notices/gaps';
 import { Notice } from '../notices/Notice';
@@ -79,11 +80,11 @@ export function InstanceFrame(props: Props) {
               </Link>
               <span aria-hidden="true">/</span>
               {below === undefined ? (
-                <span aria-current="page">{name}</span>
+                <span aria-current="page"><Foreign text={name} /></span>
               ) : (
                 <>
                   <Link to={tabPath} params={{ instanceId }} search={search}>
-                    {name}
+                    <Foreign text={name} />
                   </Link>
                   <span aria-hidden="true">/</span>
                   <Link to={tabPath} params={{ instanceId }} search={search}>
@@ -98,7 +99,7 @@ export function InstanceFrame(props: Props) {
               <p className={styles.facts}>
                 {[detail.role, detail.version].filter((fact) => fact != null).join(' · ')}
                 {moment === null ? ' ' : ` · at ${near(moment, zone, now)} `}
-                <HealthBadge instance={detail} /> {isRead(detail) && detail.reasons.map((reason) => inZone(reason, zone, now)).join(' ')}
+                <HealthBadge instance={detail} /> {isRead(detail) && <Foreign text={detail.reasons.map((reason) => inZone(reason, zone, now)).join(' ')} lines />}
               </p>
             )}
           </div>

@@ -1,4 +1,5 @@
 import { Link } from '@tanstack/react-router';
+import { Foreign } from '../format/Foreign';
 import { keepTime, type Search } from '../shell/search';
 
 /** The way from any list to an instance; range and zone come along. */
@@ -11,7 +12,7 @@ export function InstanceLink({ instance, focusable = false }: { instance: { id: 
       tabIndex={focusable ? undefined : -1}
       data-hint={instance.name}
     >
-      {instance.name}
+      <Foreign text={instance.name} />
     </Link>
   );
 }

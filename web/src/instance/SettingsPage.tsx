@@ -2,6 +2,7 @@ import { useParams } from '@tanstack/react-router';
 import { queryString } from '../api/client';
 import type { InstanceDetail, Setting, Settings } from '../api/model';
 import { between, useReads } from '../api/useReads';
+import { Foreign } from '../format/Foreign';
 import { Missing } from '../format/Num';
 import { ReadProblem } from '../notices/ReadProblem';
 import { Button } from '../shell/Button';
@@ -22,14 +23,14 @@ const PENDING_FIRST: Sort = { id: 'pending', descending: true };
 
 function columns(zone: Zone): Column<Setting>[] {
   const withUnit = (value: string | null | undefined, unit: string | null | undefined) =>
-    value == null ? null : <span data-hint={unit == null ? value : `${value} × ${unit}`}>{value === '' ? "''" : inUnit(value, unit)}</span>;
+    value == null ? null : <span data-hint={unit == null ? value : `${value} × ${unit}`}><Foreign text={value === '' ? "''" : inUnit(value, unit)} /></span>;
   return [
-    { id: 'name', title: 'Name', width: 240, grow: true, value: (row) => row.name, cell: (row) => <code data-hint={row.short_desc ?? undefined}>{row.name}</code> },
+    { id: 'name', title: 'Name', width: 240, grow: true, value: (row) => row.name, cell: (row) => <code data-hint={row.short_desc ?? undefined}><Foreign text={row.name} /></code> },
     { id: 'value', title: 'Value', width: 200, value: (row) => row.setting, cell: (row) => withUnit(row.setting, row.unit) ?? <Missing reason="Each session has its own, or it is not readable." /> },
     { id: 'default', title: 'Default', width: 200, value: (row) => row.boot_val, cell: (row) => withUnit(row.boot_val, row.unit) ?? <Missing reason="It has no default." /> },
     { id: 'source', title: 'Source', width: 160, value: (row) => row.source, cell: (row) => row.source ?? <Missing reason="Each session has its own, or it is not readable." /> },
     { id: 'pending', title: 'Pending restart', width: 140, numeric: true, value: (row) => row.pending_restart, cell: (row) => row.pending_restart == null ? <Missing reason="Not readable." /> : row.pending_restart ? 'yes' : 'no' },
-    { id: 'changed', title: 'Changed', width: 136, value: (row) => row.changed_at, cell: (row) => typeof row.changed_at === 'string' ? exactMoment(Date.parse(row.changed_at), zone) : <Missing reason="Not since it is watched." /> },
+    { id: 'changed', title: 'Changed', width: 136, whole: true, value: (row) => row.changed_at, cell: (row) => typeof row.changed_at === 'string' ? exactMoment(Date.parse(row.changed_at), zone) : <Missing reason="Not since it is watched." /> },
   ];
 }
 

@@ -37,8 +37,10 @@ test('the gap that the standing tells of is not told twice', () => {
   expect(gapsBefore(gaps, { watched: watched('read') }, NOW)).toEqual(gaps);
 });
 
-test('beside the badge stands the reason, without its time again', () => {
+test('beside the badge stand the gravest reasons, without its time again', () => {
   const reasons = [DOWN.message ?? '', 'Another.'];
-  expect(gravest({ watched: DOWN, reasons }, 'utc', NOW)).toBe('connection refused by db-1:5432.');
-  expect(gravest({ watched: watched('read'), reasons }, 'utc', NOW)).toBe('Down since 10:48:07: connection refused by db-1:5432.');
+  expect(gravest({ watched: DOWN, reasons }, 'utc', NOW)).toBe('connection refused by db-1:5432. Another.');
+  expect(gravest({ watched: watched('read'), reasons }, 'utc', NOW)).toBe('Down since 10:48:07: connection refused by db-1:5432. Another.');
+  expect(gravest({ watched: watched('read'), reasons: ['1.', '2.', '3.'] }, 'utc', NOW)).toBe('1. 2. 3.');
+  expect(gravest({ watched: watched('read'), reasons: ['1.', '2.', '3.', '4.', '5.'] }, 'utc', NOW)).toBe('1. 2. 3. And 2 more.');
 });

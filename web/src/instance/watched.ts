@@ -26,10 +26,16 @@ export function standingSentence({ watched }: Pick<Instance, 'watched'>, zone: Z
   return parts.join(' ');
 }
 
-/** The gravest reason, beside a badge that says since when. */
+/** Reasons that stand beside a badge; more are on the instance's pages. */
+const TOLD = 3;
+
+/** The gravest reasons, beside a badge that says since when: one alone would hide what is new behind what is old. */
 export function gravest(instance: Pick<Instance, 'watched' | 'reasons'>, zone: Zone, now: number): string {
   const { state, error } = instance.watched;
-  return (state === 'down' || state === 'refused') && error != null ? `${error}.` : inZone(instance.reasons[0] ?? '', zone, now);
+  const [first = '', ...others] = instance.reasons;
+  const told = (state === 'down' || state === 'refused') && error != null ? `${error}.` : first;
+  const more = others.length >= TOLD ? [`And ${others.length - TOLD + 1} more.`] : [];
+  return [told, ...others.slice(0, TOLD - 1), ...more].map((reason) => inZone(reason, zone, now)).join(' ');
 }
 
 /** Gaps that end before the moment does; of the last one the standing tells where it goes on. */

@@ -1,9 +1,12 @@
 import { useRef, useState, type CSSProperties, type KeyboardEvent, type ReactNode } from 'react';
 import type { LockSession, Unmeasured } from '../api/model';
+import { Foreign } from '../format/Foreign';
 import { coarse, count, exact, text } from '../format/number';
 import { Missing, Num } from '../format/Num';
+import { visible } from '../format/visible';
 import { Copy } from '../notices/Copy';
 import { exactMoment, type Zone } from '../time/zone';
+import { useRoom } from '../tables/useRoom';
 import styles from './LockTree.module.css';
 import { freeing, hasChildren, holds, unfolded, waitsFor } from './lockTree';
 
@@ -80,12 +83,12 @@ function Locked({ session }: { session: LockSession }) {
     <>
       {waits !== null && (
         <div className={styles.clamped} data-hint={`It waits for ${waits}, behind ${behind(session)}.${unnamed}`}>
-          waits for {waits}
+          waits for <Foreign text={waits} />
         </div>
       )}
       {held.length > 0 && (
         <div className={styles.clamped} data-hint={`It holds ${held.join(',\n')}.`}>
-          holds {held.join(', ')}
+          holds <Foreign text={held.join(', ')} />
         </div>
       )}
     </>
@@ -104,7 +107,7 @@ function QueryText({ session, why }: { session: LockSession; why: string }) {
   if (session.query == null) return <Missing reason={why} />;
   return (
     <code className={`${styles.clamped} ${styles.query}`} data-hint={session.query.slice(0, 600)}>
-      {session.query}
+      <Foreign text={session.query} lines />
     </code>
   );
 }
@@ -119,6 +122,11 @@ export function LockTree({ sessions, unmeasured, zone, outdated }: Props) {
   const tabStop = shown.some((one) => one.key === active) ? active : (shown[0]?.key ?? null);
   const detail = sessions.find((one) => one.key === opened) ?? null;
   const head = columns(zone, unmeasured);
+  const table = useRef<HTMLTableElement>(null);
+  const [sessionWidth, ...widths] = useRoom(table, [
+    { id: 'Session', width: SESSION_WIDTH, whole: false },
+    ...head.map(({ title, width = 0, numeric = false }) => ({ id: title, width, whole: numeric })),
+  ]);
 
   function fold(key: string, close: boolean) {
     const next = new Set(folded);
@@ -156,14 +164,14 @@ export function LockTree({ sessions, unmeasured, zone, outdated }: Props) {
   return (
     <>
       <div className={styles.box} data-outdated={outdated}>
-        <table role="treegrid" aria-label="Who blocks whom" className={styles.tree} aria-rowcount={shown.length + 1}>
+        <table ref={table} role="treegrid" aria-label="Who blocks whom" className={styles.tree} aria-rowcount={shown.length + 1}>
           <thead>
             <tr aria-rowindex={1}>
-              <th scope="col" style={{ width: SESSION_WIDTH }} data-hint="Process id, role and application">
+              <th scope="col" style={{ width: sessionWidth }} data-hint="Process id, role and application">
                 Session
               </th>
-              {head.map((column) => (
-                <th key={column.title} scope="col" style={{ width: column.width }} data-numeric={column.numeric} data-hint={column.help}>
+              {head.map((column, index) => (
+                <th key={column.title} scope="col" style={{ width: column.width === undefined ? undefined : widths[index] }} data-numeric={column.numeric} data-hint={column.help}>
                   {column.title}
                   {column.title === 'Blocks' && <span aria-hidden="true"> ↓</span>}
                 </th>
@@ -200,11 +208,11 @@ export function LockTree({ sessions, unmeasured, zone, outdated }: Props) {
                       >
                         {parent ? (open ? '▾' : '▸') : ''}
                       </span>
-                      {one.pid === 0 ? (one.prepared?.gid ?? 'prepared') : one.pid}
+                      {one.pid === 0 ? <Foreign text={one.prepared?.gid ?? 'prepared'} /> : one.pid}
                       {one.circular && <span data-hint="It waits for itself: PostgreSQL is about to find a deadlock."> ⟳ deadlock</span>}
                     </div>
                     <div className={styles.who} data-hint={who(one)}>
-                      {who(one)}
+                      <Foreign text={who(one)} />
                     </div>
                     {one.workers > 0 && (
                       <div className={styles.who} data-hint="They run a part of its statement: parallel workers that wait are their leader waiting.">
@@ -239,26 +247,26 @@ function Detail({ session }: { session: LockSession }) {
   const title = session.pid === 0 ? `Prepared transaction${session.prepared?.gid == null ? '' : ` '${session.prepared.gid}'`}` : `Session ${session.pid}`;
   const waits = waitsFor(session);
   return (
-    <section className={styles.detail} aria-label={title}>
-      <h2>{title}</h2>
+    <section className={styles.detail} aria-label={visible(title)}>
+      <h2><Foreign text={title} /></h2>
       <p>
-        {[session.database, session.user, session.application_name, session.state].filter((part) => part != null).join(' · ')}
+        <Foreign text={[session.database, session.user, session.application_name, session.state].filter((part) => part != null).join(' · ')} />
         {session.prepared != null && ` · transaction ${session.prepared.xid}`}
       </p>
-      {waits !== null && <p>{`Waits for ${waits}, behind ${behind(session)}.`}</p>}
-      {session.object_unnamed != null && <p>{session.object_unnamed}</p>}
-      {holds(session).length > 0 && <p>{`Holds ${holds(session).join(', ')}.`}</p>}
+      {waits !== null && <p><Foreign text={`Waits for ${waits}, behind ${behind(session)}.`} /></p>}
+      {session.object_unnamed != null && <p><Foreign text={session.object_unnamed} /></p>}
+      {holds(session).length > 0 && <p><Foreign text={`Holds ${holds(session).join(', ')}.`} /></p>}
       {session.query != null && (
         <pre className={styles.whole} tabIndex={0} role="region" aria-label="Statement text">
-          {session.query}
+          <Foreign text={session.query} lines />
         </pre>
       )}
       {statements.map((statement) => (
         <p key={statement}>
-          <code>{statement}</code> <Copy text={statement} what={`the SQL: ${statement}`} />
+          <code><Foreign text={statement} /></code> <Copy text={statement} what={`the SQL: ${statement}`} />
         </p>
       ))}
-      {note !== null && <p>{note}</p>}
+      {note !== null && <p><Foreign text={note} /></p>}
     </section>
   );
 }

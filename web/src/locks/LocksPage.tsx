@@ -5,6 +5,7 @@ import type { Connections, InstanceDetail, Locks } from '../api/model';
 import { between, useReads } from '../api/useReads';
 import type { ChartSpec } from '../charts/chart';
 import { TimeChart } from '../charts/TimeChart';
+import { Foreign } from '../format/Foreign';
 import { average } from '../format/number';
 import { oldestLines } from '../holders/oldest';
 import { InstanceFrame, instancePath, shortestInterval } from '../instance/InstanceFrame';
@@ -107,7 +108,7 @@ export function LocksPage() {
           {connections !== null &&
             oldestLines(connections).map((line) => (
               <p key={line} className={styles.oldest}>
-                {line}
+                <Foreign text={line} />
               </p>
             ))}
           <TimeChart

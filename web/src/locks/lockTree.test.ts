@@ -61,6 +61,8 @@ test('what is copied frees the queue: of one that has a process, and of one that
   expect(freeing(session(4711, 1, { state: 'idle in transaction' })).statements).toEqual(['select pg_terminate_backend(4711);']);
   const prepared = freeing(PREPARED);
   expect(prepared.statements).toEqual(["commit prepared 'order 7 of o''brien';", "rollback prepared 'order 7 of o''brien';"]);
+  const turned = freeing({ ...PREPARED, prepared: PREPARED.prepared == null ? null : { ...PREPARED.prepared, gid: "o'\u202e\\" } });
+  expect(turned.statements[0]).toBe("commit prepared E'o''\\U0000202e\\\\';");
   expect(prepared.note).toContain('in the database shop by app or a superuser');
   expect(freeing(session(0, 1)).statements).toEqual(['select gid, prepared, owner, database from pg_prepared_xacts order by prepared;']);
 });

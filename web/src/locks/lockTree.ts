@@ -1,6 +1,7 @@
 /** What the page says of who blocks whom. Pure. */
 import type { Locks, LockSession } from '../api/model';
 import { coarse, text } from '../format/number';
+import { unseen, writtenOut } from '../format/visible';
 
 /** Of now, or of a moment that is gone by. */
 export function nobodyWaits(isNow: boolean): string {
@@ -59,6 +60,12 @@ export interface Freeing {
   note: string | null;
 }
 
+/** A string as SQL takes it; what is not seen is written out. */
+function literal(text: string): string {
+  const doubled = text.replaceAll("'", "''");
+  return unseen(text, false).length === 0 ? `'${doubled}'` : `E'${writtenOut(doubled.replaceAll('\\', '\\\\'), (hex) => `\\U00${hex}`)}'`;
+}
+
 /** A statement can be cancelled, an idle session only ended, and a prepared transaction is ended from anywhere. */
 export function freeing(session: LockSession): Freeing {
   if (session.pid !== 0) {
@@ -75,7 +82,7 @@ export function freeing(session: LockSession): Freeing {
       note: 'Which prepared transaction it is was not read; this lists them.',
     };
   }
-  const quoted = `'${gid.replaceAll("'", "''")}'`;
+  const quoted = literal(gid);
   return {
     statements: [`commit prepared ${quoted};`, `rollback prepared ${quoted};`],
     note: `It has no session and waits for one of these, run in ${session.database == null ? 'its database' : `the database ${session.database}`} by ${session.user == null ? 'its owner' : session.user} or a superuser. Which one is right, the program that prepared it knows.`,

@@ -1,4 +1,5 @@
 import { useEffect, useState } from 'react';
+import { unseen } from '../format/visible';
 import { Button } from '../shell/Button';
 
 interface Props {
@@ -10,9 +11,9 @@ interface Props {
 
 const SHOWN_MS = 2000;
 
-/** Copies to the clipboard and says so on the button itself. */
+/** Copies to the clipboard as it is, and says so on the button itself: also what of it is not seen where it is pasted. */
 export function Copy({ text, what, label = 'Copy' }: Props) {
-  const [result, setResult] = useState<'copied' | 'refused' | null>(null);
+  const [result, setResult] = useState<string | null>(null);
   useEffect(() => {
     if (result === null) return;
     const timer = setTimeout(() => setResult(null), SHOWN_MS);
@@ -20,22 +21,23 @@ export function Copy({ text, what, label = 'Copy' }: Props) {
   }, [result]);
 
   async function copy() {
+    const copied = typeof text === 'string' ? text : text();
     try {
-      await navigator.clipboard.writeText(typeof text === 'string' ? text : text());
-      setResult('copied');
+      await navigator.clipboard.writeText(copied);
+      const hidden = unseen(copied);
+      setResult(hidden.length === 0 ? 'Copied' : `Copied, with ${hidden.join(', ')}`);
     } catch {
-      setResult('refused');
+      setResult('Not allowed');
     }
   }
 
-  const shown = { copied: 'Copied', refused: 'Not allowed' } as const;
   return (
     <>
       <Button quiet label={`${label} ${what}`} onClick={() => void copy()}>
-        {result === null ? label : shown[result]}
+        {result ?? label}
       </Button>
       <span className="visually-hidden" role="status">
-        {result === null ? '' : shown[result]}
+        {result ?? ''}
       </span>
     </>
   );

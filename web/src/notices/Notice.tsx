@@ -1,4 +1,5 @@
 import type { ReactNode } from 'react';
+import { Foreign } from '../format/Foreign';
 import { Copy } from './Copy';
 import { useSentence } from '../time/useSentence';
 import styles from './Notice.module.css';
@@ -18,7 +19,7 @@ export function Notice({ kind, live = false, children }: Props) {
       <span className={styles.sign} aria-hidden="true">
         {SIGN[kind]}
       </span>
-      <div className={styles.text}>{children}</div>
+      <div className={styles.text}>{typeof children === 'string' ? <Foreign text={children} lines /> : children}</div>
     </div>
   );
 }
@@ -26,17 +27,21 @@ export function Notice({ kind, live = false, children }: Props) {
 interface CapabilityProps {
   message: string;
   fix?: string | null | undefined;
+  /** What and whom, where the page does not say so. */
+  concerns?: ReactNode;
 }
 
 /** What is not measured, why, and the SQL that mends it. */
-export function CapabilityNotice({ message, fix }: CapabilityProps) {
+export function CapabilityNotice({ message, fix, concerns }: CapabilityProps) {
   const sentence = useSentence();
   return (
     <Notice kind="note">
-      {sentence(message)}{' '}
+      {concerns}
+      {concerns !== undefined && ': '}
+      <Foreign text={sentence(message)} lines />{' '}
       {typeof fix === 'string' && fix !== '' && (
         <>
-          <code className={styles.fix}>{fix}</code> <Copy text={fix} what="SQL" />
+          <code className={styles.fix}><Foreign text={fix} lines /></code> <Copy text={fix} what="SQL" />
         </>
       )}
     </Notice>

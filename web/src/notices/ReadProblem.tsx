@@ -1,4 +1,5 @@
 import type { ApiError } from '../api/error';
+import { Foreign } from '../format/Foreign';
 import { useSession } from '../session/session';
 import { Button } from '../shell/Button';
 import { useTime } from '../time/useTime';
@@ -16,7 +17,7 @@ interface Props {
   absent?: string;
 }
 
-/** One failed read, in the words of its status. What is already on the page stays. */
+/** One failed read, in the words of its status: what was asked wrongly is not asked again. What is on the page stays. */
 export function ReadProblem({ what, error, shownAt = 0, retry, absent }: Props) {
   const { zone, live } = useTime();
   const session = useSession();
@@ -29,6 +30,13 @@ export function ReadProblem({ what, error, shownAt = 0, retry, absent }: Props) 
   }
   if (error.status === 404) {
     return <Notice kind="warning">{absent ?? 'No such instance, or not yours to see.'}</Notice>;
+  }
+  if (error.status === 400) {
+    return (
+      <Notice kind="warning">
+        Could not load {what}: <Foreign text={error.message} />
+      </Notice>
+    );
   }
   if (error.status === 429) {
     return (

@@ -1,3 +1,4 @@
+import { Foreign } from '../format/Foreign';
 import styles from './Several.module.css';
 
 interface Props {
@@ -7,13 +8,13 @@ interface Props {
 
 /** A sentence, and behind it those that it sums up. */
 export function Several({ text, details }: Props) {
-  if (details.length === 0) return text;
+  if (details.length === 0) return <Foreign text={text} lines />;
   return (
     <details className={styles.many}>
-      <summary>{text}</summary>
+      <summary><Foreign text={text} lines /></summary>
       <ul>
         {details.map((detail, index) => (
-          <li key={index}>{detail}</li>
+          <li key={index}><Foreign text={detail} lines /></li>
         ))}
       </ul>
     </details>

@@ -34,7 +34,7 @@ export function flagSentence(flag: FlaggedInterval, zone: Zone, now: number, thi
     case 'entry_reset':
       return `Statistics of single ${things} were reset between ${start} and ${end}; their figures are a lower bound.`;
     case 'replaced':
-      return `The instance was replaced between ${start} and ${end}; figures are a lower bound.`;
+      return `Another cluster answers since ${end}: what has a name is told from then on.`;
     default:
       // A gap, or a reason that is younger than these pages.
       return inZone(flag.message, zone, now);
@@ -46,7 +46,7 @@ const MANY: Partial<Record<string, string>> = {
   evicted: 'Entries were evicted',
   restart: 'The instance was restarted',
   crash_restart: 'The instance crashed and restarted',
-  replaced: 'The instance was replaced',
+  replaced: 'Another cluster answered',
 };
 
 /** One sentence per reason; many intervals of one reason are counted, and listed behind it. */

@@ -1,4 +1,5 @@
 import type { InstanceDetail, Ranking } from '../api/model';
+import { Foreign } from '../format/Foreign';
 import { coarse, count, text } from '../format/number';
 import { isRead } from '../instance/watched';
 import { Button } from '../shell/Button';
@@ -26,7 +27,7 @@ export function EmptyRanking({ ranking, instance, range }: Props) {
   if (set?.state === 'missing' || set?.state === 'error') {
     return (
       <>
-        {set.message ?? 'Statements are not readable.'} {typeof set.fix === 'string' && <code>{set.fix}</code>}
+        <Foreign text={set.message ?? 'Statements are not readable.'} /> {typeof set.fix === 'string' && <code><Foreign text={set.fix} lines /></code>}
       </>
     );
   }

@@ -1,5 +1,6 @@
 import { Link } from '@tanstack/react-router';
 import type { RankingRow } from '../api/model';
+import { Foreign } from '../format/Foreign';
 import { keepFilters, type Search } from '../shell/search';
 import styles from './QueriesPage.module.css';
 import { textOf } from './ranking';
@@ -20,7 +21,7 @@ export function QueryLink({ instanceId, row }: { instanceId: string; row: Rankin
       tabIndex={-1}
       data-hint={row.complete ? shown : `${shown}\nFor part of this range it was counted in 'others'.`}
     >
-      {shown}
+      <Foreign text={shown} />
     </Link>
   );
 }

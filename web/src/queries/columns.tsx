@@ -1,5 +1,6 @@
 import type { Ranking, StatementFigures, Unmeasured } from '../api/model';
 import { Sparkline } from '../charts/Sparkline';
+import { Foreign } from '../format/Foreign';
 import { average, bytes, count, duration, exact, percent, rate, text, type Figure } from '../format/number';
 import { Missing, Num } from '../format/Num';
 import { eachPerSecond, perSecond } from '../rates/perSecond';
@@ -8,7 +9,7 @@ import type { Instants } from '../time/range';
 import { moment, type Zone } from '../time/zone';
 import { QueryLink } from './QueryLink';
 import styles from './QueriesPage.module.css';
-import { ORDER, rowsPerCall, type Line } from './ranking';
+import { ORDER, rowsPerCall, textOf, type Line } from './ranking';
 
 /** What leaves room for the text, which people look for; the others are one choice away. */
 export const DEFAULT_COLUMNS = ['query', 'share', 'time', 'trend', 'calls', 'mean', 'rows', 'hit', 'database', 'user'];
@@ -103,6 +104,8 @@ export function rankingColumns(context: ColumnContext): Column<Line>[] {
     {
       id: 'query', title: 'Query', width: TEXT_WIDTH, grow: true,
       value: (line) => (line.others === true ? null : line.query),
+      // One line, as it is shown; the statement's page copies the text as it is.
+      copied: [{ title: 'Query', value: (line) => (line.others === true || line.query == null ? null : textOf(line).text) }],
       cell: (line) =>
         line.others === true ? <Others statements={line.statements} /> : <QueryLink instanceId={context.instanceId} row={line} />,
     },
@@ -154,7 +157,7 @@ function Filter({ value, pick }: { value: string | null; pick: (value: string) =
   if (value == null) return <Missing reason="Dropped since, or not readable." />;
   return (
     <button type="button" className={styles.pick} tabIndex={-1} data-hint={`Only ${value}`} onClick={() => pick(value)}>
-      {value}
+      <Foreign text={value} />
     </button>
   );
 }

@@ -4,6 +4,7 @@ import { queryString } from '../api/client';
 import type { FlaggedInterval, InstanceDetail, Statement, Timeline } from '../api/model';
 import { between, useReads } from '../api/useReads';
 import { TimeChart } from '../charts/TimeChart';
+import { Foreign } from '../format/Foreign';
 import { InstanceFrame, instancePath, shortestInterval } from '../instance/InstanceFrame';
 import { CoveredNotice } from '../notices/CoveredNotice';
 import { FlagNotices } from '../notices/FlagNotices';
@@ -78,7 +79,7 @@ export function QueryPage() {
       )}
       {filtered && (
         <p>
-          Only {[url.db, url.user].filter(Boolean).join(' · ')}{' '}
+          Only <Foreign text={[url.db, url.user].filter(Boolean).join(' · ')} />{' '}
           <Button onClick={() => change({ db: undefined, user: undefined })}>Clear filters</Button>
         </p>
       )}
@@ -143,7 +144,7 @@ function Title({ queryid, statement }: { queryid: string; statement: Statement |
       {parts.map((part) => (
         <span key={part} className={styles.where}>
           {' · '}
-          {part}
+          <Foreign text={part} />
         </span>
       ))}
     </>

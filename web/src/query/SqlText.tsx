@@ -1,5 +1,6 @@
 import { useEffect, useMemo, useState } from 'react';
 import type { Statement } from '../api/model';
+import { Foreign } from '../format/Foreign';
 import { Copy } from '../notices/Copy';
 import { textOf } from '../queries/ranking';
 import { Button } from '../shell/Button';
@@ -42,7 +43,7 @@ export function SqlText({ statement }: { statement: Statement }) {
         aria-label="Statement text"
         style={lines === null ? { height: LINES * LINE_HEIGHT + 16, overflow: 'hidden' } : undefined}
       >
-        {shown}
+        <Foreign text={shown} lines />
       </pre>
       <div className={styles.actions}>
         <Copy text={sql} what="the statement" />

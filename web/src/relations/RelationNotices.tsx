@@ -12,13 +12,10 @@ interface Props {
 
 /** What is not measured here, once per reason, and the SQL that mends it. */
 export function RelationNotices({ unmeasured, notReadable, fields }: Props) {
-  const reasons = new Map<string, string | null | undefined>();
-  for (const one of notReadable) reasons.set(one.message, one.fix);
-  for (const field of fields) {
-    const reason = unmeasured[field];
-    if (reason !== undefined && !reasons.has(reason.message)) reasons.set(reason.message, reason.fix);
-  }
-  return [...reasons].map(([message, fix]) => <CapabilityNotice key={message} message={message} fix={fix} />);
+  const all = [...notReadable, ...fields.flatMap((field) => unmeasured[field] ?? [])];
+  // The same words may have another fix for another set.
+  const reasons = new Map(all.map((one) => [`${one.message}/${one.fix ?? ''}`, one]));
+  return [...reasons].map(([key, { message, fix }]) => <CapabilityNotice key={key} message={message} fix={fix} />);
 }
 
 /** A range that ended longer ago than this will not fill any more. */

@@ -3,6 +3,7 @@ import { useMemo } from 'react';
 import { queryString } from '../api/client';
 import type { InstanceDetail, TableRow, Tables, Wraparound } from '../api/model';
 import { between, useReads } from '../api/useReads';
+import { Foreign } from '../format/Foreign';
 import { count, text } from '../format/number';
 import { freezeLine } from '../holders/oldest';
 import { InstanceFrame, instancePath, shortestInterval } from '../instance/InstanceFrame';
@@ -134,7 +135,7 @@ export function TablesPage() {
             }
             fill
           />
-          {freeze !== null && <p>{freeze}</p>}
+          {freeze !== null && <p><Foreign text={freeze} /></p>}
           {more && (
             <p>
               {text(count(tables.count))} of {text(count(tables.total))} tables; search or filter for others.

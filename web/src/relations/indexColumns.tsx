@@ -1,10 +1,11 @@
 import type { IndexRow, Unmeasured } from '../api/model';
+import { Foreign } from '../format/Foreign';
 import { bytes, coarse, count, exact, rate, text } from '../format/number';
 import { Missing, Num } from '../format/Num';
 import { Copy } from '../notices/Copy';
-import type { Column } from '../tables/column';
+import { momentField, type Column } from '../tables/column';
 import { exactMoment, type Zone } from '../time/zone';
-import { definition, dropStatement, GRAVITY, relationName, scansSince } from './relation';
+import { definition, dropStatement, GRAVITY, relationName, scansSince, sizeFields } from './relation';
 import styles from './relations.module.css';
 
 export const INDEX_DEFAULTS = [
@@ -47,6 +48,7 @@ export function indexColumns(context: IndexContext): Column<IndexRow>[] {
       id: 'finding', title: 'Finding', width: 112,
       help: `Invalid, duplicate, or unused for ${context.unusedAfterDays} days`,
       value: (row) => GRAVITY[row.finding ?? ''] ?? 0,
+      copied: [{ title: 'Finding', value: (row) => row.finding }],
       cell: (row) => <FindingBadge row={row} context={context} />,
     },
     {
@@ -54,18 +56,19 @@ export function indexColumns(context: IndexContext): Column<IndexRow>[] {
       value: (row) => relationName(row, row.indexrelid),
       cell: (row) => (
         <span className={styles.name} data-hint={`oid ${row.indexrelid}`}>
-          {relationName(row, row.indexrelid)}{' '}
+          <Foreign text={relationName(row, row.indexrelid)} />{' '}
           {row.partitions != null && <span className={styles.quiet}>{text(count(row.partitions))} {row.partitions === 1 ? 'partition' : 'partitions'}</span>}
         </span>
       ),
     },
     {
       id: 'table', title: 'Table', width: 104, value: (row) => row.table,
-      cell: (row) => (row.table == null ? <Missing reason="Names were not read yet." /> : <span className={styles.name} data-hint={row.table}>{row.table}</span>),
+      cell: (row) => (row.table == null ? <Missing reason="Names were not read yet." /> : <span className={styles.name} data-hint={row.table}><Foreign text={row.table} /></span>),
     },
     {
       id: 'size', title: 'Size', help: 'On disk\nrelation_size', width: 84, numeric: true, unitSlot: 4, unit: 'bytes',
       value: (row) => row.size_bytes,
+      copied: sizeFields((row) => row.size_bytes),
       cell: (row) => {
         if (row.size_bytes == null) return <Missing reason={why('size_bytes', 'Not read yet.')} />;
         const figure = bytes(row.size_bytes);
@@ -76,6 +79,7 @@ export function indexColumns(context: IndexContext): Column<IndexRow>[] {
     {
       id: 'scans', title: 'Scans since', help: 'Scans, and for how long they are counted or known to be none\npg_stat_all_indexes.idx_scan', width: 106, numeric: true,
       value: (row) => row.scans,
+      copied: [{ title: 'Scans', value: (row) => row.scans }, momentField('Scans since', scansSince)],
       cell: (row) => <Scans row={row} context={context} />,
     },
     perSecond('scans_s', 'Scans/s', 'Scans in the range', 'idx_scan', 'scans_per_s'),
@@ -84,6 +88,7 @@ export function indexColumns(context: IndexContext): Column<IndexRow>[] {
     {
       id: 'last', title: 'Last scan', help: 'pg_stat_all_indexes.last_idx_scan', width: 112, numeric: true,
       value: (row) => (row.last_scan == null ? null : Date.parse(row.last_scan)),
+      copied: [momentField('Last scan', (row) => (row.last_scan == null ? null : Date.parse(row.last_scan)))],
       cell: (row) =>
         row.last_scan == null ? (
           <Missing reason={why('last_scan', 'Never, since its statistics began.')} />
@@ -94,16 +99,16 @@ export function indexColumns(context: IndexContext): Column<IndexRow>[] {
     {
       id: 'needed', title: 'Unique', help: 'Unique indexes, and what else depends on one', width: 130,
       value: (row) => row.needed_for ?? '',
-      cell: (row) => <span className={styles.name} data-hint={row.needed_for == null ? 'Nothing depends on it.' : `It is needed: ${row.needed_for}.`}>{row.needed_for ?? 'no'}</span>,
+      cell: (row) => <span className={styles.name} data-hint={row.needed_for == null ? 'Nothing depends on it.' : `It is needed: ${row.needed_for}.`}><Foreign text={row.needed_for ?? 'no'} /></span>,
     },
     {
       id: 'definition', title: 'Definition', width: 150, value: definition,
       cell: (row) => {
         const text = definition(row);
-        return text === null ? <Missing reason="Names were not read yet." /> : <code className={styles.definition} data-hint={text}>{text}</code>;
+        return text === null ? <Missing reason="Names were not read yet." /> : <code className={styles.definition} data-hint={text}><Foreign text={text} /></code>;
       },
     },
-    { id: 'database', title: 'Database', width: 76, value: (row) => row.database, cell: (row) => <span className={styles.name} data-hint={`oid ${row.datid}`}>{row.database}</span> },
+    { id: 'database', title: 'Database', width: 76, value: (row) => row.database, cell: (row) => <span className={styles.name} data-hint={`oid ${row.datid}`}><Foreign text={row.database} /></span> },
     {
       id: 'fix', title: 'SQL', help: 'The statement that drops it, to copy', width: 92,
       cell: (row) => {

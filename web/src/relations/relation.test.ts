@@ -26,6 +26,9 @@ test('the heading of indexes names what is wrong, gravest first', () => {
 
 test('names are quoted and qualified where they must be', () => {
   expect([quoted('orders'), quoted('Orders'), quoted('a"b')]).toEqual(['orders', '"Orders"', '"a""b"']);
+  // What is not seen is written out, so that what is copied is what is read.
+  expect(quoted('a\u202eb')).toBe('U&"a\\+00202eb"');
+  expect(quoted('\\"\n')).toBe('U&"\\\\""\\+00000a"');
   expect(relationName({ schema: 'public', name: 'orders' }, 1)).toBe('orders');
   expect(relationName({ schema: 'sales', name: 'orders' }, 1)).toBe('sales.orders');
   expect(relationName({ schema: null, name: null }, 16384)).toBe('16384');

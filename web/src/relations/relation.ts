@@ -1,10 +1,13 @@
 /** What the pages of tables and indexes derive from their rows. Pure. */
 import type { IndexRow, Indexes, TableRow, Tables } from '../api/model';
 import { bytes, coarse, count, percent, text, type Figure } from '../format/number';
+import { unseen, writtenOut } from '../format/visible';
 
-/** A name as SQL takes it: quoted where it must be. */
+/** A name as SQL takes it: quoted where it must be, and what is not seen written out. */
 export function quoted(name: string): string {
-  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
+  if (/^[a-z_][a-z0-9_]*$/.test(name)) return name;
+  const doubled = name.replaceAll('"', '""');
+  return unseen(name, false).length === 0 ? `"${doubled}"` : `U&"${writtenOut(doubled.replaceAll('\\', '\\\\'), (hex) => `\\+${hex}`)}"`;
 }
 
 /** `orders`, or `sales.orders` outside the schema public; the oid where no name was read. */
@@ -74,6 +77,14 @@ export function autovacuumHint(row: TableRow): string {
   if (near.insert_threshold != null) lines.push(`Comes after ${text(count(near.insert_threshold))} inserted rows`);
   lines.push(`Comes at age ${text(count(near.freeze_max_age))} in any case`);
   return lines.join('\n');
+}
+
+/** A size as it is copied: beside it whether it was measured. */
+export function sizeFields<Row extends { size_is_estimate: boolean }>(size: (row: Row) => number | null | undefined) {
+  return [
+    { title: 'Size', unit: 'bytes', value: size },
+    { title: 'Size is estimated', value: (row: Row) => (size(row) == null ? null : row.size_is_estimate) },
+  ];
 }
 
 /** From when on its scans are counted; where there are none, from when on none can have been missed. */

@@ -1,11 +1,12 @@
 import { Link } from '@tanstack/react-router';
 import type { TableRow, Unmeasured } from '../api/model';
+import { Foreign } from '../format/Foreign';
 import { average, bytes, coarse, count, exact, percent, rate, text, wholeUnit, type Figure } from '../format/number';
 import { Missing, Num } from '../format/Num';
 import { keepTime, type Search } from '../shell/search';
-import type { Column } from '../tables/column';
+import { momentField, type Column } from '../tables/column';
 import { exactMoment, type Zone } from '../time/zone';
-import { autovacuumHint, autovacuumUrgency, growthFigure, isDue, lastAnalyze, lastVacuum, relationName, writes } from './relation';
+import { autovacuumHint, autovacuumUrgency, growthFigure, isDue, lastAnalyze, lastVacuum, relationName, sizeFields, writes } from './relation';
 import styles from './relations.module.css';
 
 export const TABLE_DEFAULTS = [
@@ -71,6 +72,7 @@ function measured(measure: Measure, context: TableContext): Column<TableRow> {
     ...(unitSlot === undefined ? {} : { unitSlot }),
     ...(unit === undefined ? {} : { unit }),
     value,
+    ...(id === 'size' ? { copied: sizeFields(value) } : {}),
     cell: (row) => {
       const one = value(row);
       if (one == null) return <Missing reason={context.unmeasured[field]?.message ?? none ?? 'Not enough data.'} />;
@@ -97,14 +99,19 @@ export function tableColumns(context: TableContext): Column<TableRow>[] {
     },
     ...at('size'),
     {
-      id: 'growth', title: 'Growth', help: 'Over the range, or over the day before its end; per day where it is known of a day at least\nrelation_size', width: 146,
+      id: 'growth', title: 'Growth', help: 'Over the range, or over the day before its end; per day where it is known of a day at least\nrelation_size', width: 96,
       numeric: true, unit: 'bytes', value: (row) => row.growth_bytes,
       cell: (row) => <Growth row={row} context={context} />,
     },
     ...at('own', 'indexes', 'toast', 'seq', 'seq_rows', 'idx', 'idx_rows'),
     {
       id: 'writes', title: 'Ins/Upd/Del/s', help: 'Rows inserted, updated and deleted\npg_stat_all_tables.n_tup_ins, n_tup_upd, n_tup_del', width: 132,
-      numeric: true, unit: '1/s', value: writes,
+      numeric: true, value: writes,
+      copied: [
+        { title: 'Inserts', unit: '1/s', value: (row) => row.inserts_per_s },
+        { title: 'Updates', unit: '1/s', value: (row) => row.updates_per_s },
+        { title: 'Deletes', unit: '1/s', value: (row) => row.deletes_per_s },
+      ],
       cell: (row) => <Writes row={row} context={context} />,
     },
     ...at('inserts', 'updates', 'deletes', 'hot'),
@@ -129,7 +136,8 @@ export function tableColumns(context: TableContext): Column<TableRow>[] {
     {
       id: 'near', title: 'To autovac.', help: 'How far the way to the next autovacuum is gone; above 100 % it is waited for',
       width: 96, numeric: true, unitSlot: 2, unit: 'ratio',
-      value: autovacuumUrgency, copied: (row) => (row.autovacuum?.enabled === false ? 'off' : row.autovacuum?.share),
+      value: autovacuumUrgency,
+      copied: [{ title: 'To autovacuum', unit: 'ratio', value: (row) => (row.autovacuum?.enabled === false ? 'off' : row.autovacuum?.share) }],
       cell: (row) =>
         row.autovacuum == null ? (
           <Missing reason={context.unmeasured['autovacuum']?.message ?? 'Settings or dead rows were not read yet.'} />
@@ -150,7 +158,7 @@ export function tableColumns(context: TableContext): Column<TableRow>[] {
         ),
     },
     ...at('mxid'),
-    { id: 'database', title: 'Database', width: 76, value: (row) => row.database, cell: (row) => <span className={styles.name} data-hint={`oid ${row.datid}`}>{row.database}</span> },
+    { id: 'database', title: 'Database', width: 76, value: (row) => row.database, cell: (row) => <span className={styles.name} data-hint={`oid ${row.datid}`}><Foreign text={row.database} /></span> },
   ];
 }
 
@@ -166,7 +174,7 @@ function TableName({ row, context }: { row: TableRow; context: TableContext }) {
         tabIndex={-1}
         data-hint={`Indexes of ${name}\noid ${row.relid}${row.unlogged ? '\nUnlogged: a crash empties it' : ''}`}
       >
-        {name}
+        <Foreign text={name} />
       </Link>{' '}
       {row.partitions != null && (
         <button type="button" className={styles.pick} tabIndex={-1} data-hint="Show each partition" onClick={() => context.unfold(row)}>
@@ -216,6 +224,7 @@ function when(
   return {
     id, title, help, width: 104, numeric: true,
     value: (row) => last(row)?.at,
+    copied: [momentField(title, (row) => last(row)?.at), { title: `${title} by`, value: (row) => (last(row) === null ? null : last(row)?.auto === true ? 'autovacuum' : 'hand') }],
     cell: (row) => {
       const one = last(row);
       if (one === null) return <Missing reason={context.unmeasured[field]?.message ?? 'Never, since its statistics began.'} />;

@@ -1,5 +1,6 @@
 import type { DatabaseAge, Wraparound } from '../api/model';
 import { Sparkline } from '../charts/Sparkline';
+import { Foreign } from '../format/Foreign';
 import { count, exact, percent, text } from '../format/number';
 import { Missing, Num } from '../format/Num';
 import type { Column } from '../tables/column';
@@ -54,14 +55,14 @@ function holder(id: string, title: string, kind: Kind, missing: string | undefin
     cell: (row) => {
       const one = row[`${kind}_holder`];
       if (one == null) return <Missing reason={missing ?? 'Tables of this database were not read.'} />;
-      return <span data-hint={`${one.who}\n${exact(one.age ?? 0)}`}>{one.who}</span>;
+      return <span data-hint={`${one.who}\n${exact(one.age ?? 0)}`}><Foreign text={one.who} /></span>;
     },
   };
 }
 
 export function ageColumns(wraparound: Wraparound): Column<DatabaseAge>[] {
   return [
-    { id: 'age_database', title: 'Database', width: 150, grow: true, value: (row) => row.name, cell: (row) => <span data-hint={`oid ${row.datid}`}>{row.name}</span> },
+    { id: 'age_database', title: 'Database', width: 150, grow: true, value: (row) => row.name, cell: (row) => <span data-hint={`oid ${row.datid}`}><Foreign text={row.name} /></span> },
     age('age_xid', 'XID age', 'xid', wraparound.xid_stop_age),
     holder('age_holder', 'Held by', 'xid', wraparound.unmeasured['xid_holder']?.message),
     { id: 'age_trend', title: 'Trend', help: 'XID age, from zero to its own highest', width: 100, cell: (row) => <Sparkline values={row.series.xid_age} /> },

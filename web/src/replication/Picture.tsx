@@ -1,6 +1,7 @@
 import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import type { Replication, WalReceiver } from '../api/model';
+import { Foreign } from '../format/Foreign';
 import { keepTime, type Search } from '../shell/search';
 import styles from './Picture.module.css';
 import { isIdle, lagWords, nameOf, ownLagWords, replayLag } from './replication';
@@ -93,7 +94,7 @@ function Edge({ from, repeated = false, how, to, lag, note, warning }: EdgeProps
         {from}
       </span>
       <span className={styles.arrow}>
-        <span className={styles.how}>{how}</span>
+        <span className={styles.how}><Foreign text={how} /></span>
         <span aria-hidden="true">→</span>
       </span>
       {to}
@@ -101,7 +102,7 @@ function Edge({ from, repeated = false, how, to, lag, note, warning }: EdgeProps
         {warning && <span aria-hidden="true">▲ </span>}
         {lag}
       </span>
-      <span className={styles.note}>{note}</span>
+      <span className={styles.note}><Foreign text={note} /></span>
     </li>
   );
 }
@@ -110,16 +111,16 @@ function Node({ name, id, facts = '', current = false }: { name: string; id?: nu
   return (
     <span className={styles.node} data-current={current}>
       <Name name={name} id={id} />
-      {facts !== '' && <span className={styles.facts}>{facts}</span>}
+      {facts !== '' && <span className={styles.facts}><Foreign text={facts} /></span>}
     </span>
   );
 }
 
 function Name({ name, id }: { name: string; id?: number | undefined }) {
-  if (id === undefined) return <strong>{name}</strong>;
+  if (id === undefined) return <strong><Foreign text={name} /></strong>;
   return (
     <Link to="/instances/$instanceId" params={{ instanceId: String(id) }} search={(old: Search) => keepTime(old)}>
-      {name}
+      <Foreign text={name} />
     </Link>
   );
 }

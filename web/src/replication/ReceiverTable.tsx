@@ -1,4 +1,5 @@
 import type { Receiver } from '../api/model';
+import { Foreign } from '../format/Foreign';
 import { Missing } from '../format/Num';
 import type { Column } from '../tables/column';
 import type { Zone } from '../time/zone';
@@ -13,7 +14,7 @@ function name(row: Receiver): string {
 /** Who receives WAL and replays none: no replay lag. */
 export function receiverColumns(zone: Zone): Column<Receiver>[] {
   return [
-    { id: 'receiver', title: 'Receiver', width: 150, grow: true, value: name, cell: (row) => <span data-hint={row.client_addr ?? 'local socket'}>{name(row)}</span> },
+    { id: 'receiver', title: 'Receiver', width: 150, grow: true, value: name, cell: (row) => <span data-hint={row.client_addr ?? 'local socket'}><Foreign text={name(row)} /></span> },
     { id: 'receiver_kind', title: 'Kind', width: 104, value: (row) => KIND[row.kind], cell: (row) => KIND[row.kind] ?? row.kind },
     { id: 'receiver_state', title: 'State', width: 96, value: (row) => row.state, cell: (row) => row.state ?? <Missing reason="Not readable." /> },
     { id: 'receiver_sync', title: 'Sync', width: 80, value: (row) => row.sync_state, cell: (row) => row.sync_state ?? <Missing reason="Not readable." /> },

@@ -1,4 +1,5 @@
 import type { Slot, Unmeasured } from '../api/model';
+import { Foreign } from '../format/Foreign';
 import { bytes, count, exact, type Figure } from '../format/number';
 import { Missing, Num } from '../format/Num';
 import type { Column } from '../tables/column';
@@ -42,10 +43,10 @@ export function slotColumns(unmeasured: Unmeasured): Column<Slot>[] {
     },
   }));
   return [
-    { id: 'slot_name', title: 'Slot', width: 150, grow: true, value: (row) => row.slot_name, cell: (row) => <span data-hint={row.slot_name}>{row.slot_name}</span> },
+    { id: 'slot_name', title: 'Slot', width: 150, grow: true, value: (row) => row.slot_name, cell: (row) => <span data-hint={row.slot_name}><Foreign text={row.slot_name} /></span> },
     {
       id: 'slot_type', title: 'Type', width: 160, value: (row) => row.slot_type,
-      cell: (row) => <span data-hint={kind(row)}>{kind(row)}</span>,
+      cell: (row) => <span data-hint={kind(row)}><Foreign text={kind(row)} /></span>,
     },
     {
       id: 'slot_active', title: 'Active', width: 84, value: (row) => row.active,

@@ -1,4 +1,5 @@
 import type { Receiver, Standby } from '../api/model';
+import { Foreign } from '../format/Foreign';
 import { bytes, coarse, exact, text } from '../format/number';
 import { Missing, Num } from '../format/Num';
 import { InstanceLink } from '../instance/InstanceLink';
@@ -35,7 +36,7 @@ export function behind<Row extends Standby | Receiver>(
 
 export function lastMessage<Row extends Standby | Receiver>(id: string, whose: string, zone: Zone): Column<Row> {
   return {
-    id, title: 'Last message', width: 124, value: (row) => row.last_message_at,
+    id, title: 'Last message', width: 124, whole: true, value: (row) => row.last_message_at,
     help: `pg_stat_replication.reply_time, by the ${whose}’s clock`,
     cell: (row) => (typeof row.last_message_at === 'string' ? exactMoment(Date.parse(row.last_message_at), zone) : <Missing reason="It has sent none yet." />),
   };
@@ -43,7 +44,7 @@ export function lastMessage<Row extends Standby | Receiver>(id: string, whose: s
 
 function Name({ row }: { row: Standby }) {
   if (row.instance != null) return <InstanceLink instance={row.instance} />;
-  return <span data-hint={`${row.client_addr ?? 'local socket'}\nNot matched to a monitored instance.`}>{nameOf(row)}</span>;
+  return <span data-hint={`${row.client_addr ?? 'local socket'}\nNot matched to a monitored instance.`}><Foreign text={nameOf(row)} /></span>;
 }
 
 export function standbyColumns(zone: Zone): Column<Standby>[] {

@@ -1,4 +1,5 @@
 import type { ReactNode } from 'react';
+import { visible } from '../format/visible';
 import styles from './Button.module.css';
 
 interface Props {
@@ -18,7 +19,7 @@ export function Button({ children, onClick, label, hint, pressed, disabled = fal
       type="button"
       className={quiet ? styles.quiet : styles.button}
       onClick={onClick}
-      aria-label={label}
+      aria-label={label === undefined ? undefined : visible(label)}
       aria-pressed={pressed}
       data-hint={hint}
       disabled={disabled}

@@ -2,6 +2,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { Outlet, useRouter } from '@tanstack/react-router';
 import { useEffect } from 'react';
 import { forgetReads } from '../api/useReads';
+import { Foreign } from '../format/Foreign';
 import { resume, useSession } from '../session/session';
 import { Button } from './Button';
 import styles from './Frame.module.css';
@@ -30,7 +31,7 @@ export function Frame() {
       <main className={styles.alone}>
         <h1>The server does not answer.</h1>
         <p>
-          {session.error.message} ({session.error.status}) <Button onClick={() => void resume()}>Retry</Button>
+          <Foreign text={session.error.message} /> ({session.error.status}) <Button onClick={() => void resume()}>Retry</Button>
         </p>
       </main>
     );

@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from 'react';
+import { Foreign } from '../format/Foreign';
 import styles from './HintLayer.module.css';
 
 interface Shown {
@@ -75,7 +76,7 @@ export function HintLayer() {
       data-above={shown.above}
       style={{ left: shown.left, top: shown.top, maxWidth: WIDTH }}
     >
-      {shown.text}
+      <Foreign text={shown.text} lines />
     </div>
   );
 }

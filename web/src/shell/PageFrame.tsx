@@ -1,4 +1,6 @@
 import { useEffect, type ReactNode } from 'react';
+import { Foreign } from '../format/Foreign';
+import { visible } from '../format/visible';
 import styles from './PageFrame.module.css';
 
 interface Props {
@@ -14,12 +16,12 @@ interface Props {
 
 export function PageFrame({ title, name, above, fill = false, children }: Props) {
   useEffect(() => {
-    document.title = `${name} · pgAnalytics`;
+    document.title = visible(`${name} · pgAnalytics`);
   }, [name]);
   return (
     <main className={styles.page} data-fill={fill}>
       {above}
-      <h1 className={styles.title}>{title}</h1>
+      <h1 className={styles.title}>{typeof title === 'string' ? <Foreign text={title} /> : title}</h1>
       {children}
     </main>
   );

@@ -1,6 +1,7 @@
 import { useIsFetching } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useEffect, useState } from 'react';
+import { Foreign } from '../format/Foreign';
 import { leave, useSession } from '../session/session';
 import { nextTheme, useTheme } from '../theme/theme';
 import { TimeControls } from '../time/TimeControls';
@@ -46,9 +47,9 @@ export function TopBar() {
           {THEME_SIGN[theme]}
         </Button>
         {session.state === 'in' && (
-          <Popover label={session.user.username} title="Account" align="end">
+          <Popover label={<Foreign text={session.user.username} />} title="Account" align="end">
             <p className={styles.who}>
-              {session.user.username} <span>{session.user.role}</span>
+              <Foreign text={session.user.username} /> <span>{session.user.role}</span>
             </p>
             <Button onClick={() => void leave()}>Sign out</Button>
           </Popover>

@@ -18,10 +18,12 @@ import {
   type KeyboardEvent,
   type ReactNode,
 } from 'react';
+import { Foreign } from '../format/Foreign';
 import { Button } from '../shell/Button';
 import { nextSort, type Column, type Sort } from './column';
 import styles from './DataTable.module.css';
 import { steadyOrder } from './steadyOrder';
+import { useRoom } from './useRoom';
 
 const features = tableFeatures({
   rowSortingFeature,
@@ -65,8 +67,13 @@ function rowHeight(): number {
 export function DataTable<Row extends RowData>(props: Props<Row>) {
   const { label, columns, rows, rowKey, sort, onSort, onOpen, openByClick = true, pinned = null, empty, outdated, fill = false } = props;
   const box = useRef<HTMLDivElement>(null);
+  const grid = useRef<HTMLTableElement>(null);
+  const widths = useRoom(grid, columns.map(({ id, width, numeric, whole }) => ({ id, width, whole: numeric === true || whole === true })));
   const [active, setActive] = useState({ row: 0, column: 0 });
-  const [held, setHeld] = useState(false);
+  const [pointed, setPointed] = useState(false);
+  const [entered, setEntered] = useState(false);
+  // A click moves the focus from row to row: the pointer alone keeps them where they are until it is done.
+  const held = pointed || entered;
 
   const defs = useMemo(
     () =>
@@ -160,8 +167,8 @@ export function DataTable<Row extends RowData>(props: Props<Row>) {
   const cellOf = (row: number) => (active.row === row ? active.column : null);
 
   const size = {
-    '--table-width': `${columns.reduce((sum, column) => sum + column.width, 0)}px`,
-    '--first-width': `${columns[0]?.width ?? 0}px`,
+    '--table-width': `${widths.reduce((sum, width) => sum + width, 0)}px`,
+    '--first-width': `${widths[0] ?? 0}px`,
     '--least-rows': Math.min(LEAST_ROWS, ordered.length + 1 + (pinned === null ? 0 : 1)),
   } as CSSProperties;
   return (
@@ -170,8 +177,8 @@ export function DataTable<Row extends RowData>(props: Props<Row>) {
       data-fill={fill}
       data-outdated={outdated}
       style={size}
-      onPointerEnter={() => setHeld(true)}
-      onPointerLeave={() => setHeld(false)}
+      onPointerEnter={() => setPointed(true)}
+      onPointerLeave={() => setPointed(false)}
     >
       {stale && held && (
         <div className={styles.stale}>
@@ -180,6 +187,7 @@ export function DataTable<Row extends RowData>(props: Props<Row>) {
       )}
       <div ref={box} className={styles.box}>
         <table
+          ref={grid}
           role="grid"
           aria-label={label}
           aria-rowcount={ordered.length + 1 + (pinned === null ? 0 : 1)}
@@ -188,8 +196,8 @@ export function DataTable<Row extends RowData>(props: Props<Row>) {
           onKeyDown={press}
         >
           <colgroup>
-            {columns.map((column) => (
-              <col key={column.id} style={column.grow === true ? undefined : { width: column.width }} />
+            {columns.map((column, index) => (
+              <col key={column.id} style={column.grow === true ? undefined : { width: widths[index] }} />
             ))}
           </colgroup>
           <thead>
@@ -205,7 +213,12 @@ export function DataTable<Row extends RowData>(props: Props<Row>) {
               ))}
             </tr>
           </thead>
-          <tbody onFocus={() => setHeld(true)} onBlur={() => setHeld(false)}>
+          <tbody
+            onFocus={() => setEntered(true)}
+            onBlur={(event) => {
+              if (!event.currentTarget.contains(event.relatedTarget)) setEntered(false);
+            }}
+          >
             {virtual && first > 0 && <Spacer height={first * height} columns={columns.length} />}
             {ordered.slice(first, last + 1).map((row, index) => (
               <BodyRow
@@ -316,9 +329,10 @@ function slot<Row>(column: Column<Row>): CSSProperties {
 }
 
 function Cell<Row>({ column, row, cell }: { column: Column<Row>; row: Row; cell: CellAttributes }) {
+  const shown = column.cell(row);
   return (
-    <td {...cell} data-numeric={column.numeric} style={column.unitSlot === undefined ? undefined : slot(column)}>
-      {column.cell(row)}
+    <td {...cell} data-numeric={column.numeric} data-whole={column.whole} style={column.unitSlot === undefined ? undefined : slot(column)}>
+      {typeof shown === 'string' ? <Foreign text={shown} /> : shown}
     </td>
   );
 }

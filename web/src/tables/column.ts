@@ -1,4 +1,14 @@
 import type { ReactNode } from 'react';
+import { visible } from '../format/visible';
+
+type Raw = string | number | boolean | null | undefined;
+
+/** A field of the CSV. */
+interface Copied<Row> {
+  title: string;
+  unit?: string;
+  value: (row: Row) => Raw;
+}
 
 /** A column as every table takes it: what it shows, how it sorts, what it copies. */
 export interface Column<Row> {
@@ -6,18 +16,21 @@ export interface Column<Row> {
   title: string;
   /** What the figure is and where it comes from. */
   help?: string;
-  /** Pixels; the column that grows takes the rest. */
+  /** Pixels at least; the column that grows takes the rest. */
   width: number;
   grow?: boolean;
+  /** Figures: to the right, and never cut. */
   numeric?: boolean;
+  /** Short words of ours or versions: never cut either. */
+  whole?: boolean;
   /** Width of the slot for units, in `ch`. */
   unitSlot?: number;
   /** Unit of `value` in copied CSV. */
   unit?: string;
   /** The raw value: what is sorted and copied. Null sorts last. A column without it does not sort. */
-  value?: (row: Row) => string | number | boolean | null | undefined;
-  /** What is copied where it is not what is sorted. */
-  copied?: (row: Row) => string | number | boolean | null | undefined;
+  value?: (row: Row) => Raw;
+  /** What is copied where that is not what is sorted: one field for each thing that the column shows. */
+  copied?: Copied<Row>[];
   cell: (row: Row) => ReactNode;
 }
 
@@ -43,16 +56,32 @@ export function nextSort<Row>(current: Sort, column: Column<Row>): Sort {
   return { id: column.id, descending: column.numeric === true };
 }
 
-function csvField(value: string | number | boolean | null | undefined): string {
+/** What a spreadsheet would calculate instead of showing it. A number, also one in words such as a queryid, it may. */
+const FORMULA = /^[=+\-@](?!\d+(\.\d+)?$)/;
+
+function csvField(value: Raw): string {
   if (value === null || value === undefined) return '';
-  const text = String(value);
+  const plain = typeof value === 'string' ? visible(value) : String(value);
+  const text = FORMULA.test(plain) ? `'${plain}` : plain;
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-/** Raw values with units in the header; not measured is an empty field. */
+/** A moment as it is copied: in ISO 8601, UTC. */
+export function momentField<Row>(title: string, ms: (row: Row) => number | null | undefined): Copied<Row> {
+  const written = (at: number | null | undefined) => (at == null ? null : new Date(at).toISOString());
+  return { title, value: (row) => written(ms(row)) };
+}
+
+/**
+ * Raw values with units in the header; not measured is an empty field. In texts nothing acts: not on what is read, not
+ * as a formula, and no name makes two lines of one.
+ */
 export function csv<Row>(columns: Column<Row>[], rows: Row[]): string {
-  const copied = columns.filter((column) => column.value !== undefined);
-  const head = copied.map((column) => csvField(column.unit === undefined ? column.title : `${column.title} (${column.unit})`));
-  const lines = rows.map((row) => copied.map((column) => csvField((column.copied ?? column.value)?.(row))).join(','));
+  const fields = columns.flatMap(({ title, unit, value, copied }): Copied<Row>[] => {
+    if (copied !== undefined || value === undefined) return copied ?? [];
+    return [{ title, value, ...(unit === undefined ? {} : { unit }) }];
+  });
+  const head = fields.map(({ title, unit }) => csvField(unit === undefined ? title : `${title} (${unit})`));
+  const lines = rows.map((row) => fields.map(({ value }) => csvField(value(row))).join(','));
   return [head.join(','), ...lines].join('\r\n') + '\r\n';
 }

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { parseSearch, stringifySearch, validSearch } from '../shell/search';
 import { safeNext } from '../session/next';
 import { isAhead, lengthLabel, momentOf, rangeLabel, rangeOf, resolve, shifted, widened, zoomed } from './range';
-import { fromWall, inZone, span, wall } from './zone';
+import { exactMoment, fromWall, inZone, near, span, wall } from './zone';
 
 const NOW = Date.parse('2026-11-21T10:00:00Z');
 const at = (time: string): number => Date.parse(`2026-11-21T${time}Z`);
@@ -73,9 +73,10 @@ describe('zone', () => {
     expect(fromWall(text, 'utc', NOW)).toBeNull();
   });
 
-  test('moments in sentences are of the reader, with their day where it is not today', () => {
+  test('moments in sentences are of the reader, with their days unless all are of today', () => {
     const told = 'Down since 2026-11-21 08:48:07 UTC, read at 2026-11-20 23:00:00 UTC: refused by 10.0.0.1:5432.';
-    expect(inZone(told, 'utc', NOW)).toBe('Down since 08:48:07, read at 20 Nov 23:00:00: refused by 10.0.0.1:5432.');
+    expect(inZone(told, 'utc', NOW)).toBe('Down since 21 Nov 08:48:07, read at 20 Nov 23:00:00: refused by 10.0.0.1:5432.');
+    expect(inZone('Down since 2026-11-21 08:48:07 UTC.', 'utc', NOW)).toBe('Down since 08:48:07.');
     expect(inZone('No moment at all.', 'utc', NOW)).toBe('No moment at all.');
   });
 
@@ -83,6 +84,14 @@ describe('zone', () => {
     expect(span(at('09:00:00'), at('10:00:00'), 'utc', NOW)).toBe('09:00–10:00');
     expect(span(at('09:58:00'), at('10:00:00'), 'utc', NOW)).toBe('09:58:00–10:00:00');
     expect(span(at('09:00:00') - 86_400_000, at('10:00:00'), 'utc', NOW)).toBe('20 Nov 09:00–21 Nov 10:00');
+  });
+
+  test('names the year where it is not this one', () => {
+    const later = Date.parse('2030-10-25T05:45:00Z');
+    expect(span(later, later + 3_600_000, 'utc', NOW)).toBe('25 Oct 2030 05:45–06:45');
+    expect([near(later, 'utc', NOW), exactMoment(later, 'utc', later)]).toEqual(['25 Oct 2030 05:45:00', '25 Oct 05:45:00']);
+    // The same day of another year is not today.
+    expect(near(NOW - 365 * 86_400_000, 'utc', NOW)).toBe('21 Nov 2025 10:00:00');
   });
 });
 

@@ -28,42 +28,51 @@ export function minute(ms: number, zone: Zone): string {
   return format(zone, 'minute', { hour: '2-digit', minute: '2-digit' }).format(ms);
 }
 
-/** `21 Nov` */
-export function day(ms: number, zone: Zone): string {
-  return format(zone, 'day', { day: 'numeric', month: 'short' }).format(ms);
+/** `21 Nov`; in any other year than that of `now` `21 Nov 2030`. */
+export function day(ms: number, zone: Zone, now = Date.now()): string {
+  const year = format(zone, 'year', { year: 'numeric' });
+  const short = format(zone, 'day', { day: 'numeric', month: 'short' }).format(ms);
+  return year.format(ms) === year.format(now) ? short : `${short} ${year.format(ms)}`;
 }
 
 /** `21 Nov 10:32` */
-export function moment(ms: number, zone: Zone): string {
-  return `${day(ms, zone)} ${minute(ms, zone)}`;
+export function moment(ms: number, zone: Zone, now = Date.now()): string {
+  return `${day(ms, zone, now)} ${minute(ms, zone)}`;
 }
 
 /** `21 Nov 10:32:00` */
-export function exactMoment(ms: number, zone: Zone): string {
-  return `${day(ms, zone)} ${clock(ms, zone)}`;
+export function exactMoment(ms: number, zone: Zone, now = Date.now()): string {
+  return `${day(ms, zone, now)} ${clock(ms, zone)}`;
 }
 
 /** A moment as sentences of the server have it. */
 const IN_SENTENCES = /\b(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) UTC\b/g;
 
+const isToday = (ms: number, zone: Zone, now: number): boolean => day(ms, zone, now) === day(now, zone, now);
+
 /** `10:32:00`, with its day on any other than today. */
 export function near(ms: number, zone: Zone, now: number): string {
-  return day(ms, zone) === day(now, zone) ? clock(ms, zone) : exactMoment(ms, zone);
+  return isToday(ms, zone, now) ? clock(ms, zone) : exactMoment(ms, zone, now);
 }
 
-/** A sentence of the server with its moments as the reader's clock has them. */
+/** A sentence of the server with its moments as the reader's clock has them: with their days unless all are of today. */
 export function inZone(sentence: string, zone: Zone, now: number): string {
-  return sentence.replaceAll(IN_SENTENCES, (_, date: string, time: string) => near(Date.parse(`${date}T${time}Z`), zone, now));
+  const instant = (date: string, time: string) => Date.parse(`${date}T${time}Z`);
+  const all = [...sentence.matchAll(IN_SENTENCES)].map(([, date = '', time = '']) => instant(date, time));
+  const today = all.every((ms) => isToday(ms, zone, now));
+  return sentence.replaceAll(IN_SENTENCES, (_, date: string, time: string) =>
+    today ? clock(instant(date, time), zone) : exactMoment(instant(date, time), zone, now),
+  );
 }
 
 /** `10:00 and 11:00`, with days as soon as the two differ or lie on another day than `now`. */
 export function span(start: number, end: number, zone: Zone, now: number, between = '–'): string {
   const seconds = end - start < 10 * 60_000;
   const time = seconds ? clock : minute;
-  const sameDay = day(start, zone) === day(end, zone);
-  if (sameDay && day(start, zone) === day(now, zone)) return `${time(start, zone)}${between}${time(end, zone)}`;
-  if (sameDay) return `${day(start, zone)} ${time(start, zone)}${between}${time(end, zone)}`;
-  return `${day(start, zone)} ${time(start, zone)}${between}${day(end, zone)} ${time(end, zone)}`;
+  const days = { start: day(start, zone, now), end: day(end, zone, now) };
+  if (days.start === days.end && isToday(start, zone, now)) return `${time(start, zone)}${between}${time(end, zone)}`;
+  if (days.start === days.end) return `${days.start} ${time(start, zone)}${between}${time(end, zone)}`;
+  return `${days.start} ${time(start, zone)}${between}${days.end} ${time(end, zone)}`;
 }
 
 /** How far the zone's wall clock is ahead of UTC at an instant. */

@@ -156,7 +156,6 @@ impl Planned {
         let (config, _) = configuration(&catalog, dsn, Path::new("/nowhere"), Some(CYCLE_SECONDS))?;
         let settings = settings(&catalog);
         let identity = Identity::read(client, &settings).await?;
-        let grants = identity::grants(client).await?;
         let version: String = client
             .client
             .query_one("select extversion from pg_extension where extname = $1", &[&SET])
@@ -164,8 +163,9 @@ impl Planned {
             .context("find the extension")?
             .get(0);
         let version = version.parse().map_err(|_| anyhow::anyhow!("version {version} of the extension"))?;
-        let extension = Extension { database: "postgres".to_owned(), version, schema: "public".to_owned() };
-        let known = Known { identity: &identity, grants: Some(&grants), extension: Some(&extension) };
+        let extension =
+            Extension { database: "postgres".to_owned(), version, schema: "public".to_owned(), fix: String::new() };
+        let known = Known { identity: &identity, grants: Some(&identity.grants), extension: Some(&extension) };
         let plans = coverage::plan(&catalog, known, |set, group| config.enabled(set, group));
         let sql_of = |name: &str| plans.iter().find(|plan| plan.set.name() == name).and_then(|plan| plan.sql.clone());
         let guards: HashSet<&str> = catalog.sets().filter_map(|set| set.guard.as_deref()).collect();

@@ -126,7 +126,7 @@ async fn compare(pg: &Pg, client: &Client, statements: usize, work: Option<&Clie
     let (bare, collector) = (bare.end()?, collector.end()?);
     let moved = |set: &str, rows: usize| {
         let seen = collector.sets.get(set).map_or(0, |(rows, _)| *rows);
-        ensure!(seen as usize >= rows * collector.cycles as usize, "rows of {set} did not move: {seen}");
+        ensure!(seen >= rows as u64 * u64::from(collector.cycles), "rows of {set} did not move: {seen}");
         Ok(())
     };
     moved(SET, statements)?;

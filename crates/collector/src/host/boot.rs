@@ -1,5 +1,7 @@
 //! The life of the host's counters: from one boot to the next.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use super::{ReadError, Sources};
@@ -40,7 +42,6 @@ pub fn of(id: &str, began_us: i64, last: Option<&Incarnation>) -> Result<Incarna
 
 /// Microseconds since boot, from `/proc/uptime`.
 pub(super) fn uptime_us(text: &str) -> Option<i64> {
-    let seconds: f64 = text.split_ascii_whitespace().next()?.parse().ok()?;
-    #[expect(clippy::cast_possible_truncation, reason = "a float to an integer saturates")]
-    (seconds.is_finite() && seconds >= 0.0).then_some((seconds * 1e6) as i64)
+    let seconds = text.split_ascii_whitespace().next()?.parse().ok()?;
+    i64::try_from(Duration::try_from_secs_f64(seconds).ok()?.as_micros()).ok()
 }

@@ -100,8 +100,9 @@ pub(super) fn carry(row: &mut Row, before: &Before<'_>) {
 
 /// The count that goes on from `was` to one whose low 32 bits are `now`.
 fn follow(now: i64, was: i64) -> i64 {
-    let Ok(low) = u32::try_from(now) else { return now.max(was) };
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the low bits are compared")]
-    let forward = low.wrapping_sub(was as u32);
-    if forward < 1 << 31 { was.saturating_add(forward.into()) } else { was }
+    if u32::try_from(now).is_err() {
+        return now.max(was);
+    }
+    let forward = now.wrapping_sub(was).rem_euclid(1 << 32);
+    if forward < 1 << 31 { was.saturating_add(forward) } else { was }
 }

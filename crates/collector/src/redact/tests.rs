@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{Index, select};
 
 use super::*;
 
@@ -182,12 +182,12 @@ proptest! {
         style in 0usize..7,
         inner in 0usize..7,
         upper in proptest::collection::vec(any::<bool>(), 1..9),
-        cut in proptest::option::of(0.0f64..1.0),
+        cut in proptest::option::of(any::<Index>()),
     ) {
         let mut built = build(template, &secret, &gaps, style, inner, &upper);
         // As `pg_stat_activity` cuts it off at its size.
-        if let Some(share) = cut {
-            let mut at = (built.len() as f64 * share) as usize;
+        if let Some(cut) = cut {
+            let mut at = cut.index(built.len());
             while !built.is_char_boundary(at) {
                 at += 1;
             }

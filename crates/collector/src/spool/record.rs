@@ -37,6 +37,9 @@ pub struct Record {
     /// Its increments go on from a baseline of before the collector's start.
     #[prost(bool, tag = "9")]
     pub carried: bool,
+    /// The batch's epoch; absent in those of older versions.
+    #[prost(bytes = "vec", tag = "10")]
+    pub epoch: Vec<u8>,
 }
 
 /// Losses on disk that no record tells yet.
@@ -52,4 +55,7 @@ pub(super) struct Note {
     /// Counts up from one note to the next: a checkpoint says which it has in it.
     #[prost(uint64, tag = "4")]
     pub(super) nth: u64,
+    /// The record that was dropped.
+    #[prost(uint64, tag = "5")]
+    pub(super) dropped: u64,
 }

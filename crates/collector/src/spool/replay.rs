@@ -32,6 +32,10 @@ struct Found {
     records: Vec<(Spot, Header)>,
     /// Acknowledged, whether or not the record is there.
     acknowledged: BTreeSet<u64>,
+    /// Acknowledged by the server, in that order.
+    delivered: Vec<u64>,
+    /// Dropped, which an acknowledgement follows too.
+    dropped: BTreeSet<u64>,
     notes: Vec<Note>,
     /// Records up to it were removed, as far as files say so.
     removed: Option<u64>,
@@ -82,12 +86,27 @@ impl Found {
             }
             Entry::Acknowledged(sequence) => {
                 self.acknowledged.insert(sequence);
+                if !self.dropped.contains(&sequence) {
+                    self.delivered.push(sequence);
+                }
             }
-            Entry::Lost(note) => self.notes.push(note),
+            Entry::Lost(note) => {
+                self.dropped.insert(note.dropped);
+                self.notes.push(note);
+            }
             Entry::Removed(sequence) => self.removed = self.removed.max(Some(sequence)),
             Entry::Verified(sequence) => self.verified = self.verified.max(sequence),
             Entry::Damaged => self.is_damaged = true,
         }
+    }
+
+    /// The record that was delivered last of those that are there, and its epoch.
+    fn delivered_last(&self) -> Option<(u64, Option<Uuid>)> {
+        let record = |sequence: &u64| {
+            let nth = self.records.binary_search_by_key(sequence, |(_, header)| header.sequence).ok()?;
+            Some((*sequence, self.records[nth].1.epoch))
+        };
+        self.delivered.iter().rev().find_map(record)
     }
 
     /// The numbers that no record has between what was removed and the last one.
@@ -133,8 +152,8 @@ pub(super) fn open(dir: &Path, bounds: Bounds, lock: nix::fcntl::Flock<File>) ->
         found.records.iter().find(unverified).map_or(last_sequence + 1, |(_, header)| header.sequence);
     let waits = |header: &Header| !found.acknowledged.contains(&header.sequence);
     let pending = found.records.iter().filter(|(_, header)| waits(header)).map(|(place, header)| {
-        let Header { sequence, created_us, carried, .. } = *header;
-        (sequence, Pending { sequence, created_us, place: *place, carried })
+        let Header { sequence, created_us, carried, epoch, .. } = *header;
+        (sequence, Pending { sequence, created_us, place: *place, carried, epoch })
     });
     let mut spool = Spool {
         dir: dir.to_owned(),
@@ -145,6 +164,7 @@ pub(super) fn open(dir: &Path, bounds: Bounds, lock: nix::fcntl::Flock<File>) ->
         gone: if found.segments.is_empty() { last_sequence } else { gone },
         unverified_from,
         pending: pending.collect(),
+        acknowledged: None,
         covered,
         since_checkpoint: 0,
         checkpoint_bytes: checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.encoded_len() as u64),
@@ -154,6 +174,7 @@ pub(super) fn open(dir: &Path, bounds: Bounds, lock: nix::fcntl::Flock<File>) ->
         segments: BTreeMap::new(),
         _lock: lock,
     };
+    spool.acknowledged = found.delivered_last().and_then(|(sequence, epoch)| spool.sent_under(sequence, epoch));
     let untold = checkpoint.as_ref().and_then(|checkpoint| checkpoint.untold.clone());
     spool.recount(&found.notes, untold, checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.noted), &lost_records);
     spool.segments = found.segments;
@@ -191,7 +212,7 @@ pub(super) fn open(dir: &Path, bounds: Bounds, lock: nix::fcntl::Flock<File>) ->
     for (place, _) in found.records.iter().filter(|(_, header)| header.sequence > covered) {
         let record = spool.segments.get(&place.segment).map(|segment| segment.record(*place)).transpose()?.flatten();
         later.extend(record.map(|record| record.advances).unwrap_or_default());
-        spool.since_checkpoint += u64::from(place.len);
+        spool.since_checkpoint += place.len as u64;
     }
     let mut given_up = None;
     if gives_up {

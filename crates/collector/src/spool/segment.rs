@@ -10,6 +10,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use prost::Message;
+use uuid::Uuid;
 
 use super::record::{Note, Record};
 use super::{SpoolError, io, sync_dir};
@@ -20,7 +21,7 @@ const LOSSES: u8 = 3;
 const REMOVED: u8 = 4;
 const VERIFIED: u8 = 5;
 const HEADER_BYTES: usize = 9;
-/// No record is longer: a length beyond it is a torn one.
+/// Nothing longer is written: a length beyond it is a torn one.
 const MAX_ENTRY_BYTES: u32 = 256 << 20;
 
 /// Where a record stands.
@@ -28,7 +29,7 @@ const MAX_ENTRY_BYTES: u32 = 256 << 20;
 pub(super) struct Place {
     pub(super) segment: u64,
     pub(super) offset: u64,
-    pub(super) len: u32,
+    pub(super) len: usize,
 }
 
 /// One file.
@@ -48,6 +49,7 @@ pub(super) struct Header {
     pub(super) created_us: i64,
     pub(super) unverified: bool,
     pub(super) carried: bool,
+    pub(super) epoch: Option<Uuid>,
 }
 
 /// What stands in a file.
@@ -135,7 +137,7 @@ impl Segment {
 
     /// Appends bytes; a failed or partial write is cut off again.
     pub(super) fn append(&mut self, bytes: &[u8], durable: bool) -> Result<Place, SpoolError> {
-        let place = Place { segment: self.first, offset: self.len, len: u32::try_from(bytes.len()).unwrap_or(0) };
+        let place = Place { segment: self.first, offset: self.len, len: bytes.len() };
         let written = self
             .file
             .seek(SeekFrom::Start(self.len))
@@ -151,7 +153,7 @@ impl Segment {
 
     /// The record of a place; `None` when it is damaged.
     pub(super) fn record(&self, place: Place) -> Result<Option<Record>, SpoolError> {
-        let mut bytes = vec![0; place.len as usize];
+        let mut bytes = vec![0; place.len];
         let mut file = &self.file;
         let read = file.seek(SeekFrom::Start(place.offset)).and_then(|_| file.read_exact(&mut bytes));
         match read {
@@ -175,12 +177,13 @@ fn understand(segment: u64, content: &[u8], offset: usize) -> Option<(Entry, usi
     let entry = match kind {
         RECORD => {
             let record = Record::decode(entry).ok()?;
-            let place = Place { segment, offset: offset as u64, len: u32::try_from(len).ok()? };
+            let place = Place { segment, offset: offset as u64, len };
             let header = Header {
                 sequence: record.sequence,
                 created_us: record.created_us,
                 unverified: record.unverified,
                 carried: record.carried,
+                epoch: Uuid::from_slice(&record.epoch).ok(),
             };
             Entry::Record { place, header }
         }
@@ -218,16 +221,16 @@ pub(super) fn list(dir: &Path) -> Result<Vec<PathBuf>, SpoolError> {
     Ok(paths)
 }
 
-pub(super) fn frame_record(record: &Record) -> Vec<u8> {
-    frame(RECORD, &record.encode_to_vec())
+pub(super) fn frame_record(record: &Record) -> Result<Vec<u8>, SpoolError> {
+    bounded(RECORD, &record.encode_to_vec())
 }
 
 pub(super) fn frame_acknowledgement(sequence: u64) -> Vec<u8> {
     frame(ACKNOWLEDGEMENT, &sequence.to_le_bytes())
 }
 
-pub(super) fn frame_losses(note: &Note) -> Vec<u8> {
-    frame(LOSSES, &note.encode_to_vec())
+pub(super) fn frame_losses(note: &Note) -> Result<Vec<u8>, SpoolError> {
+    bounded(LOSSES, &note.encode_to_vec())
 }
 
 pub(super) fn frame_removed(sequence: u64) -> Vec<u8> {
@@ -239,13 +242,20 @@ pub(super) fn frame_verified(sequence: u64) -> Vec<u8> {
 }
 
 /// A whole file as one entry.
-pub(super) fn seal(content: &[u8]) -> Vec<u8> {
-    frame(RECORD, content)
+pub(super) fn seal(content: &[u8]) -> Result<Vec<u8>, SpoolError> {
+    bounded(RECORD, content)
 }
 
 /// What [`seal`] wrote, when it is whole.
 pub(super) fn unseal(bytes: &[u8]) -> Option<&[u8]> {
     next_entry(bytes).map(|(_, content)| content)
+}
+
+/// An entry that can be read back.
+fn bounded(kind: u8, content: &[u8]) -> Result<Vec<u8>, SpoolError> {
+    let most = MAX_ENTRY_BYTES as usize;
+    let bytes = content.len();
+    if bytes <= most { Ok(frame(kind, content)) } else { Err(SpoolError::TooLong { bytes, most }) }
 }
 
 fn frame(kind: u8, content: &[u8]) -> Vec<u8> {
@@ -279,4 +289,15 @@ fn checksum(kind_and_length: &[u8], content: &[u8]) -> u32 {
     hasher.update(kind_and_length);
     hasher.update(content);
     hasher.finalize()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_read_back_is_not_written() {
+        let refused = seal(&vec![0; MAX_ENTRY_BYTES as usize + 1]).unwrap_err().to_string();
+        assert_eq!(refused, "268435457 bytes are too long for the spool, which takes 268435456 at once");
+    }
 }

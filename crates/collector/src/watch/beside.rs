@@ -178,8 +178,7 @@ impl Watch {
 
     /// The states of these sets, in the order of the catalogue.
     pub(super) fn beside_states(&self, identity: &Identity) -> Vec<SetState> {
-        let grants = self.grants.as_ref().map(|(grants, _)| grants);
-        let known = Known { identity, grants, extension: None };
+        let known = Known { identity, grants: self.grants.as_ref(), extension: None };
         let here = self.beside.is_here.and_then(|(is_here, _)| is_here);
         let mut states = Vec::new();
         for set in self.catalog.sets().filter(|set| is_beside(set)) {

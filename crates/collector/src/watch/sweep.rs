@@ -52,13 +52,21 @@ pub(super) struct Database {
     /// Whether it may be connected to, and the configuration selects it.
     pub(super) readable: bool,
     /// Why it cannot be asked for although it may and should be read.
-    pub(super) odd: Option<String>,
+    pub(super) odd: Option<Odd>,
     /// Whether the open connection goes to it.
     pub(super) open: bool,
     /// Its transactions since its statistics were reset.
     pub(super) transactions: i64,
     /// Its transactions since it was last listed.
     pub(super) moved: i64,
+}
+
+/// Why a database that is open to connections cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Odd {
+    pub(super) code: StateCode,
+    pub(super) message: String,
+    pub(super) fix: String,
 }
 
 /// A database with what is due in it.
@@ -122,6 +130,11 @@ impl Sweep {
         let (sets, troubles) = (std::mem::take(&mut self.sets), std::mem::take(&mut self.troubles));
         let refusals = std::mem::take(&mut self.refusals);
         *self = Self { sets, troubles, refusals, ..Self::default() };
+    }
+
+    /// Makes some sets due at once in every database.
+    pub(super) fn hasten(&mut self, is_one: impl Fn(&str) -> bool) {
+        self.due.retain(|(_, set), _| !is_one(set));
     }
 
     /// Makes no visit before a moment.
@@ -216,9 +229,9 @@ impl Sweep {
                 let trouble = Trouble {
                     database: database.name.clone(),
                     how: State::Missing,
-                    code: StateCode::Failed,
-                    message: odd.clone(),
-                    fix: crate::listing::rename(database.datid),
+                    code: odd.code,
+                    message: odd.message.clone(),
+                    fix: odd.fix.clone(),
                     inside: false,
                 };
                 self.troubles.entry(set.clone()).or_default().insert(database.datid, trouble);
@@ -327,11 +340,16 @@ fn say(set: &Set, troubles: &BTreeMap<i64, Trouble>, databases: usize) -> Option
         reasons.push(format!("and {} more", troubles.len() - named.len()));
     }
     let message = format!("Not read in {} of {databases} databases ({}).", troubles.len(), reasons.join("; "));
-    let fix = troubles.values().map(|trouble| &trouble.fix).find(|fix| !fix.is_empty());
-    let inside = troubles.values().any(|trouble| trouble.inside);
-    let fix = match fix {
-        Some(fix) if inside => format!("{fix} -- in each of these databases"),
-        Some(fix) => fix.clone(),
+    let mut mendable = troubles.values().filter(|trouble| !trouble.fix.is_empty());
+    let fix = match mendable.next() {
+        Some(Trouble { fix, inside: true, .. }) => format!("{fix} -- in each of these databases"),
+        // Each grant is of one database; a new name is one's own to choose, one after the other.
+        Some(Trouble { fix, code: StateCode::Privilege, .. }) => {
+            let grants = mendable.filter(|other| other.code == StateCode::Privilege && !other.inside);
+            let grants = grants.map(|other| other.fix.as_str()).take(MAX_NAMED - 1);
+            std::iter::once(fix.as_str()).chain(grants).collect::<Vec<_>>().join(" ")
+        }
+        Some(Trouble { fix, .. }) => fix.clone(),
         None => String::new(),
     };
     Some(coverage::state(set, "", how, first.code, message, fix))
@@ -376,6 +394,16 @@ mod tests {
         assert_eq!(first_minutes, [(0, 2, 2), (0, 1, 2), (60, 1, 1), (60, 2, 1)], "busiest first, then as due");
         assert_eq!(seen.len(), 12);
         assert!(seen[10..].iter().all(|(at, _, sets)| (*at, *sets) == (300, 2)));
+    }
+
+    #[test]
+    fn what_is_hastened_is_read_at_once_and_the_rest_when_it_is_due() {
+        let (mut two, now) = sweep(vec![database(1, 5), database(2, 50)]);
+        let later = now + Duration::from_secs(100);
+        visits(&mut two, now, 100);
+        two.hasten(|set| set == "seldom");
+        let seen = visits(&mut two, later, 60);
+        assert_eq!(seen, [(0, 1, 1), (0, 2, 1), (20, 1, 1), (20, 2, 1)]);
     }
 
     #[test]
@@ -437,7 +465,8 @@ mod tests {
         let catalog = catalog::Catalog::embedded().unwrap();
         let set = catalog.get("relation_size").unwrap();
         let mut odd = database(2, 0);
-        (odd.readable, odd.odd) = (false, Some("its name is odd".to_owned()));
+        let why = Odd { code: StateCode::Failed, message: "its name is odd".to_owned(), fix: String::new() };
+        (odd.readable, odd.odd) = (false, Some(why));
         let mut sweep = Sweep::new(vec![("relation_size".to_owned(), 60)]);
         let now = sweep.held_until;
         sweep.list(vec![database(1, 0), odd], now);

@@ -13,13 +13,13 @@ use tokio::time::Instant;
 use tokio_postgres::types::Type;
 use wire::{Frame, FrameColumn, State, StateCode};
 
-use super::sweep::{Database, Trouble, Visit};
-use super::{Baselines, Cycle, Took, Watch};
+use super::sweep::{Database, Odd, Trouble, Visit};
+use super::{Baselines, Cycle, Took, Watch, why_not_read};
 use crate::baseline::ReadingTime;
 use crate::connect::{ConnectError, Session};
 use crate::coverage::{self, Known};
 use crate::identity::Identity;
-use crate::listing;
+use crate::listing::{self, Listed};
 use crate::read::{self, ReadError, signed};
 
 /// The pause after the instance could not be asked, or allows no further connection.
@@ -119,7 +119,7 @@ impl Watch {
             let may = listed.may && self.config.selects(&listed.name);
             Database {
                 readable: may && listed.odd.is_none(),
-                odd: listed.odd.filter(|_| may),
+                odd: odd(&listed).filter(|_| self.config.selects(&listed.name)),
                 datid: listed.datid,
                 name: listed.name,
                 open: listed.open,
@@ -209,8 +209,7 @@ impl Watch {
         if datid != visit.database.datid {
             return Err("another database has its name now".to_owned());
         }
-        let grants = self.grants.as_ref().map(|(grants, _)| grants.clone());
-        let known = Known { identity: &identity, grants: grants.as_ref(), extension: None };
+        let known = Known { identity: &identity, grants: Some(&identity.grants), extension: None };
         let plans = coverage::plan(&catalog, known, |set, group| self.config.enabled(set, group));
         let begun = Instant::now();
         for (nth, set) in sets.iter().enumerate() {
@@ -236,12 +235,8 @@ impl Watch {
                     }
                     let database = visit.database.name.as_str();
                     tracing::warn!(instance.name = %self.config.name, database.name = database, set.name = set.name(), %error, "a set was not read");
-                    let (how, code) = if error.is_privilege() {
-                        (State::Missing, StateCode::Privilege)
-                    } else {
-                        (State::Error, StateCode::Failed)
-                    };
-                    self.trouble(set.name(), &visit.database, how, code, error.to_string(), String::new());
+                    let (how, code, message, fix) = why_not_read(set, &error, known);
+                    self.trouble(set.name(), &visit.database, how, code, message, fix);
                     cycle.readings.push(self.failed(set.name(), error.to_string(), started_us));
                 }
             }
@@ -283,6 +278,16 @@ impl Watch {
     }
 }
 
+/// Why a database that is open to connections is not read.
+fn odd(listed: &Listed) -> Option<Odd> {
+    if let Some(fix) = &listed.admission {
+        let message = "the collector's role may not connect to it; exclude_databases would leave it out".to_owned();
+        return Some(Odd { code: StateCode::Privilege, message, fix: fix.clone() });
+    }
+    let message = listed.odd.clone().filter(|_| listed.may)?;
+    Some(Odd { code: StateCode::Failed, message, fix: listing::rename(listed.datid) })
+}
+
 /// Names the database in the keys of a flag, whose labels are those of one database; a flag without
 /// keys is about all of it.
 fn of_database(flag: &mut wire::Flag, datid: i64) {
@@ -301,8 +306,7 @@ fn of_database(flag: &mut wire::Flag, datid: i64) {
 /// The database that a connection goes to, and which of the functions its role may execute there.
 async fn arrive(session: &Session, functions: &[&str]) -> Result<(i64, BTreeSet<String>), ReadError> {
     let row = session
-        .client
-        .query_typed_one(
+        .told(session.client.query_typed_one(
             &signed(
                 "select (select d.oid::pg_catalog.int8 from pg_catalog.pg_database d
                          where d.datname = pg_catalog.current_database()) as datid,
@@ -311,7 +315,7 @@ async fn arrive(session: &Session, functions: &[&str]) -> Result<(i64, BTreeSet<
                             as executes",
             ),
             &[(&functions, Type::TEXT_ARRAY)],
-        )
+        ))
         .await?;
     let executes = session.texts(&row, "executes")?;
     Ok((row.try_get("datid")?, executes.into_iter().flatten().collect()))

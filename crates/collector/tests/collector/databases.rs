@@ -136,6 +136,54 @@ async fn tables_and_indexes_of_each_database_are_counted_exactly() {
     }
 }
 
+/// What all databases count as rolled back, one transaction of this function's own included: its arrival shows that
+/// what ended before it has arrived, too.
+async fn rolled_back(pg: &Pg, admin: &Client) -> i64 {
+    let counted = async || -> i64 {
+        let sql = "select sum(xact_rollback)::int8 from pg_stat_database";
+        admin.query_one(sql, &[]).await.unwrap().get(0)
+    };
+    let before = counted().await;
+    work(pg, "postgres", &["begin; select 1; rollback"]).await;
+    loop {
+        let now = counted().await;
+        if now > before {
+            return now;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn reading_counts_no_transaction_as_rolled_back() {
+    for major in testkit::majors() {
+        let pg = Pg::start(PgOptions::major(major)).await.unwrap();
+        make_role(&pg).await;
+        let admin = pg.connect("postgres").await.unwrap();
+        run(&admin, "drop extension pg_stat_statements").await;
+        run(&admin, "create database shop").await;
+        let shop = pg.connect("shop").await.unwrap();
+        run(&shop, "create extension pg_stat_statements").await;
+        for client in [&admin, &shop] {
+            grant_sizes(client).await;
+        }
+        drop(shop);
+        let before = rolled_back(&pg, &admin).await;
+        let mut rig = Rig::new(&pg, ROLE);
+        for _ in 0..3 {
+            assert!(reading(&rig.whole_cycle().await, "pg_settings").is_some());
+            assert_eq!(rig.whole_sweep().await.len(), 2);
+        }
+        // What a session did is counted when it ends at the latest.
+        drop(rig);
+        let gone = format!("select not exists (select from pg_stat_activity where usename = '{ROLE}')");
+        while !admin.query_one(&gone, &[]).await.unwrap().get::<_, bool>(0) {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(rolled_back(&pg, &admin).await, before + 1, "{major}: the one of this test");
+    }
+}
+
 #[tokio::test]
 async fn sizes_are_those_that_postgresql_counts_with_locks() {
     for major in testkit::majors() {

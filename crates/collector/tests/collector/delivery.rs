@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use catalog::Catalog;
 use collector::backend::Backend;
+use collector::baseline::{Advance, Baseline, Incarnation, Place, ReadingTime};
 use collector::push::{Counters, Pusher};
 use collector::spool::Bounds;
 use collector::state::{Held, Registration, ServerKnows, Shared, lock};
@@ -16,7 +16,7 @@ use prost::Message as _;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
-use wire::{Batch, Reading};
+use wire::{Batch, Frame, Reading};
 
 const STORED: &str = r#"{"duplicate":false,"store_id":"a","rejected":[]}"#;
 /// Longer than any of these deliveries takes.
@@ -136,7 +136,6 @@ impl Server {
 struct Delivery {
     shared: Shared,
     counters: Arc<Counters>,
-    store_changed: Arc<AtomicBool>,
     pusher: Pusher,
 }
 
@@ -173,7 +172,7 @@ fn prepare(state_dir: &Path, url: &str, records: usize) -> Delivery {
     let text = format!("[backend]\nurl = \"{url}\"\n[postgres]\ndsn = \"host=/nowhere user=u dbname=d\"\n");
     let config = config::Config::load(None, Some(text), &|_| None, &config::Names::default()).unwrap();
     let shared = spool(state_dir, records);
-    let (counters, store_changed) = (Arc::new(Counters::default()), Arc::new(AtomicBool::new(false)));
+    let counters = Arc::new(Counters::default());
     let pusher = Pusher {
         backend: Backend::new(&config).unwrap(),
         shared: Arc::clone(&shared),
@@ -183,15 +182,14 @@ fn prepare(state_dir: &Path, url: &str, records: usize) -> Delivery {
         hostname: "test".into(),
         secret: None,
         interval: Duration::from_secs(1),
-        store_changed: Arc::clone(&store_changed),
         counters: Arc::clone(&counters),
         wake: Arc::new(Notify::new()),
     };
-    Delivery { shared, counters, store_changed, pusher }
+    Delivery { shared, counters, pusher }
 }
 
 /// Delivers until nothing waits.
-async fn deliver(delivery: Delivery) -> (Shared, Arc<Counters>, Arc<AtomicBool>) {
+async fn deliver(delivery: Delivery) -> (Shared, Arc<Counters>) {
     let (stop, stopped) = watch::channel(false);
     let running = tokio::spawn(delivery.pusher.run(stopped));
     let shared = Arc::clone(&delivery.shared);
@@ -203,7 +201,7 @@ async fn deliver(delivery: Delivery) -> (Shared, Arc<Counters>, Arc<AtomicBool>)
     tokio::time::timeout(PATIENCE, drained).await.expect("everything is delivered or refused");
     stop.send(true).unwrap();
     running.await.unwrap();
-    (delivery.shared, delivery.counters, delivery.store_changed)
+    (delivery.shared, delivery.counters)
 }
 
 #[tokio::test]
@@ -271,7 +269,7 @@ async fn what_is_refused_is_kept_apart_within_a_bound_and_counted() {
     registered(dir.path(), "2999-01-01T00:00:00Z", None);
     let refusals: Vec<_> = [400, 413, 415, 422].iter().cycle().take(20).map(|status| (*status, "", "{}")).collect();
     let (server, url) = Server::default().start(&refusals).await;
-    let (shared, counters, _) = deliver(prepare(dir.path(), &url, 21)).await;
+    let (shared, counters) = deliver(prepare(dir.path(), &url, 21)).await;
     assert_eq!(server.sequences().len(), 21, "none is sent twice");
     assert_eq!(counters.refused_batches.load(std::sync::atomic::Ordering::Relaxed), 20);
     let kept = std::fs::read_dir(dir.path().join("refused")).unwrap().count();
@@ -308,14 +306,100 @@ async fn another_store_is_noticed() {
         let dir = tempfile::tempdir().unwrap();
         registered(dir.path(), "2999-01-01T00:00:00Z", known);
         let (_server, url) = Server::default().start(&[]).await;
-        let (_, _, flag) = deliver(prepare(dir.path(), &url, 1)).await;
-        assert_eq!(flag.load(std::sync::atomic::Ordering::Relaxed), changed, "{known:?}");
+        let delivery = prepare(dir.path(), &url, 1);
+        texts_sent(&delivery.shared);
+        let (shared, _) = deliver(delivery).await;
+        assert_eq!((repeats(&shared), knows_texts(&shared)), (changed, !changed), "{known:?}");
         let kept = Registration::load(dir.path()).unwrap().unwrap();
         assert_eq!(kept.store_id.as_deref(), Some("a"));
         // Registered anew, it still knows which store it spoke to.
         registered(dir.path(), "2999-01-01T00:00:00Z", None);
         assert_eq!(Registration::load(dir.path()).unwrap().unwrap().store_id.as_deref(), Some("a"));
     }
+}
+
+/// Texts were sent, and the collector knows which.
+fn texts_sent(shared: &Shared) {
+    let catalog = Catalog::embedded().unwrap();
+    let definition = &catalog.get("pg_stat_statements_text").unwrap().definition;
+    let place = Place { instance: "one".into(), set: definition.name.clone(), datid: None };
+    let at = ReadingTime {
+        incarnation: Incarnation::default(),
+        started_us: 1,
+        time_us: 1,
+        instance_time_us: 1,
+        since_previous_us: None,
+    };
+    let baseline = Baseline::new(definition, Frame::new(definition), None, &at).unwrap();
+    let advances = vec![Advance::whole(&place, definition, &baseline)];
+    lock(shared).commit(Cycle { advances, next: vec![(place, baseline)], ..Cycle::default() }).unwrap();
+}
+
+fn repeats(shared: &Shared) -> bool {
+    lock(shared).take_repeat()
+}
+
+fn knows_texts(shared: &Shared) -> bool {
+    lock(shared).baselines().keys().any(|place| place.set == "pg_stat_statements_text")
+}
+
+/// With each batch goes the one that was acknowledged last. Where the server lacks it, what is sent once is sent again,
+/// once for each loss, whatever is killed meanwhile.
+#[tokio::test]
+async fn what_the_server_lacks_is_sent_again_once() {
+    let dir = tempfile::tempdir().unwrap();
+    registered(dir.path(), "2999-01-01T00:00:00Z", Some("a"));
+    let forgotten = r#"{"store_id":"a","forgotten":true}"#;
+    let told = |server: &Server| -> Vec<Option<u64>> {
+        let batches = server.batches.lock().unwrap();
+        let key = |batch: &Batch| batch.status.clone().unwrap().acknowledged.map(|key| key.sequence);
+        batches.iter().map(key).collect()
+    };
+    let signs = |server: &Server| -> Vec<Option<u64>> {
+        let signs = server.signs.lock().unwrap();
+        signs.iter().map(|status| status.acknowledged.clone().map(|key| key.sequence)).collect()
+    };
+    // While it runs.
+    let (server, url) = Server::default().start(&[(202, "", STORED), (202, "", forgotten)]).await;
+    let delivery = prepare(dir.path(), &url, 3);
+    texts_sent(&delivery.shared);
+    assert!(knows_texts(&delivery.shared));
+    let (shared, _) = deliver(delivery).await;
+    assert_eq!((signs(&server), told(&server)), (vec![None], vec![None, Some(1), Some(2), Some(3)]));
+    assert!(repeats(&shared) && !repeats(&shared));
+    assert!(!knows_texts(&shared));
+    drop(shared);
+    let shared = spool(dir.path(), 0);
+    assert!(!knows_texts(&shared), "also after a start");
+    texts_sent(&shared);
+    drop(shared);
+    // After a start: the sign of life asks, and no batch asks again.
+    let (server, url) = Server::default().start(&[]).await;
+    *server.knows.lock().unwrap() = Some(forgotten.to_owned());
+    let (shared, _) = deliver(prepare(dir.path(), &url, 1)).await;
+    assert_eq!((signs(&server), told(&server)), (vec![Some(4)], vec![None, Some(5)]));
+    assert!(repeats(&shared) && !knows_texts(&shared));
+    drop(shared);
+    // Nothing is lost.
+    let (server, url) = Server::default().start(&[]).await;
+    let delivery = prepare(dir.path(), &url, 1);
+    texts_sent(&delivery.shared);
+    let (shared, _) = deliver(delivery).await;
+    assert_eq!((signs(&server), told(&server)), (vec![Some(6)], vec![Some(6), Some(7)]));
+    assert!(!repeats(&shared) && knows_texts(&shared));
+}
+
+/// Of a batch that was refused the server never had anything.
+#[tokio::test]
+async fn what_was_dropped_is_not_taken_for_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    registered(dir.path(), "2999-01-01T00:00:00Z", None);
+    let (_server, url) = Server::default().start(&[(202, "", STORED), (422, "", "{}")]).await;
+    let (shared, _) = deliver(prepare(dir.path(), &url, 2)).await;
+    let epoch = lock(&shared).spool.epoch();
+    assert_eq!(lock(&shared).spool.acknowledged(), None, "all is sent again anyway");
+    drop(shared);
+    assert_eq!(lock(&spool(dir.path(), 0)).spool.acknowledged(), Some((epoch, 1)));
 }
 
 #[tokio::test]
@@ -353,6 +437,29 @@ async fn an_older_state_directory_begins_a_new_epoch() {
         let held = lock(&spool(dir.path(), 0)).spool.epoch();
         assert_eq!(held, after, "{knows}");
     }
+}
+
+/// Another process delivered from a copy of the state directory: what waits here it may have counted too.
+#[tokio::test]
+async fn what_waits_beside_a_copy_that_delivered_is_given_up_and_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    registered(dir.path(), "2999-01-01T00:00:00Z", None);
+    sent_before(dir.path(), 2);
+    let (server, url) = Server::default().start(&[]).await;
+    let other = "{\"store_id\":\"a\",\"last_sequence\":2,\"last_process\":\"018f0000-0000-7000-8000-00000000000f\"}";
+    *server.knows.lock().unwrap() = Some(other.to_owned());
+    let delivery = prepare(dir.path(), &url, 3);
+    let before = lock(&delivery.shared).spool.epoch();
+    let (shared, ..) = deliver(delivery).await;
+    assert!(lock(&shared).spool.epoch() > before);
+    assert_eq!(server.sequences(), Vec::<u64>::new());
+    let lost = lock(&shared).spool.take_lost().to_wire();
+    let of_set = lost.iter().find(|one| one.set == "pg_stat_database").unwrap();
+    assert_eq!((of_set.reason.as_str(), of_set.rows), ("restored", 9));
+    drop(shared);
+    // The next process goes on where this one was.
+    deliver(prepare(dir.path(), &url, 1)).await;
+    assert_eq!(server.sequences(), [6]);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Names and texts of any encoding or none, in clusters of any encoding.
 
+use std::collections::BTreeSet;
+
 use collector::watch::Cycle;
 use testkit::{Pg, PgOptions};
 use wire::{Frame, State};
@@ -135,7 +137,11 @@ async fn odd_names_cost_only_themselves() {
                 run(&admin, &fix).await;
                 rig.sweep().await;
             }
-            assert_eq!(databases_read(&rig.whole_sweep().await), 6, "{what}: as many as may be opened at once");
+            // How many may be opened at once depends on how long ago others were.
+            let mut read = BTreeSet::new();
+            while read.len() < 7 {
+                read.extend(rig.whole_sweep().await.iter().filter_map(|cycle| cycle.datid));
+            }
             assert_eq!(rig.fix(TABLES).await, None, "{what}");
             sleeping.abort();
             waiting.abort();

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use collector::spool::Bounds;
 use collector::state::Held;
+use collector::watch::Watch;
 use prost::Message as _;
 use testkit::{Mode, Pg, PgOptions};
-use wire::State;
+use wire::{State, StateCode};
 
 use crate::rig::{ROLE, Rig, errors, make_role, reading, reasons, run};
 
@@ -46,6 +47,17 @@ async fn every_statement_of_the_collector_is_signed() {
         let unsigned: Vec<&str> = rows.iter().filter(|row| !row.get::<_, bool>(1)).map(|row| row.get(0)).collect();
         assert!(unsigned.is_empty(), "{major}: {unsigned:#?}");
     }
+}
+
+#[test]
+fn what_is_sent_once_is_read_at_once_to_be_sent_again_but_not_ever_again() {
+    let text = "[postgres]\ndsn = \"host=/nowhere user=u dbname=d\"\n".to_owned();
+    let config = config::Config::load(None, Some(text), &|_| None, &config::Names::default()).unwrap();
+    let catalog = Arc::new(catalog::Catalog::embedded().unwrap());
+    let mut watch = Watch::new(config.instances[0].clone(), catalog, |_| None);
+    let expected = ["pg_database", "pg_roles", "pg_settings", "pg_stat_statements_text"];
+    assert_eq!(watch.forget_sent().into_iter().collect::<BTreeSet<_>>(), expected.map(str::to_owned).into());
+    assert!(watch.forget_sent().is_empty());
 }
 
 #[tokio::test]
@@ -172,6 +184,164 @@ async fn what_is_not_granted_is_said_and_works_after_the_grant() {
     assert_eq!(state.state, State::Works as i32);
     let first = reading(&cycle, STATEMENTS).unwrap();
     assert_eq!((first.interval_us, first.rows), (None, 0), "a baseline, and no jump");
+    // What is taken away again is not read as nothing from the next cycle on.
+    run(&admin, "revoke pg_monitor from monitor").await;
+    let cycle = rig.cycle().await;
+    for set in [STATEMENTS, "sessions", "pg_stat_activity", "lock_waits"] {
+        let state = cycle.instance.states.iter().find(|state| state.set == set).unwrap();
+        assert_eq!(state.state, State::Missing as i32, "{state:?}");
+        assert!(state.fix.starts_with("grant pg_monitor to monitor;"), "{state:?}");
+        assert!(reading(&cycle, set).is_none(), "{set}");
+    }
+}
+
+/// The sets that read the extension, each with how it stands and what mends it.
+async fn of_extension(rig: &mut Rig) -> Vec<(String, i32, String)> {
+    let states = rig.states().await.into_iter().filter(|state| state.set.starts_with(STATEMENTS));
+    states.filter(|state| state.column.is_empty()).map(|state| (state.set, state.state, state.fix)).collect()
+}
+
+#[tokio::test]
+async fn an_extension_that_the_role_may_not_use_is_said_with_the_grants_that_mend_it() {
+    for major in testkit::majors() {
+        let pg = Pg::start(PgOptions::major(major)).await.unwrap();
+        make_role(&pg).await;
+        let admin = pg.connect("postgres").await.unwrap();
+        run(&admin, "create schema \"Ext Schema\"; alter extension pg_stat_statements set schema \"Ext Schema\"").await;
+        let mut rig = Rig::new(&pg, ROLE);
+        for (revoked, fix) in [
+            ("", "grant usage on schema \"Ext Schema\" to monitor; -- in the database postgres"),
+            (
+                "revoke execute on function \"Ext Schema\".pg_stat_statements(boolean) from public",
+                "grant execute on function \"Ext Schema\".pg_stat_statements(boolean) to monitor; -- in the database postgres",
+            ),
+        ] {
+            run(&admin, revoked).await;
+            let denied = of_extension(&mut rig).await;
+            assert_eq!(denied.len(), 3, "{denied:?}");
+            for (set, state, said) in &denied {
+                assert_eq!((*state, said.as_str()), (State::Missing as i32, fix), "{major}: {set}");
+            }
+            // What cannot be read is not tried.
+            assert!(reading(&rig.whole_cycle().await, STATEMENTS).is_none(), "{major}");
+            run(&admin, fix).await;
+            let mended = of_extension(&mut rig).await;
+            let works = |set: &str| major >= 14 || set != "pg_stat_statements_info";
+            for (set, state, said) in mended.iter().filter(|(set, ..)| works(set)) {
+                assert_eq!((*state, said.as_str()), (State::Works as i32, ""), "{major}: {set}");
+            }
+            assert!(reading(&rig.whole_cycle().await, STATEMENTS).is_some(), "{major}");
+        }
+        // Where another database's may be used, it is read there.
+        run(&admin, "revoke usage on schema \"Ext Schema\" from monitor").await;
+        run(&admin, "create database shop").await;
+        run(&pg.connect("shop").await.unwrap(), "create extension pg_stat_statements").await;
+        let mut rig = Rig::new(&pg, ROLE);
+        assert!(reading(&rig.whole_cycle().await, STATEMENTS).is_some(), "{major}");
+    }
+}
+
+#[tokio::test]
+async fn whatever_is_denied_is_said_with_the_grant_that_mends_it() {
+    for major in testkit::majors() {
+        let pg = Pg::start(PgOptions::major(major)).await.unwrap();
+        make_role(&pg).await;
+        let admin = pg.connect("postgres").await.unwrap();
+        let mut rig = Rig::new(&pg, ROLE);
+        rig.whole_cycle().await;
+        for (set, right) in [
+            // Of who the instance is, so that nothing is read.
+            (None, "execute on function pg_control_system()"),
+            (None, "select on pg_settings"),
+            // A function behind a view.
+            (None, "execute on function pg_stat_get_activity(integer)"),
+            (Some("sessions"), "execute on function age(xid)"),
+            (Some("wal_directory"), "execute on function pg_ls_waldir()"),
+            // Read in a transaction that is then of no use.
+            (Some("pg_settings"), "execute on function textne(text,text)"),
+            (Some("pg_stat_all_tables"), "select on pg_stat_all_tables"),
+        ] {
+            run(&admin, &format!("revoke {right} from public, pg_monitor")).await;
+            let is_of_databases = set == Some("pg_stat_all_tables");
+            if is_of_databases {
+                rig.sweep().await;
+            }
+            rig.watch.forget_sent();
+            let cycle = rig.cycle().await;
+            let granted = format!("grant {right} to monitor;");
+            match set {
+                None => {
+                    let error = cycle.instance.error.unwrap_or_else(|| panic!("{major}: {right} is not missed"));
+                    assert!(error.ends_with(&format!(" (SQLSTATE 42501): {granted}")), "{major}: {error}");
+                }
+                Some(set) => {
+                    let state = cycle.instance.states.iter().find(|state| state.set == set).unwrap();
+                    assert_eq!(state.state, State::Missing as i32, "{major}: {state:?}");
+                    assert_eq!(state.fix.split_inclusive(';').next(), Some(granted.as_str()), "{major}: {state:?}");
+                }
+            }
+            run(&admin, &granted).await;
+            if is_of_databases {
+                rig.whole_sweep().await;
+            }
+            rig.whole_cycle().await;
+        }
+        // Databases, first one and then all.
+        run(&admin, "create database \"Shop 1\"").await;
+        run(&admin, "revoke connect on database \"Shop 1\" from public").await;
+        assert_eq!(rig.sweep().await.len(), 1, "{major}");
+        let states = rig.states().await;
+        let state = states.iter().find(|state| state.set == "pg_stat_all_tables").unwrap();
+        assert_eq!((state.state, state.code), (State::Degraded as i32, StateCode::Privilege as i32), "{state:?}");
+        assert!(state.message.starts_with("Not read in 1 of 2 databases (Shop 1: "), "{major}: {}", state.message);
+        assert_eq!(state.fix, "grant connect on database \"Shop 1\" to monitor;", "{major}");
+        run(&admin, "revoke connect on database postgres from public").await;
+        assert_eq!(rig.sweep().await.len(), 0, "{major}");
+        let fix = rig.fix("pg_stat_all_tables").await.unwrap();
+        let mut grants: Vec<&str> = fix.split_inclusive(';').map(str::trim).collect();
+        grants.sort_unstable();
+        assert_eq!(
+            grants,
+            ["grant connect on database \"Shop 1\" to monitor;", "grant connect on database postgres to monitor;"],
+            "{major}"
+        );
+        run(&admin, &fix).await;
+        assert_eq!(rig.whole_sweep().await.len(), 2, "{major}");
+    }
+}
+
+#[tokio::test]
+async fn the_session_that_reads_is_counted_as_an_idle_connection() {
+    for major in testkit::majors() {
+        let pg = Pg::start(PgOptions::major(major)).await.unwrap();
+        make_role(&pg).await;
+        let admin = pg.connect("postgres").await.unwrap();
+        let mut rig = Rig::new(&pg, ROLE);
+        let role = format!("select oid::int8 from pg_roles where rolname = '{ROLE}'");
+        let role: i64 = admin.query_one(&role, &[]).await.unwrap().get(0);
+        let due = ["sessions".to_owned()];
+        rig.watch.cycle(&due, &rig.baselines).await;
+        // Until the first attempt is gone, which only asked for the version.
+        let one = format!("select count(*) = 1 from pg_stat_activity where usename = '{ROLE}'");
+        while !admin.query_one(&one, &[]).await.unwrap().get::<_, bool>(0) {
+            tokio::task::yield_now().await;
+        }
+        let cycle = rig.watch.cycle(&due, &rig.baselines).await;
+        let rows = rig.rows(reading(&cycle, "sessions").unwrap());
+        let definition = &rig.catalog.get("sessions").unwrap().definition;
+        let column = |name: &str| rows.column(definition.column(name).unwrap().0);
+        let text = |name: &str, row: usize| column(name)?.text(row);
+        let number = |name: &str, row: usize| column(name)?.int(row);
+        let clients = (0..rows.rows).filter(|row| text("backend_type", *row) == Some("client backend"));
+        let (own, others): (Vec<usize>, Vec<usize>) = clients.partition(|row| number("userid", *row) == Some(role));
+        let of = |row: &usize| {
+            let age = number("xact_age", *row).or(number("query_age", *row));
+            (text("state", *row), text("wait_event", *row), number("sessions", *row), age)
+        };
+        let own: Vec<_> = own.iter().map(of).collect();
+        assert_eq!(own, [(Some("idle"), Some("ClientRead"), Some(1), None)], "{major}");
+        assert_eq!(others.iter().filter_map(|row| number("sessions", *row)).sum::<i64>(), 1, "{major}: this test's");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What a person types: `collector check`, `once`, `--print-config`, `admin user`, and their exit codes.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use testkit::{Pg, PgOptions};
@@ -38,6 +38,12 @@ async fn check_says_what_is_missing_and_the_grant_that_mends_it() {
     admin.execute("grant pg_monitor to watcher", &[]).await.unwrap();
     let table = text(&pganalytics(&["collector", "check"], &environment).stdout);
     assert!(!table.contains("grant pg_monitor"), "{table}");
+    // Nor is a database that refuses the role a riddle.
+    admin.execute("revoke connect on database postgres from public", &[]).await.unwrap();
+    let check = pganalytics(&["collector", "check"], &environment);
+    let said = text(&check.stdout);
+    assert_eq!(check.status.code(), Some(1), "{said}");
+    assert!(said.contains(" (database postgres): grant connect on database postgres to watcher;"), "{said}");
     let unreachable = [("POSTGRES_DSN", "host=/nonexistent user=x dbname=y")];
     let check = pganalytics(&["collector", "check"], &unreachable);
     assert_eq!(check.status.code(), Some(1));
@@ -121,6 +127,38 @@ async fn once_prints_a_reading_as_json() {
     assert!(rows("pg_settings").len() > 200);
 }
 
+/// As `| head` does: whoever reads has enough after the first bytes, or before them.
+#[tokio::test]
+async fn a_reader_that_has_enough_ends_it_quietly() {
+    let pg = Pg::start(PgOptions::default()).await.unwrap();
+    let dsn = pg.dsn("postgres");
+    for arguments in [
+        ["collector", "once"].as_slice(),
+        &["collector", "check"],
+        &["collector", "check", "--json"],
+        &["collector", "run", "--print-config"],
+        &["server", "--print-config"],
+    ] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_pganalytics"))
+            .args(arguments)
+            .env_clear()
+            .env("POSTGRES_DSN", &dsn)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let ended = child.wait_with_output().unwrap();
+        assert_eq!((text(&ended.stderr), ended.status.code()), (String::new(), Some(128 + 13)), "{arguments:?}");
+    }
+    // What cannot be written for another reason is a failure.
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut server = Command::new(env!("CARGO_BIN_EXE_pganalytics"));
+    let ended = server.args(["server", "--print-config"]).env_clear().stdout(full).output().unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(text(&ended.stderr).starts_with("pganalytics: write to standard output: "), "{}", text(&ended.stderr));
+}
+
 #[test]
 fn a_wrong_configuration_is_refused_with_its_line() {
     let directory = tempfile::tempdir().unwrap();
@@ -163,4 +201,75 @@ fn administering_no_store_says_so_and_makes_none() {
     let said = text(&run.stderr);
     assert!(said.contains("there is no store in") && said.contains("DATA_DIR must be the server's"), "{said}");
     assert!(!data_dir.exists(), "nothing was made");
+}
+
+#[tokio::test]
+async fn where_no_store_can_be_kept_is_told_before_anything_is_made_there() {
+    let pg = Pg::start(PgOptions::default()).await.unwrap();
+    let admin = pg.connect("postgres").await.unwrap();
+    for statement in [
+        "create role reader login superuser",
+        "alter role reader set default_transaction_read_only = on",
+        "create role stranger login",
+        "create database \"the store\"",
+    ] {
+        admin.execute(statement, &[]).await.unwrap();
+    }
+    let dsn = |user: &str| pg.dsn("the store").replace("user=postgres", &format!("user={user}"));
+    let port = closed_port();
+    let directory = tempfile::tempdir().unwrap();
+    let commands: [&[&str]; 3] = [&["migrate"], &["server"], &["admin", "user", "reset", "admin"]];
+    for (url, said) in [
+        (
+            format!("host=127.0.0.1 port={port} user=keeper dbname=kept"),
+            format!("connect to DATABASE_URL: connection refused by 127.0.0.1:{port} (role keeper, database kept)"),
+        ),
+        (
+            dsn("reader"),
+            "use DATABASE_URL: role reader may only read in database \"the store\": the store needs one that writes \
+             (`alter role reader reset default_transaction_read_only`, where that is what says so)"
+                .to_owned(),
+        ),
+        (
+            dsn("stranger"),
+            "use DATABASE_URL: role stranger may not create schemas in database \"the store\": `grant create on \
+             database \"the store\" to stranger`"
+                .to_owned(),
+        ),
+    ] {
+        let data_dir = directory.path().to_str().unwrap();
+        let environment =
+            [("DATABASE_URL", url.as_str()), ("DATA_DIR", data_dir), ("PORT", "0"), ("LOG_LEVEL", "error")];
+        for command in commands {
+            let run = pganalytics(command, &environment);
+            assert_eq!(
+                (run.status.code(), text(&run.stderr)),
+                (Some(1), format!("pganalytics: {said}\n")),
+                "{command:?}"
+            );
+        }
+    }
+    let made = "select count(*) from pg_namespace where nspname in ('pganalytics', 'metrics')";
+    let there = pg.connect("the store").await.unwrap();
+    assert_eq!(there.query_one(made, &[]).await.unwrap().get::<_, i64>(0), 0);
+    // What mends it, as it is told.
+    admin.execute("grant create on database \"the store\" to stranger", &[]).await.unwrap();
+    let migrated = pganalytics(&["migrate"], &[("DATABASE_URL", &dsn("stranger")), ("LOG_LEVEL", "error")]);
+    assert_eq!(migrated.status.code(), Some(0), "{}", text(&migrated.stderr));
+}
+
+#[tokio::test]
+async fn a_store_that_is_too_old_is_refused_before_anything_is_made_in_it() {
+    for major in testkit::majors().into_iter().filter(|major| *major < server::store::OLDEST_STORE) {
+        let pg = Pg::start(PgOptions::major(major)).await.unwrap();
+        let dsn = pg.dsn("postgres");
+        let run = pganalytics(&["migrate"], &[("DATABASE_URL", &dsn), ("LOG_LEVEL", "error")]);
+        let said = text(&run.stderr);
+        let expected =
+            format!("pganalytics: use DATABASE_URL: the store needs PostgreSQL 14 or newer, here is {major}.");
+        assert!(said.starts_with(&expected) && said.lines().count() == 1, "{said}");
+        let made = "select count(*) from pg_namespace where nspname in ('pganalytics', 'metrics')";
+        let client = pg.connect("postgres").await.unwrap();
+        assert_eq!(client.query_one(made, &[]).await.unwrap().get::<_, i64>(0), 0);
+    }
 }

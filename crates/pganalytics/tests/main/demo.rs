@@ -1,9 +1,10 @@
 //! The demo as a person starts it: what it prints, what it runs, what it leaves, and who may start it again.
 
 use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use cluster::{Cluster, ClusterOptions};
@@ -267,6 +268,50 @@ async fn the_demo_shows_its_work_stops_whole_and_goes_on() {
     let names = known["data"][0]["instances"].as_array().unwrap().iter().map(|one| one["name"].clone());
     assert_eq!(names.collect::<Vec<_>>(), ["demo-primary", "demo-standby"], "the store goes on: {known}");
     demo.interrupt().await;
+}
+
+#[tokio::test]
+async fn a_demo_whose_terminal_is_gone_leaves_nothing_running() {
+    let mut demo = Demo::prepare();
+    demo.start(&[]).await;
+    demo.signal(Signal::SIGHUP);
+    assert!(demo.ended().await.success(), "{}", demo.progress());
+    assert!(demo.progress().contains("stopping …"), "{}", demo.progress());
+    assert_eq!(processes_in(&demo.data_dir()), Vec::<String>::new());
+}
+
+/// A server with its private PostgreSQL in the demo's place, and the end of its log.
+fn serve(demo: &mut Demo, program: &str, arguments: &[&str]) -> ChildStderr {
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear().env("PATH", std::env::var("PATH").unwrap_or_default());
+    command.env("DATA_DIR", demo.data_dir()).env("PORT", "0").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = demo.child.insert(command.spawn().unwrap());
+    let (out, log) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    let mut address = String::new();
+    BufReader::new(out).read_line(&mut address).unwrap();
+    assert!(address.starts_with("http://"), "{address}");
+    log
+}
+
+#[tokio::test]
+async fn a_server_whose_terminal_is_gone_stops_its_postgresql() {
+    let mut demo = Demo::prepare();
+    let log = serve(&mut demo, env!("CARGO_BIN_EXE_pganalytics"), &["server"]);
+    assert!(!processes_in(&demo.data_dir()).is_empty());
+    // Nor can anything be written where its log went.
+    drop(log);
+    demo.signal(Signal::SIGHUP);
+    assert!(demo.ended().await.success());
+    assert_eq!(processes_in(&demo.data_dir()), Vec::<String>::new());
+
+    let nohup = ["-c", r#"trap '' HUP; exec "$0" server"#, env!("CARGO_BIN_EXE_pganalytics")];
+    let _log = serve(&mut demo, "sh", &nohup);
+    let status = fs::read_to_string(format!("/proc/{}/status", demo.child.as_ref().unwrap().id())).unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+    assert_eq!(u64::from_str_radix(ignored.trim(), 16).unwrap() & 1, 1, "it outlives its terminal");
+    demo.signal(Signal::SIGTERM);
+    assert!(demo.ended().await.success());
+    assert_eq!(processes_in(&demo.data_dir()), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ async fn what_the_api_says_of_the_host_is_what_proc_says() {
         .await;
     let after = processors();
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap();
-    let cpus = cpuinfo.lines().filter(|line| line.starts_with("processor")).count() as i64;
+    let cpus = cpuinfo.lines().filter(|line| line.starts_with("processor")).count();
     assert_eq!(host["state"]["cpus"], cpus);
     let total = host["state"]["memory_total_bytes"].as_i64().unwrap();
     let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap();

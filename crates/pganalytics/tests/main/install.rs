@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use testkit::{Pg, PgOptions, installations, majors};
+use testkit::{Mode, Pg, PgOptions, installations, majors};
 
 const ROLE_SCRIPT: &str = "packaging/monitoring-role.sql";
 
@@ -27,15 +27,23 @@ fn psql(script: &str, dsn: &str, arguments: &[&str]) -> (Option<i32>, String) {
     (ran.status.code(), String::from_utf8_lossy(&ran.stderr).into_owned())
 }
 
+/// How `collector check` ends, and what it says.
+fn check(dsn: &str) -> (Option<i32>, String) {
+    let check = Command::new(env!("CARGO_BIN_EXE_pganalytics"))
+        .args(["collector", "check"])
+        .env_clear()
+        .env("PATH", std::env::var("PATH").unwrap_or_default())
+        .env("POSTGRES_DSN", dsn)
+        .output()
+        .unwrap();
+    (check.status.code(), String::from_utf8_lossy(&check.stdout).into_owned())
+}
+
 #[tokio::test]
 async fn the_setup_script_gives_the_role_all_that_is_needed_and_no_more() {
     for major in majors().into_iter().filter(|major| *major >= 12) {
-        let mut options = PgOptions::major(major).setting("track_io_timing", "on");
-        if major >= 14 {
-            options = options.setting("track_wal_io_timing", "on");
-        }
-        options = options.setting("pg_stat_statements.track_planning", "on");
-        let pg = Pg::start(options).await.unwrap();
+        // Everything at its default but what the extension takes, which the template of tests has.
+        let pg = Pg::start(PgOptions::major(major)).await.unwrap();
         let admin = pg.connect("postgres").await.unwrap();
         for statement in
             ["drop extension pg_stat_statements", "create table private_rows (n int)", "create database shop"]
@@ -47,15 +55,43 @@ async fn the_setup_script_gives_the_role_all_that_is_needed_and_no_more() {
             run_script(ROLE_SCRIPT, &pg.dsn(database), &["-v", "role=watcher"]);
         }
         let dsn = pg.dsn("postgres").replace("user=postgres", "user=watcher");
-        let check = Command::new(env!("CARGO_BIN_EXE_pganalytics"))
-            .args(["collector", "check"])
-            .env_clear()
-            .env("PATH", std::env::var("PATH").unwrap_or_default())
-            .env("POSTGRES_DSN", &dsn)
-            .output()
-            .unwrap();
-        let table = String::from_utf8_lossy(&check.stdout);
-        assert_eq!(check.status.code(), Some(0), "on PostgreSQL {major}:\n{table}");
+        let (code, table) = check(&dsn);
+        assert_eq!(code, Some(0), "on PostgreSQL {major}:\n{table}");
+        // What PostgreSQL leaves off because it costs is a hint, told once with what it costs.
+        let (_, hints) = table.split_once("  hints, ").unwrap_or_else(|| panic!("on PostgreSQL {major}:\n{table}"));
+        for setting in ["track_io_timing", "track_wal_io_timing", "pg_stat_statements.track_planning"] {
+            let known = setting != "track_wal_io_timing" || major >= 14;
+            let known = known && (setting != "pg_stat_statements.track_planning" || major >= 13);
+            let proposed = format!("→ alter system set {setting} = on; select pg_reload_conf(); -- ");
+            assert_eq!(hints.matches(&proposed).count(), usize::from(known), "on PostgreSQL {major}:\n{table}");
+            assert_eq!(table.matches(&proposed).count(), usize::from(known), "on PostgreSQL {major}:\n{table}");
+        }
+        // An older version of the extension, then in a schema of its own.
+        for statement in ["drop extension pg_stat_statements", "create extension pg_stat_statements version '1.6'"] {
+            admin.execute(statement, &[]).await.unwrap();
+        }
+        // 12 has one that is newer, and no more columns.
+        let (code, table) = check(&dsn);
+        assert_eq!(code, Some(if major > 12 { 3 } else { 0 }), "on PostgreSQL {major}:\n{table}");
+        let proposes = table.contains("→ alter extension pg_stat_statements update; -- ");
+        assert_eq!(proposes, major > 12, "on PostgreSQL {major}:\n{table}");
+        for statement in
+            ["create schema \"Ext Schema\"", "alter extension pg_stat_statements set schema \"Ext Schema\""]
+        {
+            admin.execute(statement, &[]).await.unwrap();
+        }
+        // A database that is closed to the public.
+        admin.execute("revoke connect on database shop from public", &[]).await.unwrap();
+        let (code, table) = check(&dsn);
+        assert_eq!(code, Some(3), "on PostgreSQL {major}:\n{table}");
+        assert!(table.contains("→ grant connect on database shop to watcher;\n"), "on PostgreSQL {major}:\n{table}");
+        let fix = "→ grant usage on schema \"Ext Schema\" to watcher; -- in the database postgres\n";
+        assert_eq!(table.matches(fix).count(), 3, "on PostgreSQL {major}:\n{table}");
+        for database in ["postgres", "shop"] {
+            run_script(ROLE_SCRIPT, &pg.dsn(database), &["-v", "role=watcher"]);
+        }
+        let (code, table) = check(&dsn);
+        assert_eq!(code, Some(0), "on PostgreSQL {major}:\n{table}");
         let (watcher, connection) = tokio_postgres::connect(&dsn, tokio_postgres::NoTls).await.unwrap();
         let connection = tokio::spawn(connection);
         let refused = watcher.query("select * from private_rows", &[]).await.unwrap_err();
@@ -67,6 +103,14 @@ async fn the_setup_script_gives_the_role_all_that_is_needed_and_no_more() {
         assert_eq!((row.get::<_, i32>(0), row.get::<_, bool>(1)), (5, false));
         drop(watcher);
         connection.await.unwrap().unwrap();
+        // What is on unless somebody switches it off is no hint.
+        drop(admin);
+        pg.set("track_counts", "off").unwrap();
+        pg.restart(Mode::Fast).await.unwrap();
+        let (code, table) = check(&dsn);
+        assert_eq!(code, Some(3), "on PostgreSQL {major}:\n{table}");
+        let (states, _) = table.split_once("  hints, ").unwrap();
+        assert!(states.contains("track_counts is off. ("), "on PostgreSQL {major}:\n{table}");
     }
 }
 

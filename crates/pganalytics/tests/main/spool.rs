@@ -11,7 +11,7 @@ use crate::statements::statement;
 use crate::world::{World, assert_exact, assert_lower_bound, between};
 
 /// Work that is read before it goes on: one cycle has each of them.
-async fn work(world: &World, rounds: usize) {
+pub(crate) async fn work(world: &World, rounds: usize) {
     let client = world.connect("app_a", "one").await;
     for _ in 0..rounds {
         for n in 0..20 {
@@ -27,7 +27,7 @@ fn segments(world: &World) -> Vec<PathBuf> {
     files
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
     assert!(copied.success());
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -49,6 +49,8 @@ pub(crate) struct World {
     backend: String,
     server: Option<Child>,
     collector: Option<Child>,
+    /// A collector beside it.
+    another: Option<Child>,
     token: String,
     pub(crate) instance: i64,
     /// `SPOOL_MAX_BYTES`, where a test wants it small.
@@ -105,6 +107,7 @@ impl World {
             backend,
             server: None,
             collector: None,
+            another: None,
             token: String::new(),
             instance: 0,
             spool_max_bytes: None,
@@ -162,23 +165,38 @@ impl World {
 
     /// Starts the collector.
     pub(crate) fn start_collector(&mut self) {
+        self.collector = Some(self.spawn_collector("collector"));
+    }
+
+    /// Starts a collector beside it, with the same configuration and a state directory of this name.
+    pub(crate) fn start_another(&mut self, state_dir: &str) {
+        self.another = Some(self.spawn_collector(state_dir));
+    }
+
+    /// Kills that one.
+    pub(crate) fn kill_another(&mut self) {
+        kill(self.another.take());
+    }
+
+    fn spawn_collector(&self, state_dir: &str) -> Child {
+        let (file, log) = (self.path(&format!("{state_dir}.toml")), self.path(&format!("{state_dir}.log")));
         let dsn = self.pg.dsn("postgres").replace("user=postgres", "user=pganalytics");
         let config = format!(
             "[collector]\nname = \"test\"\ninterval = 1\npush_interval = 1\nstate_dir = {:?}\n\
              [backend]\nurl = \"{}\"\n[[instances]]\nname = \"main\"\ndsn = {dsn:?}\n",
-            self.path("collector"),
+            self.path(state_dir),
             self.backend
         );
         let also = self.also.iter().map(|(name, dsn)| format!("[[instances]]\nname = {name:?}\ndsn = {dsn:?}\n"));
         let config = also.fold(config, |config, one| config + &one);
-        std::fs::write(self.path("collector.toml"), config).unwrap();
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("collector.log")).unwrap();
+        std::fs::write(&file, config).unwrap();
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
         // A shell in between sets what the process inherits: a write beyond its limit is an error, not its end.
         let mut command = Command::new("sh");
         command
             .args(["-c", r#"trap '' XFSZ; exec "$0" collector run --override-intervals --config "$1""#])
             .arg(env!("CARGO_BIN_EXE_pganalytics"))
-            .arg(self.path("collector.toml"))
+            .arg(file)
             .env_clear()
             .env("PATH", std::env::var("PATH").unwrap_or_default())
             .env("REGISTRATION_SECRET", SECRET)
@@ -192,8 +210,7 @@ impl World {
         if self.path(CLOCK).exists() {
             command.env(collector::clock::TIME_OF_DAY_OFF_FILE, self.path(CLOCK));
         }
-        let child = command.spawn().unwrap();
-        self.collector = Some(child);
+        command.spawn().unwrap()
     }
 
     /// Sets the time of day that the collector sees off by so many seconds; it must be started once after the first time.
@@ -283,6 +300,36 @@ impl World {
         &self.store.dsn
     }
 
+    /// A copy of the store as it is; the server must not run.
+    pub(crate) async fn copy_store(&self) -> StoreDatabase {
+        self.store.copy().await.unwrap()
+    }
+
+    /// Puts another store in place of the server's, which must not run.
+    pub(crate) fn put_store(&mut self, store: StoreDatabase) {
+        self.store = store;
+    }
+
+    /// Removes the collector at the server.
+    pub(crate) async fn remove_collector(&self) {
+        let id = self.get("/collectors").await.unwrap()["data"][0]["id"].as_str().unwrap().to_owned();
+        let url = format!("http://127.0.0.1:{}/api/v1/collectors/{id}", self.port);
+        let answer = self.http.delete(url).bearer_auth(&self.token).send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.status());
+    }
+
+    /// `pganalytics collector register`, with more arguments.
+    pub(crate) fn register(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_pganalytics"))
+            .args(["collector", "register", "--config"])
+            .arg(self.path("collector.toml"))
+            .args(arguments)
+            .env_clear()
+            .env("REGISTRATION_SECRET", SECRET)
+            .output()
+            .unwrap()
+    }
+
     /// A connection to the store.
     pub(crate) async fn store_connection(&self) -> Client {
         self.store.connect().await.unwrap()
@@ -361,6 +408,7 @@ fn entry(row: &Value) -> (Key, Work) {
 
 impl Drop for World {
     fn drop(&mut self) {
+        kill(self.another.take());
         kill(self.collector.take());
         kill(self.server.take());
     }

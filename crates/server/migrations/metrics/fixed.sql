@@ -145,6 +145,27 @@ create table if not exists metrics.collectors (
     last_reading_time timestamptz
 );
 
+-- Which cluster answers under an instance's name, and from when on: another one gives the same oids to other things.
+create table if not exists metrics.clusters (
+    instance_id integer not null,
+    since timestamptz not null,
+    system_identifier text not null,
+    primary key (instance_id, since)
+);
+insert into metrics.clusters (instance_id, since, system_identifier)
+select i.id, '-infinity', i.system_identifier from metrics.instances i
+where i.system_identifier <> '' and not exists (select from metrics.clusters c where c.instance_id = i.id);
+
+-- From when on, and until when, the cluster answered that did at a moment.
+create or replace function metrics.cluster_since(instance integer, at timestamptz) returns timestamptz
+language sql stable as $$
+    select coalesce(max(c.since), '-infinity') from metrics.clusters c where c.instance_id = instance and c.since <= at
+$$;
+create or replace function metrics.cluster_until(instance integer, at timestamptz) returns timestamptz
+language sql stable as $$
+    select coalesce(min(c.since), 'infinity') from metrics.clusters c where c.instance_id = instance and c.since > at
+$$;
+
 -- How far each clock of a collector is from ours, and from when on: what was added to the times that it stamped.
 create table if not exists metrics.clocks (
     collector_id uuid not null,
@@ -152,6 +173,22 @@ create table if not exists metrics.clocks (
     since timestamptz not null,
     offset_us bigint not null,
     primary key (collector_id, clock, since)
+);
+
+-- Which process of a collector is taken: the newest one. Those before it, the last heard of first, are refused.
+create table if not exists metrics.processes (
+    collector_id uuid primary key,
+    process uuid not null,
+    since timestamptz not null,
+    hostname text not null,
+    -- The process that the last stored batch came from, and when that was.
+    delivered uuid,
+    delivered_at timestamptz,
+    replaced uuid[] not null default '{}',
+    -- How often one of those came since, and what the last one was.
+    refusals bigint not null default 0,
+    refused_at timestamptz,
+    refused_hostname text
 );
 
 -- Why nothing can be spooled by a collector now, since when, and how many cycles that took.
@@ -202,7 +239,9 @@ begin
 end
 $$;
 
+comment on table metrics.clusters is 'The clusters that answered under an instance''s name, by system identifier, each from a moment on.';
 comment on table metrics.clocks is 'How far each clock of a collector was from the server''s, and from when on.';
+comment on table metrics.processes is 'Which process of each collector is taken, and which others were refused.';
 comment on column metrics.collectors.clock_ahead_us is 'How far the time of day of its machine is ahead of the server''s.';
 comment on column metrics.readings.clock_offset_us is 'The instance''s clock minus the time of the reading, in microseconds.';
 comment on table metrics.instances is 'Monitored PostgreSQL instances, one per collector and configured name.';

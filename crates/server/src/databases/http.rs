@@ -1,6 +1,5 @@
 //! `GET /instances/{id}/databases`.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -10,6 +9,7 @@ use super::counters::COUNTERS;
 use super::model::{Database, DatabaseSeries, Databases};
 use super::store;
 use crate::app::App;
+use crate::clusters::OfOneCluster;
 use crate::covered::Covered;
 use crate::flags;
 use crate::gaps::Gaps;
@@ -17,6 +17,7 @@ use crate::http::{ApiError, QueryValues, VisibleInstance};
 use crate::instances::coverage::note_missing;
 use crate::instances::store as instances;
 use crate::queries::model::Unmeasured;
+use crate::queries::names::Names;
 use crate::readings;
 use crate::when::{Fineness, When};
 
@@ -30,19 +31,19 @@ pub(crate) async fn list(
 ) -> Result<Json<Databases>, ApiError> {
     app.store()?;
     let now = app.clock.now();
-    let range = when.range(now)?;
+    let asked = when.range(now)?;
     let mut client = app.metrics.get().await?;
     let transaction = instances::snapshot(&mut client).await?;
+    let range = OfOneCluster::read(&transaction, visible.id, asked).await?.range;
     let grid = when.grid(&transaction, visible.id, store::SET, now, Fineness::SPREAD).await?;
     let at = readings::at(&transaction, visible.id, store::SET, when.moment(now)).await?;
     let sums = store::sums(&transaction, visible.id, range, at).await?;
-    let gaps = Gaps::read(&transaction, &app.catalog, visible.id, store::SET, range, now).await?;
+    let gaps = Gaps::read(&transaction, &app.catalog, visible.id, store::SET, asked, now).await?;
     let covered = Covered::read(&transaction, visible.id, store::SET, range).await?;
     let mut series = store::series(&transaction, visible.id, range, grid, &gaps).await?;
     let total = store::throughput(&transaction, visible.id, range, grid, &gaps).await?;
-    let flagged_intervals = flags::read(&transaction, visible.id, store::SET, range).await?;
-    let named = instances::databases(&transaction, visible.id, true).await?;
-    let names: HashMap<i64, String> = named.into_iter().map(|one| (one.datid, one.name)).collect();
+    let flagged_intervals = flags::read(&transaction, visible.id, store::SET, asked).await?;
+    let names = Names::databases(&transaction, visible.id, range.end).await?;
     let states = instances::states(&transaction, &[visible.id]).await?.remove(&visible.id).unwrap_or_default();
     let mut unmeasured = Unmeasured::new();
     for counter in COUNTERS {
@@ -54,11 +55,7 @@ pub(crate) async fn list(
         .into_iter()
         .map(|sums| {
             let (tps, active) = series.remove(&sums.datid).unwrap_or_else(nothing);
-            let name = match names.get(&sums.datid) {
-                Some(name) => name.clone(),
-                None if sums.datid == 0 => SHARED_OBJECTS.to_owned(),
-                None => sums.datid.to_string(),
-            };
+            let name = if sums.datid == 0 { SHARED_OBJECTS.to_owned() } else { names.of(sums.datid) };
             Database {
                 datid: sums.datid,
                 name,

@@ -20,6 +20,9 @@ pub(crate) async fn health(State(app): State<Arc<App>>) -> (StatusCode, Json<Hea
     let (database_ok, metrics) = tokio::join!(answers(&app.pool), timescale(&app.metrics));
     let queue_bytes = app.ingest_bytes();
     let queue_capacity_bytes = u64::try_from(app.settings.metrics_buffer_size).unwrap_or(u64::MAX);
+    if database_ok && metrics.is_some() {
+        app.troubles.answered();
+    }
     let mut reasons = app.troubles.sentences();
     if queue_bytes >= queue_capacity_bytes {
         reasons.push("As many bytes of batches wait as may wait: collectors are asked to come again.".to_owned());

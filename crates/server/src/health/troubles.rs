@@ -65,6 +65,11 @@ impl Troubles {
         }
     }
 
+    /// The store answered: what failed for want of an answer may work again, and nothing else says that it does not.
+    pub fn answered(&self) {
+        self.lock().retain(|_, trouble| !UNANSWERED.contains(&trouble.why));
+    }
+
     /// A sentence for each.
     #[must_use]
     pub fn sentences(&self) -> Vec<String> {
@@ -93,15 +98,15 @@ pub fn why(state: &SqlState) -> Option<&'static str> {
         "25006" => "it only reads: it is a standby, or set to read only",
         "42501" => "the server's role may not do what it has to",
         "57014" => "a statement took too long",
-        "57P03" => "it is starting up or shutting down",
+        "57P03" => STARTING,
         "3D000" | "28000" | "28P01" => "it refuses the server's sign-in",
         "58030" => "it cannot read or write its disk",
         "XX001" | "XX002" => "its data are damaged",
         code => match &code[..2] {
             "53" => "it lacks something that it needs",
-            "57" => "it is being stopped",
+            "57" => STOPPED,
             "58" => "its machine fails it",
-            "08" => "it does not answer",
+            "08" => SILENT,
             _ => return None,
         },
     })
@@ -109,6 +114,11 @@ pub fn why(state: &SqlState) -> Option<&'static str> {
 
 /// For a failure without an SQLSTATE: nobody answered.
 pub const NO_ANSWER: &str = "it does not answer, or has no free connection";
+const SILENT: &str = "it does not answer";
+const STARTING: &str = "it is starting up or shutting down";
+const STOPPED: &str = "it is being stopped";
+/// What is over as soon as it answers.
+const UNANSWERED: [&str; 4] = [NO_ANSWER, SILENT, STARTING, STOPPED];
 
 #[cfg(test)]
 mod tests {
@@ -122,6 +132,10 @@ mod tests {
         troubles.note(Doing::Ingest, why(&SqlState::DISK_FULL).unwrap(), at(60));
         troubles.worked(Doing::HouseKeeping);
         assert_eq!(troubles.sentences(), ["Batches cannot be stored since 1970-01-01T00:00:00Z: its disk is full."]);
+        troubles.note(Doing::Write, NO_ANSWER, at(70));
+        troubles.note(Doing::Read, why(&SqlState::ADMIN_SHUTDOWN).unwrap(), at(70));
+        troubles.answered();
+        assert_eq!(troubles.sentences().len(), 1, "an answer is no room on the disk");
         troubles.worked(Doing::Ingest);
         assert!(troubles.sentences().is_empty());
     }

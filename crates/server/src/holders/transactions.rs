@@ -1,7 +1,7 @@
 //! Open transactions and snapshots: of sessions, prepared ones, and those that replication slots keep.
 
 use deadpool_postgres::Transaction;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio_postgres::{Error, Row};
 
 use super::model::{Holder, HolderKind};
@@ -9,7 +9,7 @@ use crate::queries::names::Names;
 use crate::readings;
 use crate::sessions::store::{ACTIVITY, age_ms, named};
 use crate::slots::store as slots;
-use crate::span::spell;
+use crate::span::spell_ms;
 
 /// The set of prepared transactions.
 pub(crate) const PREPARED: &str = "pg_prepared_xacts";
@@ -86,7 +86,7 @@ fn session(row: &Row, read: Timestamp, databases: &Names, roles: &Names) -> Hold
     };
     let within = of(row.get(3), databases).map(|database| format!(" in {database}")).unwrap_or_default();
     let state: Option<String> = row.get(5);
-    let length = age_ms(row.get(7), read).map(|ms| format!(" for {}", length(ms))).unwrap_or_default();
+    let length = age_ms(row.get(7), read).map(|ms| format!(" for {}", spell_ms(ms))).unwrap_or_default();
     let state = state.filter(|_| !feeds).map(|state| format!(", {state}{length}")).unwrap_or_default();
     Holder {
         kind: HolderKind::Session,
@@ -122,8 +122,4 @@ pub(crate) async fn prepared(transaction: &Transaction<'_>, id: i32, at: Timesta
 
 async fn names(transaction: &Transaction<'_>, id: i32, at: Timestamp) -> Result<(Names, Names), Error> {
     Ok((Names::databases(transaction, id, at).await?, Names::roles(transaction, id, at).await?))
-}
-
-fn length(ms: f64) -> String {
-    spell(SignedDuration::from_millis(ms as i64))
 }

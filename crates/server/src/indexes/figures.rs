@@ -23,6 +23,8 @@ pub(super) struct Known<'a> {
     pub(super) sizes: &'a HashMap<Key, Size>,
     /// Indexes that another instance of the cluster scans, with its name.
     pub(super) elsewhere: &'a HashMap<Key, String>,
+    /// When PostgreSQL lost numbers of scans last.
+    pub(super) lost_at: Option<Timestamp>,
     pub(super) block_size: i64,
     pub(super) at: Timestamp,
 }
@@ -75,8 +77,8 @@ impl Known<'_> {
         row.gauges.scans = plus(row.gauges.scans, gauges.scans);
         row.gauges.stats_since = row.gauges.stats_since.max(gauges.stats_since);
         // It may be older than its first reading, but nobody knows how old.
-        let since =
-            index.and_then(|index| index.first_seen).map(|seen| gauges.stats_since.map_or(seen, |s| s.max(seen)));
+        let since = index.and_then(|index| index.first_seen);
+        let since = since.map(|seen| Some(seen).max(gauges.stats_since).max(self.lost_at)).unwrap_or_default();
         row.since = row.since.max(since);
         row.needed_for = row.needed_for.or_else(|| index.and_then(findings::needed_for));
         if row.elsewhere.is_none() {

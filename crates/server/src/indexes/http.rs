@@ -11,6 +11,7 @@ use super::findings::UNUSED_AFTER_DAYS;
 use super::model::{Finding, Index, IndexTotals, Indexes, IndexesQuery};
 use super::store;
 use crate::app::App;
+use crate::clusters::OfOneCluster;
 use crate::covered::{self, Covered};
 use crate::flags;
 use crate::http::{ApiError, QueryValues, VisibleInstance};
@@ -39,7 +40,7 @@ pub(crate) async fn list(
     visible: VisibleInstance,
     QueryValues(query): QueryValues<IndexesQuery>,
 ) -> Result<Json<Indexes>, ApiError> {
-    let (range, at) = model::when(query.start, query.end, query.at, app.clock.now())?;
+    let (asked, at) = model::when(query.start, query.end, query.at, app.clock.now())?;
     let limit = model::limit(query.limit)?;
     let wanted = query.order.as_deref().unwrap_or(ORDER);
     let Some((_, order)) = ORDERS.iter().find(|(name, _)| *name == wanted) else {
@@ -49,6 +50,7 @@ pub(crate) async fn list(
     let mut client = app.metrics.get().await?;
     let transaction = instances::snapshot(&mut client).await?;
     let id = visible.id;
+    let range = OfOneCluster::read(&transaction, id, asked).await?.range;
     let times = readings::at(&transaction, id, store::SET, at).await?;
     let sized_at = readings::at(&transaction, id, sizes::SET, at).await?;
     let covered = covered::by_database(&transaction, id, store::SET, range).await?;
@@ -59,6 +61,7 @@ pub(crate) async fn list(
         sums: &store::sums(&transaction, id, range).await?,
         covered: &covered,
         sizes: &sizes::at(&transaction, id, &sized_at).await?,
+        lost_at: store::lost_at(&transaction, id, at).await?,
         elsewhere: &store::used_elsewhere(&transaction, id, at).await?,
         block_size: pg_settings::block_size(&transaction, id).await?,
         at,
@@ -106,7 +109,7 @@ pub(crate) async fn list(
         oldest_at: times.values().min().copied(),
         unmeasured,
         not_readable: unreadable(&states, &[store::SET, sizes::SET, "pg_index"]),
-        flagged_intervals: flags::read(&transaction, id, store::SET, range).await?,
+        flagged_intervals: flags::read(&transaction, id, store::SET, asked).await?,
         covered: Covered::most(&covered, range),
     }))
 }

@@ -51,6 +51,16 @@ pub(super) async fn gauges(
     Ok(rows.iter().map(|row| ((row.get(0), row.get(1)), gauges(row))).collect())
 }
 
+const LOST: &str = "select max(f.\"end\") from metrics.flags f
+    where f.instance_id = $1 and f.set_name = $2 and f.\"end\" <= $3
+        and f.reason in ('reset', 'entry_reset', 'crash_restart', 'replaced')";
+
+/// When PostgreSQL lost numbers of scans last, as far as it was seen: a crash leaves no other trace in them.
+pub(super) async fn lost_at(transaction: &Transaction<'_>, id: i32, at: Timestamp) -> Result<Option<Timestamp>, Error> {
+    let statement = transaction.prepare_cached(LOST).await?;
+    Ok(transaction.query_one(&statement, &[&id, &SET, &at]).await?.get(0))
+}
+
 /// What an index did in a range.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Sums {

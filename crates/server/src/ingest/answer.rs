@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use catalog::DefinitionHash;
+use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
+
+use crate::span::moment;
 
 /// A batch is stored, or was before.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -23,6 +26,15 @@ pub struct PushAnswer {
     /// The newest epoch of the collector that something is stored of. A collector whose own is older, or that has not
     /// given `last_sequence` to anything, has an old state directory.
     pub last_epoch: Option<Uuid>,
+    /// Whether the batch that the collector named as the one acknowledged last is missing here: the store was put back
+    /// to a copy, emptied, or the collector was registered anew. What is sent once, infos and texts, is then to be sent
+    /// again.
+    pub forgotten: bool,
+    /// The process of the collector that delivered last, by the id of its clock; null where none told it. A collector
+    /// that does not know it has a state directory that another one was started from.
+    pub last_process: Option<Uuid>,
+    /// How long ago that was.
+    pub last_process_ago_ms: Option<f64>,
     /// Rows stored.
     pub rows_inserted: u64,
     /// Rows stored, by set.
@@ -91,6 +103,19 @@ pub enum PushError {
     /// 403.
     #[error("the batch belongs to another collector than the token")]
     WrongCollector,
+    /// 403.
+    #[error(
+        "another collector with this identity began at {}{}: only the newest is taken; register this one anew with \
+         `pganalytics collector register --again` and a state directory of its own",
+        moment(*.since),
+        on_host(.hostname)
+    )]
+    IdentityInUse {
+        /// When the one that is taken was heard of first.
+        since: Timestamp,
+        /// Its host; empty where it did not tell.
+        hostname: String,
+    },
     /// 422.
     #[error("{reason}")]
     Invalid {
@@ -119,4 +144,9 @@ pub enum PushError {
         /// What the failure says about the store.
         why: &'static str,
     },
+}
+
+/// Where the other one is, if it told.
+fn on_host(hostname: &str) -> String {
+    if hostname.is_empty() { String::new() } else { format!(" on host {hostname}") }
 }

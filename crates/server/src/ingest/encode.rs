@@ -46,6 +46,8 @@ const COPY_REJECTED: &str = "copy metrics.rejected \
 pub(super) struct Prepared {
     pub(super) collector_id: Uuid,
     pub(super) key: Option<(Uuid, i64)>,
+    /// The process that delivers it.
+    pub(super) process: Option<Uuid>,
     pub(super) created_us: i64,
     pub(super) hostname: String,
     pub(super) version: String,
@@ -125,7 +127,7 @@ pub(super) fn encode(
     Correction { ahead_us, .. }: Correction,
 ) -> Prepared {
     let mut encoder = Encoder::default();
-    let Incoming { collector_id, key, created_us, hostname, version, instances, readings, .. } = incoming;
+    let Incoming { collector_id, key, process, created_us, hostname, version, instances, readings, .. } = incoming;
     let Incoming { discarded, lost, status, rejected, .. } = incoming;
     let offsets: Vec<Option<i64>> =
         instances.iter().map(|instance| instance.attributes.as_ref()?.clock_offset_us).collect();
@@ -171,6 +173,7 @@ pub(super) fn encode(
     Prepared {
         collector_id,
         key,
+        process,
         created_us,
         hostname,
         version,

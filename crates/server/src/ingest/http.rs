@@ -93,6 +93,11 @@ async fn note(app: &App, collector_id: Uuid, answer: &Result<PushAnswer, PushErr
             collectors::store::delivered(&client, collector_id, hostname, version).await
         }
         Err(PushError::Busy { .. } | PushError::Unavailable { .. } | PushError::UnknownDefinition { .. }) => return,
+        Err(error @ PushError::IdentityInUse { .. }) => {
+            // Nothing is wrong with the one that is taken.
+            tracing::warn!(collector.id = %collector_id, error = %error, "a batch was refused");
+            return;
+        }
         Err(error) => {
             tracing::warn!(collector.id = %collector_id, error = %error, "a batch was refused");
             collectors::store::failed(&client, collector_id, &error.to_string(), app.clock.now()).await
@@ -136,6 +141,7 @@ impl From<PushError> for ApiError {
             PushError::Malformed { .. } => Self::bad_request("invalid_body", message),
             PushError::TooLarge { .. } => Self::too_large(message),
             PushError::WrongCollector => Self::new(StatusCode::FORBIDDEN, "wrong_collector", message),
+            PushError::IdentityInUse { .. } => Self::new(StatusCode::FORBIDDEN, "identity_in_use", message),
             PushError::Invalid { code, .. } => Self::unprocessable(code, message),
             PushError::UnknownDefinition { hashes } => {
                 let hashes = hashes.iter().map(|hash| Detail::new("definition", hash.to_string())).collect();

@@ -17,6 +17,8 @@ pub(super) struct Incoming {
     pub(super) key: Option<(Uuid, i64)>,
     /// The epoch that the collector spools under.
     pub(super) epoch: Option<Uuid>,
+    /// Epoch and sequence of the batch that it takes for acknowledged last.
+    pub(super) acknowledged: Option<(Uuid, i64)>,
     /// When it was made, microseconds since 1970.
     pub(super) created_us: i64,
     pub(super) hostname: String,
@@ -26,6 +28,8 @@ pub(super) struct Incoming {
     pub(super) discarded: Vec<Discarded>,
     pub(super) lost: Vec<LostInterval>,
     pub(super) status: Option<Status>,
+    /// The process that delivers it; absent where it does not tell.
+    pub(super) process: Option<Uuid>,
     /// What it tells of the clock that all its times are by.
     pub(super) stamp: Stamp,
     /// What was rejected before its rows were looked at.

@@ -21,6 +21,7 @@ use super::clock::Stamp;
 use super::incoming::{Incoming, IncomingReading, RowsOf};
 use super::{PushError, Rejected};
 use crate::http::{Strict, Texts};
+use crate::nearest::nearest;
 use crate::store::Definitions;
 
 /// The instance of rows that name none.
@@ -86,6 +87,8 @@ pub(super) fn parse(body: &[u8], definitions: &Definitions, now: Timestamp) -> R
         _ => return Err(invalid("epoch and sequence go together")),
     };
     let mut incoming = Incoming {
+        acknowledged: None,
+        process: None,
         collector_id: body.collector_id,
         key,
         epoch: key.map(|(epoch, _)| epoch),
@@ -118,9 +121,8 @@ pub(super) fn parse(body: &[u8], definitions: &Definitions, now: Timestamp) -> R
         if place == next {
             incoming.instances.push(Instance { name: instance, ..Instance::default() });
         }
-        #[expect(clippy::cast_possible_truncation, reason = "it is looked at before")]
         let interval_us = match metric.interval_ms {
-            Some(ms) if ms.is_finite() && (0.0..1e12).contains(&ms) => Some((ms * 1000.0).round() as i64),
+            Some(ms) if ms.is_finite() && (0.0..1e12).contains(&ms) => Some(nearest(ms * 1000.0)),
             Some(_) => return Err(invalid("interval_ms must be at least 0")),
             None => None,
         };

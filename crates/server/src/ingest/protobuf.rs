@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use catalog::DefinitionHash;
 use prost::Message;
 use uuid::Uuid;
-use wire::{BATCH_FORMAT, Batch};
+use wire::{BATCH_FORMAT, Batch, BatchKey};
 
 use super::check::clean;
 use super::clock::Stamp;
@@ -133,25 +133,29 @@ pub(super) fn unfold(batch: Batch, definitions: &Definitions) -> Result<Incoming
             rows: RowsOf::Wire(Box::new(reading)),
         });
     }
+    let sent_by = batch.status.as_ref().and_then(|status| status.clock.as_ref());
     Ok(Incoming {
         collector_id,
+        process: sent_by.and_then(|clock| Uuid::from_slice(&clock.id).ok()).filter(|id| !id.is_nil()),
         key: (sequence > 0).then_some((epoch, sequence)),
         epoch: Some(epoch),
+        acknowledged: batch.status.as_ref().and_then(|status| key(status.acknowledged.as_ref()?)),
         created_us: batch.created_us,
         hostname: clean(&batch.hostname, MAX_WORD),
         version: clean(&batch.collector_version, MAX_WORD),
         instances: batch.instances,
         readings,
         discarded: batch.discarded,
-        stamp: Stamp::new(
-            batch.clock.as_ref(),
-            batch.status.as_ref().and_then(|status| status.clock.as_ref()),
-            batch.status.as_ref().and_then(|status| status.sent_us),
-        ),
+        stamp: Stamp::new(batch.clock.as_ref(), sent_by, batch.status.as_ref().and_then(|status| status.sent_us)),
         lost: batch.lost,
         status: batch.status,
         rejected,
     })
+}
+
+/// Epoch and sequence, where they can be those of a batch in the ledger.
+fn key(key: &BatchKey) -> Option<(Uuid, i64)> {
+    Some((Uuid::from_slice(&key.epoch).ok()?, i64::try_from(key.sequence).ok()?))
 }
 
 /// Counts the nested messages of a batch without unfolding them; `None` when the bytes are no protobuf.

@@ -17,6 +17,7 @@ use super::Rejected;
 use super::check::clean;
 use super::copy::{HEADER, TRAILER};
 use super::encode::{Prepared, rejected_rows};
+use super::process::{self, Replaced};
 use crate::store::{Day, Failure, Store, StoreError};
 
 /// How long one transaction may take before its connection is given up.
@@ -34,6 +35,8 @@ pub(super) enum Outcome {
     Duplicate,
     /// The store refused its values; that is committed.
     Rejected(Vec<Rejected>),
+    /// Another process of its collector began since.
+    Replaced(Replaced),
 }
 
 /// Writes a group. Batches must be in the order of their keys.
@@ -91,8 +94,10 @@ async fn alone(store: &Store, batch: &Arc<Prepared>) -> Result<Outcome, StoreErr
         .collect();
     let mut client = store.client().await?;
     let transaction = client.transaction().await?;
-    if !enter(&transaction, batch).await? {
-        return Ok(Outcome::Duplicate);
+    let entered = enter(&transaction, batch).await?;
+    if entered != Outcome::Stored {
+        transaction.commit().await?;
+        return Ok(entered);
     }
     let (statement, rows) = rejected_rows(batch.collector_id, batch.key, &rejected, Timestamp::now().as_microsecond());
     copy(&transaction, statement, &[rows.into_bytes()]).await?;
@@ -117,12 +122,11 @@ async fn transact(client: &mut Object, group: &[Arc<Prepared>]) -> Result<Vec<Ou
     let mut outcomes = Vec::with_capacity(group.len());
     let mut fresh: Vec<&Arc<Prepared>> = Vec::with_capacity(group.len());
     for batch in group {
-        if enter(&transaction, batch).await? {
-            outcomes.push(Outcome::Stored);
+        let entered = enter(&transaction, batch).await?;
+        if entered == Outcome::Stored {
             fresh.push(batch);
-        } else {
-            outcomes.push(Outcome::Duplicate);
         }
+        outcomes.push(entered);
     }
     let mut tables: BTreeMap<&str, Vec<Bytes>> = BTreeMap::new();
     for batch in &fresh {
@@ -140,10 +144,13 @@ async fn transact(client: &mut Object, group: &[Arc<Prepared>]) -> Result<Vec<Ou
     Ok(outcomes)
 }
 
-/// Enters a batch into the ledger; false when it stands there already. A concurrent repetition
-/// waits here for the first one's commit.
-async fn enter(transaction: &Transaction<'_>, batch: &Prepared) -> Result<bool, StoreError> {
-    let Some((epoch, sequence)) = batch.key else { return Ok(true) };
+/// Enters a batch into the ledger: a duplicate where it stands there already. A concurrent repetition
+/// waits here for the first one's commit, and so does another process of its collector.
+async fn enter(transaction: &Transaction<'_>, batch: &Prepared) -> Result<Outcome, StoreError> {
+    if let Some(replaced) = process::enter(transaction, batch).await? {
+        return Ok(Outcome::Replaced(replaced));
+    }
+    let Some((epoch, sequence)) = batch.key else { return Ok(Outcome::Stored) };
     let statement = transaction
         .prepare_cached(
             "insert into metrics.ledger as l (collector_id, epoch, seen, last_at)
@@ -153,7 +160,8 @@ async fn enter(transaction: &Transaction<'_>, batch: &Prepared) -> Result<bool, 
              where not l.seen @> excluded.seen",
         )
         .await?;
-    Ok(transaction.execute(&statement, &[&batch.collector_id, &epoch, &sequence]).await? == 1)
+    let is_new = transaction.execute(&statement, &[&batch.collector_id, &epoch, &sequence]).await? == 1;
+    Ok(if is_new { Outcome::Stored } else { Outcome::Duplicate })
 }
 
 async fn copy(transaction: &Transaction<'_>, statement: &str, chunks: &[Bytes]) -> Result<u64, StoreError> {
@@ -171,6 +179,7 @@ async fn small_rows(transaction: &Transaction<'_>, batch: &Prepared) -> Result<(
     arrivals(transaction, batch).await?;
     for (id, instance) in &batch.instances {
         instance_row(transaction, *id, instance, created).await?;
+        cluster(transaction, batch, *id, instance).await?;
         if !instance.states.is_empty() {
             states(transaction, *id, instance, created).await?;
         }
@@ -268,21 +277,47 @@ async fn open_flags(transaction: &Transaction<'_>, batch: &Prepared) -> Result<(
     Ok(())
 }
 
-/// What the ledger has of a collector: the highest number of an epoch, and the newest epoch.
+/// What is stored of a collector.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Known {
+    /// The highest number of the epoch that was asked for.
+    pub(super) last_sequence: Option<i64>,
+    /// The newest epoch.
+    pub(super) last_epoch: Option<Uuid>,
+    /// Whether the batch is missing that the collector takes for acknowledged.
+    pub(super) forgotten: bool,
+    /// The process that delivered last, and how long ago that was.
+    pub(super) last_process: Option<Uuid>,
+    pub(super) last_process_ago_ms: Option<f64>,
+}
+
+/// What is stored of a collector, of one of its epochs, and of the batch that it takes for acknowledged.
 pub(super) async fn known(
     store: &Store,
     collector_id: Uuid,
     epoch: Uuid,
-) -> Result<(Option<i64>, Option<Uuid>), StoreError> {
+    acknowledged: Option<(Uuid, i64)>,
+) -> Result<Known, StoreError> {
     let client = store.client().await?;
     let statement = client
         .prepare_cached(
             "select (select upper(seen) - 1 from metrics.ledger where collector_id = $1 and epoch = $2),
-                 (select epoch from metrics.ledger where collector_id = $1 order by epoch desc limit 1)",
+                 (select epoch from metrics.ledger where collector_id = $1 order by epoch desc limit 1),
+                 $4::int8 is not null and not exists (
+                     select from metrics.ledger where collector_id = $1 and epoch = $3 and seen @> $4::int8),
+                 p.delivered, extract(epoch from now() - p.delivered_at)::float8 * 1000
+             from (values ($1::uuid)) as c (id) left join metrics.processes p on p.collector_id = c.id",
         )
         .await?;
-    let row = client.query_one(&statement, &[&collector_id, &epoch]).await?;
-    Ok((row.get(0), row.get(1)))
+    let (epoch_of_it, sequence) = acknowledged.unzip();
+    let row = client.query_one(&statement, &[&collector_id, &epoch, &epoch_of_it, &sequence]).await?;
+    Ok(Known {
+        last_sequence: row.get(0),
+        last_epoch: row.get(1),
+        forgotten: row.get(2),
+        last_process: row.get(3),
+        last_process_ago_ms: row.get(4),
+    })
 }
 
 /// Batches can arrive out of order: an older one never overwrites what a newer one said.
@@ -335,6 +370,33 @@ async fn instance_row(
             ],
         )
         .await?;
+    Ok(())
+}
+
+/// Notes from when on another cluster answers under the instance's name: from the first reading of the batch that says
+/// so, as all that is read in a cycle is of one cluster. The first that is ever told of answered before, too.
+async fn cluster(
+    transaction: &Transaction<'_>,
+    batch: &Prepared,
+    id: i32,
+    instance: &Instance,
+) -> Result<(), StoreError> {
+    let identifier = instance.attributes.as_ref().map(|said| clean(&said.system_identifier, MAX_MESSAGE));
+    let Some(identifier) = identifier.filter(|identifier| !identifier.is_empty()) else { return Ok(()) };
+    let readings = batch.latest.iter().filter(|latest| latest.instance_id == id && latest.error.is_none());
+    let since = readings.map(|latest| latest.started_us.min(latest.time_us)).min().unwrap_or(batch.created_us);
+    let statement = transaction
+        .prepare_cached(
+            "insert into metrics.clusters (instance_id, since, system_identifier)
+             select $1, case when known.told then $2::timestamptz else '-infinity' end, $3
+             from (select exists (select from metrics.clusters c where c.instance_id = $1) as told) known
+             where $3 is distinct from (
+                 select c.system_identifier from metrics.clusters c where c.instance_id = $1 and c.since <= $2
+                 order by c.since desc limit 1)
+             on conflict do nothing",
+        )
+        .await?;
+    transaction.execute(&statement, &[&id, &moment(since), &identifier]).await?;
     Ok(())
 }
 
@@ -459,7 +521,7 @@ async fn outlived_errors(transaction: &Transaction<'_>, batch: &Prepared) -> Res
 }
 
 /// Texts are written before the batch, in a short transaction of their own: keys in order, the
-/// first text of a key stays, and orphans harm nobody.
+/// first text of a key stays unless another cluster had it, and orphans harm nobody.
 pub(super) async fn write_texts(store: &Store, batch: &Prepared) -> Result<(), StoreError> {
     if batch.texts.is_empty() {
         return Ok(());
@@ -480,13 +542,15 @@ pub(super) async fn write_texts(store: &Store, batch: &Prepared) -> Result<(), S
     let client = store.client().await?;
     client
         .execute(
-            "insert into metrics.texts (instance_id, major, dbid, queryid, query, captured_at)
+            "insert into metrics.texts as t (instance_id, major, dbid, queryid, query, captured_at)
              select n.instance_id, coalesce(n.version_num, i.version_num, 0) / 10000, n.dbid, n.queryid, n.query, n.at
              from unnest($1::int4[], $2::int4[], $3::int8[], $4::int8[], $5::text[], $6::timestamptz[])
                  as n (instance_id, version_num, dbid, queryid, query, at)
              join metrics.instances i on i.id = n.instance_id
              order by 1, 2, 3, 4
-             on conflict do nothing",
+             on conflict (instance_id, major, dbid, queryid) do update
+             set query = excluded.query, captured_at = excluded.captured_at
+             where t.captured_at < metrics.cluster_since(t.instance_id, excluded.captured_at)",
             &[&ids, &versions, &dbids, &queryids, &queries, &captured],
         )
         .await?;

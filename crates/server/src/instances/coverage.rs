@@ -12,6 +12,16 @@ use crate::relations::model::Unreadable;
 /// Reasons that someone can remove: what a version or a role does not have is not missing.
 const MENDABLE: [&str; 3] = ["privilege", "extension", "failed"];
 
+/// A reason with where its SQL is run: of what mends it a standby takes settings only.
+pub(crate) fn with_place(message: String, fix: Option<&str>, role: Option<&str>) -> String {
+    let is_of_primary = fix.is_some_and(|sql| !sql.starts_with("alter system") && !sql.starts_with("--"));
+    if is_of_primary && role == Some("standby") {
+        format!("{message} A standby is read-only: run what mends it on the primary.")
+    } else {
+        message
+    }
+}
+
 /// Every set that something is known of, by name.
 pub(crate) fn sets(
     catalog: &Catalog,
@@ -133,5 +143,24 @@ pub(crate) fn note_missing(unmeasured: &mut Unmeasured, key: &str, states: &[Set
     if let Some(state) = why_missing(states, set, column) {
         let reason = Reason { code: state.code.clone(), message: state.message.clone(), fix: state.fix.clone() };
         unmeasured.insert(key.to_owned(), reason);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_place;
+
+    #[test]
+    fn what_a_standby_cannot_run_is_run_on_its_primary() {
+        let told = |fix, role| with_place("May not.".to_owned(), fix, role);
+        let elsewhere = "May not. A standby is read-only: run what mends it on the primary.";
+        for fix in ["grant pg_monitor to p;", "create extension x;", "alter extension x update;"] {
+            assert_eq!(told(Some(fix), Some("standby")), elsewhere);
+            assert_eq!(told(Some(fix), Some("primary")), "May not.");
+            assert_eq!(told(Some(fix), None), "May not.");
+        }
+        assert_eq!(told(Some("alter system set track_io_timing = on;"), Some("standby")), "May not.");
+        assert_eq!(told(Some("-- stop PostgreSQL, then: pg_checksums --enable"), Some("standby")), "May not.");
+        assert_eq!(told(None, Some("standby")), "May not.");
     }
 }

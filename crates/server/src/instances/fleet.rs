@@ -10,18 +10,21 @@ use uuid::Uuid;
 use super::coverage::{not_readable, note_missing, why_missing};
 use super::health::{Signs, judge};
 use super::model::{Instance, Trend};
-use super::signs::{self, Blocked, Holder, Lost, Reset, Times, Used};
-use super::store::{self, Activity, Behind, LatestReading, SetState, StoredInstance};
+use super::signs::{self, Blocked, Doubled, Holder, Lost, Replaced, Reset, Restarted, Slot, Times, Used};
+use super::store::{self, Behind, LatestReading, SetState, StoredInstance};
 use super::watched::{Watched, Word};
 use crate::http::ApiError;
+use crate::nearest::nearest;
 use crate::queries::model::{Reason, Unmeasured};
 use crate::range::{Grid, Range};
 use crate::replication::receiver::{self, OwnLag};
+use crate::sessions::store::SESSIONS;
+use crate::when::Fineness;
 
 /// The set that says what an instance does.
 pub(crate) const ACTIVITY: &str = "pg_stat_database";
 
-/// Rates are means over this long before the moment.
+/// The load is a mean over this long before the moment, and no older interval tells of rates.
 const RATE_WINDOW: SignedDuration = SignedDuration::from_mins(5);
 
 /// A state that was read before is no reason any more, nor is one that is older than three intervals of its set.
@@ -33,12 +36,8 @@ const CPUS_KNOWN_FOR: SignedDuration = SignedDuration::from_mins(15);
 /// A moment this long ago is now: what is newer may be on its way to whoever asks.
 const LIVE: SignedDuration = SignedDuration::from_secs(30);
 
-/// The trend's length where none is asked for, and its steps, about; longer steps only for an instance that is read
-/// less often.
+/// The trend's length where none is asked for.
 const TREND: SignedDuration = SignedDuration::from_hours(1);
-const TREND_POINTS: i64 = 60;
-/// Up to this length every interval is spread over the steps that it covers; in longer ranges steps are summed first.
-const SPREAD_UP_TO: SignedDuration = SignedDuration::from_hours(6);
 /// An interval of so many percent of the usual one covers a gap, whose course nobody knows.
 const HOLE_PERCENT: i64 = 250;
 
@@ -77,7 +76,9 @@ struct Read {
     stored: StoredInstance,
     latest: BTreeMap<String, LatestReading>,
     states: Vec<SetState>,
-    activity: Vec<Activity>,
+    tps: Option<f64>,
+    load: Option<f64>,
+    load_trend: Vec<Option<f64>>,
     connections: Option<i64>,
     limit: Option<i32>,
     cpus: Option<i64>,
@@ -87,8 +88,13 @@ struct Read {
     failing_since: Option<Timestamp>,
     blocked: Option<Blocked>,
     holding: Option<Holder>,
+    reserved: i64,
     limited: Vec<Used>,
+    doubled: Option<Doubled>,
     lost: Vec<Lost>,
+    replaced: Option<Replaced>,
+    slots: Vec<Slot>,
+    restarted: Option<Restarted>,
     reset: Option<Reset>,
 }
 
@@ -138,27 +144,27 @@ pub(crate) async fn describe(
     };
     let of = |set: &str| times(&latest, set, at, KNOWN_FOR);
     let mut states = store::states(transaction, &ids).await?;
-    let longest = ids.iter().map(|id| longest_us(latest.get(id)));
-    let spread = Range { start: when.range.start.min(at - RATE_WINDOW), end: when.range.end.max(at) };
-    let length = when.range.end.duration_since(when.range.start);
-    let step_s = if length > SPREAD_UP_TO { length.as_secs_f64() / TREND_POINTS as f64 } else { 0.0 };
-    let mut activity = store::activity(transaction, &ids, &longest.collect::<Vec<i64>>(), spread, step_s).await?;
-    let mut recent = if step_s > 0.0 {
-        let longest: Vec<i64> = ids.iter().map(|id| longest_us(latest.get(id))).collect();
-        store::activity(transaction, &ids, &longest, Range { start: at - RATE_WINDOW, end: at }, 0.0).await?
-    } else {
-        HashMap::new()
-    };
-    let connections = store::connections(transaction, &of("sessions")).await?;
+    let longest: Vec<i64> = ids.iter().map(|id| longest_us(latest.get(id))).collect();
+    let recent = Range { start: at - RATE_WINDOW, end: at };
+    let tps = store::tps(transaction, &ids, &longest, recent).await?;
+    let loads = store::loads(transaction, &ids, recent).await?;
+    let grids: Vec<(i32, Grid)> = ids.iter().map(|id| (*id, grid(when.range, latest.get(id)))).collect();
+    let mut trends = store::load_trends(transaction, &grids).await?;
+    let connections = store::connections(transaction, &of(SESSIONS)).await?;
     let cpus = store::cpus(transaction, &times(&latest, "host_cpu", at, CPUS_KNOWN_FOR)).await?;
     let mut behind = store::behind(transaction, &of("pg_stat_replication")).await?;
     let blocked = signs::blocked(transaction, &of("lock_waits")).await?;
     let holding = signs::holding(transaction, &of("pg_stat_activity"), &of("pg_prepared_xacts")).await?;
-    let mut limited = signs::limited(transaction, &of("sessions"), at).await?;
+    let mut limited = signs::limited(transaction, &of(SESSIONS), at).await?;
     let collectors: Vec<Uuid> = all.iter().map(|one| one.collector_id).collect();
+    let doubled = signs::doubled(transaction, &collectors, at).await?;
     let lost = signs::lost(transaction, &collectors, at).await?;
+    let replaced = signs::replaced(transaction, &ids, at).await?;
+    let mut slots = signs::slots(transaction, &of("pg_replication_slots")).await?;
+    let restarts = signs::restarts(transaction, &ids, at).await?;
     let resets = signs::resets(transaction, &ids, at).await?;
     let first_readings = if when.is_past { store::first_readings(transaction, &ids).await? } else { HashMap::new() };
+    let reserved = store::reserved_at(transaction, &ids, at).await?;
     let mut limits = HashMap::new();
     let mut own_lags = HashMap::new();
     if when.is_past {
@@ -169,8 +175,7 @@ pub(crate) async fn describe(
                 one.role = Some(role.clone());
             }
             if let Some(receiver) = receiver::at(transaction, one.id, at).await? {
-                #[expect(clippy::cast_possible_truncation, reason = "milliseconds that were microseconds before")]
-                let lag_us = receiver.replay_lag_ms.map(|ms| (ms * 1000.0) as i64);
+                let lag_us = receiver.replay_lag_ms.map(|ms| nearest(ms * 1000.0));
                 let why = receiver.unmeasured.into_values().next();
                 own_lags.insert(one.id, OwnLag { lag_us, bytes: receiver.behind_bytes, why });
             }
@@ -190,15 +195,16 @@ pub(crate) async fn describe(
     let failing_since = store::failing_since(transaction, &after, at, &beside).await?;
     let described = all.into_iter().map(|stored| {
         let id = stored.id;
+        let doubled = doubled.get(&stored.collector_id).cloned();
         let lost = lost.get(&stored.collector_id).cloned().unwrap_or_default();
-        let activity = activity.remove(&id).unwrap_or_default();
-        let recent = recent.remove(&id).unwrap_or_else(|| activity.clone());
         let read = Read {
             limit: limits.get(&id).copied().or(stored.max_connections),
             stored,
             latest: latest.remove(&id).unwrap_or_default(),
             states: states.remove(&id).unwrap_or_default(),
-            activity,
+            tps: tps.get(&id).copied(),
+            load: loads.get(&id).copied(),
+            load_trend: trends.remove(&id).unwrap_or_default(),
             connections: connections.get(&id).copied(),
             cpus: cpus.get(&id).copied(),
             behind: behind.remove(&id).unwrap_or_default(),
@@ -207,11 +213,16 @@ pub(crate) async fn describe(
             failing_since: failing_since.get(&id).copied(),
             blocked: blocked.get(&id).cloned(),
             holding: holding.get(&id).cloned(),
+            reserved: reserved.get(&id).copied().unwrap_or(0),
             limited: limited.remove(&id).unwrap_or_default(),
+            doubled,
             lost,
+            replaced: replaced.get(&id).cloned(),
+            slots: slots.remove(&id).unwrap_or_default(),
+            restarted: restarts.get(&id).copied(),
             reset: resets.get(&id).cloned(),
         };
-        read.describe(&recent, &beside, when)
+        read.describe(&beside, when)
     });
     Ok(described.collect())
 }
@@ -220,6 +231,12 @@ pub(crate) async fn describe(
 fn longest_us(latest: Option<&BTreeMap<String, LatestReading>>) -> i64 {
     let usual = latest.and_then(|sets| sets.get(ACTIVITY)?.interval_us);
     usual.map_or(i64::MAX, |usual| usual.saturating_mul(HOLE_PERCENT) / 100)
+}
+
+/// The grid of an instance's trend: each step has a reading.
+fn grid(range: Range, latest: Option<&BTreeMap<String, LatestReading>>) -> Grid {
+    let interval_us = latest.and_then(|sets| sets.get(SESSIONS)?.interval_us);
+    Fineness::READ.over(range, interval_us)
 }
 
 /// The newest good reading of some sets.
@@ -251,7 +268,7 @@ fn unreachable(
 }
 
 impl Read {
-    fn describe(self, recent: &[Activity], beside: &[&str], when: Asked) -> Described {
+    fn describe(self, beside: &[&str], when: Asked) -> Described {
         let at = when.at;
         let of_host = newest(&self.latest, |set| beside.contains(&set));
         let newest = newest(&self.latest, |set| !beside.contains(&set));
@@ -274,12 +291,12 @@ impl Read {
         // What it received before it was promoted is no news.
         let own = self.own_lag.as_ref().filter(|_| is_read && self.is_standby());
         let lagging = self.behind.first().and_then(|worst| Some((name(worst), worst.replay_lag_us?)));
-        let recent = || recent.iter().filter(|one| is_read && one.time > at - RATE_WINDOW && one.time <= at);
-        let load = mean(recent().map(|one| (one.active_us, one.interval_us)));
-        let tps = mean(recent().map(|one| (one.transactions, one.interval_us))).map(|per_us| per_us * 1e6);
+        let load = self.load.filter(|_| is_read);
+        let tps = self.tps.filter(|_| is_read);
         let connections = self.connections.filter(|_| is_read);
         let of_instance = connections.zip(self.limit.map(i64::from));
-        let of_instance = of_instance.map(|(used, limit)| Used { of: String::new(), used, limit });
+        let of_instance =
+            of_instance.map(|(used, limit)| Used { of: String::new(), used, limit, reserved: self.reserved });
         let states: Vec<SetState> = self.states.iter().filter(|state| state.since <= at).cloned().collect();
         let spool_error = self.stored.spool_error.as_ref().map(|(error, since)| (error.as_str(), *since));
         let signs = Signs {
@@ -290,7 +307,11 @@ impl Read {
             replay_unknown: own.and_then(|own| own.why.as_ref()).map(|why| why.message.as_str()),
             blocked: self.blocked.as_ref(),
             holding: self.holding.as_ref(),
+            doubled: self.doubled.as_ref(),
             lost: &self.lost,
+            replaced: self.replaced.as_ref(),
+            slots: &self.slots,
+            restarted: self.restarted.as_ref(),
             reset: self.reset.as_ref(),
             spool_error: spool_error.filter(|(_, since)| !when.is_past || *since <= at),
             load,
@@ -319,7 +340,7 @@ impl Read {
             state,
             reasons,
             load,
-            load_trend: self.trend(when.range),
+            load_trend: Trend { grid: grid(when.range, Some(&self.latest)), values: self.load_trend.clone() },
             cpus: self.cpus,
             tps,
             connections,
@@ -338,23 +359,6 @@ impl Read {
         self.stored.role.as_deref() == Some("standby")
     }
 
-    fn trend(&self, range: Range) -> Trend {
-        let interval_us = self.latest.get(ACTIVITY).and_then(|reading| reading.interval_us);
-        let grid = Grid::over(range, TREND_POINTS, interval_us.map(SignedDuration::from_micros));
-        let mut sums: Vec<Option<(f64, f64)>> = vec![None; grid.empty().len()];
-        for one in &self.activity {
-            let Some(active_us) = one.active_us else { continue };
-            for (step, share) in grid.shares(one.time, one.interval_us) {
-                if let Some(sum) = sums.get_mut(step) {
-                    let (active, measured) = sum.unwrap_or((0.0, 0.0));
-                    *sum = Some((active + active_us * share, measured + one.interval_us as f64 * share));
-                }
-            }
-        }
-        let values = sums.into_iter().map(|sum| sum.map(|(active, measured)| active / measured)).collect();
-        Trend { grid, values }
-    }
-
     fn unmeasured(&self, watched: &Watched, load: Option<f64>, tps: Option<f64>) -> Unmeasured {
         let mut reasons = Unmeasured::new();
         if let Some(message) = &watched.message {
@@ -365,29 +369,21 @@ impl Read {
             return reasons;
         }
         let figures = [
-            ("load", ACTIVITY, "active_time", load.is_none()),
+            ("load", SESSIONS, "state", load.is_none()),
             ("tps", ACTIVITY, "xact_commit", tps.is_none()),
-            ("connections", "sessions", "backend_type", self.connections.is_none()),
+            ("connections", SESSIONS, "backend_type", self.connections.is_none()),
         ];
         for (key, set, column, is_null) in figures {
             if is_null {
                 note_missing(&mut reasons, key, &self.states, set, column);
             }
         }
-        if load.is_none() && self.stored.version_num.is_some_and(|version| version < ACTIVE_TIME_SINCE) {
-            reasons.entry("load".to_owned()).or_insert_with(|| Reason {
-                code: "version".to_owned(),
-                message: "Needs PostgreSQL 14.".to_owned(),
-                fix: None,
-            });
-        }
-        for (key, is_null) in [("load", load.is_none()), ("tps", tps.is_none())] {
-            if is_null && self.latest.contains_key(ACTIVITY) {
-                reasons.entry(key.to_owned()).or_insert_with(|| Reason {
-                    code: "not_enough_data".to_owned(),
-                    message: format!("No interval of {ACTIVITY} ended within the 5 minutes before."),
-                    fix: None,
-                });
+        let ended = format!("No interval of {ACTIVITY} ended within the 5 minutes before.");
+        let read = format!("{SESSIONS} was not read within the 5 minutes before.");
+        for (key, message, is_null) in [("load", read, load.is_none()), ("tps", ended, tps.is_none())] {
+            if is_null {
+                let reason = || Reason { code: "not_enough_data".to_owned(), message, fix: None };
+                reasons.entry(key.to_owned()).or_insert_with(reason);
             }
         }
         match &self.own_lag {
@@ -397,21 +393,6 @@ impl Read {
         }
         reasons
     }
-}
-
-/// `pg_stat_database.active_time` is there from this `server_version_num` on.
-const ACTIVE_TIME_SINCE: i32 = 140_000;
-
-/// The sum of increments over the sum of the intervals in which they were measured.
-fn mean(increments: impl Iterator<Item = (Option<f64>, i64)>) -> Option<f64> {
-    let mut sum = None;
-    let mut interval_us = 0;
-    for (increment, interval) in increments {
-        let Some(increment) = increment else { continue };
-        sum = Some(sum.unwrap_or(0.0) + increment);
-        interval_us += interval;
-    }
-    sum.filter(|_| interval_us > 0).map(|sum| sum / interval_us as f64)
 }
 
 fn name(standby: &Behind) -> &str {

@@ -3,10 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::model::HealthState;
-use super::signs::{Blocked, Holder, Lost, Reset, Used};
+use super::signs::{Blocked, Doubled, Holder, Lost, Replaced, Reset, Restarted, Slot, Used};
 use super::watched::{Watched, WatchedState};
 use crate::collectors::skew;
-use crate::span::{moment, spell};
+use crate::span::{moment, spell, spell_ms};
 
 /// Shares of a limit of connections in percent. The instance's last few are reserved for superusers, so full comes
 /// before 100.
@@ -45,8 +45,16 @@ pub(crate) struct Signs<'a> {
     pub(crate) blocked: Option<&'a Blocked>,
     /// The session that has been idle the longest in a transaction that holds back vacuum, or a prepared transaction.
     pub(crate) holding: Option<&'a Holder>,
+    /// Replication slots that are lost, or hold back vacuum for nobody.
+    pub(crate) slots: &'a [Slot],
+    /// Another process that runs with its collector's identity.
+    pub(crate) doubled: Option<&'a Doubled>,
     /// Rows that were lost of late.
     pub(crate) lost: &'a [Lost],
+    /// The cluster that answers of late instead of another one.
+    pub(crate) replaced: Option<&'a Replaced>,
+    /// When it was started again of late.
+    pub(crate) restarted: Option<&'a Restarted>,
     /// Statistics that were reset of late.
     pub(crate) reset: Option<&'a Reset>,
     /// Why its collector cannot write its spool, and since when it cannot.
@@ -93,7 +101,10 @@ pub(crate) fn judge(signs: &Signs<'_>) -> (HealthState, Vec<String>) {
         let what = format!("The collector {can} since {}", moment(since));
         found.push((HealthState::Warning, sentence(&what, error)));
     }
+    found.extend(signs.doubled.map(|doubled| (HealthState::Warning, twice(doubled))));
     found.extend(signs.lost.iter().map(|lost| (HealthState::Warning, loss(lost))));
+    found.extend(signs.replaced.map(|replaced| (HealthState::Warning, other(replaced))));
+    found.extend(signs.restarted.map(|restarted| (HealthState::Warning, again(restarted))));
     found.extend(signs.reset.map(|reset| (HealthState::Warning, gone(reset))));
     // Of equal ones the order above stays.
     found.sort_by_key(|(state, _)| std::cmp::Reverse(*state));
@@ -104,12 +115,16 @@ pub(crate) fn judge(signs: &Signs<'_>) -> (HealthState, Vec<String>) {
 /// What the newest readings say.
 fn of_readings(signs: &Signs<'_>, found: &mut Vec<(HealthState, String)>) {
     found.extend(signs.blocked.and_then(blocked));
-    for Used { of, used, limit } in signs.used.iter().filter(|used| used.limit > 0) {
-        let reason = if of.is_empty() {
-            format!("{used} of {limit} connections are in use.")
-        } else {
-            format!("{used} of {limit} connections of {of} are in use.")
-        };
+    for Used { of, used, limit, reserved } in signs.used.iter().filter(|used| used.limit > 0) {
+        let of = if of.is_empty() { String::new() } else { format!(" of {of}") };
+        let mut reason = format!("{used} of {limit} connections{of} are in use");
+        // What is left beyond these is for superusers: nobody else gets in.
+        let limit = &limit.saturating_sub(*reserved).max(1);
+        if *reserved > 0 {
+            let refused = if used >= limit { "new sessions are refused, as " } else { "" };
+            reason.push_str(&format!("; {refused}{reserved} are for superusers only"));
+        }
+        reason.push('.');
         let percent = used.saturating_mul(100);
         if percent >= limit.saturating_mul(CONNECTIONS_CRITICAL) {
             found.push((HealthState::Critical, reason));
@@ -119,17 +134,17 @@ fn of_readings(signs: &Signs<'_>, found: &mut Vec<(HealthState, String)>) {
     }
     let long = |holder: &&Holder| holder.state_ms.is_some_and(|ms| ms > HOLDING_WARNING_MS);
     if let Some(holder) = signs.holding.filter(long) {
-        let length = holder.state_ms.map(|ms| format!(" for {}", length(ms))).unwrap_or_default();
+        let length = holder.state_ms.map(|ms| format!(" for {}", spell_ms(ms))).unwrap_or_default();
         let is = if holder.idle { "is idle in transaction" } else { "has been prepared" };
         let reason = format!("{} {is}{length} and holds back vacuum.", capital(&holder.who));
         found.push((HealthState::Warning, reason));
     }
+    found.extend(signs.slots.iter().map(|slot| (HealthState::Warning, of_nobody(slot))));
     if let Some((standby, lag_us)) = signs.lagging.filter(|(_, lag_us)| *lag_us > REPLAY_LAG_WARNING_US) {
-        let seconds = lag_us / 1_000_000;
-        found.push((HealthState::Warning, format!("Standby {standby} replays {seconds} s behind.")));
+        found.push((HealthState::Warning, format!("Standby {standby} replays {} behind.", seconds(lag_us))));
     }
     if let Some(lag_us) = signs.replay_lag_us.filter(|lag_us| *lag_us > REPLAY_LAG_WARNING_US) {
-        found.push((HealthState::Warning, format!("Replay is {} s behind.", lag_us / 1_000_000)));
+        found.push((HealthState::Warning, format!("Replay is {} behind.", seconds(lag_us))));
     }
     if let Some(reason) = signs.replay_unknown {
         found.push((HealthState::Warning, sentence("How far replay is behind is not known", reason)));
@@ -161,11 +176,11 @@ fn blocked(blocked: &Blocked) -> Option<(HealthState, String)> {
     };
     let long = match (blocked.longest_ms, blocked.sessions) {
         (None, _) => String::new(),
-        (Some(ms), 1) => format!(" for {}", length(ms)),
-        (Some(ms), _) => format!(", the longest for {}", length(ms)),
+        (Some(ms), 1) => format!(" for {}", spell_ms(ms)),
+        (Some(ms), _) => format!(", the longest for {}", spell_ms(ms)),
     };
     let by = root.map(|root| {
-        let since = root.state_ms.map(|ms| format!(" for {}", length(ms))).unwrap_or_default();
+        let since = root.state_ms.map(|ms| format!(" for {}", spell_ms(ms))).unwrap_or_default();
         let state = root.state.as_deref().filter(|state| !state.is_empty());
         let state = state.map(|state| format!(" ({state}{since})")).unwrap_or_default();
         format!(", by {}{state}", root.who)
@@ -175,6 +190,35 @@ fn blocked(blocked: &Blocked) -> Option<(HealthState, String)> {
 }
 
 /// What is to be said of statistics that were reset.
+/// Whole seconds are enough for words.
+fn seconds(us: i64) -> String {
+    spell(SignedDuration::from_secs(us / 1_000_000))
+}
+
+fn of_nobody(Slot { name, is_lost, xmin_age }: &Slot) -> String {
+    if *is_lost {
+        return format!(
+            "Replication slot {name} has lost WAL that it needs: what streamed through it has to be made anew."
+        );
+    }
+    let behind = number(xmin_age.unwrap_or(0), "transaction");
+    format!("Replication slot {name} is used by nobody and holds back vacuum: its oldest transaction is {behind} old.")
+}
+
+fn other(Replaced { since, now, before }: &Replaced) -> String {
+    let since = moment(*since);
+    format!("Another cluster answers since {since}: its system identifier is {now}, and was {before} before.")
+}
+
+fn again(Restarted { crashed, from, to }: &Restarted) -> String {
+    let (from, to) = (moment(*from), moment(*to));
+    if *crashed {
+        format!("PostgreSQL crashed and recovered between {from} and {to}: all sessions ended, statistics began anew.")
+    } else {
+        format!("PostgreSQL was restarted between {from} and {to}: all sessions ended.")
+    }
+}
+
 fn gone(Reset { sets, at }: &Reset) -> String {
     let of = match sets.as_slice() {
         [] => String::new(),
@@ -184,6 +228,18 @@ fn gone(Reset { sets, at }: &Reset) -> String {
         }
     };
     format!("Statistics{of} were reset shortly before {}: work just before that may be missing.", moment(*at))
+}
+
+/// What is to be said of a collector that runs twice.
+fn twice(Doubled { since, taken, refused }: &Doubled) -> String {
+    let on = |host: &str| if host.is_empty() { "an unknown host".to_owned() } else { format!("host {host}") };
+    format!(
+        "Two collectors run with one identity: the one on {}, since {}, is taken, the one on {} is refused. Stop that \
+         one, or register it anew with `pganalytics collector register --again` and a state directory of its own.",
+        on(taken),
+        moment(*since),
+        on(refused)
+    )
 }
 
 /// What is to be said of lost rows.
@@ -209,11 +265,6 @@ fn loss(lost: &Lost) -> String {
 
 fn number(count: i64, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "whole milliseconds are enough for words")]
-fn length(ms: f64) -> String {
-    spell(SignedDuration::from_millis(ms as i64))
 }
 
 fn capital(text: &str) -> String {
@@ -244,7 +295,7 @@ mod tests {
     }
 
     fn used(used: i64, limit: i64, of: &str) -> Used {
-        Used { of: of.to_owned(), used, limit }
+        Used { of: of.to_owned(), used, limit, reserved: 0 }
     }
 
     #[test]
@@ -262,6 +313,19 @@ mod tests {
         let of = |number| judge(&Signs { used: vec![used(number, 200, "")], ..Signs::default() }).0;
         assert_eq!([of(159), of(160)], [HealthState::Healthy, HealthState::Warning]);
         assert_eq!([of(189), of(190)], [HealthState::Warning, HealthState::Critical]);
+    }
+
+    #[test]
+    fn what_is_for_superusers_is_free_for_nobody() {
+        let of = |number| {
+            let used = Used { reserved: 3, ..used(number, 30, "") };
+            judge(&Signs { used: vec![used], ..Signs::default() })
+        };
+        assert_eq!(of(21).0, HealthState::Healthy);
+        let told = "26 of 30 connections are in use; 3 are for superusers only.";
+        assert_eq!(of(26), (HealthState::Critical, vec![told.to_owned()]));
+        let told = "27 of 30 connections are in use; new sessions are refused, as 3 are for superusers only.";
+        assert_eq!(of(27), (HealthState::Critical, vec![told.to_owned()]));
     }
 
     #[test]
@@ -349,6 +413,17 @@ mod tests {
         ];
         assert_eq!(judge(&signs).1, told);
         assert_eq!(judge(&Signs { load: Some(4.0), cpus: Some(4), ..Signs::default() }).0, HealthState::Healthy);
+    }
+
+    #[test]
+    fn a_collector_that_runs_twice_is_told() {
+        let since = Timestamp::from_second(1_772_366_400).unwrap();
+        let doubled = Doubled { since, taken: "db4".to_owned(), refused: String::new() };
+        let (state, reasons) = judge(&Signs { doubled: Some(&doubled), ..Signs::default() });
+        let told = "Two collectors run with one identity: the one on host db4, since 2026-03-01 12:00:00 UTC, is \
+                    taken, the one on an unknown host is refused. ";
+        assert_eq!(state, HealthState::Warning);
+        assert!(reasons[0].starts_with(told), "{reasons:?}");
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub(crate) async fn get(
         let is_read = described.first().is_some_and(|one| one.instance.watched.is_read());
         let blocked = if is_read { locks::now(&transaction, visible.id, when.at).await? } else { None };
         let gaps = Gaps::read(&transaction, &app.catalog, visible.id, fleet::ACTIVITY, when.range, now).await?;
-        let databases = store::databases(&transaction, visible.id, false).await?;
+        let databases = store::databases(&transaction, visible.id).await?;
         (described, databases, pg_settings::block_size(&transaction, visible.id).await?, blocked, gaps.listed)
     };
     let described = with_collectors(&app, described, now).await?.pop();

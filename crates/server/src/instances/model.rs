@@ -104,13 +104,13 @@ pub(crate) struct Instance {
     pub(crate) state: HealthState,
     /// Why, as sentences; the worst first.
     pub(crate) reasons: Vec<String>,
-    /// Mean number of sessions that execute a statement, over the 5 minutes before the moment.
+    /// Mean number of sessions that executed a statement, over the readings of the 5 minutes before the moment.
     pub(crate) load: Option<f64>,
-    /// The same over the range.
+    /// How many executed one over the range: at the newest reading of each step.
     pub(crate) load_trend: Trend,
     /// Processors of its host at the newest reading; null when the collector is on another machine.
     pub(crate) cpus: Option<i64>,
-    /// Transactions per second, over the 5 minutes before the moment.
+    /// Transactions per second in the newest interval, if that ended within the 5 minutes before the moment.
     pub(crate) tps: Option<f64>,
     /// Connections of clients, at the reading that tells of the moment.
     pub(crate) connections: Option<i64>,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use deadpool_postgres::Transaction;
 use jiff::{SignedDuration, Timestamp};
-use tokio_postgres::Error;
+use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
 use crate::holders::transactions;
@@ -19,6 +19,18 @@ const LOSSES_WITHIN: SignedDuration = SignedDuration::from_hours(1);
 
 /// Resets are told for so long: whoever did not do it wonders where the figures went.
 const RESETS_WITHIN: SignedDuration = SignedDuration::from_mins(10);
+
+/// What streams through a slot comes back within this, or it is nobody's.
+const SLOT_UNUSED_FOR: SignedDuration = SignedDuration::from_mins(5);
+
+/// A crash is told for so long; a restart as long as a reset.
+const CRASHES_WITHIN: SignedDuration = SignedDuration::from_hours(1);
+
+/// Another cluster is told for so long: whoever restored the wrong backup, or the right one, was there.
+const REPLACED_WITHIN: SignedDuration = SignedDuration::from_hours(1);
+
+/// A collector that is refused comes again within half of this.
+const DOUBLED_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 /// Sessions that wait for a lock.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +61,8 @@ pub(crate) struct Used {
     pub(crate) of: String,
     pub(crate) used: i64,
     pub(crate) limit: i64,
+    /// How many of them only superusers may take.
+    pub(crate) reserved: i64,
 }
 
 /// Statistics that somebody reset.
@@ -58,6 +72,48 @@ pub(crate) struct Reset {
     pub(crate) sets: Vec<String>,
     /// The first reading after it.
     pub(crate) at: Timestamp,
+}
+
+/// A replication slot that needs somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Slot {
+    pub(crate) name: String,
+    /// WAL that it needs was removed.
+    pub(crate) is_lost: bool,
+    /// The transactions since the oldest one that it holds back vacuum for.
+    pub(crate) xmin_age: Option<i64>,
+}
+
+/// PostgreSQL was started again, with or without a crash: all sessions ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Restarted {
+    pub(crate) crashed: bool,
+    /// The last reading before it.
+    pub(crate) from: Timestamp,
+    /// The first one after it.
+    pub(crate) to: Timestamp,
+}
+
+/// Another cluster that answers under an instance's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Replaced {
+    /// From when on.
+    pub(crate) since: Timestamp,
+    /// Its system identifier.
+    pub(crate) now: String,
+    /// That of the one before.
+    pub(crate) before: String,
+}
+
+/// Another process of an instance's collector than the one that is taken comes again and again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Doubled {
+    /// When the one that is taken was heard of first.
+    pub(crate) since: Timestamp,
+    /// Its host.
+    pub(crate) taken: String,
+    /// The host of the one that is refused.
+    pub(crate) refused: String,
 }
 
 /// Rows that are lost.
@@ -197,6 +253,7 @@ const LIMITED: &str = "with used as (
     cross join lateral (
         select p.datname, p.datconnlimit from metrics.pg_database p
         where p.instance_id = d.instance_id and p.datid = d.datid and p.time <= $3
+            and p.time >= metrics.cluster_since(d.instance_id, $3)
         order by p.time desc limit 1) l
     where l.datconnlimit > 0 and l.datname is not null
     union all
@@ -205,6 +262,7 @@ const LIMITED: &str = "with used as (
     cross join lateral (
         select p.rolname, p.rolconnlimit, p.rolsuper from metrics.pg_roles p
         where p.instance_id = u.instance_id and p.roleid = u.userid and p.time <= $3
+            and p.time >= metrics.cluster_since(u.instance_id, $3)
         order by p.time desc limit 1) l
     where l.rolconnlimit > 0 and l.rolname is not null and l.rolsuper is not true
     order by 1, 2";
@@ -219,7 +277,7 @@ pub(crate) async fn limited(
     let statement = transaction.prepare_cached(LIMITED).await?;
     let mut all: HashMap<i32, Vec<Used>> = HashMap::new();
     for row in transaction.query(&statement, &[&ids, &moments, &at]).await? {
-        let one = Used { of: row.get(1), used: row.get(2), limit: row.get(3) };
+        let one = Used { of: row.get(1), used: row.get(2), limit: row.get(3), reserved: 0 };
         all.entry(row.get(0)).or_default().push(one);
     }
     Ok(all)
@@ -233,11 +291,34 @@ const LOST: &str = "select d.collector_id, false, d.reason, least(sum(d.rows), 9
     from metrics.rejected r where r.collector_id = any($1) and r.at > $2 and r.at <= $3 group by 1, 2, 3
     order by 1, 4 desc, 3";
 
+/// A process that ended while its last batch was on its way is refused once.
+const DOUBLED: &str = "
+    select p.collector_id, p.since, p.hostname, p.refused_hostname from metrics.processes p
+    where p.collector_id = any($1) and p.refusals > 1 and p.refused_at > $2 and p.since <= $3";
+
+/// Collectors of which two processes deliver, by their ids.
+pub(crate) async fn doubled(
+    transaction: &Transaction<'_>,
+    collectors: &[Uuid],
+    at: Timestamp,
+) -> Result<HashMap<Uuid, Doubled>, Error> {
+    let statement = transaction.prepare_cached(DOUBLED).await?;
+    let since = at - DOUBLED_FOR;
+    let rows = transaction.query(&statement, &[&collectors, &since, &at]).await?;
+    let doubled = |row: &Row| Doubled { since: row.get(1), taken: row.get(2), refused: row.get(3) };
+    Ok(rows.iter().map(|row| (row.get(0), doubled(row))).collect())
+}
+
 const RESETS: &str = "
     select f.instance_id, max(f.\"end\"), array_agg(distinct f.set_name order by f.set_name) from metrics.flags f
-    where f.instance_id = any($1) and f.reason = 'reset' and f.\"end\" > $2 and f.\"end\" <= $3 group by 1";
+    where f.instance_id = any($1) and f.reason = 'reset' and f.\"end\" > $2 and f.\"end\" <= $3
+        and not exists (
+            select from metrics.flags c
+            where c.instance_id = f.instance_id and c.set_name = f.set_name and c.\"end\" = f.\"end\"
+                and c.reason in ('crash_restart', 'replaced'))
+    group by 1";
 
-/// Whose statistics were reset shortly before a moment.
+/// Whose statistics somebody reset shortly before a moment; those that a crash took are none.
 pub(crate) async fn resets(
     transaction: &Transaction<'_>,
     ids: &[i32],
@@ -247,6 +328,77 @@ pub(crate) async fn resets(
     let since = until - RESETS_WITHIN;
     let rows = transaction.query(&statement, &[&ids, &since, &until]).await?;
     Ok(rows.iter().map(|row| (row.get(0), Reset { at: row.get(1), sets: row.get(2) })).collect())
+}
+
+/// A slot that nobody used at any reading of the last minutes.
+const SLOTS: &str = "select s.instance_id, s.slot_name, s.wal_status = 'lost', s.xmin_age
+    from metrics.pg_replication_slots s
+    join unnest($1::int4[], $2::timestamptz[]) m (id, at) on m.id = s.instance_id and m.at = s.time
+    where s.slot_name is not null and (s.wal_status = 'lost' or s.xmin_age is not null and not exists (
+        select from metrics.pg_replication_slots u
+        where u.instance_id = s.instance_id and u.slot_name = s.slot_name and u.active
+            and u.time > s.time - $3::int8 * interval '1 second' and u.time <= s.time))
+    order by s.instance_id, s.wal_status = 'lost' desc, s.xmin_age desc nulls last, s.slot_name";
+
+/// Replication slots that are lost, or hold back vacuum for nobody, by instance.
+pub(crate) async fn slots(transaction: &Transaction<'_>, times: &Times) -> Result<HashMap<i32, Vec<Slot>>, Error> {
+    let (ids, moments) = pairs(times);
+    let statement = transaction.prepare_cached(SLOTS).await?;
+    let mut all: HashMap<i32, Vec<Slot>> = HashMap::new();
+    for row in transaction.query(&statement, &[&ids, &moments, &SLOT_UNUSED_FOR.as_secs()]).await? {
+        let one = Slot { name: row.get(1), is_lost: row.get::<_, Option<bool>>(2) == Some(true), xmin_age: row.get(3) };
+        all.entry(row.get(0)).or_default().push(one);
+    }
+    Ok(all)
+}
+
+const RESTARTS: &str = "select f.instance_id, f.reason = 'crash_restart', f.start, f.\"end\" from metrics.flags f
+    where f.instance_id = any($1) and f.reason in ('restart', 'crash_restart')
+        and f.\"end\" > case f.reason when 'restart' then $2::timestamptz else $3::timestamptz end and f.\"end\" <= $4
+    order by 1, 4 desc";
+
+/// Who was restarted shortly before a moment, the newest time. Each set tells of it between two readings of its own:
+/// what they have in common is when it was.
+pub(crate) async fn restarts(
+    transaction: &Transaction<'_>,
+    ids: &[i32],
+    until: Timestamp,
+) -> Result<HashMap<i32, Restarted>, Error> {
+    let statement = transaction.prepare_cached(RESTARTS).await?;
+    let (restarts, crashes) = (until - RESETS_WITHIN, until - CRASHES_WITHIN);
+    let mut all: HashMap<i32, Restarted> = HashMap::new();
+    for row in transaction.query(&statement, &[&ids, &restarts, &crashes, &until]).await? {
+        let one = Restarted { crashed: row.get(1), from: row.get(2), to: row.get(3) };
+        let known = all.entry(row.get(0)).or_insert(one);
+        if one.to > known.from && one.from < known.to {
+            known.from = known.from.max(one.from);
+            known.to = known.to.min(one.to);
+            known.crashed |= one.crashed;
+        }
+    }
+    Ok(all)
+}
+
+const REPLACED: &str = "select distinct on (c.instance_id) c.instance_id, c.since, c.system_identifier, c.before
+    from (
+        select k.*, lag(k.system_identifier) over (partition by k.instance_id order by k.since) as before
+        from metrics.clusters k where k.instance_id = any($1)) c
+    where c.before is not null and c.since > $2 and c.since <= $3
+    order by c.instance_id, c.since desc";
+
+/// Where another cluster answers since shortly before a moment.
+pub(crate) async fn replaced(
+    transaction: &Transaction<'_>,
+    ids: &[i32],
+    until: Timestamp,
+) -> Result<HashMap<i32, Replaced>, Error> {
+    let statement = transaction.prepare_cached(REPLACED).await?;
+    let since = until - REPLACED_WITHIN;
+    let rows = transaction.query(&statement, &[&ids, &since, &until]).await?;
+    Ok(rows
+        .iter()
+        .map(|row| (row.get(0), Replaced { since: row.get(1), now: row.get(2), before: row.get(3) }))
+        .collect())
 }
 
 /// What collectors lost and what was refused of theirs within the hour before a moment.

@@ -7,12 +7,14 @@ use jiff::{SignedDuration, Timestamp};
 use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
+use super::coverage::with_place;
 use super::model::{DatabaseName, ReadingCollector};
 use super::signs::Times;
 use crate::collectors::model::Status;
 use crate::http::Paging;
-use crate::range::Range;
+use crate::range::{Grid, Range};
 use crate::replication::senders;
+use crate::sessions::store as sessions;
 
 /// How far back the usual interval of a set is looked for.
 const INTERVAL_WITHIN: SignedDuration = SignedDuration::from_hours(24);
@@ -245,68 +247,108 @@ pub(crate) struct SetState {
     pub(crate) since: Timestamp,
 }
 
-const STATES: &str = "select instance_id, set_name, column_name, state, code, message, nullif(fix, ''), since
-    from metrics.set_states where instance_id = any($1) order by set_name, column_name";
+const STATES: &str = "select s.instance_id, s.set_name, s.column_name, s.state, s.code, s.message,
+        nullif(s.fix, ''), s.since, i.role
+    from metrics.set_states s join metrics.instances i on i.id = s.instance_id
+    where s.instance_id = any($1) order by s.set_name, s.column_name";
 
 /// What can be read and what cannot, by instance; a set before its columns.
 pub(crate) async fn states(transaction: &Transaction<'_>, ids: &[i32]) -> Result<HashMap<i32, Vec<SetState>>, Error> {
     let statement = transaction.prepare_cached(STATES).await?;
     let mut all: HashMap<i32, Vec<SetState>> = HashMap::new();
     for row in transaction.query(&statement, &[&ids]).await? {
+        let fix: Option<String> = row.get(6);
         all.entry(row.get(0)).or_default().push(SetState {
             set: row.get(1),
             column: row.get(2),
             state: row.get(3),
             code: row.get(4),
-            message: row.get(5),
-            fix: row.get(6),
+            message: with_place(row.get(5), fix.as_deref(), row.get(8)),
+            fix,
             since: row.get(7),
         });
     }
     Ok(all)
 }
 
-/// What an instance did in one interval, all its databases together.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Activity {
-    /// The interval's end.
-    pub(crate) time: Timestamp,
-    pub(crate) interval_us: i64,
-    /// Time that sessions spent executing statements; `None` where it is not measured.
-    pub(crate) active_us: Option<f64>,
-    pub(crate) transactions: Option<f64>,
-}
+/// The newest interval of each: a mean over more would hide that everything stands still.
+const TPS: &str = "select distinct on (d.instance_id) d.instance_id,
+        ((sum(d.xact_commit) + sum(d.xact_rollback)) * 1e6 / max(d.interval_us))::float8
+    from metrics.pg_stat_database d
+    join (
+        select u.id, u.longest, metrics.cluster_since(u.id, $4) as since
+        from unnest($1::int4[], $2::int8[]) u (id, longest)) i
+        on i.id = d.instance_id and d.interval_us between 1 and i.longest and d.time >= i.since
+    where d.instance_id = any($1) and d.time > $3 and d.time <= $4
+    group by d.instance_id, d.time
+    order by d.instance_id, d.time desc";
 
-/// Intervals that cover gaps are left out. `$5` in seconds sums what ended within steps of that length; 0 sums nothing.
-const ACTIVITY: &str = "select t.instance_id, max(t.time), sum(t.interval_us)::int8, sum(t.active), sum(t.transactions)
-    from (
-        select d.instance_id, d.time, max(d.interval_us) as interval_us, sum(d.active_time)::float8 as active,
-            (sum(d.xact_commit) + sum(d.xact_rollback))::float8 as transactions
-        from metrics.pg_stat_database d
-        where d.instance_id = any($1) and d.time > $3 and d.time <= $4 and d.interval_us > 0
-        group by d.instance_id, d.time) t
-    join unnest($1::int4[], $2::int8[]) i (id, longest) on i.id = t.instance_id and t.interval_us <= i.longest
-    group by t.instance_id, case when $5::float8 > 0 then floor(extract(epoch from t.time)::float8 / $5::float8)
-        else extract(epoch from t.time)::float8 end";
-
-/// What instances did in a range, summed over steps of so many seconds; 0 is as it was read. `longest_us` is, in the
-/// order of `ids`, the longest interval that covers no gap.
-pub(crate) async fn activity(
+/// Transactions a second in the newest interval of a range, of all databases together, by instance. An interval that
+/// covers a gap is left out: `longest_us` is, in the order of `ids`, the longest that covers none.
+pub(crate) async fn tps(
     transaction: &Transaction<'_>,
     ids: &[i32],
     longest_us: &[i64],
     range: Range,
-    step_s: f64,
-) -> Result<HashMap<i32, Vec<Activity>>, Error> {
-    let statement = transaction.prepare_cached(ACTIVITY).await?;
-    let mut all: HashMap<i32, Vec<Activity>> = HashMap::new();
-    for row in transaction.query(&statement, &[&ids, &longest_us, &range.start, &range.end, &step_s]).await? {
-        all.entry(row.get(0)).or_default().push(Activity {
-            time: row.get(1),
-            interval_us: row.get(2),
-            active_us: row.get(3),
-            transactions: row.get(4),
-        });
+) -> Result<HashMap<i32, f64>, Error> {
+    let statement = transaction.prepare_cached(TPS).await?;
+    let rows = transaction.query(&statement, &[&ids, &longest_us, &range.start, &range.end]).await?;
+    Ok(rows.iter().filter_map(|row| Some((row.get(0), row.get::<_, Option<f64>>(1)?))).collect())
+}
+
+/// Sessions that work, at readings `r` of an instance; those of no reading are looked for outside the range.
+const LOADS: &str = "select r.id, (coalesce(sum(s.sessions), 0) / count(distinct r.time))::float8
+    from (
+        select i.id, r.time from (
+            select u.id, metrics.cluster_since(u.id, $3) as since from unnest($1::int4[]) u (id)) i
+        join metrics.readings r on r.instance_id = i.id and r.set_name = 'sessions' and r.error is null
+            and r.time > $2 and r.time <= $3 and r.time >= i.since) r
+    left join metrics.sessions s on s.instance_id = r.id and s.time = r.time and s.time > $2 and s.time <= $3 and {}
+    group by r.id";
+
+/// The mean number of sessions that worked at the readings of a range, by instance.
+pub(crate) async fn loads(
+    transaction: &Transaction<'_>,
+    ids: &[i32],
+    range: Range,
+) -> Result<HashMap<i32, f64>, Error> {
+    let statement = transaction.prepare_cached(&LOADS.replace("{}", sessions::WORKS)).await?;
+    let rows = transaction.query(&statement, &[&ids, &range.start, &range.end]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// One reading tells of a step: a fleet is looked at often, and all its readings of a day would be millions of rows.
+const LOAD_TRENDS: &str = "select l.id, l.step, (
+        select coalesce(sum(s.sessions), 0)::float8 from metrics.sessions s
+        where s.instance_id = l.id and s.time = l.time and {})
+    from (
+        select g.id, n.step, (
+            select max(r.time) from metrics.readings r
+            where r.instance_id = g.id and r.set_name = 'sessions' and r.error is null
+                and r.time > g.start + n.step * g.length and r.time <= g.start + (n.step + 1) * g.length) as time
+        from (
+            select u.id, u.start, u.step_us * interval '1 microsecond' as length, u.points
+            from unnest($1::int4[], $2::timestamptz[], $3::float8[], $4::int8[]) u (id, start, step_us, points)) g
+        cross join lateral generate_series(0, g.points - 1) n (step)) l
+    where l.time is not null";
+
+/// How many sessions worked at the newest reading of each step, by instance.
+pub(crate) async fn load_trends(
+    transaction: &Transaction<'_>,
+    grids: &[(i32, Grid)],
+) -> Result<HashMap<i32, Vec<Option<f64>>>, Error> {
+    let statement = transaction.prepare_cached(&LOAD_TRENDS.replace("{}", sessions::WORKS)).await?;
+    let ids: Vec<i32> = grids.iter().map(|(id, _)| *id).collect();
+    let starts: Vec<Timestamp> = grids.iter().map(|(_, grid)| grid.start).collect();
+    let steps: Vec<f64> = grids.iter().map(|(_, grid)| grid.step_us()).collect();
+    let points: Vec<i64> = grids.iter().map(|(_, grid)| grid.points).collect();
+    let mut all: HashMap<i32, Vec<Option<f64>>> = grids.iter().map(|(id, grid)| (*id, grid.empty())).collect();
+    for row in transaction.query(&statement, &[&ids, &starts, &steps, &points]).await? {
+        let step: i64 = row.get(1);
+        let values = all.get_mut(&row.get(0)).zip(usize::try_from(step).ok());
+        if let Some(value) = values.and_then(|(values, step)| values.get_mut(step)) {
+            *value = Some(row.get(2));
+        }
     }
     Ok(all)
 }
@@ -338,6 +380,26 @@ pub(crate) async fn limits_at(
     let rows = transaction.query(&statement, &[&ids, &at]).await?;
     let limit = |row: &Row| Some((row.get(0), row.get::<_, Option<String>>(1)?.parse().ok()?));
     Ok(rows.iter().filter_map(limit).collect())
+}
+
+const RESERVED_AT: &str =
+    "select s.instance_id, sum(case when s.setting ~ '^[0-9]{1,6}$' then s.setting::int8 end)::int8
+    from (
+        select distinct on (p.instance_id, p.name) p.instance_id, p.setting, p.removed from metrics.pg_settings p
+        where p.instance_id = any($1) and p.name in ('superuser_reserved_connections', 'reserved_connections')
+            and p.time <= $2 and p.time >= metrics.cluster_since(p.instance_id, $2)
+        order by p.instance_id, p.name, p.time desc) s
+    where not s.removed group by s.instance_id";
+
+/// Connections that only superusers and `pg_use_reserved_connections` may take, by instance.
+pub(crate) async fn reserved_at(
+    transaction: &Transaction<'_>,
+    ids: &[i32],
+    at: Timestamp,
+) -> Result<HashMap<i32, i64>, Error> {
+    let statement = transaction.prepare_cached(RESERVED_AT).await?;
+    let rows = transaction.query(&statement, &[&ids, &at]).await?;
+    Ok(rows.iter().filter_map(|row| Some((row.get(0), row.get::<_, Option<i64>>(1)?))).collect())
 }
 
 const ROLES_AT: &str = "select m.id, case when w.in_recovery then 'standby' else 'primary' end
@@ -388,17 +450,14 @@ pub(crate) async fn behind(transaction: &Transaction<'_>, times: &Times) -> Resu
 
 const DATABASES: &str = "select n.datid, n.datname from (
         select distinct on (d.datid) d.datid, d.datname, d.removed from metrics.pg_database d
-        where d.instance_id = $1 order by d.datid, d.time desc) n
-    where n.datname is not null and ($2 or not n.removed) order by n.datname";
+        where d.instance_id = $1 and d.time >= metrics.cluster_since($1, 'infinity')
+        order by d.datid, d.time desc) n
+    where n.datname is not null and not n.removed order by n.datname";
 
-/// The databases of an instance by name, as last read; on request also those that are gone.
-pub(crate) async fn databases(
-    transaction: &Transaction<'_>,
-    id: i32,
-    also_gone: bool,
-) -> Result<Vec<DatabaseName>, Error> {
+/// The databases of an instance by name, as last read.
+pub(crate) async fn databases(transaction: &Transaction<'_>, id: i32) -> Result<Vec<DatabaseName>, Error> {
     let statement = transaction.prepare_cached(DATABASES).await?;
-    let rows = transaction.query(&statement, &[&id, &also_gone]).await?;
+    let rows = transaction.query(&statement, &[&id]).await?;
     Ok(rows.iter().map(|row| DatabaseName { datid: row.get(0), name: row.get(1) }).collect())
 }
 

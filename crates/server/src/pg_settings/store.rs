@@ -14,7 +14,8 @@ const SETTINGS: &str = "select s.name, s.setting, s.unit, s.boot_val, s.source, 
         from (
             select h.*, lag(h.setting) over (partition by h.name order by h.time) as before,
                 row_number() over (partition by h.name order by h.time desc) as newest
-            from metrics.pg_settings h where h.instance_id = $1 and h.time <= $2) v) s
+            from metrics.pg_settings h where h.instance_id = $1 and h.time <= $2
+                and h.time >= metrics.cluster_since($1, $2)) v) s
     where s.newest = 1 and not s.removed
     order by s.name";
 

@@ -4,6 +4,8 @@ use serde::Serialize;
 use tokio_postgres::Row;
 use utoipa::ToSchema;
 
+use crate::nearest::nearest;
+
 /// How a counter of the store becomes a figure of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
@@ -56,9 +58,8 @@ trait Present {
 impl Present for i64 {
     const SHAPE: Shape = Shape::Count;
 
-    #[expect(clippy::cast_possible_truncation, reason = "counts were whole before they were summed")]
     fn present(sum: f64) -> Self {
-        sum.round() as Self
+        nearest(sum)
     }
 }
 
@@ -261,7 +262,6 @@ impl Figures {
         let variance = sums.sumsq.zip(calls).zip(mean_ms).map(|((sumsq, calls), mean)| sumsq / calls - mean * mean);
         let (hit, read) = (sums.of("shared_blks_hit"), sums.of("shared_blks_read"));
         let asked = hit.zip(read).map(|(hit, read)| hit + read).filter(|asked| *asked > 0.0);
-        #[expect(clippy::cast_precision_loss, reason = "microseconds of one execution")]
         let ms = |us: i64| us as f64 / 1000.0;
         Self {
             counted: Counted::from(sums),

@@ -12,6 +12,7 @@ use super::names::{Names, Texts, Watchers};
 use super::ranking::{self, Filter};
 use super::store::{self, Conditions, Key, Readings, Worked};
 use crate::app::App;
+use crate::clusters::OfOneCluster;
 use crate::covered::Covered;
 use crate::flags;
 use crate::http::{ApiError, Detail, PathValues, QueryValues, VisibleInstance};
@@ -34,7 +35,7 @@ pub(crate) async fn list(
     QueryValues(query): QueryValues<RankingQuery>,
 ) -> Result<Json<Ranking>, ApiError> {
     let now = app.clock.now();
-    let range = Range::asked(query.start, query.end, now)?;
+    let asked = Range::asked(query.start, query.end, now)?;
     let limit = query.limit.unwrap_or(LIMIT);
     if !(1..=LIMIT_MOST).contains(&limit) {
         return Err(ApiError::invalid(vec![Detail::new("limit", format!("expected 1 to {LIMIT_MOST}"))]));
@@ -47,6 +48,8 @@ pub(crate) async fn list(
     app.store()?;
     let mut client = app.metrics.get().await?;
     let client = instances::snapshot(&mut client).await?;
+    let cluster = OfOneCluster::read(&client, instance.id, asked).await?;
+    let range = cluster.range;
     let mut conditions = store::conditions(&client, instance.id).await?;
     let all = store::sums(&client, instance.id, range, None).await?;
     let databases = Names::databases(&client, instance.id, range.end).await?;
@@ -57,7 +60,7 @@ pub(crate) async fn list(
     let mut texts = Texts::default();
     if search.is_some() {
         let queryids: Vec<i64> = all.iter().map(|worked| worked.key.queryid).collect();
-        texts = Texts::of(&client, instance.id, &queryids, conditions.texts_readable).await?;
+        texts = Texts::of(&client, instance.id, range.end, &queryids, conditions.texts_readable).await?;
     }
     let filter =
         Filter { database: query.database.as_deref(), user: query.user.as_deref(), toplevel: query.toplevel, search };
@@ -70,7 +73,7 @@ pub(crate) async fn list(
     }
     let totals = ranking::totals(&all, only_cut.len(), &whole);
     let total_us = conditions.shares_measurable.then(|| ranking::total_us(&all));
-    let watchers = Watchers::of(&client, instance.id, &all).await?;
+    let watchers = Watchers::of(&client, instance.id, range.end, &all).await?;
     let matching = all.into_iter().filter(|worked| filter.matches(worked.key, &databases, &roles, &texts));
     let (monitoring, mut matching): (Vec<Worked>, Vec<Worked>) = matching.partition(|worked| watchers.run(worked.key));
     let of_monitoring = ranking::together(&monitoring, monitoring.len(), total_us);
@@ -84,9 +87,9 @@ pub(crate) async fn list(
     let keys: Vec<Key> = ranked.listed.iter().map(|(key, _)| *key).collect();
     if search.is_none() {
         let queryids: Vec<i64> = keys.iter().map(|key| key.queryid).collect();
-        texts = Texts::of(&client, instance.id, &queryids, conditions.texts_readable).await?;
+        texts = Texts::of(&client, instance.id, range.end, &queryids, conditions.texts_readable).await?;
     }
-    let grid = Grid::over(range, TREND_POINTS, readings.usual());
+    let grid = Grid::over(asked, TREND_POINTS, readings.usual());
     let mut trends = if query.trend.unwrap_or(true) && !keys.is_empty() {
         store::trends(&client, instance.id, range, grid, &readings, &keys).await?
     } else {
@@ -110,7 +113,7 @@ pub(crate) async fn list(
         others: ranked.others,
         monitoring: of_monitoring,
         totals,
-        flagged_intervals: flags::read(&client, instance.id, store::SET, range).await?,
+        flagged_intervals: flags::read(&client, instance.id, store::SET, asked).await?,
         covered: readings.covered_of(range),
         gaps: readings.gaps.listed,
         unmeasured: conditions.unmeasured,
@@ -160,17 +163,19 @@ pub(crate) async fn get(
 ) -> Result<Json<Statement>, ApiError> {
     let queryid = queryid_of(&queryid)?;
     let now = app.clock.now();
-    let range = Range::asked(query.start, query.end, now)?;
+    let asked = Range::asked(query.start, query.end, now)?;
     app.store()?;
     let mut client = app.metrics.get().await?;
     let client = instances::snapshot(&mut client).await?;
+    let cluster = OfOneCluster::read(&client, instance.id, asked).await?;
+    let range = cluster.range;
     let mut conditions = store::conditions(&client, instance.id).await?;
     // All statements, for the share; one pass over the range as in the ranking.
     let all = store::sums(&client, instance.id, range, None).await?;
     let total_us = conditions.shares_measurable.then(|| ranking::total_us(&all));
     let databases = Names::databases(&client, instance.id, range.end).await?;
     let roles = Names::roles(&client, instance.id, range.end).await?;
-    let texts = Texts::of(&client, instance.id, &[queryid], conditions.texts_readable).await?;
+    let texts = Texts::of(&client, instance.id, range.end, &[queryid], conditions.texts_readable).await?;
     let cut = store::cut(&client, instance.id, range).await?;
     let filter = filter_of(&query);
     let mut own: Vec<Worked> = all
@@ -183,7 +188,11 @@ pub(crate) async fn get(
         time(b).total_cmp(&time(a)).then_with(|| a.key.cmp(&b.key))
     });
     let mut earlier = Earlier::default();
-    if let Some(before) = range.before() {
+    let before = cluster.before().unwrap_or_else(|why| {
+        earlier.no_comparison = Some(why);
+        None
+    });
+    if let Some(before) = before {
         let readings = Readings::of(&client, &app.catalog, instance.id, before, now).await?;
         let worked = store::sums(&client, instance.id, before, Some(queryid)).await?;
         let worked = worked.iter().filter(|worked| filter.matches(worked.key, &databases, &roles, &texts));
@@ -242,7 +251,7 @@ pub(crate) async fn get(
         previous_covered: earlier.covered,
         change,
         split,
-        flagged_intervals: flags::read(&client, instance.id, store::SET, range).await?,
+        flagged_intervals: flags::read(&client, instance.id, store::SET, asked).await?,
         covered,
         gaps: readings.gaps.listed,
         unmeasured: conditions.unmeasured,
@@ -299,15 +308,17 @@ pub(crate) async fn timeline(
 ) -> Result<Json<Timeline>, ApiError> {
     let queryid = queryid_of(&queryid)?;
     let now = app.clock.now();
-    let range = Range::asked(query.start, query.end, now)?;
+    let asked = Range::asked(query.start, query.end, now)?;
     app.store()?;
     let mut client = app.metrics.get().await?;
     let client = instances::snapshot(&mut client).await?;
+    let cluster = OfOneCluster::read(&client, instance.id, asked).await?;
+    let range = cluster.range;
     let mut conditions = store::conditions(&client, instance.id).await?;
     let readings = Readings::of(&client, &app.catalog, instance.id, range, now).await?;
     let grid = match query.step {
-        Some(step) => Grid::asked(range, step)?,
-        None => Grid::over(range, TIMELINE_POINTS, readings.usual()),
+        Some(step) => Grid::asked(asked, step)?,
+        None => Grid::over(asked, TIMELINE_POINTS, readings.usual()),
     };
     let databases = Names::databases(&client, instance.id, range.end).await?;
     let roles = Names::roles(&client, instance.id, range.end).await?;
@@ -350,7 +361,7 @@ pub(crate) async fn timeline(
         grid,
         covered_ms: readings.covered(grid),
         series: named,
-        flagged_intervals: flags::read(&client, instance.id, store::SET, range).await?,
+        flagged_intervals: flags::read(&client, instance.id, store::SET, asked).await?,
         covered: readings.covered_of(range),
         gaps: readings.gaps.listed,
         unmeasured: conditions.unmeasured,

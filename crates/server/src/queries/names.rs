@@ -25,6 +25,7 @@ impl Names {
     ) -> Result<Self, tokio_postgres::Error> {
         let sql = "select distinct on (datid) datid, datname from metrics.pg_database
                    where instance_id = $1 and datname is not null
+                       and time >= metrics.cluster_since($1, $2) and time < metrics.cluster_until($1, $2)
                    order by datid, time > $2, case when time > $2 then time end, time desc";
         Self::read(transaction, sql, instance, at).await
     }
@@ -36,6 +37,7 @@ impl Names {
     ) -> Result<Self, tokio_postgres::Error> {
         let sql = "select distinct on (roleid) roleid, rolname from metrics.pg_roles
                    where instance_id = $1 and rolname is not null
+                       and time >= metrics.cluster_since($1, $2) and time < metrics.cluster_until($1, $2)
                    order by roleid, time > $2, case when time > $2 then time end, time desc";
         Self::read(transaction, sql, instance, at).await
     }
@@ -86,12 +88,16 @@ impl Watchers {
     pub(crate) async fn of(
         transaction: &Transaction<'_>,
         instance: i32,
+        at: Timestamp,
         all: &[Worked],
     ) -> Result<Self, tokio_postgres::Error> {
         let statement = transaction
-            .prepare_cached("select distinct roleid from metrics.pg_roles where instance_id = $1 and collects")
+            .prepare_cached(
+                "select distinct roleid from metrics.pg_roles where instance_id = $1 and collects
+                     and time >= metrics.cluster_since($1, $2) and time < metrics.cluster_until($1, $2)",
+            )
             .await?;
-        let rows = transaction.query(&statement, &[&instance]).await?;
+        let rows = transaction.query(&statement, &[&instance, &at]).await?;
         let roles: HashSet<i64> = rows.iter().map(|row| row.get(0)).collect();
         let theirs = all.iter().filter(|worked| roles.contains(&worked.key.userid));
         let queryids: Vec<i64> = theirs.map(|worked| worked.key.queryid).collect();
@@ -127,10 +133,11 @@ pub(crate) struct Texts {
 }
 
 impl Texts {
-    /// The texts of statements; of several majors the instance's own.
+    /// The texts of statements of the cluster that answered at a moment; of several majors the instance's own.
     pub(crate) async fn of(
         transaction: &Transaction<'_>,
         instance: i32,
+        at: Timestamp,
         queryids: &[i64],
         readable: bool,
     ) -> Result<Self, tokio_postgres::Error> {
@@ -139,10 +146,12 @@ impl Texts {
                 "select distinct on (t.dbid, t.queryid) t.dbid, t.queryid, t.query
                  from metrics.texts t join metrics.instances i on i.id = t.instance_id
                  where t.instance_id = $1 and t.queryid = any ($2)
+                     and t.captured_at >= metrics.cluster_since($1, $3)
+                     and t.captured_at < metrics.cluster_until($1, $3)
                  order by t.dbid, t.queryid, t.major = i.version_num / 10000 desc, t.captured_at desc",
             )
             .await?;
-        let rows = transaction.query(&statement, &[&instance, &queryids]).await?;
+        let rows = transaction.query(&statement, &[&instance, &queryids, &at]).await?;
         Ok(Self { texts: rows.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect(), readable })
     }
 

@@ -6,6 +6,7 @@ use super::figures::{COUNTERS, Figures, Sums};
 use super::model::{Direction, Others, Totals};
 use super::names::{Names, Texts};
 use super::store::{Key, Worked};
+use crate::nearest::nearest;
 
 /// How a ranking is filtered.
 #[derive(Clone, Copy, Debug)]
@@ -57,8 +58,7 @@ pub(crate) fn sum<'a>(rows: impl IntoIterator<Item = &'a Worked>) -> Sums {
 
 /// All work, filters aside. `only_cut` statements have no row of their own, and `whole` is what all did.
 pub(crate) fn totals(all: &[Worked], only_cut: usize, whole: &Sums) -> Totals {
-    #[expect(clippy::cast_possible_truncation, reason = "counts were whole before they were summed")]
-    let count = |name: &str| whole.of(name).map(|sum| sum.round() as i64);
+    let count = |name: &str| whole.of(name).map(nearest);
     Totals {
         statements: all.iter().filter(|worked| !worked.key.is_cut()).count() + only_cut,
         calls: count("calls"),

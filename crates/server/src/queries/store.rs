@@ -10,6 +10,7 @@ use super::figures::{COUNTERS, Sums};
 use super::model::{Reason, Unmeasured};
 use crate::covered::Covered;
 use crate::gaps::Gaps;
+use crate::instances::coverage::with_place;
 use crate::range::{Grid, Range};
 
 /// The set of the figures.
@@ -135,7 +136,6 @@ impl Readings {
     pub(crate) fn covered(&self, grid: Grid) -> Vec<Option<f64>> {
         let mut covered = grid.empty();
         for (end, length) in self.drawn() {
-            #[expect(clippy::cast_precision_loss, reason = "an interval is far below 2^52 microseconds")]
             let length_ms = length as f64 / 1000.0;
             for (step, share) in grid.shares(end, length) {
                 if let Some(value) = covered.get_mut(step) {
@@ -264,10 +264,11 @@ pub(crate) async fn conditions(
     transaction: &Transaction<'_>,
     instance: i32,
 ) -> Result<Conditions, tokio_postgres::Error> {
-    let statement =
-        transaction.prepare_cached("select track, statements_version from metrics.instances where id = $1").await?;
+    let statement = transaction
+        .prepare_cached("select track, statements_version, role from metrics.instances where id = $1")
+        .await?;
     let row = transaction.query_one(&statement, &[&instance]).await?;
-    let (track, version): (Option<String>, Option<String>) = (row.get(0), row.get(1));
+    let (track, version, role): (Option<String>, Option<String>, Option<String>) = (row.get(0), row.get(1), row.get(2));
     let statement = transaction
         .prepare_cached(
             "select set_name, column_name, code, message, nullif(fix, '') from metrics.set_states
@@ -277,7 +278,9 @@ pub(crate) async fn conditions(
     let mut conditions = Conditions { texts_readable: true, ..Conditions::default() };
     for row in transaction.query(&statement, &[&instance, &SET, &TEXT_SET]).await? {
         let (set, column): (String, String) = (row.get(0), row.get(1));
-        let reason = Reason { code: row.get(2), message: row.get(3), fix: row.get(4) };
+        let fix: Option<String> = row.get(4);
+        let message = with_place(row.get(3), fix.as_deref(), role.as_deref());
+        let reason = Reason { code: row.get(2), message, fix };
         if set == TEXT_SET {
             conditions.texts_readable &= reason.code != "privilege";
             if column.is_empty() || column == "query" {

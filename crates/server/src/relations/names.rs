@@ -23,7 +23,7 @@ const RELATIONS: &str = "select n.datid_read, n.relid, n.schema, n.relname, n.re
         n.reloptions
     from (
         select distinct on (c.datid_read, c.relid) c.* from metrics.pg_class c
-        where c.instance_id = $1 and c.time <= $2
+        where c.instance_id = $1 and c.time <= $2 and c.time >= metrics.cluster_since($1, $2)
         order by c.datid_read, c.relid, c.time desc) n
     where not n.removed and n.datid_read is not null and n.relid is not null";
 
@@ -79,7 +79,7 @@ const INDEXES: &str = "select n.datid_read, n.indexrelid, n.relid, n.schema, n.r
         select distinct on (x.datid_read, x.indexrelid) x.*,
             min(x.time) over (partition by x.datid_read, x.indexrelid) as first_seen
         from metrics.pg_index x
-        where x.instance_id = $1 and x.time <= $2
+        where x.instance_id = $1 and x.time <= $2 and x.time >= metrics.cluster_since($1, $2)
         order by x.datid_read, x.indexrelid, x.time desc) n
     where not n.removed and n.datid_read is not null and n.indexrelid is not null";
 

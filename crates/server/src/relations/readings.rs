@@ -16,37 +16,44 @@ pub(crate) type Times = HashMap<i64, Timestamp>;
 
 const LAST: &str = "select distinct on (r.datid) r.datid, r.time from metrics.readings r
     where r.instance_id = $1 and r.set_name = $2 and r.datid is not null and r.error is null
-        and r.time > $3 and r.time <= $4
+        and r.time > $3 and r.time <= $4 and r.time >= metrics.cluster_since($1, $5)
     order by r.datid, r.time desc";
 
 const FIRST: &str = "select distinct on (r.datid) r.datid, r.time from metrics.readings r
     where r.instance_id = $1 and r.set_name = $2 and r.datid is not null and r.error is null
-        and r.time > $3 and r.time <= $4
+        and r.time > $3 and r.time <= $4 and r.time >= metrics.cluster_since($1, $5)
     order by r.datid, r.time";
 
 /// The last readings of each database at a moment, where they are not too old.
 pub(crate) async fn at(transaction: &Transaction<'_>, id: i32, set: &str, at: Timestamp) -> Result<Times, Error> {
-    let since = at.saturating_sub(STALE).unwrap_or(Timestamp::UNIX_EPOCH).max(Timestamp::UNIX_EPOCH);
-    times(transaction, LAST, id, set, since, at).await
+    times(transaction, LAST, id, set, shortly_before(at), at).await
 }
 
-/// The readings of each database at the beginning of a range, or else the first ones in it.
+/// The readings of each database at the beginning of a range, or else the first ones in it; of the cluster of its end.
 pub(crate) async fn at_start(transaction: &Transaction<'_>, id: i32, set: &str, range: Range) -> Result<Times, Error> {
-    let mut first = times(transaction, FIRST, id, set, range.start, range.end).await?;
-    first.extend(at(transaction, id, set, range.start).await?);
+    let mut first = times(transaction, FIRST, id, set, range, range.end).await?;
+    let before = Range { start: shortly_before(range.start).start, end: range.start };
+    first.extend(times(transaction, LAST, id, set, before, range.end).await?);
     Ok(first)
 }
 
+/// The time up to a moment in which the last readings of it are.
+fn shortly_before(at: Timestamp) -> Range {
+    let start = at.saturating_sub(STALE).unwrap_or(Timestamp::UNIX_EPOCH).max(Timestamp::UNIX_EPOCH);
+    Range { start, end: at }
+}
+
+/// Readings in a range, of the cluster that answered at a moment.
 async fn times(
     transaction: &Transaction<'_>,
     sql: &str,
     id: i32,
     set: &str,
-    after: Timestamp,
-    until: Timestamp,
+    range: Range,
+    cluster_at: Timestamp,
 ) -> Result<Times, Error> {
     let statement = transaction.prepare_cached(sql).await?;
-    let rows = transaction.query(&statement, &[&id, &set, &after, &until]).await?;
+    let rows = transaction.query(&statement, &[&id, &set, &range.start, &range.end, &cluster_at]).await?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 

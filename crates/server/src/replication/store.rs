@@ -17,7 +17,7 @@ use crate::wal::store as wal;
 pub(crate) const SET: &str = "pg_stat_replication";
 
 const ROWS: &str = "select application_name, client_addr, pid, state, sync_state, sent_lsn, write_lsn, flush_lsn,
-        replay_lsn, current_lsn, write_lag, flush_lag, lag_us,
+        replay_lsn, current_lsn, write_lag_us, flush_lag_us, lag_us,
         case when isfinite(reply_time) then reply_time end, kind
     from {} where instance_id = $1 and time = $2
     order by application_name, pid";
@@ -27,14 +27,14 @@ const ROLE: &str = "select nullif(role, ''), timeline from metrics.instances whe
 /// What stands between the parts of a series' key.
 const BETWEEN: char = '\u{1f}';
 
-/// One series per standby and connection; a lag that is null while all is replayed is 0.
+/// One series per standby and connection.
 const LAGS: Source<'_> = Source {
     from: READINGS,
     key: "concat(application_name, chr(31), client_addr, chr(31), pid)",
     values: &[
-        "coalesce(write_lag, case when current_lsn = replay_lsn then 0 end) / 1000.0",
-        "coalesce(flush_lag, case when current_lsn = replay_lsn then 0 end) / 1000.0",
-        "coalesce(lag_us, case when current_lsn = replay_lsn then 0 end) / 1000.0",
+        "write_lag_us / 1000.0",
+        "flush_lag_us / 1000.0",
+        "lag_us / 1000.0",
         "case when sent_lsn is not null then greatest(current_lsn - sent_lsn, 0) end",
         "case when write_lsn is not null then greatest(current_lsn - write_lsn, 0) end",
         "case when flush_lsn is not null then greatest(current_lsn - flush_lsn, 0) end",

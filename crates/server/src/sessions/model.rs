@@ -154,7 +154,7 @@ pub(crate) struct Connections {
     /// When they were read; null when nothing was read near the moment.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub(crate) at: Option<Timestamp>,
-    /// How many there were, without the collector's own that read them; null without a reading.
+    /// How many there were, the collector's own among them; null without a reading.
     pub(crate) total: Option<i64>,
     /// `max_connections`.
     pub(crate) limit: Option<i64>,

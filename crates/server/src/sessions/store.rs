@@ -26,7 +26,7 @@ pub(crate) const STATES: [&str; 5] =
     ["active", "idle in transaction", "idle in transaction (aborted)", "idle", "other"];
 
 /// A session works when it runs a statement. Who sends WAL runs one for as long as it is connected, and is no load.
-const WORKS: &str = "s.state in ('active', 'fastpath function call') and s.backend_type <> 'walsender'";
+pub(crate) const WORKS: &str = "s.state in ('active', 'fastpath function call') and s.backend_type <> 'walsender'";
 /// What counts against `max_connections`.
 const CONNECTED: &str = "s.backend_type = 'client backend'";
 

@@ -11,6 +11,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, NoTls};
 
 use super::StoreError;
+use super::fitness::too_old;
 use super::occupancy::{self, Guest, Owner, pause};
 use super::schema::READER;
 
@@ -63,14 +64,24 @@ enum Part {
     Guest { _guest: Guest },
 }
 
+/// Before a cluster is made: what is installed must be new enough for a store.
+fn refuse_old(options: &ClusterOptions) -> anyhow::Result<()> {
+    if options.data_dir.join("PG_VERSION").exists() {
+        return Ok(());
+    }
+    let Ok(newest) = cluster::Binaries::find(None) else { return Ok(()) };
+    too_old(newest.major(), newest.version()).map_or(Ok(()), |reason| bail!(reason))
+}
+
 impl Embedded {
     /// Starts the cluster of a data directory for its owner, making it at the first start; one that an owner before
     /// left running is adopted, and listens where it did. Blocks, at the first start for several seconds.
     ///
     /// # Errors
     /// When PostgreSQL's server is not installed, or does not start; the message quotes its log.
-    pub fn start(owner: Owner, data_dir: &Path, listen: Option<SocketAddr>) -> Result<Self, cluster::Error> {
+    pub fn start(owner: Owner, data_dir: &Path, listen: Option<SocketAddr>) -> anyhow::Result<Self> {
         let options = options(data_dir, listen);
+        refuse_old(&options)?;
         if !options.data_dir.join("PG_VERSION").exists() {
             tracing::info!(path = %options.data_dir.display(), "making a private PostgreSQL cluster for the store");
         }
@@ -108,6 +119,7 @@ impl Embedded {
             if !made && !may_make && !data_dir.join(occupancy::OWNER).exists() {
                 bail!(NoStore(data_dir.to_path_buf()));
             }
+            refuse_old(&options)?;
             match occupancy::claim(data_dir)? {
                 Ok(_) if !made && !may_make => bail!(NoStore(data_dir.to_path_buf())),
                 Ok(owner) => {

@@ -16,6 +16,12 @@ pub enum StoreError {
     /// The address of the store cannot be used.
     #[error("store address: {0}")]
     Address(String),
+    /// Nobody answers at the store's address, or who answers refuses: a sentence with place, role and database.
+    #[error("{0}")]
+    Unreachable(String),
+    /// What answers is no PostgreSQL that a store can be kept in, or not by this role.
+    #[error("{0}")]
+    Unfit(String),
     /// A stored definition does not parse or contradicts the catalogue.
     #[error("definition of set {set}: {reason}")]
     Definition {

@@ -1,10 +1,13 @@
 //! Connections to PostgreSQL, pooled and bounded.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use ::config::dsn::{Dsn, Environment};
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
-use tokio_postgres::{Config, NoTls};
+use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts};
+use tokio::task::JoinHandle;
+use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
+use tokio_postgres::{Client, Config, Error, NoTls, Socket};
 
 use super::StoreError;
 
@@ -36,7 +39,7 @@ pub async fn open(settings: &PoolSettings) -> Result<Pool, StoreError> {
         .map_err(|error| StoreError::Address(error.to_string()))?;
     let pool = build(&dsn, settings.max_connections)?;
     let allowed: i64 = {
-        let client = pool.get().await?;
+        let client = pool.get().await.map_err(|error| unreachable(error, &dsn))?;
         let row = client
             .query_one(
                 "select least(
@@ -56,17 +59,53 @@ pub async fn open(settings: &PoolSettings) -> Result<Pool, StoreError> {
     Ok(pool)
 }
 
+/// Why there is no connection, in one sentence.
+fn unreachable(error: PoolError, dsn: &Dsn) -> StoreError {
+    let place = connection::place(dsn);
+    let why = match &error {
+        PoolError::Backend(error) => connection::unreachable(error, dsn)
+            .unwrap_or_else(|| format!("{place} refuses: {}", connection::describe(error))),
+        PoolError::Timeout(_) => format!("{place} does not answer within {} s", CONNECT_TIMEOUT.as_secs()),
+        _ => return error.into(),
+    };
+    StoreError::Unreachable(format!("{why} (role {}, database {})", dsn.user, dsn.dbname))
+}
+
+/// The way to the store, which says why a connection ended: the pool's own says only that it did.
+struct Way<T>(T);
+
+impl<T> Connect for Way<T>
+where
+    T: MakeTlsConnect<Socket> + Clone + Sync + Send + 'static,
+    T::Stream: Sync + Send,
+    T::TlsConnect: Sync + Send,
+    <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+{
+    fn connect(&self, config: &Config) -> Connecting<'_> {
+        let (tls, config) = (self.0.clone(), config.clone());
+        Box::pin(async move {
+            let (client, connection) = config.connect(tls).await?;
+            let served = tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    let reason = connection::describe(&error);
+                    tracing::warn!(reason, "a connection to the store ended");
+                }
+            });
+            Ok((client, served))
+        })
+    }
+}
+
+type Connecting<'a> = Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), Error>> + Send + 'a>>;
+
 fn build(dsn: &Dsn, max_size: usize) -> Result<Pool, StoreError> {
     let config = startup(dsn);
     let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     let manager = if !connection::may_use_tls(dsn) {
-        Manager::from_config(config, NoTls, manager_config)
+        Manager::from_connect(config, Way(NoTls), manager_config)
     } else {
-        Manager::from_config(
-            config,
-            connection::connector(dsn).map_err(|error| StoreError::Address(format!("{error:#}")))?,
-            manager_config,
-        )
+        let tls = connection::connector(dsn).map_err(|error| StoreError::Address(format!("{error:#}")))?;
+        Manager::from_connect(config, Way(tls), manager_config)
     };
     Pool::builder(manager)
         .max_size(max_size.max(2))

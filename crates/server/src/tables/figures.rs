@@ -67,7 +67,11 @@ impl Known<'_> {
         match self.sizes.get(&key) {
             Some(size) => row.size.add(*size),
             None => {
-                let bytes = |pages: Option<i64>| pages.map(|pages| pages.saturating_mul(self.block_size));
+                // A table that was never vacuumed nor analyzed has no count of pages, nor have its indexes.
+                let is_counted = gauges.pages != Some(0) || gauges.tuples.is_none_or(|tuples| tuples >= 0.0);
+                let bytes = |pages: Option<i64>| {
+                    pages.filter(|_| is_counted).map(|pages| pages.saturating_mul(self.block_size))
+                };
                 let indexes = bytes(self.index_pages.get(&key).copied());
                 row.size.add(Size { own: bytes(gauges.pages), toast: None, indexes });
                 row.is_estimate = true;

@@ -12,6 +12,7 @@ use super::figures::{Known, ORDERS};
 use super::model::{Table, TableTotals, Tables, TablesQuery};
 use super::store;
 use crate::app::App;
+use crate::clusters::OfOneCluster;
 use crate::covered::{self, Covered};
 use crate::flags;
 use crate::http::{ApiError, QueryValues, VisibleInstance};
@@ -59,7 +60,7 @@ pub(crate) async fn list(
     visible: VisibleInstance,
     QueryValues(query): QueryValues<TablesQuery>,
 ) -> Result<Json<Tables>, ApiError> {
-    let (range, at) = model::when(query.start, query.end, query.at, app.clock.now())?;
+    let (asked, at) = model::when(query.start, query.end, query.at, app.clock.now())?;
     let limit = model::limit(query.limit)?;
     let wanted = query.order.as_deref().unwrap_or(ORDER);
     let Some((_, order)) = ORDERS.iter().find(|(name, _)| *name == wanted) else {
@@ -69,10 +70,11 @@ pub(crate) async fn list(
     let mut client = app.metrics.get().await?;
     let transaction = instances::snapshot(&mut client).await?;
     let id = visible.id;
+    let range = OfOneCluster::read(&transaction, id, asked).await?.range;
     let instance = instances::one(&transaction, id).await?;
     let times = readings::at(&transaction, id, store::SET, at).await?;
     let sized_at = readings::at(&transaction, id, sizes::SET, at).await?;
-    let sized_before = readings::at_start(&transaction, id, sizes::SET, growing(range, at)).await?;
+    let sized_before = readings::at_start(&transaction, id, sizes::SET, growing(asked, at)).await?;
     let settings = settings(&transaction, id, at).await?;
     let covered = covered::by_database(&transaction, id, store::SET, range).await?;
     let known = Known {
@@ -129,7 +131,7 @@ pub(crate) async fn list(
         oldest_at: times.values().min().copied(),
         unmeasured,
         not_readable: unreadable(&states, &[store::SET, sizes::SET, "pg_class"]),
-        flagged_intervals: flags::read(&transaction, id, store::SET, range).await?,
+        flagged_intervals: flags::read(&transaction, id, store::SET, asked).await?,
         covered: Covered::most(&covered, range),
     }))
 }

@@ -1,6 +1,7 @@
 //! Collectors and instances whose clocks are off: everything is stored, at the right time, and the skew is told.
 
 use jiff::{SignedDuration, Timestamp};
+use prost::Message as _;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use wire::{Attributes, Batch, ClockReading, Reading, Status};
@@ -59,14 +60,18 @@ impl Machine {
         batch
     }
 
-    /// Sends it at the server's time.
-    async fn send(&self, watched: &Watched, mut batch: Batch) {
+    /// As it is sent at the server's time.
+    fn sent(&self, watched: &Watched, mut batch: Batch) -> Batch {
         batch.status = Some(Status {
             sent_us: Some(watched.now().as_microsecond() + self.day_off),
             clock: Some(self.read(watched.now())),
             ..Status::default()
         });
-        watched.push(batch).await;
+        batch
+    }
+
+    async fn send(&self, watched: &Watched, batch: Batch) {
+        watched.push(self.sent(watched, batch)).await;
     }
 }
 
@@ -113,7 +118,7 @@ async fn whatever_the_clock_says_rows_are_stored_at_the_true_time_and_the_skew_i
         let reset = "Statistics of pg_stat_database were reset shortly before 2026-03-01 11:59:49 UTC: work just before \
                      that may be missing.";
         assert_eq!(said["reasons"], json!([sentence, reset]), "{seconds}");
-        assert_eq!((&said["tps"], &said["data_age_ms"]), (&json!(6.0), &json!(1000.0)), "{seconds}");
+        assert_eq!((&said["tps"], &said["data_age_ms"]), (&json!(7.0), &json!(1000.0)), "{seconds}");
         assert_eq!(said["last_seen"], "2026-03-01T12:00:00Z", "{seconds}");
         let collectors = watched.get("/collectors").await.expect(200);
         assert_eq!(collectors["data"][0]["clock_message"], sentence);
@@ -234,4 +239,38 @@ async fn silence_is_by_arrival() {
         (&said["state"], &said["reasons"][0]),
         (&json!("no_data"), &json!("The collector is silent since 2026-03-01 12:00:00 UTC."))
     );
+}
+
+/// Two processes with one identity, as of a copied state directory.
+#[tokio::test]
+async fn a_process_that_was_replaced_is_refused_and_told_when_it_comes_again() {
+    let watched = Watched::silent().await;
+    let (older, newer) = (Machine::off(0), Machine::off(0));
+    let of = |machine: &Machine, time: &str| machine.batch(&watched, time, databases(&watched, time, 1), None);
+    older.send(&watched, of(&older, "11:59:29")).await;
+    newer.send(&watched, of(&newer, "11:59:39")).await;
+    let told = "Two collectors run with one identity: the one on host db-1.example, since 2026-03-01 12:00:00 UTC, is \
+                taken, the one on host db-1.example is refused.";
+    for nth in [1, 2] {
+        let batch = older.sent(&watched, of(&older, "11:59:49"));
+        let call = watched.server.post("/metrics/push").bearer(&watched.token);
+        let call = call.header("Content-Type", "application/x-protobuf").body(batch.encode_to_vec());
+        let refused = call.send().await.refused(403, "identity_in_use");
+        let said = refused["message"].as_str().unwrap();
+        let began = "Another collector with this identity began at 2026-03-01 12:00:00 UTC on host db-1.example: only";
+        assert!(said.starts_with(began), "{said}");
+        // One that ended while its last batch was on its way comes once.
+        let reasons = instance(&watched).await["reasons"].to_string();
+        assert_eq!(reasons.contains(told), nth == 2, "{reasons}");
+    }
+    newer.send(&watched, of(&newer, "11:59:49")).await;
+    assert_eq!(stored(&watched, "pg_stat_database").await, ["11:59:29", "11:59:39", "11:59:49"].map(at));
+    let collectors = watched.get("/collectors").await.expect(200);
+    assert_eq!(collectors["data"][0]["status"], "active", "{collectors}");
+    // A third one that begins is taken, and who tells no process always was.
+    let third = Machine::off(0);
+    third.send(&watched, of(&third, "11:59:59")).await;
+    watched.deliver(vec![databases(&watched, "11:59:58", 1)]).await;
+    let reasons = instance(&watched).await["reasons"].to_string();
+    assert!(!reasons.contains("one identity"), "{reasons}");
 }

@@ -131,3 +131,27 @@ async fn filters_narrow_and_other_instances_count() {
     let unused = monitored.get(&format!("{path}?{RANGE}&finding=unused")).await.expect(200);
     assert_eq!(names(&unused), [] as [&str; 0]);
 }
+
+/// A crash leaves no trace in the numbers of scans but that they are zero.
+#[tokio::test]
+async fn what_a_crash_took_is_no_proof_that_nobody_scans() {
+    let (monitored, path) = some_indexes().await;
+    let id = monitored.id("main").await;
+    let flag = format!(
+        "insert into metrics.flags values ({id}, 'pg_stat_all_indexes', '2026-02-28 10:58:00Z', '2026-02-28 11:00:00Z',
+             'crash_restart', null, 0)"
+    );
+    monitored.execute(&flag).await;
+    let answer = monitored.get(&format!("{path}?{RANGE}")).await.expect(200);
+    let idle = answer["data"].as_array().unwrap().iter().find(|row| row["name"] == "idle").unwrap();
+    assert_eq!(
+        (&idle["finding"], &idle["droppable"], &idle["known_since"]),
+        (&json!(null), &json!(false), &json!("2026-02-28T11:00:00Z")),
+        "{idle}"
+    );
+    assert_eq!(
+        idle["message"],
+        "Not enough data to call it unused: no scan, since 28 Feb 2026 11:00 only; it takes 7 days."
+    );
+    assert_eq!(answer["totals"]["unused"], json!(0));
+}

@@ -12,7 +12,9 @@ use serde_json::json;
 use server::ingest::{Compression, Encoding, MAX_COMPRESSED, MAX_DECODED, PushError};
 use server::store::CustomSets;
 use uuid::Uuid;
-use wire::{Attributes, Cut, Discarded, Flag, FlagReason, Frame, Reading, SetState, State, StateCode, Status};
+use wire::{
+    Attributes, BatchKey, Cut, Discarded, Flag, FlagReason, Frame, Reading, SetState, State, StateCode, Status,
+};
 
 use super::fixture::{Fixture, reading, sample_frame};
 
@@ -312,6 +314,35 @@ async fn a_batch_sent_again_changes_nothing() {
     }
     assert_eq!(fixture.count("metrics.x_sample").await, 3 + 4);
     assert_eq!(fixture.count("metrics.ledger where seen = '{[1,6)}'").await, 1);
+}
+
+#[tokio::test]
+async fn an_acknowledged_batch_that_is_missing_is_told() {
+    let fixture = Fixture::new().await;
+    let forgets = async |sequence: u64, acknowledged: Option<(Uuid, u64)>| {
+        let mut batch = if sequence == 0 { fixture.batch(0) } else { fixture.sample_batch(sequence, &[1], 1) };
+        let key = |(epoch, sequence): (Uuid, u64)| BatchKey { epoch: epoch.as_bytes().to_vec(), sequence };
+        batch.status = Some(Status { acknowledged: acknowledged.map(key), ..Status::default() });
+        fixture.push(&batch).await.unwrap().forgotten
+    };
+    let (epoch, other) = (fixture.epoch, Uuid::now_v7());
+    assert!(!forgets(0, None).await && !forgets(1, None).await, "who names none has lost none");
+    // In order, out of order, twice, and in a sign of life.
+    for (sequence, acknowledged) in [(2, 1), (9, 2), (3, 9), (3, 9), (10, 3), (0, 10)] {
+        assert!(!forgets(sequence, Some((epoch, acknowledged))).await, "{sequence} after {acknowledged}");
+    }
+    assert!(forgets(0, Some((epoch, 5))).await, "a number between those that are there");
+    assert!(forgets(0, Some((other, 3))).await, "another epoch");
+    // The store is put back to a copy; the answer is lost, and the batch comes again.
+    let older = "update metrics.ledger set seen = '{[1,4)}'";
+    assert_eq!(fixture.client.execute(older, &[]).await.unwrap(), 1);
+    assert!(forgets(11, Some((epoch, 10))).await && forgets(11, Some((epoch, 10))).await);
+    assert!(!forgets(12, Some((epoch, 11))).await, "one loss is told once");
+    // What cannot be a batch's key is no claim.
+    let mut batch = fixture.batch(0);
+    let key = BatchKey { epoch: vec![7; 3], sequence: u64::MAX };
+    batch.status = Some(Status { acknowledged: Some(key), ..Status::default() });
+    assert!(!fixture.push(&batch).await.unwrap().forgotten);
 }
 
 #[tokio::test]

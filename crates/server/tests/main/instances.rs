@@ -21,6 +21,15 @@ fn activity(active_us: i64, commits: i64, backends: i64) -> Value {
     ])
 }
 
+/// So many connections that execute a statement and that do nothing; who sends WAL does nothing either.
+fn sessions(active: i64, idle: i64) -> Value {
+    let of = |kind: &str, state: &str, sessions: i64| {
+        json!({"datid": 5, "userid": 10, "backend_type": kind, "state": state, "wait_event_type": "", "wait_event": "",
+            "sessions": sessions})
+    };
+    json!([of("client backend", "active", active), of("client backend", "idle", idle), of("walsender", "active", 1)])
+}
+
 async fn main_instance() -> Monitored {
     let monitored = Monitored::new().await;
     let readings = [
@@ -28,12 +37,11 @@ async fn main_instance() -> Monitored {
         ("pg_stat_database", "11:54:59", activity(600_000_000, 60_000, 7)),
         ("pg_stat_database", "11:58:59", activity(30_000_000, 540, 7)),
         ("pg_stat_database", "11:59:59", activity(90_000_000, 1_140, 9)),
-        (
-            "sessions",
-            "11:59:59",
-            json!([{"datid": 5, "userid": 10, "backend_type": "client backend", "state": "idle",
-            "wait_event_type": "", "wait_event": "", "sessions": 9}]),
-        ),
+        ("sessions", "11:30:10", sessions(0, 6)),
+        ("sessions", "11:54:59", sessions(9, 0)),
+        ("sessions", "11:58:59", sessions(3, 6)),
+        ("sessions", "11:59:29", sessions(1, 8)),
+        ("sessions", "11:59:59", sessions(2, 7)),
         (
             "pg_database",
             "11:30:00",
@@ -67,20 +75,19 @@ async fn the_fleet_says_what_each_instance_does() {
     );
     assert_eq!((&one["timeline"], &one["started_at"]), (&json!(3), &json!("2026-02-01T00:00:00Z")));
     assert_eq!((&one["state"], &one["reasons"]), (&json!("healthy"), &json!([])));
-    // Two intervals of 60 s ended within 5 minutes: (30 + 90) s active, 540 + 1140 commits and 2 × 60 rollbacks.
-    assert_eq!((&one["load"], &one["tps"]), (&json!(1.0), &json!(15.0)));
+    // Three readings within 5 minutes: 3, 1 and 2 sessions; 1140 commits and 60 rollbacks in the newest minute.
+    assert_eq!((&one["load"], &one["tps"]), (&json!(2.0), &json!(20.0)));
     assert_eq!((&one["connections"], &one["connections_limit"]), (&json!(9), &json!(100)));
     assert_eq!((&one["last_seen"], &one["data_age_ms"]), (&json!("2026-03-01T12:00:00Z"), &json!(1000.0)));
     assert_eq!((&one["replay_lag_ms"], &one["replay_lag_bytes"]), (&json!(null), &json!(null)));
     assert_eq!((&one["not_readable"], &one["unmeasured"]), (&json!([]), &json!({})));
-    assert_eq!(one["load_trend"]["grid"], json!({"start": "2026-03-01T11:00:00Z", "step_ms": 60_000, "points": 60}));
+    assert_eq!(one["load_trend"]["grid"], json!({"start": "2026-03-01T11:00:00Z", "step_ms": 120_000, "points": 30}));
     let values = one["load_trend"]["values"].as_array().unwrap();
-    let thousandths = |value: &Value| Some((value.as_f64()? * 1000.0).round() as i64);
-    let measured: Vec<(usize, i64)> =
-        values.iter().enumerate().filter_map(|(nth, value)| Some((nth, thousandths(value)?))).collect();
-    // Each interval is spread over the steps that it covers: 59 s of 0.5 and 1 s of 1.5 are 0.517.
-    let expected = vec![(29, 2_000), (30, 2_000), (53, 10_000), (54, 10_000), (57, 500), (58, 517), (59, 1_500)];
-    assert_eq!((values.len(), measured), (60, expected));
+    let measured: Vec<(usize, String)> =
+        values.iter().enumerate().filter_map(|(nth, value)| Some((nth, format!("{:.3}", value.as_f64()?)))).collect();
+    // The newest reading of each step.
+    let expected = [(15, 0.0), (27, 9.0), (29, 2.0)];
+    assert_eq!((values.len(), measured), (30, expected.map(|(nth, load)| (nth, format!("{load:.3}"))).to_vec()));
     let collector = &one["collector"];
     assert_eq!((&collector["id"], &collector["name"]), (&json!(monitored.collector), &json!("measured")));
     assert_eq!((&collector["status"], &collector["registered_at"]), (&json!("active"), &json!("2026-03-01T12:00:00Z")));
@@ -153,6 +160,15 @@ async fn an_instance_has_databases_and_sets() {
             "fix": "alter system set track_io_timing = on; select pg_reload_conf();", "since": "2026-02-01T00:00:00Z"}])
     );
     assert_eq!(coverage["data"][2]["columns"][0]["column"], "replay_lag");
+
+    // Wherever a reason is told, that of a standby says where its SQL is run.
+    monitored.execute(&format!("update metrics.instances set role = 'standby' where id = {id}")).await;
+    let standby = monitored.get(&format!("/instances/{id}")).await.expect(200);
+    let elsewhere = |what: &str| format!("{what} A standby is read-only: run what mends it on the primary.");
+    let told: Vec<&Value> = standby["not_readable"].as_array().unwrap().iter().map(|one| &one["message"]).collect();
+    assert_eq!(told, [&elsewhere("Only a part."), &elsewhere("Not loaded.")]);
+    let ranking = monitored.get(&format!("/instances/{id}/queries")).await.expect(200);
+    assert_eq!(ranking["unmeasured"]["calls"]["message"], elsewhere("Not loaded."));
 }
 
 #[tokio::test]
@@ -253,7 +269,8 @@ async fn what_cannot_be_measured_is_null_with_a_reason() {
         .await;
     let one = monitored.get("/instances").await.expect(200)["data"][0].clone();
     assert_eq!((&one["load"], &one["tps"], &one["connections"]), (&json!(null), &json!(1.0), &json!(null)));
-    assert_eq!(one["unmeasured"], json!({"load": {"code": "version", "message": "Needs PostgreSQL 14."}}));
+    let reason = json!({"code": "not_enough_data", "message": "sessions was not read within the 5 minutes before."});
+    assert_eq!(one["unmeasured"], json!({"load": reason}));
     assert!(one["load_trend"]["values"].as_array().unwrap().iter().all(Value::is_null));
     assert_eq!((&one["role"], &one["connections_limit"]), (&json!(null), &json!(null)));
     monitored.server.pass(Duration::from_secs(300));
@@ -372,11 +389,11 @@ async fn every_figure_is_of_the_moment_and_none_of_now() {
     let readings = [("lock_waits", "11:53:30", waits), ("lock_waits", "11:59:59", json!([]))];
     monitored.push("main", &readings).await;
     let now = at(&monitored, "").await;
-    assert_eq!((&now["blocked"], &now["tps"], &now["state"]), (&json!(0), &json!(15.0), &json!("healthy")));
+    assert_eq!((&now["blocked"], &now["tps"], &now["state"]), (&json!(0), &json!(20.0), &json!("healthy")));
     let then = at(&monitored, "?start=2026-03-01T11:50:00Z&end=2026-03-01T11:55:30Z").await;
     // 60,000 commits and 60 rollbacks in the one interval of 60 s that ended within the 5 minutes before.
-    assert_eq!((&then["blocked"], &then["tps"], &then["load"]), (&json!(1), &json!(1001.0), &json!(10.0)));
-    assert_eq!(then["connections"], json!(null), "sessions were not read then");
+    assert_eq!((&then["blocked"], &then["tps"], &then["load"]), (&json!(1), &json!(1001.0), &json!(9.0)));
+    assert_eq!(then["connections"], json!(9));
     let told =
         "1 session is blocked for 3 min 30 s, by session 4711 of sheet, role 10 (idle in transaction for 4 min 30 s).";
     assert_eq!((&then["state"], &then["reasons"]), (&json!("warning"), &json!([told])));
@@ -457,4 +474,62 @@ async fn who_is_idle_in_a_transaction_and_holds_back_vacuum_is_told() {
     assert_eq!((&one["state"], &one["reasons"]), (&json!("warning"), &json!([told])));
     let fleet = monitored.get("/instances").await.expect(200);
     assert_eq!(fleet["data"][0]["reasons"], json!([told]));
+}
+
+#[tokio::test]
+async fn a_crash_and_a_restart_are_told_as_what_they_are() {
+    for (reason, told) in [
+        (
+            "crash_restart",
+            "PostgreSQL crashed and recovered between 2026-03-01 11:57:50 UTC and 2026-03-01 11:58:00 UTC: all sessions \
+             ended, statistics began anew.",
+        ),
+        (
+            "restart",
+            "PostgreSQL was restarted between 2026-03-01 11:57:50 UTC and 2026-03-01 11:58:00 UTC: all sessions ended.",
+        ),
+    ] {
+        let monitored = main_instance().await;
+        let id = monitored.id("main").await;
+        // One set is read every ten seconds, the other every minute; a crash resets what the other counts.
+        let also = if reason == "crash_restart" { "reset" } else { reason };
+        let flags = format!(
+            "insert into metrics.flags values
+                 ({id}, 'wal_io', '2026-03-01 11:57:50Z', '2026-03-01 11:58:00Z', '{reason}', null, 0),
+                 ({id}, 'pg_stat_database', '2026-03-01 11:57:00Z', '2026-03-01 11:58:30Z', '{reason}', null, 0),
+                 ({id}, 'pg_stat_database', '2026-03-01 11:57:00Z', '2026-03-01 11:58:30Z', '{also}', null, 0)"
+        );
+        monitored.execute(&flags).await;
+        let one = monitored.get("/instances").await.expect(200)["data"][0].clone();
+        assert_eq!((&one["state"], &one["reasons"]), (&json!("warning"), &json!([told])), "{reason}");
+        monitored.server.pass(Duration::from_secs(11 * 60));
+        let later = monitored.get(&format!("/instances/{id}?at=2026-03-01T12:10:30Z")).await.expect(200);
+        let is_told = later["reasons"].as_array().unwrap().contains(&json!(told));
+        assert_eq!(is_told, reason == "crash_restart", "a crash is told for an hour: {}", later["reasons"]);
+    }
+}
+
+#[tokio::test]
+async fn slots_that_are_lost_or_hold_back_vacuum_for_nobody_are_told() {
+    let monitored = main_instance().await;
+    let slots = |is_used: bool| {
+        json!([
+            {"slot_name": "gone", "slot_type": "physical", "active": false, "wal_status": "lost"},
+            {"slot_name": "left", "slot_type": "physical", "active": false, "wal_status": "reserved", "xmin_age": 33_184},
+            {"slot_name": "busy", "slot_type": "physical", "active": is_used, "wal_status": "reserved", "xmin_age": 9},
+            {"slot_name": "plain", "slot_type": "physical", "active": false, "wal_status": "reserved"}
+        ])
+    };
+    let readings =
+        [("pg_replication_slots", "11:57:30", slots(true)), ("pg_replication_slots", "11:59:30", slots(false))];
+    monitored.push("main", &readings).await;
+    let one = monitored.get("/instances").await.expect(200)["data"][0].clone();
+    assert_eq!(
+        one["reasons"],
+        json!([
+            "Replication slot gone has lost WAL that it needs: what streamed through it has to be made anew.",
+            "Replication slot left is used by nobody and holds back vacuum: its oldest transaction is 33184 \
+             transactions old."
+        ])
+    );
 }

@@ -38,7 +38,7 @@ async fn each_standby_has_its_lag_in_time_and_bytes() {
     let idle = &before["standbys"][1];
     assert_eq!(
         (&idle["idle"], &idle["replay_behind_bytes"], &idle["replay_lag_ms"]),
-        (&json!(true), &json!(0), &json!(null))
+        (&json!(true), &json!(0), &json!(0.0))
     );
 
     let now = monitored.get(&path).await.expect(200);
@@ -217,7 +217,7 @@ async fn without_a_receiver_the_position_of_the_watched_primary_counts() {
     let instance = listed().await;
     assert_eq!(
         (&instance["replay_lag_bytes"], &instance["reasons"]),
-        (&json!(0x0066_6660), &json!(["Replay is 115 s behind."]))
+        (&json!(0x0066_6660), &json!(["Replay is 1 min 55 s behind."]))
     );
     let whole = "start=2026-03-01T11:58:30Z&end=2026-03-01T12:00:00Z&step=30";
     let series = monitored.get(&format!("/instances/{two}/replication?{whole}")).await.expect(200);
@@ -254,7 +254,7 @@ async fn what_receives_beside_a_standby_is_none_and_takes_nothing_from_it() {
             "replay_lsn": replayed, "replay_lag": 90_000_000})
     };
     let streams = json!([
-        row(5, "walreceiver", "streaming", json!("0/500")),
+        row(5, "walreceiver", "streaming", json!("0/400")),
         row(6, "pg_receivewal", "streaming", json!(null)),
         row(7, "barman_receive_wal", "streaming", json!(null)),
         row(8, "nightly", "backup", json!(null)),
@@ -292,7 +292,7 @@ async fn what_receives_beside_a_standby_is_none_and_takes_nothing_from_it() {
     // Ninety seconds of one that replays nothing are no lag of a standby; of the standby they are.
     assert_eq!(
         monitored.get(&format!("/instances/{one}")).await.expect(200)["reasons"],
-        json!(["Standby walreceiver replays 90 s behind."])
+        json!(["Standby walreceiver replays 1 min 30 s behind."])
     );
 }
 
@@ -307,4 +307,23 @@ async fn a_lag_that_stands_still_is_as_long_as_what_waits() {
     let said = monitored.get(&format!("{path}/replication")).await.expect(200)["standbys"][0].clone();
     assert_eq!((&said["replay_lag_ms"], &said["idle"]), (&json!(50_000.0), &json!(false)));
     assert_eq!(monitored.get(&path).await.expect(200)["reasons"], json!(["Standby paused replays 50 s behind."]));
+}
+
+/// After a promotion PostgreSQL's `replay_lag` of an idle standby grows for ever.
+#[tokio::test]
+async fn who_has_the_newest_position_is_not_behind_whatever_the_lag_says() {
+    let monitored = Monitored::new().await;
+    let wal = json!([{"in_recovery": false, "position": "A/4F0010"}]);
+    let one = json!([standby(1, "two", "A/4F0010", "A/4F0010", json!(2_484_000_000_i64))]);
+    monitored.push("main", &[("wal", "11:59:59", wal), ("pg_stat_replication", "11:59:59", one)]).await;
+    let path = format!("/instances/{}", monitored.id("main").await);
+    let answer = monitored.get(&format!("{path}/replication")).await.expect(200);
+    let said = &answer["standbys"][0];
+    assert_eq!(
+        (&said["replay_lag_ms"], &said["replay_behind_bytes"], &said["idle"]),
+        (&json!(0.0), &json!(0), &json!(true))
+    );
+    let series = said["series"]["replay_lag_ms"].as_array().unwrap();
+    assert_eq!(series.iter().rfind(|value| !value.is_null()), Some(&json!(0.0)));
+    assert_eq!(monitored.get(&path).await.expect(200)["reasons"], json!([]));
 }

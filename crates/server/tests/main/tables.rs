@@ -211,3 +211,24 @@ async fn a_dropped_table_is_gone_and_what_cannot_be_read_is_said() {
     let unreadable = json!([{"set": "relation_size", "code": "privilege", "message": "Not read.", "fix": "grant it;"}]);
     assert_eq!(answer["not_readable"], unreadable);
 }
+
+#[tokio::test]
+async fn pages_that_nobody_counted_are_no_size() {
+    let monitored = Monitored::new().await;
+    let table = |relid: i64, pages: i64, rows: f64| json!({"relid": relid, "relpages": pages, "reltuples": rows});
+    let tables = json!([table(10, 0, -1.0), table(11, 0, 0.0), table(12, 3, 90.0)]);
+    let indexes =
+        json!([{"indexrelid": 20, "relid": 10, "relpages": 1}, {"indexrelid": 22, "relid": 12, "relpages": 2}]);
+    let shop = [("pg_stat_all_tables", "11:00:00", tables), ("pg_stat_all_indexes", "11:00:00", indexes)];
+    monitored.push_database("main", SHOP, &shop).await;
+    let path = format!("/instances/{}/tables?{RANGE}", monitored.id("main").await);
+    let answer = monitored.get(&path).await.expect(200);
+    let mut sizes: Vec<(&Value, &Value)> =
+        answer["data"].as_array().unwrap().iter().map(|row| (&row["relid"], &row["size_bytes"])).collect();
+    sizes.sort_by_key(|(relid, _)| relid.as_i64());
+    assert_eq!(
+        sizes,
+        [(&json!(10), &json!(null)), (&json!(11), &json!(0)), (&json!(12), &json!(5 * 8192))],
+        "{answer}"
+    );
+}

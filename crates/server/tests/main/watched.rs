@@ -22,7 +22,7 @@ pub(crate) struct Watched {
     pub(crate) server: Server,
     pub(crate) viewer: String,
     collector: Uuid,
-    token: String,
+    pub(crate) token: String,
     epoch: Uuid,
     sequence: AtomicU64,
 }

@@ -2,6 +2,7 @@
 
 use catalog::{Definition, Type};
 use proptest::prelude::*;
+use proptest::sample::Index;
 use prost::Message as _;
 use wire::{Batch, DecodeError, EncodedColumn, MAX_ROWS, Reading};
 
@@ -53,18 +54,17 @@ proptest! {
     #[test]
     fn garbled_readings_are_rows_or_an_error(
         (definition, frame) in frame(),
-        flips in prop::collection::vec((0.0..1.0, any::<u8>()), 0..4),
-        cut in prop::option::of(0.0..1.0),
+        flips in prop::collection::vec((any::<Index>(), any::<u8>()), 0..4),
+        cut in prop::option::of(any::<Index>()),
     ) {
         let mut reading = Reading { set: "set".into(), ..Reading::default() };
         reading.encode_rows(&frame);
         let mut bytes = Batch { readings: vec![reading], ..Batch::default() }.encode_to_vec();
         for (at, byte) in flips {
-            let at = (bytes.len() as f64 * at) as usize;
-            bytes[at] = byte;
+            *at.get_mut(&mut bytes) = byte;
         }
         if let Some(cut) = cut {
-            bytes.truncate((bytes.len() as f64 * cut) as usize);
+            bytes.truncate(cut.index(bytes.len()));
         }
         if let Ok(batch) = Batch::decode(&*bytes) {
             batch.readings.iter().for_each(|reading| assert_whole(reading, &definition));

@@ -57,7 +57,12 @@ fn rows() -> (Definition, Frame) {
         (Type::Float8, |n| if n % 3 == 0 { Value::Null } else { Value::Float(n as f64 / 4.0 - 1.0) }),
         (Type::Bool, |n| if n == 5 { Value::Null } else { Value::Bool(n % 2 == 0) }),
         // Dictionary; texts.
-        (Type::Text, |n| if n == 1 { Value::Null } else { Value::Text(["sync", "async", ""][n as usize % 3].into()) }),
+        (Type::Text, |n| match n % 3 {
+            _ if n == 1 => Value::Null,
+            0 => Value::Text("sync".into()),
+            1 => Value::Text("async".into()),
+            _ => Value::Text("".into()),
+        }),
         (Type::Text, |n| if n == 2 { Value::Null } else { Value::Text(format!("select ${n} -- é")) }),
         // All NULL: left out.
         (Type::Text, |_| Value::Null),

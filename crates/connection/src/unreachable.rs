@@ -1,4 +1,4 @@
-//! Why an instance cannot be reached, as a sentence that names where it was looked for. Pure.
+//! Why a PostgreSQL cannot be reached, as a sentence that names where it was looked for. Pure.
 
 use std::error::Error as _;
 use std::io::{self, ErrorKind};
@@ -6,26 +6,28 @@ use std::io::{self, ErrorKind};
 use config::dsn::{Dsn, Host};
 use tokio_postgres::error::SqlState;
 
-use crate::connect::{ConnectError, describe};
-
-/// An error of the way to an instance with the place in it; every other error as it is.
-pub(crate) fn with_place(error: ConnectError, dsn: &Dsn) -> ConnectError {
-    let sentence = match &error {
-        ConnectError::Timeout => Some(format!("{} does not answer: {error}", place(dsn))),
-        ConnectError::Refused(refused) => match refused.as_db_error() {
-            Some(_) if is_about_password(refused) => {
-                Some(format!("password of role {} refused by {} (SQLSTATE 28P01)", dsn.user, place(dsn)))
-            }
-            Some(_) => None,
-            None => Some(on_the_way(refused, dsn)),
+/// The text of a PostgreSQL error with its SQLSTATE, or of what failed on the way.
+#[must_use]
+pub fn describe(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(db) => format!("{} (SQLSTATE {})", db.message(), db.code().code()),
+        None => match error.source() {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
         },
-        ConnectError::Tls(_)
-        | ConnectError::BackingOff { .. }
-        | ConnectError::Exhausted
-        | ConnectError::Pooler
-        | ConnectError::Unreachable(_) => None,
-    };
-    sentence.map_or(error, ConnectError::Unreachable)
+    }
+}
+
+/// Why no connection came about, where the way is to blame or the password: with the place.
+#[must_use]
+pub fn unreachable(error: &tokio_postgres::Error, dsn: &Dsn) -> Option<String> {
+    match error.as_db_error() {
+        Some(_) if is_about_password(error) => {
+            Some(format!("password of role {} refused by {} (SQLSTATE 28P01)", dsn.user, place(dsn)))
+        }
+        Some(_) => None,
+        None => Some(on_the_way(error, dsn)),
+    }
 }
 
 fn is_about_password(error: &tokio_postgres::Error) -> bool {
@@ -46,7 +48,7 @@ fn of_network(error: &io::Error, dsn: &Dsn) -> String {
         (ErrorKind::ConnectionRefused, _) => format!("connection refused by {place}"),
         (ErrorKind::NotFound, Host::Unix(_)) => format!("{place} does not exist"),
         (ErrorKind::PermissionDenied, Host::Unix(_)) => {
-            format!("{place} may not be opened by the collector's operating system user")
+            format!("{place} may not be opened by this operating system user")
         }
         (ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable, _) => format!("no route to {place}"),
         (ErrorKind::TimedOut, _) => format!("{place} does not answer"),
@@ -68,8 +70,9 @@ fn resolver(error: &io::Error) -> String {
     text.rsplit_once(": ").map_or(text.clone(), |(_, reason)| reason.to_owned())
 }
 
-/// Where the connection string points.
-fn place(dsn: &Dsn) -> String {
+/// Where a connection string points.
+#[must_use]
+pub fn place(dsn: &Dsn) -> String {
     match (&dsn.host, dsn.hostaddr) {
         (Host::Unix(directory), _) => {
             format!("socket {}", directory.join(format!(".s.PGSQL.{}", dsn.port)).display())
@@ -100,13 +103,5 @@ mod tests {
         assert_eq!(said(ErrorKind::ConnectionRefused, &dsn("host=::1 port=1 user=m")), "connection refused by [::1]:1");
         let unknown = io::Error::other("failed to lookup address information: Name or service not known");
         assert_eq!(of_network(&unknown, &tcp), "host name db-1 is not known: Name or service not known");
-    }
-
-    #[test]
-    fn silence_names_the_place_and_other_errors_stay() {
-        let tcp = dsn("host=db-1 port=6000 user=m");
-        let silent = with_place(ConnectError::Timeout, &tcp).to_string();
-        assert_eq!(silent, "db-1:6000 does not answer: no answer within 5 s");
-        assert!(matches!(with_place(ConnectError::Exhausted, &tcp), ConnectError::Exhausted));
     }
 }
