@@ -2560,10 +2560,10 @@ export interface components {
             last_seen?: string | null;
             /**
              * Format: double
-             * @description Mean number of sessions that execute a statement, over the 5 minutes before the moment.
+             * @description Mean number of sessions that executed a statement, over the readings of the 5 minutes before the moment.
              */
             load?: number | null;
-            /** @description The same over the range. */
+            /** @description How many executed one over the range: at the newest reading of each step. */
             load_trend: components["schemas"]["Trend"];
             /** @description Its name in the collector's configuration. */
             name: string;
@@ -2603,7 +2603,7 @@ export interface components {
             timeline?: number | null;
             /**
              * Format: double
-             * @description Transactions per second, over the 5 minutes before the moment.
+             * @description Transactions per second in the newest interval, if that ended within the 5 minutes before the moment.
              */
             tps?: number | null;
             /** @description Why figures above are null. */

@@ -148,7 +148,7 @@ fn made_value(column: &Column, position: usize, time: Timestamp, row: usize, sal
     }
     let figure = number + 1 + i64::try_from(position + salt).unwrap();
     match column.column_type {
-        Type::Bool => json!((position + row) % 2 == 0),
+        Type::Bool => json!((position + row).is_multiple_of(2)),
         Type::Text => json!(format!("{} {row}", column.name)),
         Type::Timestamptz if column.kind == Kind::Label => json!("08:30:00"),
         Type::Timestamptz => json!((time - SignedDuration::from_mins(figure)).strftime("%H:%M:%S").to_string()),
