@@ -374,7 +374,8 @@ async fn instance_row(
 }
 
 /// Notes from when on another cluster answers under the instance's name: from the first reading of the batch that says
-/// so, as all that is read in a cycle is of one cluster. The first that is ever told of answered before, too.
+/// so, as all that is read in a cycle is of one cluster. The first that is ever told of answered before, too. Batches
+/// arrive in any order: an earlier one of the same cluster moves its beginning.
 async fn cluster(
     transaction: &Transaction<'_>,
     batch: &Prepared,
@@ -387,12 +388,22 @@ async fn cluster(
     let since = readings.map(|latest| latest.started_us.min(latest.time_us)).min().unwrap_or(batch.created_us);
     let statement = transaction
         .prepare_cached(
-            "insert into metrics.clusters (instance_id, since, system_identifier)
+            "with before as (
+                 select c.system_identifier from metrics.clusters c where c.instance_id = $1 and c.since <= $2
+                 order by c.since desc limit 1),
+             after as (
+                 select c.since, c.system_identifier from metrics.clusters c where c.instance_id = $1 and c.since > $2
+                 order by c.since limit 1),
+             moved as (
+                 update metrics.clusters c set since = $2 from after a
+                 where c.instance_id = $1 and c.since = a.since and a.system_identifier = $3
+                     and $3 is distinct from (select b.system_identifier from before b)
+                 returning c.since)
+             insert into metrics.clusters (instance_id, since, system_identifier)
              select $1, case when known.told then $2::timestamptz else '-infinity' end, $3
              from (select exists (select from metrics.clusters c where c.instance_id = $1) as told) known
-             where $3 is distinct from (
-                 select c.system_identifier from metrics.clusters c where c.instance_id = $1 and c.since <= $2
-                 order by c.since desc limit 1)
+             where $3 is distinct from (select b.system_identifier from before b)
+                 and not exists (select from moved)
              on conflict do nothing",
         )
         .await?;

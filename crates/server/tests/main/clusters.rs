@@ -142,3 +142,24 @@ async fn a_late_batch_of_the_old_cluster_changes_nothing() {
     let row = &before["data"][0];
     assert_eq!((&row["name"], &row["xact_commit"]), (&json!("app"), &json!(24_000.0)), "{before}");
 }
+
+/// What waited is delivered newest first.
+#[tokio::test]
+async fn a_cluster_answers_from_its_first_reading_on_in_whatever_order_they_arrive() {
+    let watched = Watched::silent().await;
+    cycle(&watched, "7301", "11:40:00", OLD, 6000, false).await;
+    for minute in ["12:00:00", "11:59:00"] {
+        cycle(&watched, "7302", minute, NEW, 60, false).await;
+    }
+    cycle(&watched, "7302", "11:58:00", NEW, 0, true).await;
+    cycle(&watched, "7301", "11:39:00", OLD, 6000, false).await;
+    let client = watched.server.app.metrics.get().await.unwrap();
+    let known = "select since::text, system_identifier from metrics.clusters order by since";
+    let rows = client.query(known, &[]).await.unwrap();
+    let rows: Vec<(String, String)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let told = [("-infinity", "7301"), ("2026-03-01 11:57:59.999+00", "7302")];
+    assert_eq!(rows, told.map(|(since, identifier)| (since.to_owned(), identifier.to_owned())));
+    let databases = watched.read(&format!("/databases?{HOUR}")).await;
+    let row = &databases["data"][0];
+    assert_eq!((&row["name"], &row["xact_commit"]), (&json!("other"), &json!(120.0)), "{databases}");
+}
