@@ -153,7 +153,7 @@ impl Connector {
     }
 
     /// Connects to a database, and tells the session only what bounds it: it shows the instance's settings as they
-    /// are. A transaction is open, which nothing that is preset reaches; [`Session::commit`] ends it.
+    /// are. A transaction is open, which nothing that is preset reaches; a commit ends it.
     ///
     /// # Errors
     /// When the attempt fails, or none may be made now.

@@ -146,7 +146,8 @@ pub fn form(
     })
 }
 
-/// Forms the rows of an info set: those that changed, all of them when `repeat`, and those gone.
+/// Forms the rows of an info set: those that changed, and those gone; all of them when `repeat`, or when another cluster
+/// answers, whose rows are others though they read the same.
 ///
 /// # Errors
 /// When two rows of the reading have the same key.
@@ -166,7 +167,8 @@ pub fn form_info(
         return Ok(Formed { rows, removed: Vec::new(), interval_us: None, flags: Vec::new(), advance, next });
     };
     let changes = Changes::new(definition, previous, &next, &rearranged);
-    let mut rows = if repeat {
+    let is_another = previous.incarnation.system_identifier != at.incarnation.system_identifier;
+    let mut rows = if repeat || is_another {
         baseline::rejoined(&next.frame, others, Clone::clone)
     } else {
         let others = others.select(&changes.changed);

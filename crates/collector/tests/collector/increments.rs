@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use catalog::{Catalog, Type};
 use collector::baseline::{Baseline, Incarnation, Place, ReadingTime};
-use collector::increments::{Guard, form};
+use collector::increments::{Guard, form, form_info};
 use proptest::prelude::*;
 use wire::{FlagReason, Frame, FrameColumn};
 
@@ -309,6 +309,29 @@ fn a_moved_reset_flags_the_interval_and_changes_no_figure() {
     let third = form(&place, definition, Some(&second.next), read, None, &at(3000)).unwrap();
     assert_eq!(increment(&third.rows), Some(4));
     assert_eq!(reasons(&third.flags), [FlagReason::Reset as i32]);
+}
+
+/// `postgres` has the same oid and name in every cluster, and is another database in each.
+#[test]
+fn what_reads_the_same_in_another_cluster_is_sent_again() {
+    let definition = &CATALOG.get("pg_database").unwrap().definition;
+    let place = Place { instance: "i".into(), set: definition.name.clone(), datid: None };
+    let at = |system_identifier: &str| ReadingTime {
+        incarnation: Incarnation { system_identifier: system_identifier.to_owned(), ..Incarnation::default() },
+        started_us: 0,
+        time_us: 1,
+        instance_time_us: 1,
+        since_previous_us: None,
+    };
+    let row = || database(definition, 0, None);
+    let formed = form_info(&place, definition, None, row(), false, &at("1")).unwrap();
+    assert_eq!(formed.rows.rows, 1);
+    let same = form_info(&place, definition, Some(&formed.next), row(), false, &at("1")).unwrap();
+    assert_eq!(same.rows.rows, 0);
+    let another = form_info(&place, definition, Some(&same.next), row(), false, &at("2")).unwrap();
+    assert_eq!((another.rows.rows, another.removed.len()), (1, 0));
+    let settled = form_info(&place, definition, Some(&another.next), row(), false, &at("2")).unwrap();
+    assert_eq!(settled.rows.rows, 0, "once");
 }
 
 #[test]
