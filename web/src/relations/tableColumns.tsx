@@ -51,9 +51,9 @@ const MEASURES: Measure[] = [
   { id: 'own', title: 'Rows only', help: 'On disk, without indexes and TOAST', width: 84, unitSlot: 4, unit: 'bytes', source: 'relation_size.main_bytes', field: 'table_bytes', figure: bytes, none: 'Not read yet.' },
   { id: 'indexes', title: 'Indexes', help: 'All its indexes on disk', width: 84, unitSlot: 4, unit: 'bytes', source: 'relation_size.indexes_bytes', field: 'indexes_bytes', figure: bytes, none: 'It has none, or they were not read yet.' },
   { id: 'toast', title: 'TOAST', help: 'Long values on disk', width: 84, unitSlot: 4, unit: 'bytes', source: 'relation_size.toast_bytes', field: 'toast_bytes', figure: bytes, none: 'It has no TOAST table.' },
-  { id: 'seq', title: 'Seq/s', help: 'Sequential scans', width: 92, unitSlot: 5, unit: '1/s', source: 'pg_stat_all_tables.seq_scan', field: 'seq_scans_per_s', figure: (value) => rate(value), none: TWO_READINGS },
+  { id: 'seq', title: 'Seq/s', help: 'Sequential scans', width: 86, unitSlot: 5, unit: '1/s', source: 'pg_stat_all_tables.seq_scan', field: 'seq_scans_per_s', figure: (value) => rate(value), none: TWO_READINGS },
   { id: 'seq_rows', title: 'Seq rows/s', help: 'Rows read by sequential scans', width: 88, unitSlot: 5, unit: '1/s', source: 'pg_stat_all_tables.seq_tup_read', field: 'seq_rows_per_s', figure: (value) => rate(value), none: TWO_READINGS },
-  { id: 'idx', title: 'Index/s', help: 'Index scans', width: 92, unitSlot: 5, unit: '1/s', source: 'pg_stat_all_tables.idx_scan', field: 'idx_scans_per_s', figure: (value) => rate(value), none: 'It has no index, or there are no two readings in this range.' },
+  { id: 'idx', title: 'Index/s', help: 'Index scans', width: 86, unitSlot: 5, unit: '1/s', source: 'pg_stat_all_tables.idx_scan', field: 'idx_scans_per_s', figure: (value) => rate(value), none: 'It has no index, or there are no two readings in this range.' },
   { id: 'idx_rows', title: 'Index rows/s', help: 'Rows fetched by index scans', width: 92, unitSlot: 5, unit: '1/s', source: 'pg_stat_all_tables.idx_tup_fetch', field: 'idx_rows_per_s', figure: (value) => rate(value), none: 'It has no index, or there are no two readings in this range.' },
   { id: 'inserts', title: 'Ins/s', help: 'Rows inserted', width: 84, unitSlot: 5, unit: '1/s', source: 'pg_stat_all_tables.n_tup_ins', field: 'inserts_per_s', figure: (value) => rate(value), none: TWO_READINGS },
   { id: 'updates', title: 'Upd/s', help: 'Rows updated', width: 84, unitSlot: 5, unit: '1/s', source: 'pg_stat_all_tables.n_tup_upd', field: 'updates_per_s', figure: (value) => rate(value), none: TWO_READINGS },
@@ -93,7 +93,7 @@ export function tableColumns(context: TableContext): Column<TableRow>[] {
   const at = (...ids: string[]) => ids.flatMap((id) => all.filter((column) => column.id === id));
   return [
     {
-      id: 'table', title: 'Table', width: 142, grow: true,
+      id: 'table', title: 'Table', width: 124, grow: true,
       value: (row) => relationName(row, row.relid),
       cell: (row) => <TableName row={row} context={context} />,
     },
@@ -105,7 +105,7 @@ export function tableColumns(context: TableContext): Column<TableRow>[] {
     },
     ...at('own', 'indexes', 'toast', 'seq', 'seq_rows', 'idx', 'idx_rows'),
     {
-      id: 'writes', title: 'Ins/Upd/Del/s', help: 'Rows inserted, updated and deleted\npg_stat_all_tables.n_tup_ins, n_tup_upd, n_tup_del', width: 132,
+      id: 'writes', title: 'Ins/Upd/Del/s', help: 'Rows inserted, updated and deleted\npg_stat_all_tables.n_tup_ins, n_tup_upd, n_tup_del', width: 124,
       numeric: true, value: writes,
       copied: [
         { title: 'Inserts', unit: '1/s', value: (row) => row.inserts_per_s },
@@ -149,7 +149,7 @@ export function tableColumns(context: TableContext): Column<TableRow>[] {
     },
     {
       id: 'xid', title: 'XID age', help: 'Transactions since its oldest unfrozen row, and the share of what is possible\npg_class.relfrozenxid',
-      width: 92, numeric: true, value: (row) => row.xid_age,
+      width: 84, numeric: true, value: (row) => row.xid_age,
       cell: (row) =>
         row.xid_age == null || row.xid_age_ratio == null ? (
           <Missing reason={context.unmeasured['xid_age']?.message ?? 'Not read yet.'} />
