@@ -25,13 +25,13 @@ const SIGN = { works: '●', degraded: '▲', missing: '○', error: '■' } as 
 
 function columns(zone: Zone): Column<CoverageRow>[] {
   return [
-    { id: 'state', title: 'State', width: 110, whole: true, value: urgency, cell: (row) => <span className={styles.state} data-state={row.state}>{SIGN[row.state]} {row.state}</span> },
+    { id: 'state', title: 'State', width: 92, whole: true, value: urgency, cell: (row) => <span className={styles.state} data-state={row.state}>{SIGN[row.state]} {row.state}</span> },
     { id: 'set', title: 'Set', width: 250, whole: true, value: (row) => `${row.set}.${row.column}`, cell: (row) => <code data-hint={row.column === '' ? 'The set as a whole' : `Column ${row.column} of ${row.set}`}>{row.set}{row.column === '' ? '' : `.${row.column}`}</code> },
-    { id: 'reason', title: 'Reason', width: 300, grow: true, value: (row) => row.reason, cell: (row) => (row.reason === null ? '' : <span data-hint={row.reason}><Foreign text={row.reason} lines /></span>) },
-    { id: 'fix', title: 'Fix', help: 'SQL that mends it', width: 260, value: (row) => row.fix, cell: (row) => (row.fix === null ? '' : <span className={styles.fix}><code data-hint={row.fix}><Foreign text={row.fix} lines /></code><Copy text={row.fix} what={`SQL for ${row.set}`} /></span>) },
+    { id: 'reason', title: 'Reason', width: 220, grow: true, value: (row) => row.reason, cell: (row) => (row.reason === null ? '' : <span data-hint={row.reason}><Foreign text={row.reason} lines /></span>) },
+    { id: 'fix', title: 'Fix', help: 'SQL that mends it', width: 224, value: (row) => row.fix, cell: (row) => (row.fix === null ? '' : <span className={styles.fix}><code data-hint={row.fix}><Foreign text={row.fix} lines /></code><Copy text={row.fix} what={`SQL for ${row.set}`} /></span>) },
     { id: 'since', title: 'Since version', whole: true, help: 'Of PostgreSQL, or of the extension that the set reads', width: 110, value: (row) => row.since, cell: (row) => row.since ?? (row.column === '' ? <Missing reason="It is not read from PostgreSQL, so no version is needed." /> : <Missing reason="As old as its set." />) },
-    { id: 'interval', title: 'Interval', help: 'Between its last readings', width: 84, numeric: true, unit: 's', value: (row) => row.intervalSeconds, cell: (row) => (row.intervalSeconds === null ? <Missing reason="Not read yet." /> : <Num figure={{ value: text(count(row.intervalSeconds)), unit: 's' }} hint={`${row.intervalSeconds} s between readings`} />) },
-    { id: 'read', title: 'Last read', width: 130, whole: true, value: (row) => row.lastReading, cell: (row) => (row.lastReading === null ? <Missing reason="No reading yet." /> : <span data-hint={exactMoment(Date.parse(row.lastReading), zone)}>{text(coarse(Math.max(0, Date.now() - Date.parse(row.lastReading))))} ago</span>) },
+    { id: 'interval', title: 'Interval', help: 'Between its last readings', width: 72, numeric: true, unit: 's', value: (row) => row.intervalSeconds, cell: (row) => (row.intervalSeconds === null ? <Missing reason="Not read yet." /> : <Num figure={{ value: text(count(row.intervalSeconds)), unit: 's' }} hint={`${row.intervalSeconds} s between readings`} />) },
+    { id: 'read', title: 'Last read', width: 96, whole: true, value: (row) => row.lastReading, cell: (row) => (row.lastReading === null ? <Missing reason="No reading yet." /> : <span data-hint={exactMoment(Date.parse(row.lastReading), zone)}>{text(coarse(Math.max(0, Date.now() - Date.parse(row.lastReading))))} ago</span>) },
   ];
 }
 

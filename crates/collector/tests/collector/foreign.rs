@@ -1,7 +1,5 @@
 //! Names and texts of any encoding or none, in clusters of any encoding.
 
-use std::collections::BTreeSet;
-
 use collector::watch::Cycle;
 use testkit::{Pg, PgOptions};
 use wire::{Frame, State};
@@ -137,11 +135,8 @@ async fn odd_names_cost_only_themselves() {
                 run(&admin, &fix).await;
                 rig.sweep().await;
             }
-            // How many may be opened at once depends on how long ago others were.
-            let mut read = BTreeSet::new();
-            while read.len() < 7 {
-                read.extend(rig.whole_sweep().await.iter().filter_map(|cycle| cycle.datid));
-            }
+            // Six of the seven may be opened at once, and all on a machine that took its time before.
+            assert!(databases_read(&rig.whole_sweep().await) >= 6, "{what}: as many as may be opened at once");
             assert_eq!(rig.fix(TABLES).await, None, "{what}");
             sleeping.abort();
             waiting.abort();
