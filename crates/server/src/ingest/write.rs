@@ -550,8 +550,13 @@ pub(super) async fn write_texts(store: &Store, batch: &Prepared) -> Result<(), S
     let queryids: Vec<i64> = texts.iter().map(|text| text.queryid).collect();
     let queries: Vec<&str> = texts.iter().map(|text| &*text.query).collect();
     let captured: Vec<Option<Timestamp>> = texts.iter().map(|text| moment(text.captured_us)).collect();
-    let client = store.client().await?;
-    client
+    let mut client = store.client().await?;
+    let transaction = client.transaction().await?;
+    // Whose texts they are must be known before them: a collector sends each once.
+    for (id, instance) in batch.instances.iter().filter(|(id, _)| ids.contains(id)) {
+        cluster(&transaction, batch, *id, instance).await?;
+    }
+    transaction
         .execute(
             "insert into metrics.texts as t (instance_id, major, dbid, queryid, query, captured_at)
              select n.instance_id, coalesce(n.version_num, i.version_num, 0) / 10000, n.dbid, n.queryid, n.query, n.at
@@ -565,7 +570,7 @@ pub(super) async fn write_texts(store: &Store, batch: &Prepared) -> Result<(), S
             &[&ids, &versions, &dbids, &queryids, &queries, &captured],
         )
         .await?;
-    Ok(())
+    Ok(transaction.commit().await?)
 }
 
 fn moment(micros: i64) -> Option<Timestamp> {
