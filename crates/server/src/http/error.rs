@@ -7,28 +7,13 @@ use std::borrow::Cow;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use reads::{Detail, NoSnapshot, ReadError};
 use serde::Serialize;
+use store::{NO_ANSWER, why};
 use tokio_postgres::error::SqlState;
 use utoipa::ToSchema;
 
 use crate::accounts::passwords::HashError;
-use crate::health::{NO_ANSWER, why};
-
-/// What is wrong with one field of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Detail {
-    /// The field, as in `metrics[3].rows[0].calls`; `.` is the whole body.
-    pub path: String,
-    /// What is wrong with it, and what was expected.
-    pub reason: String,
-}
-
-impl Detail {
-    /// One field and what is wrong with it.
-    pub fn new(path: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { path: path.into(), reason: reason.into() }
-    }
-}
 
 /// The body of every answer that is not a success.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -267,6 +252,26 @@ impl From<deadpool_postgres::PoolError> for ApiError {
             _ => None,
         };
         Self::unavailable("The store is not available.").for_the_stores_sake(why.unwrap_or(NO_ANSWER))
+    }
+}
+
+impl From<ReadError> for ApiError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Invalid(details) => Self::invalid(details),
+            ReadError::NotFound(sentence) => Self::not_found(sentence),
+            ReadError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<NoSnapshot> for ApiError {
+    fn from(error: NoSnapshot) -> Self {
+        match error {
+            NoSnapshot::Busy => Self::unavailable("Too many reads are under way. Try again in a moment."),
+            NoSnapshot::Pool(error) => error.into(),
+            NoSnapshot::Store(error) => error.into(),
+        }
     }
 }
 

@@ -1,0 +1,85 @@
+//! What can go wrong in the store, and what it means for whoever sent the data.
+
+use tokio_postgres::error::SqlState;
+
+use crate::why::{NO_ANSWER, why};
+
+/// An error of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No connection.
+    #[error("get a connection to the store")]
+    Pool(#[from] deadpool_postgres::PoolError),
+    /// A statement failed.
+    #[error("run a statement in the store")]
+    Postgres(#[from] tokio_postgres::Error),
+    /// The address of the store cannot be used.
+    #[error("store address: {0}")]
+    Address(String),
+    /// Nobody answers at the store's address, or who answers refuses: a sentence with place, role and database.
+    #[error("{0}")]
+    Unreachable(String),
+    /// What answers is no PostgreSQL that a store can be kept in, or not by this role.
+    #[error("{0}")]
+    Unfit(String),
+    /// A stored definition does not parse or contradicts the catalogue.
+    #[error("definition of set {set}: {reason}")]
+    Definition {
+        /// The set.
+        set: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Writing took longer than allowed.
+    #[error("the store did not answer in time")]
+    Timeout,
+    /// The transaction of several batches failed; the error stands with one of them.
+    #[error("the transaction that was shared with other batches failed")]
+    Shared,
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Closed,
+    /// An instance was removed while a batch of it came in.
+    #[error("instance of a batch is gone")]
+    Gone,
+}
+
+/// What a failure means for the batch that caused it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The values themselves: sending them again changes nothing.
+    Values,
+    /// The store, now: sending them again may work.
+    Unavailable,
+}
+
+impl StoreError {
+    /// Whose fault it is: SQLSTATE classes 22 and 23 and 54 (limits of the program, such as an
+    /// index entry that is too long) are the values', everything else is the store's.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        match self.sql_state().map(|state| &state.code()[..2]) {
+            Some("22" | "23" | "54") => Failure::Values,
+            _ => Failure::Unavailable,
+        }
+    }
+
+    /// What the failure says about the store.
+    #[must_use]
+    pub fn why(&self) -> &'static str {
+        match self.sql_state() {
+            None => NO_ANSWER,
+            Some(state) => why(state).unwrap_or("it refuses a statement"),
+        }
+    }
+
+    /// The SQLSTATE, where the database gave one.
+    #[must_use]
+    pub fn sql_state(&self) -> Option<&SqlState> {
+        match self {
+            Self::Postgres(error) => error.code(),
+            Self::Pool(deadpool_postgres::PoolError::Backend(error)) => error.code(),
+            _ => None,
+        }
+    }
+}
