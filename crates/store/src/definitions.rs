@@ -9,7 +9,7 @@ use std::sync::{Arc, RwLock};
 use catalog::{Definition, DefinitionHash, Kind, MAX_NAME, RESERVED_COLUMNS, Scope, SetKind, Type, Unit};
 use deadpool_postgres::{GenericClient, Transaction};
 
-use crate::{Store, StoreError, schema, tables, views};
+use crate::{Store, StoreError, derived, schema, tables, views};
 
 /// The most columns that a set may have; PostgreSQL's own limit is 1600.
 const MAX_COLUMNS: usize = 500;
@@ -18,16 +18,20 @@ const MAX_COLUMNS: usize = 500;
 const MAX_HELP: usize = 4096;
 
 /// Names that sets cannot have: the fixed tables of schema `metrics`.
-const FIXED_TABLES: [&str; 16] = [
+const FIXED_TABLES: [&str; 20] = [
     "clocks",
+    "clusters",
     "collectors",
     "cuts",
     "definitions",
+    "derived",
     "discards",
     "flags",
     "instances",
     "latest",
     "ledger",
+    "migrations",
+    "processes",
     "readings",
     "rejected",
     "retention",
@@ -203,7 +207,7 @@ impl Store {
             }
         }
         let mut client = self.client().await?;
-        let transaction = client.transaction().await.map_err(StoreError::from)?;
+        let mut transaction = client.transaction().await.map_err(StoreError::from)?;
         schema::lock(&transaction).await?;
         // What other servers added meanwhile counts too.
         let mut whole: BTreeMap<String, Definition> =
@@ -215,7 +219,7 @@ impl Store {
         if let Some(joined) = whole.get(&definition.name) {
             check(joined).map_err(invalid)?;
             if tables::create_or_widen(&transaction, joined).await? {
-                views::create(&transaction, joined, &whole).await?;
+                derived::refresh(&mut transaction, &views::all(&whole)).await?;
             }
         }
         insert(&transaction, &definition).await?;

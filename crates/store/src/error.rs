@@ -2,6 +2,7 @@
 
 use tokio_postgres::error::SqlState;
 
+use crate::migrations::MigrationError;
 use crate::why::{NO_ANSWER, why};
 
 /// An error of the store.
@@ -13,6 +14,9 @@ pub enum StoreError {
     /// A statement failed.
     #[error("run a statement in the store")]
     Postgres(#[from] tokio_postgres::Error),
+    /// Schema `metrics` could not be brought up to date.
+    #[error(transparent)]
+    Migration(#[from] MigrationError),
     /// The address of the store cannot be used.
     #[error("store address: {0}")]
     Address(String),
@@ -77,7 +81,10 @@ impl StoreError {
     #[must_use]
     pub fn sql_state(&self) -> Option<&SqlState> {
         match self {
-            Self::Postgres(error) => error.code(),
+            Self::Postgres(error)
+            | Self::Migration(MigrationError::Postgres(error) | MigrationError::Run { source: error, .. }) => {
+                error.code()
+            }
             Self::Pool(deadpool_postgres::PoolError::Backend(error)) => error.code(),
             _ => None,
         }

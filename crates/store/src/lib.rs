@@ -9,9 +9,11 @@
 //! ```
 
 mod definitions;
+mod derived;
 mod error;
 mod fitness;
 mod instances;
+pub mod migrations;
 mod nearest;
 mod partitions;
 mod pool;
@@ -59,8 +61,9 @@ impl Store {
     /// When the database cannot be reached, denies a statement, or holds tables that contradict the catalogue.
     pub async fn prepare(pool: Pool, catalog: Arc<Catalog>) -> Result<Self, StoreError> {
         let mut client = pool.get().await?;
-        let transaction = client.transaction().await?;
-        let (store_id, definitions) = schema::prepare(&transaction, &catalog).await?;
+        migrations::METRICS.migrate(&mut client).await?;
+        let mut transaction = client.transaction().await?;
+        let (store_id, definitions) = schema::prepare(&mut transaction, &catalog).await?;
         transaction.commit().await?;
         schema::create_reader(&mut client).await?;
         drop(client);

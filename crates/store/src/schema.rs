@@ -1,4 +1,4 @@
-//! Fixed tables, tables of sets, definitions and the reading role: everything made at start.
+//! Tables of sets, their views, definitions and the reading role: everything made at start.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use deadpool_postgres::{Object, Transaction};
 use uuid::Uuid;
 
 use crate::definitions::{self, Definitions};
-use crate::{StoreError, tables, views};
+use crate::{StoreError, derived, tables, views};
 
 /// The advisory lock under which schema `metrics` is changed; a number of our own choosing.
 pub(crate) const SCHEMA_LOCK: i64 = 0x7067_616e_0001;
@@ -18,15 +18,12 @@ pub(crate) const DDL_LOCK_TIMEOUT: &str = "5s";
 /// The role that dashboards read with.
 pub const READER: &str = "pganalytics_read";
 
-const FIXED: &str = include_str!("../migrations/metrics/fixed.sql");
-
 /// Makes or widens everything, in one transaction.
 pub(crate) async fn prepare(
-    transaction: &Transaction<'_>,
+    transaction: &mut Transaction<'_>,
     catalog: &Catalog,
 ) -> Result<(Uuid, Definitions), StoreError> {
     lock(transaction).await?;
-    transaction.simple_query(FIXED).await?;
     transaction
         .execute("insert into metrics.store (id) values ($1) on conflict do nothing", &[&Uuid::new_v4()])
         .await?;
@@ -40,18 +37,13 @@ pub(crate) async fn prepare(
         definitions::join(&mut whole, definition)
             .map_err(|reason| StoreError::Definition { set: definition.name.clone(), reason })?;
     }
-    let mut changed = Vec::new();
     for definition in whole.values() {
         definitions::check(definition)
             .map_err(|reason| StoreError::Definition { set: definition.name.clone(), reason })?;
-        if tables::create_or_widen(transaction, definition).await? {
-            changed.push(definition);
-        }
+        tables::create_or_widen(transaction, definition).await?;
     }
     // After all tables: views name each other's sets.
-    for definition in changed {
-        views::create(transaction, definition, &whole).await?;
-    }
+    derived::refresh(transaction, &views::all(&whole)).await?;
     for definition in &all {
         definitions::insert(transaction, definition).await?;
     }

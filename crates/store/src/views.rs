@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use catalog::{Definition, Kind, Scope, SetKind};
-use deadpool_postgres::Transaction;
 
-use crate::{StoreError, tables};
+use crate::derived::Derived;
+use crate::tables;
 
 /// What a set's view is named after the set; sets themselves cannot end so.
 pub(crate) const SUFFIX: &str = "_named";
@@ -22,27 +22,22 @@ const NAMES: [(&str, &str, &str, &str, &[&str]); 2] = [
 /// Names of relations, which are known by database and oid: the info set, its key, the title of its name.
 const RELATIONS: [(&str, &str, &str); 2] = [("pg_class", "relid", "relation"), ("pg_index", "indexrelid", "index")];
 
-/// Makes the view of a set, or makes it anew after its table was widened.
-pub(crate) async fn create(
-    transaction: &Transaction<'_>,
-    definition: &Definition,
-    whole: &BTreeMap<String, Definition>,
-) -> Result<(), StoreError> {
-    if definition.kind() == SetKind::Texts {
-        return Ok(());
-    }
-    let view = format!("{}{SUFFIX}", definition.name);
-    // Not replaced: a name that a newer definition brings would stand before columns that are there.
-    transaction
-        .simple_query(&format!(
-            "drop view if exists metrics.\"{view}\";
-             create view metrics.\"{view}\" as {};
-             comment on view metrics.\"{view}\" is 'The rows of {} with names.'",
-            select(definition, whole),
-            definition.name
-        ))
-        .await?;
-    Ok(())
+/// The views of all sets.
+pub(crate) fn all(whole: &BTreeMap<String, Definition>) -> Vec<Derived> {
+    whole.values().filter(|definition| definition.kind() != SetKind::Texts).map(|one| view(one, whole)).collect()
+}
+
+/// The view of a set. It is not replaced: a name that a newer definition brings would stand before columns that are
+/// there.
+fn view(definition: &Definition, whole: &BTreeMap<String, Definition>) -> Derived {
+    let (set, name) = (&definition.name, format!("{}{SUFFIX}", definition.name));
+    let sql = format!(
+        "drop view if exists metrics.\"{name}\";
+         create view metrics.\"{name}\" as {};
+         comment on view metrics.\"{name}\" is 'The rows of {set} with names.'",
+        select(definition, whole),
+    );
+    Derived { name, sql }
 }
 
 fn select(definition: &Definition, whole: &BTreeMap<String, Definition>) -> String {

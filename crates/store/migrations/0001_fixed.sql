@@ -1,5 +1,5 @@
--- The tables of schema metrics that do not follow from the catalogue. Run at every start, under an
--- advisory lock, so every statement leaves alone what is there.
+-- The tables of schema metrics that do not follow from the catalogue. Stores from before there were migrations have
+-- some of them, so every statement leaves alone what is there.
 
 do $$
 begin
