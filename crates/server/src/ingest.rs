@@ -12,6 +12,7 @@ mod budget;
 mod check;
 pub(crate) mod clock;
 mod copy;
+mod due;
 mod encode;
 pub(crate) mod http;
 mod incoming;

@@ -1,7 +1,7 @@
 //! The metrics store: schema `metrics` in PostgreSQL, derived from the catalogue.
 //!
-//! Owns the pool, the fixed tables, the tables of sets, partitions, retention, and the known
-//! definitions. Leaves to `ingest` what is written and to the feature folders what is read.
+//! Owns the pool, the fixed tables, the tables of sets, partitions, tiers, retention, and the
+//! known definitions. Leaves to `ingest` what is written and to the feature folders what is read.
 //!
 //! ```text
 //! catalogue ─► tables (create, widen) ─► partitions (made ahead, made on demand, dropped)
@@ -15,10 +15,12 @@ mod fitness;
 mod instances;
 mod occupancy;
 mod partitions;
+mod periods;
 mod pool;
 mod retention;
 mod schema;
 mod tables;
+pub(crate) mod tiers;
 mod views;
 
 use std::sync::Arc;
@@ -38,6 +40,7 @@ pub use occupancy::Owner;
 pub(crate) use occupancy::{GUESTS, OWNER};
 pub use partitions::{Day, Partitions};
 pub use pool::{PoolSettings, open};
+pub use tiers::RolledUp;
 
 /// The store of what was measured.
 #[derive(Debug)]

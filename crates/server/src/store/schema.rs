@@ -7,7 +7,7 @@ use deadpool_postgres::{Object, Transaction};
 use uuid::Uuid;
 
 use super::definitions::{self, Definitions};
-use super::{StoreError, tables, views};
+use super::{StoreError, tables, tiers, views};
 
 /// The advisory lock under which schema `metrics` is changed; a number of our own choosing.
 pub(super) const SCHEMA_LOCK: i64 = 0x7067_616e_0001;
@@ -19,6 +19,7 @@ pub(super) const DDL_LOCK_TIMEOUT: &str = "5s";
 pub(super) const READER: &str = "pganalytics_read";
 
 const FIXED: &str = include_str!("../../migrations/metrics/fixed.sql");
+const TIERS: &str = include_str!("../../migrations/metrics/tiers.sql");
 
 /// Makes or widens everything, in one transaction.
 pub(super) async fn prepare(
@@ -27,6 +28,7 @@ pub(super) async fn prepare(
 ) -> Result<(Uuid, Definitions), StoreError> {
     lock(transaction).await?;
     transaction.simple_query(FIXED).await?;
+    transaction.simple_query(TIERS).await?;
     transaction
         .execute("insert into metrics.store (id) values ($1) on conflict do nothing", &[&Uuid::new_v4()])
         .await?;
@@ -52,6 +54,7 @@ pub(super) async fn prepare(
     for definition in changed {
         views::create(transaction, definition, &whole).await?;
     }
+    tiers::prepare(transaction, catalog, &whole).await?;
     for definition in &all {
         definitions::insert(transaction, definition).await?;
     }
