@@ -7,9 +7,11 @@ use serde::Serialize;
 use tokio_postgres::Error;
 use utoipa::ToSchema;
 
+use crate::parts::Parts;
 use crate::range::Range;
 use crate::reader::{InstanceId, Snapshot};
 use store::span::{spell, spell_ms};
+use store::tiers::Tiered;
 
 /// From this share of a range on nothing needs to be said.
 const WHOLE: f64 = 0.9;
@@ -29,14 +31,6 @@ pub(crate) struct Covered {
     pub(crate) message: Option<String>,
 }
 
-/// Intervals of a set, by the database that it was read in; 0 where it is not read in each.
-const COVERED: &str = "select coalesce(o.datid, 0), sum(o.us)::float8 from (
-        select r.datid, r.time, max(r.interval_us) as us from metrics.readings r
-        where r.instance_id = $1 and r.set_name = $2 and r.error is null and r.interval_us > 0
-            and r.time > $3 and r.time <= $4
-        group by r.datid, r.time) o
-    group by o.datid";
-
 /// Microseconds that the readings of a set cover of a range, by the database that it was read in; 0 stands for a set
 /// that is not read in each.
 pub(crate) async fn by_database(
@@ -45,7 +39,15 @@ pub(crate) async fn by_database(
     set: &str,
     range: Range,
 ) -> Result<HashMap<i64, f64>, Error> {
-    let rows = snapshot.query(COVERED, &[&id, &set, &range.start, &range.end]).await?;
+    let parts = Parts::of(snapshot, id, Tiered::readings(set), range).await?;
+    // A reading that came in several batches is one.
+    let sql = format!(
+        "select coalesce(o.datid, 0), sum(o.us)::float8 from (
+             select r.datid, r.time, max(r.covered_us) as us from ({}) r group by r.datid, r.time) o
+         where o.us > 0 group by o.datid",
+        parts.rows(&["datid", "covered_us"])
+    );
+    let rows = snapshot.query_once(&sql, &[&id]).await?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio_postgres::Error;
 use utoipa::ToSchema;
 
-use crate::range::Range;
+use crate::range::{Grid, Range};
 use crate::reader::{InstanceId, Snapshot};
 use store::span::moment;
 
@@ -256,9 +256,19 @@ impl Gaps {
         &self.ends
     }
 
-    /// Whether a reading's interval covers a gap.
-    pub(crate) fn ends_at(&self, time: Timestamp) -> bool {
-        self.ends.contains(&time)
+    /// Whether what ends at a moment is drawn in no step of a grid: a reading over a gap where steps are finer than
+    /// buckets, else what is of a step that lies in a gap whole.
+    pub(crate) fn hide(&self, end: Timestamp, grid: Grid) -> bool {
+        if grid.has_buckets() { self.hold(grid, grid.step_of(end)) } else { self.ends.contains(&end) }
+    }
+
+    /// Whether a step of buckets lies in a gap whole: it has pieces of what was read over the gap, and nobody knows
+    /// their course.
+    pub(crate) fn hold(&self, grid: Grid, step: i64) -> bool {
+        let step_us = grid.step_ms * 1000;
+        let start = grid.start.as_microsecond() + step * step_us;
+        let is_over = |gap: &Gap| gap.start.as_microsecond() <= start && start + step_us <= gap.end.as_microsecond();
+        grid.has_buckets() && self.listed.iter().any(is_over)
     }
 }
 

@@ -32,6 +32,7 @@ mod error;
 mod flags;
 mod gaps;
 mod page;
+mod parts;
 mod range;
 mod reader;
 mod readings;

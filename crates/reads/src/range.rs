@@ -5,6 +5,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use store::tiers::Tier;
 use utoipa::ToSchema;
 
 use crate::error::{Detail, ReadError};
@@ -18,6 +19,9 @@ pub(crate) const MAX_POINTS: i64 = 1440;
 /// The steps that grids have, in seconds.
 const STEPS: [i64; 18] =
     [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400];
+
+/// Those that are hours and days, or finer than half an hour.
+const COARSE: [i64; 14] = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 3600, 10_800, 86_400];
 
 /// A range of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,10 +108,24 @@ impl Grid {
         Self { start: Timestamp::from_microsecond(first).unwrap_or(range.start), step_ms: step * 1000, points }
     }
 
+    /// A grid of about `points` steps, of lengths that coarse buckets make.
+    pub(crate) fn coarse(range: Range, points: i64, shortest: Option<SignedDuration>) -> Self {
+        let fine = Self::over(range, points, shortest);
+        let step = COARSE.into_iter().find(|step| *step * 1000 >= fine.step_ms).unwrap_or(fine.step_ms / 1000);
+        Self::of_step(range, step)
+    }
+
+    /// Whether its steps are made of buckets: then what ends in a step is of that step whole. What is read over longer
+    /// intervals than a bucket comes in pieces of buckets.
+    pub(crate) fn has_buckets(self) -> bool {
+        (self.step_ms * 1000) % Tier::Minutes.width_us() == 0
+    }
+
     /// The steps that an interval covers, each with its share of the interval. A moment without length belongs to
     /// the step that it ends.
     pub(crate) fn shares(self, end: Timestamp, interval_us: i64) -> impl Iterator<Item = (usize, f64)> {
         let (origin, step_us) = (self.start.as_microsecond(), self.step_ms * 1000);
+        let interval_us = if self.has_buckets() { 1 } else { interval_us };
         let (end_us, length) = (end.as_microsecond() - origin, interval_us.max(1));
         let begin_us = end_us - length;
         let first = begin_us.div_euclid(step_us).max(0);
@@ -117,6 +135,11 @@ impl Grid {
             let share = covered as f64 / length as f64;
             (covered > 0).then_some((usize::try_from(step).ok()?, share))
         })
+    }
+
+    /// The step that a moment ends in, counted from the first.
+    pub(crate) fn step_of(self, moment: Timestamp) -> i64 {
+        (moment.as_microsecond() - self.start.as_microsecond() - 1).div_euclid(self.step_ms * 1000)
     }
 
     /// The length of a step in microseconds, as statements take it.

@@ -17,6 +17,7 @@ use serde::Serialize;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Error, Row};
 
+use store::tiers::Tiered;
 use store::{Definitions, ReadPool, Store};
 
 /// Begins a snapshot whose statements are given up after ten seconds; compiling them is never worth it.
@@ -164,6 +165,12 @@ impl Snapshot {
         self.store.definitions()
     }
 
+    /// A set's rows as its tiers have them; none where it has no figures.
+    #[must_use]
+    pub fn tiered(&self, set: &str) -> Option<Tiered> {
+        Tiered::set(&self.definitions().set(set)?.definition)
+    }
+
     /// The instance of this number, if it is there and may be seen.
     ///
     /// # Errors
@@ -236,6 +243,15 @@ impl Snapshot {
     pub async fn query_once(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
         let client = &self.connection;
         client.run(client.query(sql, parameters)).await
+    }
+
+    /// The one row of such a statement.
+    ///
+    /// # Errors
+    /// When the store fails, or there is another number of rows.
+    pub async fn query_one_once(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Row, Error> {
+        let client = &self.connection;
+        client.run(client.query_one(sql, parameters)).await
     }
 
     /// Settings of the transaction.

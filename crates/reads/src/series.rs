@@ -3,36 +3,78 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 
 use crate::gaps::Gaps;
+use crate::parts::Parts;
 use crate::range::{Grid, Range};
 use crate::reader::{InstanceId, Snapshot};
 
-/// What series are made from. `$1` is the instance, `$2` and `$3` are the range.
+/// What series are made from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Source<'a> {
-    /// A table, or a query in brackets with an alias; with `instance_id`, `time` and, for rates, `interval_us`.
-    pub(crate) from: &'a str,
+    /// The set; with `columns` it is read from tiers where the grid is made of buckets.
+    pub(crate) set: &'a str,
+    /// The columns that key and values are made from, as tiers have them.
+    pub(crate) columns: &'a [&'a str],
+    /// A query in brackets with an alias over the rows `{}`, with `instance_id`, `time` and, for rates, `interval_us`;
+    /// where there is none, the rows themselves. `$1` is the instance, `$2` and `$3` are the range.
+    pub(crate) over: Option<&'a str>,
     /// What tells one series from another; `''` where there is one.
     pub(crate) key: &'a str,
     /// One value per series: a column or an expression over columns.
     pub(crate) values: &'a [&'a str],
+    /// The same over what buckets have of them; where there are none, the same expressions.
+    pub(crate) bucketed: &'a [&'a str],
+}
+
+impl Source<'_> {
+    /// Where rows are read from: a table, or a query in brackets with an alias.
+    fn from(&self, rows: &str) -> String {
+        self.over.map_or_else(|| format!("{rows} r"), |over| over.replace("{}", rows))
+    }
+
+    fn bucketed(&self) -> &[&str] {
+        if self.bucketed.is_empty() { self.values } else { self.bucketed }
+    }
+
+    fn raw(&self) -> String {
+        self.from(&format!("metrics.\"{}\"", self.set))
+    }
+
+    /// The rows of buckets; none where the set has no tiers.
+    async fn buckets(
+        &self,
+        snapshot: &Snapshot,
+        id: InstanceId,
+        range: Range,
+        grid: Grid,
+    ) -> Result<Option<String>, Error> {
+        if !grid.has_buckets() || self.columns.is_empty() {
+            return Ok(None);
+        }
+        let Some(tiered) = snapshot.tiered(self.set) else { return Ok(None) };
+        let parts = Parts::on(snapshot, id, tiered, range, grid).await?;
+        Ok(Some(self.from(&format!("({})", parts.rows(self.columns)))))
+    }
 }
 
 /// Values by key, in the order of [`Source::values`].
 pub(crate) type Series = HashMap<String, Vec<Vec<Option<f64>>>>;
 
+/// The step of a row's `time` on a grid that begins at `$4` with steps of `$5` microseconds.
+const STEP: &str = "(ceil((extract(epoch from time - $4::timestamptz) * 1e6)::float8 / $5::float8) - 1)::int8";
+
 /// One row per value, key and step that its interval covers: `key`, `step`, `length` of the interval and what is
 /// `covered` of it in microseconds, and `v0`, `v1` and so on. `$4` is where the steps begin, `$5` how long each is in
 /// microseconds and `$6` how many there are. Readings at the times `$7` are left out: their intervals cover gaps.
-pub(crate) fn over_steps(source: Source<'_>) -> String {
+fn over_steps(from: &str, key: &str, values: &[&str]) -> String {
     let (mut inner, mut names) = (String::new(), String::new());
-    for (nth, value) in source.values.iter().enumerate() {
+    for (nth, value) in values.iter().enumerate() {
         let _ = write!(inner, ", ({value})::float8 as v{nth}");
         let _ = write!(names, ", d.v{nth}");
     }
-    let Source { from, key, .. } = source;
     format!(
         "select d.key, d.length, b.step{names},
             least(e.until, (b.step + 1) * $5::float8)
@@ -46,8 +88,55 @@ pub(crate) fn over_steps(source: Source<'_>) -> String {
     )
 }
 
-/// Increments per second. An increment is spread over the steps that its interval covers; a step that none covers is
-/// null, and one over a gap is in no step.
+/// The same of rows that are of one step whole.
+fn in_steps(from: &str, key: &str, values: &[&str]) -> String {
+    let mut list = String::new();
+    for (nth, value) in values.iter().enumerate() {
+        let _ = write!(list, ", ({value})::float8 as v{nth}");
+    }
+    format!(
+        "select coalesce(({key})::text, '') as key, interval_us::float8 as length, {STEP} as step{list},
+            interval_us::float8 as covered
+        from {from} where instance_id = $1 and time > $2 and time <= $3 and interval_us > 0
+            and $6::int8 > 0 and $7::timestamptz[] is not null"
+    )
+}
+
+/// What [`Source`] gives in each step that it covers, merged by `merge` of each value's column; `key`, `step` and
+/// what is covered stand before them.
+pub(crate) async fn stepwise(
+    snapshot: &Snapshot,
+    source: Source<'_>,
+    merge: impl Fn(usize) -> String,
+    id: InstanceId,
+    range: Range,
+    grid: Grid,
+    gaps: &Gaps,
+) -> Result<Vec<Row>, Error> {
+    let buckets = source.buckets(snapshot, id, range, grid).await?;
+    let rows = match &buckets {
+        Some(from) => in_steps(from, source.key, source.bucketed()),
+        None => over_steps(&source.raw(), source.key, source.values),
+    };
+    let merged: String = (0..source.values.len()).fold(String::new(), |mut list, nth| {
+        let _ = write!(list, ", {}", merge(nth));
+        list
+    });
+    let sql = format!(
+        "select c.key, c.step, sum(c.covered)::float8{merged} from ({rows}) c where c.covered > 0 group by c.key, c.step"
+    );
+    let (step_us, ends) = (grid.step_us(), gaps.ends());
+    let parameters: [&(dyn ToSql + Sync); 7] =
+        [&id, &range.start, &range.end, &grid.start, &step_us, &grid.points, &ends];
+    let rows = match buckets {
+        Some(_) => snapshot.query_once(&sql, &parameters).await?,
+        None => snapshot.query(&sql, &parameters).await?,
+    };
+    Ok(rows.into_iter().filter(|row| !gaps.hold(grid, row.get(1))).collect())
+}
+
+/// Increments per second. An increment is spread over the steps that its interval covers, or belongs to the step of its
+/// bucket; a step that none covers is null, and one over a gap is in no step.
 pub(crate) async fn rates(
     snapshot: &Snapshot,
     source: Source<'_>,
@@ -56,22 +145,14 @@ pub(crate) async fn rates(
     grid: Grid,
     gaps: &Gaps,
 ) -> Result<Series, Error> {
-    let mut rates = String::new();
-    for nth in 0..source.values.len() {
-        let _ = write!(
-            rates,
-            ", sum(c.v{nth} * c.covered / c.length) * 1e6
+    let rate = |nth: usize| {
+        format!(
+            "sum(c.v{nth} * c.covered / c.length) * 1e6
                 / nullif(sum(c.covered) filter (where c.v{nth} is not null), 0)"
-        );
-    }
-    let sql = format!(
-        "select c.key, c.step{rates} from ({}) c where c.covered > 0 group by c.key, c.step",
-        over_steps(source)
-    );
-    let (step_us, ends) = (grid.step_us(), gaps.ends());
-    let rows =
-        snapshot.query(&sql, &[&id, &range.start, &range.end, &grid.start, &step_us, &grid.points, &ends]).await?;
-    Ok(on_grid(&rows, source.values.len(), grid))
+        )
+    };
+    let rows = stepwise(snapshot, source, rate, id, range, grid, gaps).await?;
+    Ok(on_grid(&rows, 3, source.values.len(), grid))
 }
 
 /// The largest value that was read within each step; a step without a reading is null.
@@ -82,29 +163,30 @@ pub(crate) async fn gauges(
     range: Range,
     grid: Grid,
 ) -> Result<Series, Error> {
+    let buckets = source.buckets(snapshot, id, range, grid).await?;
     let mut values = String::new();
-    for value in source.values {
+    for value in if buckets.is_some() { source.bucketed() } else { source.values } {
         let _ = write!(values, ", max(({value})::float8)");
     }
-    let Source { from, key, .. } = source;
+    let from = buckets.unwrap_or_else(|| source.raw());
     let sql = format!(
-        "select coalesce(({key})::text, ''),
-            least(ceil(extract(epoch from time - $4::timestamptz) * 1e6 / $5::float8) - 1, $6::int8 - 1)::int8{values}
-         from {from} where instance_id = $1 and time > $2 and time <= $3 group by 1, 2"
+        "select coalesce(({key})::text, ''), least({STEP}, $6::int8 - 1){values}
+         from {from} where instance_id = $1 and time > $2 and time <= $3 group by 1, 2",
+        key = source.key,
     );
     let step_us = grid.step_us();
-    let rows = snapshot.query(&sql, &[&id, &range.start, &range.end, &grid.start, &step_us, &grid.points]).await?;
-    Ok(on_grid(&rows, source.values.len(), grid))
+    let rows = snapshot.query_once(&sql, &[&id, &range.start, &range.end, &grid.start, &step_us, &grid.points]).await?;
+    Ok(on_grid(&rows, 2, source.values.len(), grid))
 }
 
-fn on_grid(rows: &[Row], values: usize, grid: Grid) -> Series {
+fn on_grid(rows: &[Row], first: usize, values: usize, grid: Grid) -> Series {
     let mut all = Series::new();
     for row in rows {
         let series = all.entry(row.get(0)).or_insert_with(|| empty(values, grid));
         let Ok(step) = usize::try_from(row.get::<_, i64>(1)) else { continue };
         for (nth, series) in series.iter_mut().enumerate() {
             if let Some(place) = series.get_mut(step) {
-                *place = row.get(nth + 2);
+                *place = row.get(nth + first);
             }
         }
     }

@@ -2,7 +2,6 @@
 //! gauge counts with the time for which it stands.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use catalog::Catalog;
 use jiff::Timestamp;
@@ -11,7 +10,7 @@ use tokio_postgres::Error;
 use crate::gaps::{Gap, Gaps};
 use crate::range::{Grid, Range};
 use crate::reader::{InstanceId, Snapshot};
-use crate::series::{Source, over_steps};
+use crate::series::{Source, stepwise};
 
 /// Which columns of which set.
 pub(crate) struct Columns {
@@ -97,26 +96,6 @@ impl Columns {
         }
     }
 
-    fn sql(&self) -> String {
-        let mut kept = String::new();
-        let values: Vec<&str> = self.counters.iter().chain(self.gauges).copied().collect();
-        for nth in 0..values.len() {
-            if nth < self.counters.len() {
-                let _ = write!(kept, ", sum(c.v{nth} * c.covered / c.length)");
-            } else {
-                let _ =
-                    write!(kept, ", sum(c.v{nth} * c.covered) / sum(c.covered) filter (where c.v{nth} is not null)");
-            }
-        }
-        let from = format!("metrics.{}", self.set);
-        let spread = over_steps(Source { from: &from, key: self.key.unwrap_or("''"), values: &values });
-        let keyed = if self.key.is_some() { " and c.key <> ''" } else { "" };
-        format!(
-            "select c.key, c.step, sum(c.covered)::float8{kept} from ({spread}) c
-             where c.covered > 0{keyed} group by c.key, c.step"
-        )
-    }
-
     /// Reads the steps of a range up to `now`, by key.
     pub(crate) async fn read(
         &self,
@@ -128,10 +107,33 @@ impl Columns {
         now: Timestamp,
     ) -> Result<Spread, Error> {
         let gaps = Gaps::read(snapshot, catalog, id, self.set, range, now).await?;
-        let step_us = grid.step_us();
-        let rows = snapshot
-            .query(&self.sql(), &[&id, &range.start, &range.end, &grid.start, &step_us, &grid.points, &gaps.ends()])
-            .await?;
+        let (sums, counts) = (of_gauges(self.gauges, "sum"), of_gauges(self.gauges, "n"));
+        let mean = |(sum, count): (&String, &String)| format!("{sum} / nullif({count}, 0)");
+        let means: Vec<String> = sums.iter().zip(&counts).map(mean).collect();
+        let own = self.key.into_iter().chain(self.counters.iter().copied());
+        let columns: Vec<&str> = std::iter::once("interval_us")
+            .chain(own)
+            .chain(sums.iter().map(String::as_str))
+            .chain(counts.iter().map(String::as_str))
+            .collect();
+        let values: Vec<&str> = self.counters.iter().chain(self.gauges).copied().collect();
+        let bucketed: Vec<&str> = self.counters.iter().copied().chain(means.iter().map(String::as_str)).collect();
+        let source = Source {
+            set: self.set,
+            columns: &columns,
+            over: None,
+            key: self.key.unwrap_or("''"),
+            values: &values,
+            bucketed: &bucketed,
+        };
+        let merge = |nth: usize| {
+            if nth < self.counters.len() {
+                format!("sum(c.v{nth} * c.covered / c.length)")
+            } else {
+                format!("sum(c.v{nth} * c.covered) / sum(c.covered) filter (where c.v{nth} is not null)")
+            }
+        };
+        let rows = stepwise(snapshot, source, merge, id, range, grid, &gaps).await?;
         let mut all: BTreeMap<String, Steps> = BTreeMap::new();
         for row in rows {
             let Ok(nth) = usize::try_from(row.get::<_, i64>(1)) else { continue };
@@ -142,10 +144,19 @@ impl Columns {
                 counters: (0..gauges).map(value).collect(),
                 gauges: (gauges..gauges + self.gauges.len()).map(value).collect(),
             };
-            all.entry(row.get(0)).or_default().insert(nth, step);
+            let key: String = row.get(0);
+            if self.key.is_some() == key.is_empty() {
+                continue;
+            }
+            all.entry(key).or_default().insert(nth, step);
         }
         Ok(Spread { keys: all, gaps: gaps.listed })
     }
+}
+
+/// What buckets have of gauges.
+fn of_gauges(gauges: &[&str], what: &str) -> Vec<String> {
+    gauges.iter().map(|gauge| format!("{gauge}_{what}")).collect()
 }
 
 /// One number over another; null where nothing was counted.

@@ -9,6 +9,7 @@
 //! which tier answers what.
 
 mod due;
+mod reading;
 mod retire;
 mod roll_up;
 mod shape;
@@ -21,6 +22,7 @@ use std::collections::BTreeMap;
 use catalog::{Catalog, Definition};
 use deadpool_postgres::Transaction;
 
+pub use reading::{Part, Tiered};
 pub(crate) use retire::{Holding, is_needed, pause, retire};
 pub use roll_up::RolledUp;
 pub use tier::{LONGEST_WHOLE_US, REACH_US, Tier};

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use tokio_postgres::Error;
@@ -11,32 +10,13 @@ use super::counters::{COUNTERS, Counters};
 use super::model::Throughput;
 use crate::covered::per_second;
 use crate::gaps::Gaps;
+use crate::parts::Parts;
 use crate::range::{Grid, Range};
 use crate::reader::{InstanceId, Snapshot};
 use crate::series::{Source, rates};
 
 /// The set that all figures come from.
 pub(crate) const SET: &str = "pg_stat_database";
-
-static SUMS: LazyLock<String> = LazyLock::new(|| {
-    let sums = COUNTERS.iter().fold(String::new(), |mut list, counter| {
-        let _ = write!(list, ", sum(d.{})::float8", counter.column);
-        list
-    });
-    let measured = COUNTERS.iter().fold(String::new(), |mut list, counter| {
-        let _ = write!(list, ", sum(d.interval_us) filter (where d.{} is not null)::float8", counter.column);
-        list
-    });
-    format!(
-        "select d.datid, (
-                 select b.numbackends from metrics.pg_stat_database b
-                 where b.instance_id = $1 and b.time = $4 and b.datid = d.datid limit 1){sums}{measured},
-             coalesce(sum(d.interval_us), 0)::float8
-         from metrics.pg_stat_database d
-         where d.instance_id = $1 and d.time > $2 and d.time <= $3 and d.datid is not null
-         group by d.datid"
-    )
-});
 
 /// A database's figures over the range.
 pub(crate) struct Sums {
@@ -56,7 +36,26 @@ pub(crate) async fn sums(
     range: Range,
     at: Option<Timestamp>,
 ) -> Result<Vec<Sums>, Error> {
-    let rows = snapshot.query(&SUMS, &[&id, &range.start, &range.end, &at]).await?;
+    let mut list = String::new();
+    for counter in COUNTERS {
+        let _ = write!(list, ", sum(d.{})::float8", counter.column);
+    }
+    for counter in COUNTERS {
+        let _ = write!(list, ", sum(d.interval_us) filter (where d.{} is not null)::float8", counter.column);
+    }
+    let columns: Vec<&str> =
+        ["interval_us", "datid"].into_iter().chain(COUNTERS.iter().map(|counter| counter.column)).collect();
+    let Some(tiered) = snapshot.tiered(SET) else { return Ok(Vec::new()) };
+    let parts = Parts::of(snapshot, id, tiered, range).await?;
+    let sql = format!(
+        "select d.datid, (
+                 select b.numbackends from metrics.pg_stat_database b
+                 where b.instance_id = $1 and b.time = $2 and b.datid = d.datid limit 1){list},
+             coalesce(sum(d.interval_us), 0)::float8
+         from ({}) d where d.datid is not null group by d.datid",
+        parts.rows(&columns)
+    );
+    let rows = snapshot.query_once(&sql, &[&id, &at]).await?;
     let sums = rows.iter().map(|row| {
         let sum = |place: usize| row.get::<_, Option<f64>>(place + 2);
         let measured = |place: usize| row.get::<_, Option<f64>>(place + 2 + COUNTERS.len());
@@ -74,9 +73,12 @@ pub(crate) async fn sums(
 }
 
 const RATES: Source<'_> = Source {
-    from: "metrics.pg_stat_database",
+    set: SET,
+    columns: &["interval_us", "datid", "xact_commit", "xact_rollback", "active_time"],
+    over: None,
     key: "datid",
     values: &["xact_commit::float8 + xact_rollback::float8", "active_time / 1e6"],
+    bucketed: &[],
 };
 
 /// Per step transactions per second and active sessions.
@@ -103,7 +105,7 @@ const TOGETHER: &str = "(
         select d.instance_id, d.time, max(d.interval_us) as interval_us, sum(d.xact_commit) as commits,
             sum(d.xact_rollback) as rollbacks, sum(d.blks_hit) as hit, sum(d.blks_hit + d.blks_read) as asked,
             sum(d.temp_bytes) as temp_bytes
-        from metrics.pg_stat_database d
+        from {} d
         where d.instance_id = $1 and d.time > $2 and d.time <= $3
         group by d.instance_id, d.time) t";
 
@@ -115,7 +117,14 @@ pub(crate) async fn throughput(
     grid: Grid,
     gaps: &Gaps,
 ) -> Result<Throughput, Error> {
-    let source = Source { from: TOGETHER, key: "''", values: &["commits", "rollbacks", "temp_bytes", "hit", "asked"] };
+    let source = Source {
+        set: SET,
+        columns: &["interval_us", "xact_commit", "xact_rollback", "blks_hit", "blks_read", "temp_bytes"],
+        over: Some(TOGETHER),
+        key: "''",
+        values: &["commits", "rollbacks", "temp_bytes", "hit", "asked"],
+        bucketed: &[],
+    };
     let rates = rates(snapshot, source, id, range, grid, gaps).await?.remove("");
     let [commits, rollbacks, temp_bytes, hit, asked] =
         rates.and_then(|rates| rates.try_into().ok()).unwrap_or_else(|| std::array::from_fn(|_| grid.empty()));

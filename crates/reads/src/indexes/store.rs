@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use jiff::{SignedDuration, Timestamp};
 use tokio_postgres::{Error, Row};
 
+use crate::parts::Parts;
 use crate::range::Range;
 use crate::reader::{InstanceId, Snapshot};
 use crate::relations::readings::{STALE, Times, lists};
@@ -74,13 +75,16 @@ impl Sums {
 
 const SUMS: &str = "select x.datid_read, x.indexrelid, sum(x.idx_scan)::float8, sum(x.idx_tup_read)::float8,
         sum(x.idx_tup_fetch)::float8
-    from metrics.pg_stat_all_indexes x
-    where x.instance_id = $1 and x.time > $2 and x.time <= $3 and x.indexrelid is not null
-    group by x.datid_read, x.indexrelid";
+    from ({}) x where x.indexrelid is not null group by x.datid_read, x.indexrelid";
+
+/// What sums are made from.
+const SUMMED: [&str; 5] = ["datid_read", "indexrelid", "idx_scan", "idx_tup_read", "idx_tup_fetch"];
 
 /// Sums over a range.
 pub(super) async fn sums(snapshot: &Snapshot, id: InstanceId, range: Range) -> Result<HashMap<Key, Sums>, Error> {
-    let rows = snapshot.query(SUMS, &[&id, &range.start, &range.end]).await?;
+    let Some(tiered) = snapshot.tiered(SET) else { return Ok(HashMap::new()) };
+    let parts = Parts::of(snapshot, id, tiered, range).await?;
+    let rows = snapshot.query_once(&SUMS.replace("{}", &parts.rows(&SUMMED)), &[&id]).await?;
     let keyed = |row: &Row| {
         let sums = Sums { scans: row.get(2), read: row.get(3), fetched: row.get(4) };
         Some(((row.get::<_, Option<i64>>(0)?, row.get(1)), sums))
@@ -88,8 +92,9 @@ pub(super) async fn sums(snapshot: &Snapshot, id: InstanceId, range: Range) -> R
     Ok(rows.iter().filter_map(keyed).collect())
 }
 
-/// Oids are the same on all instances of a cluster, and each counts its own scans.
-const ELSEWHERE: &str = "select distinct on (x.datid_read, x.indexrelid) x.datid_read, x.indexrelid, o.name
+/// Oids are the same on all instances of a cluster, and each counts its own scans: also one that may not be seen.
+const ELSEWHERE: &str = "select distinct on (x.datid_read, x.indexrelid) x.datid_read, x.indexrelid,
+        case when $4::int4[] is null or o.id = any($4) then o.name else 'another instance' end
     from metrics.instances i
     join metrics.instances o on o.system_identifier = i.system_identifier and o.id <> i.id
     join metrics.pg_stat_all_indexes x on x.instance_id = o.id and x.time > $2 and x.time <= $3 and x.scans > 0
@@ -103,7 +108,7 @@ pub(super) async fn used_elsewhere(
     at: Timestamp,
 ) -> Result<HashMap<Key, String>, Error> {
     let since = at.saturating_sub(SignedDuration::min(STALE, ELSEWHERE_WITHIN)).unwrap_or(at);
-    let rows = snapshot.query(ELSEWHERE, &[&id, &since, &at]).await?;
+    let rows = snapshot.query(ELSEWHERE, &[&id, &since, &at, &snapshot.visible()]).await?;
     Ok(rows.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect())
 }
 

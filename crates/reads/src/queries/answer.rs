@@ -46,7 +46,9 @@ pub async fn list(snapshot: &Snapshot, id: InstanceId, query: RankingQuery) -> R
     let all = store::sums(snapshot, id, range, None).await?;
     let databases = Names::databases(snapshot, id, range.end).await?;
     let roles = Names::roles(snapshot, id, range.end).await?;
-    let readings = Readings::of(snapshot, snapshot.catalog(), id, range, now).await?;
+    let grid = Grid::coarse(asked, TREND_POINTS, store::usual(snapshot, id, range.end).await?);
+    let readings = Readings::on(snapshot, id, range, grid).await?;
+    let covered = Covered::read(snapshot, id, store::SET, range).await?;
     let cut = store::cut(snapshot, id, range).await?;
     let search = query.search.as_deref().filter(|search| !search.is_empty());
     let mut texts = Texts::default();
@@ -60,7 +62,7 @@ pub async fn list(snapshot: &Snapshot, id: InstanceId, query: RankingQuery) -> R
     let only_cut: Vec<(i64, i64)> = cut.difference(&seen).copied().collect();
     let mut whole = ranking::sum(&all);
     conditions.judge(&whole, &readings);
-    if whole.is_empty() && !readings.intervals.is_empty() {
+    if whole.is_empty() && !readings.is_empty() {
         whole = Sums::idle(|name| !conditions.unmeasured.contains_key(name));
     }
     let totals = ranking::totals(&all, only_cut.len(), &whole);
@@ -81,7 +83,6 @@ pub async fn list(snapshot: &Snapshot, id: InstanceId, query: RankingQuery) -> R
         let queryids: Vec<i64> = keys.iter().map(|key| key.queryid).collect();
         texts = Texts::of(snapshot, id, range.end, &queryids, conditions.texts_readable).await?;
     }
-    let grid = Grid::over(asked, TREND_POINTS, readings.usual());
     let mut trends = if query.trend.unwrap_or(true) && !keys.is_empty() {
         store::trends(snapshot, id, range, grid, &readings, &keys).await?
     } else {
@@ -101,12 +102,12 @@ pub async fn list(snapshot: &Snapshot, id: InstanceId, query: RankingQuery) -> R
         total: ranked.total,
         data,
         grid,
-        covered_ms: readings.covered(grid),
+        covered_ms: readings.covered(),
         others: ranked.others,
         monitoring: of_monitoring,
         totals,
         flagged_intervals: flags::read(snapshot, id, store::SET, asked).await?,
-        covered: readings.covered_of(range),
+        covered,
         gaps: readings.gaps.listed,
         unmeasured: conditions.unmeasured,
         track: conditions.track,
@@ -186,15 +187,16 @@ pub async fn get(
         None
     });
     if let Some(before) = before {
-        let readings = Readings::of(snapshot, snapshot.catalog(), id, before, now).await?;
         let worked = store::sums(snapshot, id, before, Some(queryid)).await?;
         let worked = worked.iter().filter(|worked| filter.matches(worked.key, &databases, &roles, &texts));
-        let covered = readings.covered_of(before);
+        let covered = Covered::read(snapshot, id, store::SET, before).await?;
         earlier.no_comparison = covered.no_comparison(before);
-        earlier.sums = done(ranking::sum(worked), &readings, &conditions).filter(|_| earlier.no_comparison.is_none());
+        earlier.sums =
+            done(ranking::sum(worked), covered.ms > 0.0, &conditions).filter(|_| earlier.no_comparison.is_none());
         earlier.covered = Some(covered);
     }
-    let readings = Readings::of(snapshot, snapshot.catalog(), id, range, now).await?;
+    let grid = Grid::over(range, 1, None);
+    let readings = Readings::on(snapshot, id, range, grid).await?;
     let sums = ranking::sum(&own);
     conditions.judge(&sums, &readings);
     let labels = Labels { databases: &databases, roles: &roles, texts: &texts };
@@ -209,8 +211,8 @@ pub async fn get(
     let toplevel_us: f64 =
         own.iter().filter(|worked| worked.key.toplevel).filter_map(|worked| worked.sums.of("total_exec_time_ms")).sum();
     let share_of_total = total_us.filter(|total| *total > 0.0).map(|total| toplevel_us / total);
-    let sums = done(sums, &readings, &conditions).unwrap_or_default();
-    let covered = readings.covered_of(range);
+    let sums = done(sums, !readings.is_empty(), &conditions).unwrap_or_default();
+    let covered = Covered::read(snapshot, id, store::SET, range).await?;
     let change = earlier.change(&sums, &covered);
     let mut figures = Figures::new(&sums, None);
     figures.share_of_total = share_of_total;
@@ -285,12 +287,12 @@ impl Earlier {
 }
 
 /// What was done, or zeros where nothing was while it was read; `None` where nothing was read.
-fn done(sums: Sums, readings: &Readings, conditions: &Conditions) -> Option<Sums> {
+fn done(sums: Sums, was_read: bool, conditions: &Conditions) -> Option<Sums> {
     if !sums.is_empty() {
         return Some(sums);
     }
     let is_measured = |name: &str| !conditions.unmeasured.contains_key(name);
-    (!readings.intervals.is_empty()).then(|| Sums::idle(is_measured))
+    was_read.then(|| Sums::idle(is_measured))
 }
 
 /// One statement's figures per step of a range.
@@ -309,21 +311,21 @@ pub async fn timeline(
     let cluster = OfOneCluster::read(snapshot, id, asked).await?;
     let range = cluster.range;
     let mut conditions = store::conditions(snapshot, id).await?;
-    let readings = Readings::of(snapshot, snapshot.catalog(), id, range, now).await?;
     let grid = match query.step {
         Some(step) => Grid::asked(asked, step)?,
-        None => Grid::over(asked, TIMELINE_POINTS, readings.usual()),
+        None => Grid::over(asked, TIMELINE_POINTS, store::usual(snapshot, id, range.end).await?),
     };
+    let readings = Readings::on(snapshot, id, range, grid).await?;
     let databases = Names::databases(snapshot, id, range.end).await?;
     let roles = Names::roles(snapshot, id, range.end).await?;
     let filter = filter_of(&query);
-    let zeros = readings.zeros(grid);
+    let zeros = readings.zeros();
     let mut series: Vec<Vec<Option<f64>>> = vec![zeros; COUNTERS.len()];
     let mut measured = vec![false; COUNTERS.len()];
-    let rows = store::by_reading(snapshot, id, range, queryid).await?;
+    let rows = store::by_reading(snapshot, id, range, grid, &[queryid]).await?;
     conditions.judge(&ranking::sum(rows.iter().map(|(_, _, worked)| worked)), &readings);
     for (end, interval_us, worked) in rows {
-        if readings.gaps.ends_at(end)
+        if readings.gaps.hide(end, grid)
             || worked.key.is_cut()
             || !filter.matches(worked.key, &databases, &roles, &Texts::default())
         {
@@ -353,10 +355,10 @@ pub async fn timeline(
     }
     Ok(Timeline {
         grid,
-        covered_ms: readings.covered(grid),
+        covered_ms: readings.covered(),
         series: named,
         flagged_intervals: flags::read(snapshot, id, store::SET, asked).await?,
-        covered: readings.covered_of(range),
+        covered: Covered::read(snapshot, id, store::SET, range).await?,
         gaps: readings.gaps.listed,
         unmeasured: conditions.unmeasured,
     })

@@ -2,14 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use catalog::Catalog;
 use jiff::{SignedDuration, Timestamp};
+use store::tiers::Tiered;
+use tokio_postgres::Row;
 
 use super::figures::{COUNTERS, Sums};
 use super::model::{Reason, Unmeasured};
-use crate::covered::Covered;
 use crate::gaps::Gaps;
 use crate::instances::coverage::with_place;
+use crate::instances::store as instances;
+use crate::parts::Parts;
 use crate::range::{Grid, Range};
 use crate::reader::{InstanceId, Snapshot};
 
@@ -41,86 +43,105 @@ pub(crate) struct Worked {
     pub(crate) sums: Sums,
 }
 
-/// The work of all statements in a range.
+/// The work of all statements in a range, or of one.
 pub(crate) async fn sums(
     snapshot: &Snapshot,
     instance: InstanceId,
     range: Range,
     queryid: Option<i64>,
 ) -> Result<Vec<Worked>, tokio_postgres::Error> {
+    let parts = Parts::of(snapshot, instance, tiered(snapshot), range).await?;
     let sql = format!(
-        "select case when s.queryid is null then 0 else coalesce(s.userid, 0) end, coalesce(s.dbid, 0),
-             coalesce(s.queryid, 0), coalesce(s.toplevel, true), {}
-         from metrics.pg_stat_statements s
-         where s.instance_id = $1 and s.time > $2 and s.time <= $3 and ($4::int8 is null or s.queryid = $4)
-         group by 1, 2, 3, 4",
-        Sums::select("s")
+        "select {KEY}, {} from ({}) s group by 1, 2, 3, 4",
+        Sums::select("s"),
+        parts.only(&columns(), &of_statement(queryid))
     );
-    let rows = snapshot.query(&sql, &[&instance, &range.start, &range.end, &queryid]).await?;
-    rows.iter()
-        .map(|row| {
-            let key = Key {
-                userid: row.try_get(0)?,
-                dbid: row.try_get(1)?,
-                queryid: row.try_get(2)?,
-                toplevel: row.try_get(3)?,
-            };
-            Ok(Worked { key, sums: Sums::read(row, 4)? })
-        })
-        .collect()
+    let rows = snapshot.query_once(&sql, &[&instance]).await?;
+    rows.iter().map(|row| Ok(Worked { key: key(row, 0)?, sums: Sums::read(row, 4)? })).collect()
+}
+
+/// The columns of a key.
+const KEY: &str = "case when s.queryid is null then 0 else coalesce(s.userid, 0) end, coalesce(s.dbid, 0),
+    coalesce(s.queryid, 0), coalesce(s.toplevel, true)";
+
+/// What [`KEY`] selected, from a column on.
+fn key(row: &Row, from: usize) -> Result<Key, tokio_postgres::Error> {
+    Ok(Key {
+        userid: row.try_get(from)?,
+        dbid: row.try_get(from + 1)?,
+        queryid: row.try_get(from + 2)?,
+        toplevel: row.try_get(from + 3)?,
+    })
+}
+
+/// The columns that keys and sums are made from.
+fn columns() -> Vec<&'static str> {
+    ["userid", "dbid", "queryid", "toplevel"].into_iter().chain(Sums::columns()).collect()
+}
+
+fn of_statement(queryid: Option<i64>) -> String {
+    queryid.map_or_else(String::new, |queryid| format!(" and r.queryid = {queryid}"))
+}
+
+fn tiered(snapshot: &Snapshot) -> Tiered {
+    snapshot.tiered(SET).expect("the catalogue has the set, and it has figures")
+}
+
+/// A reading, or what a bucket has of some.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    end: Timestamp,
+    /// How much of the time before its end it covers.
+    covered_us: i64,
 }
 
 /// When statements were read in a range.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Readings {
-    /// End and length in microseconds of each reading's interval.
-    pub(crate) intervals: Vec<(Timestamp, i64)>,
+    grid: Grid,
+    readings: Vec<Reading>,
     /// Where nothing was read.
     pub(crate) gaps: Gaps,
 }
 
 impl Readings {
-    pub(crate) async fn of(
+    /// On a grid.
+    pub(crate) async fn on(
         snapshot: &Snapshot,
-        catalog: &Catalog,
         instance: InstanceId,
         range: Range,
-        now: Timestamp,
+        grid: Grid,
     ) -> Result<Self, tokio_postgres::Error> {
-        let gaps = Gaps::read(snapshot, catalog, instance, SET, range, now).await?;
-        let sql = "select time, max(coalesce(interval_us, 0)) from metrics.readings
-                 where instance_id = $1 and set_name = $2 and time > $3 and time <= $4
-                   and error is null and (interval_us is not null or rows > 0)
-                 group by time order by time";
-        let rows = snapshot.query(sql, &[&instance, &SET, &range.start, &range.end]).await?;
-        Ok(Self { intervals: rows.iter().map(|row| (row.get(0), row.get(1))).collect(), gaps })
+        let gaps = Gaps::read(snapshot, snapshot.catalog(), instance, SET, range, snapshot.now()).await?;
+        let parts = Parts::on(snapshot, instance, Tiered::readings(SET), range, grid).await?;
+        let sql = format!(
+            "select time, max(covered_us) from ({}) r where readings > 0 and (covered_us > 0 or rows > 0)
+             group by time order by time",
+            parts.rows(&["readings", "rows", "covered_us"])
+        );
+        let rows = snapshot.query_once(&sql, &[&instance]).await?;
+        let readings = rows.iter().map(|row| Reading { end: row.get(0), covered_us: row.get(1) }).collect();
+        Ok(Self { grid, readings, gaps })
     }
 
-    /// The intervals that series are drawn from: of one over a gap nobody knows the course.
-    pub(crate) fn drawn(&self) -> impl Iterator<Item = (Timestamp, i64)> {
-        self.intervals.iter().copied().filter(|(end, _)| !self.gaps.ends_at(*end))
+    /// Whether nothing was read.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.readings.is_empty()
     }
 
-    /// How much of the range they cover.
-    pub(crate) fn covered_of(&self, range: Range) -> Covered {
-        Covered::new(self.intervals.iter().map(|(_, length)| *length as f64).sum(), range)
-    }
-
-    /// The usual interval: the median.
-    pub(crate) fn usual(&self) -> Option<SignedDuration> {
-        let mut lengths: Vec<i64> = self.intervals.iter().map(|(_, length)| *length).filter(|us| *us > 0).collect();
-        lengths.sort_unstable();
-        lengths.get(lengths.len() / 2).map(|length| SignedDuration::from_micros(*length))
+    /// The readings that series are drawn from, each with the steps that it belongs to and its share of each: of one
+    /// over a gap nobody knows the course.
+    fn drawn(&self) -> impl Iterator<Item = (Reading, usize, f64)> {
+        let drawn = self.readings.iter().filter(|one| !self.gaps.hide(one.end, self.grid));
+        drawn.flat_map(|one| self.grid.shares(one.end, one.covered_us).map(|(step, share)| (*one, step, share)))
     }
 
     /// A series that is zero wherever something was read and null elsewhere.
-    pub(crate) fn zeros(&self, grid: Grid) -> Vec<Option<f64>> {
-        let mut series = grid.empty();
-        for (end, length) in self.drawn() {
-            for (step, _) in grid.shares(end, length) {
-                if let Some(value) = series.get_mut(step) {
-                    *value = Some(0.0);
-                }
+    pub(crate) fn zeros(&self) -> Vec<Option<f64>> {
+        let mut series = self.grid.empty();
+        for (_, step, _) in self.drawn() {
+            if let Some(value) = series.get_mut(step) {
+                *value = Some(0.0);
             }
         }
         series
@@ -128,18 +149,48 @@ impl Readings {
 
     /// How much of each step the readings cover, in milliseconds; null where nothing was read. A step at an end of
     /// what was read, or beside a gap, is covered in part, and its sums are of that part.
-    pub(crate) fn covered(&self, grid: Grid) -> Vec<Option<f64>> {
-        let mut covered = grid.empty();
-        for (end, length) in self.drawn() {
-            let length_ms = length as f64 / 1000.0;
-            for (step, share) in grid.shares(end, length) {
-                if let Some(value) = covered.get_mut(step) {
-                    *value = Some(value.unwrap_or(0.0) + share * length_ms);
-                }
+    pub(crate) fn covered(&self) -> Vec<Option<f64>> {
+        let mut covered = self.grid.empty();
+        for (one, step, share) in self.drawn() {
+            if let Some(value) = covered.get_mut(step) {
+                *value = Some(value.unwrap_or(0.0) + share * one.covered_us as f64 / 1000.0);
             }
         }
         covered
     }
+}
+
+/// The usual time between two readings of statements up to a moment.
+pub(crate) async fn usual(
+    snapshot: &Snapshot,
+    instance: InstanceId,
+    until: Timestamp,
+) -> Result<Option<SignedDuration>, tokio_postgres::Error> {
+    let latest = instances::latest_at(snapshot, &[instance], until).await?.remove(&instance);
+    let interval_us = latest.and_then(|sets| sets.get(SET)?.interval_us);
+    Ok(interval_us.map(SignedDuration::from_micros))
+}
+
+/// Statements' sums per reading, or per bucket where the grid is made of those.
+pub(crate) async fn by_reading(
+    snapshot: &Snapshot,
+    instance: InstanceId,
+    range: Range,
+    grid: Grid,
+    queryids: &[i64],
+) -> Result<Vec<(Timestamp, i64, Worked)>, tokio_postgres::Error> {
+    let parts = Parts::on(snapshot, instance, tiered(snapshot), range, grid).await?;
+    let ids: Vec<String> = queryids.iter().map(ToString::to_string).collect();
+    let columns: Vec<&str> = std::iter::once("interval_us").chain(columns()).collect();
+    let sql = format!(
+        "select s.time, max(s.interval_us), {KEY}, {} from ({}) s group by s.time, 3, 4, 5, 6",
+        Sums::select("s"),
+        parts.only(&columns, &format!(" and r.queryid in ({})", ids.join(", ")))
+    );
+    let rows = snapshot.query_once(&sql, &[&instance]).await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, Worked { key: key(row, 2)?, sums: Sums::read(row, 6)? })))
+        .collect()
 }
 
 /// The execution time per step of some statements, in milliseconds.
@@ -151,71 +202,32 @@ pub(crate) async fn trends(
     readings: &Readings,
     keys: &[Key],
 ) -> Result<HashMap<Key, Vec<Option<f64>>>, tokio_postgres::Error> {
-    let mut queryids: Vec<i64> = keys.iter().map(|key| key.queryid).collect();
+    let mut queryids: Vec<String> = keys.iter().map(|key| key.queryid.to_string()).collect();
     queryids.sort_unstable();
     queryids.dedup();
+    let parts = Parts::on(snapshot, instance, tiered(snapshot), range, grid).await?;
+    let wanted = ["interval_us", "userid", "dbid", "queryid", "toplevel", "total_exec_time"];
+    let rows = parts.only(&wanted, &format!(" and r.queryid in ({})", queryids.join(", ")));
     // All rows of a reading share its interval, so that its steps need not be worked out for each of them.
-    let (mut times, mut steps, mut shares) = (Vec::new(), Vec::new(), Vec::new());
-    for (end, length) in readings.drawn() {
-        for (step, share) in grid.shares(end, length) {
-            times.push(end);
-            steps.push(i32::try_from(step).unwrap_or(i32::MAX));
-            shares.push(share);
-        }
-    }
-    let sql = "select s.userid, s.dbid, s.queryid, coalesce(s.toplevel, true), w.step,
-                    sum(s.total_exec_time * w.share) / 1000
-             from metrics.pg_stat_statements s
-             join unnest($4::timestamptz[], $5::int4[], $6::float8[]) as w (time, step, share) on w.time = s.time
-             where s.instance_id = $1 and s.time > $2 and s.time <= $3 and s.queryid = any ($7)
-               and s.userid is not null and s.dbid is not null
-             group by 1, 2, 3, 4, 5";
-    // The planner knows nothing of partitions made today and would compare every row with every step.
-    snapshot.set("set local enable_nestloop = off").await?;
-    let rows = snapshot.query(sql, &[&instance, &range.start, &range.end, &times, &steps, &shares, &queryids]).await?;
-    snapshot.set("set local enable_nestloop = on").await?;
-    let zeros = readings.zeros(grid);
+    let sql = format!(
+        "select s.time, max(s.interval_us), {KEY}, sum(s.total_exec_time)::float8 / 1000 from ({rows}) s
+         group by s.time, 3, 4, 5, 6"
+    );
+    let zeros = readings.zeros();
     let mut trends: HashMap<Key, Vec<Option<f64>>> = keys.iter().map(|key| (*key, zeros.clone())).collect();
-    for row in &rows {
-        let key = Key { userid: row.get(0), dbid: row.get(1), queryid: row.get(2), toplevel: row.get(3) };
-        let (step, time): (i32, Option<f64>) = (row.get(4), row.get(5));
-        let value = trends.get_mut(&key).and_then(|trend| trend.get_mut(usize::try_from(step).ok()?));
-        if let (Some(value), Some(time)) = (value, time) {
-            *value = Some(value.unwrap_or(0.0) + time);
+    for row in snapshot.query_once(&sql, &[&instance]).await? {
+        let (end, interval_us, time): (Timestamp, i64, Option<f64>) = (row.get(0), row.get(1), row.get(6));
+        let (Some(trend), Some(time)) = (trends.get_mut(&key(&row, 2)?), time) else { continue };
+        if readings.gaps.hide(end, grid) {
+            continue;
+        }
+        for (step, share) in grid.shares(end, interval_us) {
+            if let Some(value) = trend.get_mut(step) {
+                *value = Some(value.unwrap_or(0.0) + time * share);
+            }
         }
     }
     Ok(trends)
-}
-
-/// One statement's sums per reading.
-pub(crate) async fn by_reading(
-    snapshot: &Snapshot,
-    instance: InstanceId,
-    range: Range,
-    queryid: i64,
-) -> Result<Vec<(Timestamp, i64, Worked)>, tokio_postgres::Error> {
-    let counters: Vec<String> = COUNTERS.iter().map(|counter| format!("sum(s.{})::float8", counter.column)).collect();
-    let sql = format!(
-        "select s.time, coalesce(s.interval_us, 0), coalesce(s.userid, 0), coalesce(s.dbid, 0), s.queryid,
-                coalesce(s.toplevel, true), {},
-                sum(s.exec_time_sumsq), null::int8, null::int8, null::int8
-         from metrics.pg_stat_statements s
-         where s.instance_id = $1 and s.time > $2 and s.time <= $3 and s.queryid = $4
-         group by 1, 2, 3, 4, 5, 6",
-        counters.join(", ")
-    );
-    let rows = snapshot.query(&sql, &[&instance, &range.start, &range.end, &queryid]).await?;
-    rows.iter()
-        .map(|row| {
-            let key = Key {
-                userid: row.try_get(2)?,
-                dbid: row.try_get(3)?,
-                queryid: row.try_get(4)?,
-                toplevel: row.try_get(5)?,
-            };
-            Ok((row.try_get(0)?, row.try_get(1)?, Worked { key, sums: Sums::read(row, 6)? }))
-        })
-        .collect()
 }
 
 /// The (database, queryid) of statements that were counted in "others" at some time of the range.
@@ -224,9 +236,12 @@ pub(crate) async fn cut(
     instance: InstanceId,
     range: Range,
 ) -> Result<HashSet<(i64, i64)>, tokio_postgres::Error> {
-    let sql = "select distinct c.per, i.id from metrics.cuts c cross join lateral unnest(c.ids) as i (id)
-             where c.instance_id = $1 and c.set_name = $2 and c.time > $3 and c.time <= $4";
-    let rows = snapshot.query(sql, &[&instance, &SET, &range.start, &range.end]).await?;
+    let parts = Parts::of(snapshot, instance, Tiered::cuts(SET), range).await?;
+    let sql = format!(
+        "select distinct c.per, i.id from ({}) c cross join lateral unnest(c.ids::int8[]) as i (id)",
+        parts.rows(&["per", "ids"])
+    );
+    let rows = snapshot.query_once(&sql, &[&instance]).await?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
@@ -293,7 +308,7 @@ impl Conditions {
                 self.unmeasured.remove(counter.name);
                 continue;
             }
-            let message = if readings.intervals.is_empty() {
+            let message = if readings.is_empty() {
                 "No reading in this range."
             } else if all.of("calls").is_some() {
                 "No reading in this range measured it."
@@ -314,10 +329,17 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
+    fn readings(step: i64, readings: &[(i64, i64)]) -> Readings {
+        let grid = Grid::asked(Range { start: at(0), end: at(step * 4) }, step).unwrap();
+        let reading = |(end, seconds): &(i64, i64)| Reading { end: at(*end), covered_us: seconds * 1_000_000 };
+        Readings { grid, readings: readings.iter().map(reading).collect(), gaps: Gaps::default() }
+    }
+
     #[test]
     fn a_step_is_covered_as_far_as_it_was_read() {
-        let grid = Grid::asked(Range { start: at(0), end: at(240) }, 60).unwrap();
-        let readings = Readings { intervals: vec![(at(90), 50_000_000), (at(130), 40_000_000)], gaps: Gaps::default() };
-        assert_eq!(readings.covered(grid), [Some(20_000.0), Some(60_000.0), Some(10_000.0), None]);
+        let fine = readings(60, &[(90, 50), (130, 40)]);
+        assert_eq!(fine.covered(), [Some(20_000.0), Some(60_000.0), Some(10_000.0), None]);
+        let buckets = readings(300, &[(300, 240), (330, 60), (900, 300)]);
+        assert_eq!(buckets.covered(), [Some(240_000.0), Some(60_000.0), Some(300_000.0), None]);
     }
 }

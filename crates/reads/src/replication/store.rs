@@ -29,7 +29,9 @@ const BETWEEN: char = '\u{1f}';
 
 /// One series per standby and connection.
 const LAGS: Source<'_> = Source {
-    from: READINGS,
+    set: SET,
+    columns: &[],
+    over: Some(READINGS),
     key: "concat(application_name, chr(31), client_addr, chr(31), pid)",
     values: &[
         "write_lag_us / 1000.0",
@@ -40,6 +42,7 @@ const LAGS: Source<'_> = Source {
         "case when flush_lsn is not null then greatest(current_lsn - flush_lsn, 0) end",
         "case when replay_lsn is not null then greatest(current_lsn - replay_lsn, 0) end",
     ],
+    bucketed: &[],
 };
 
 /// Replication as it was last read at or before `at`, and over the range.

@@ -40,7 +40,14 @@ pub(crate) async fn at(
 ) -> Result<Vec<Slot>, Error> {
     let rows = snapshot.query(SLOTS, &[&id, &time]).await?;
     let names = Names::databases(snapshot, id, time).await?;
-    let source = Source { from: "metrics.pg_replication_slots", key: "slot_name", values: &["retained_bytes"] };
+    let source = Source {
+        set: "pg_replication_slots",
+        columns: &["slot_name", "retained_bytes_max"],
+        over: None,
+        key: "slot_name",
+        values: &["retained_bytes"],
+        bucketed: &["retained_bytes_max"],
+    };
     let mut retained = series::gauges(snapshot, source, id, range, grid).await?;
     let slot = |row: &tokio_postgres::Row| {
         let slot_name: String = row.get(0);

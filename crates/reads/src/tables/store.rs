@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use tokio_postgres::{Error, Row};
 
+use crate::parts::Parts;
 use crate::range::Range;
 use crate::reader::{InstanceId, Snapshot};
 use crate::relations::readings::{Times, lists};
@@ -95,17 +96,39 @@ impl Sums {
 const SUMS: &str = "select t.datid_read, t.relid, sum(t.seq_scan)::float8, sum(t.seq_tup_read)::float8,
         sum(t.idx_scan)::float8, sum(t.idx_tup_fetch)::float8, sum(t.n_tup_ins)::float8, sum(t.n_tup_upd)::float8,
         sum(t.n_tup_del)::float8, sum(t.n_tup_hot_upd)::float8,
-        sum(t.heap_blks_hit + coalesce(t.idx_blks_hit, 0) + coalesce(t.toast_blks_hit, 0)
-            + coalesce(t.tidx_blks_hit, 0))::float8,
-        sum(t.heap_blks_read + coalesce(t.idx_blks_read, 0) + coalesce(t.toast_blks_read, 0)
-            + coalesce(t.tidx_blks_read, 0))::float8
-    from metrics.pg_stat_all_tables t
-    where t.instance_id = $1 and t.time > $2 and t.time <= $3 and t.relid is not null
-    group by t.datid_read, t.relid";
+        (sum(t.heap_blks_hit) + coalesce(sum(t.idx_blks_hit), 0) + coalesce(sum(t.toast_blks_hit), 0)
+            + coalesce(sum(t.tidx_blks_hit), 0))::float8,
+        (sum(t.heap_blks_read) + coalesce(sum(t.idx_blks_read), 0) + coalesce(sum(t.toast_blks_read), 0)
+            + coalesce(sum(t.tidx_blks_read), 0))::float8
+    from ({}) t where t.relid is not null group by t.datid_read, t.relid";
+
+/// What sums are made from.
+const SUMMED: [&str; 18] = [
+    "datid_read",
+    "relid",
+    "seq_scan",
+    "seq_tup_read",
+    "idx_scan",
+    "idx_tup_fetch",
+    "n_tup_ins",
+    "n_tup_upd",
+    "n_tup_del",
+    "n_tup_hot_upd",
+    "heap_blks_hit",
+    "heap_blks_read",
+    "idx_blks_hit",
+    "idx_blks_read",
+    "toast_blks_hit",
+    "toast_blks_read",
+    "tidx_blks_hit",
+    "tidx_blks_read",
+];
 
 /// Sums over a range.
 pub(super) async fn sums(snapshot: &Snapshot, id: InstanceId, range: Range) -> Result<HashMap<Key, Sums>, Error> {
-    let rows = snapshot.query(SUMS, &[&id, &range.start, &range.end]).await?;
+    let Some(tiered) = snapshot.tiered(SET) else { return Ok(HashMap::new()) };
+    let parts = Parts::of(snapshot, id, tiered, range).await?;
+    let rows = snapshot.query_once(&SUMS.replace("{}", &parts.rows(&SUMMED)), &[&id]).await?;
     let sums = |row: &Row| {
         let mut sums = Sums::default();
         for (nth, field) in sums.fields().into_iter().enumerate() {

@@ -9,6 +9,7 @@ use tokio_postgres::Error;
 
 use super::model::{Archiver, Directory, FIGURES, WalSeries, WalTotals};
 use crate::gaps::Gaps;
+use crate::parts::Parts;
 use crate::range::{Grid, Range};
 use crate::reader::{InstanceId, Snapshot};
 use crate::readings;
@@ -42,8 +43,9 @@ pub(crate) fn sets() -> Vec<(&'static str, Vec<usize>)> {
     names.into_iter().map(|set| (set, places(set))).collect()
 }
 
-fn from(set: &str) -> String {
-    if set == POSITION { WRITTEN.to_owned() } else { format!("metrics.{set}") }
+/// The columns of figures.
+fn columns_of(places: &[usize]) -> impl Iterator<Item = &'static str> {
+    places.iter().map(|nth| FIGURES[*nth].2)
 }
 
 /// Sums over the range.
@@ -56,9 +58,17 @@ pub(crate) async fn totals(snapshot: &Snapshot, id: InstanceId, range: Range) ->
             let comma = if sums.is_empty() { "" } else { ", " };
             let _ = write!(sums, "{comma}sum({column})::float8 / {divisor:?}::float8");
         }
-        let from = from(set);
-        let sql = format!("select {sums} from {from} where instance_id = $1 and time > $2 and time <= $3");
-        let row = snapshot.query_one(&sql, &[&id, &range.start, &range.end]).await?;
+        let row = match snapshot.tiered(set).filter(|_| set != POSITION) {
+            None => {
+                let sql = format!("select {sums} from {WRITTEN} where instance_id = $1 and time > $2 and time <= $3");
+                snapshot.query_one(&sql, &[&id, &range.start, &range.end]).await?
+            }
+            Some(tiered) => {
+                let parts = Parts::of(snapshot, id, tiered, range).await?;
+                let sql = format!("select {sums} from ({}) r", parts.rows(&columns_of(&places).collect::<Vec<_>>()));
+                snapshot.query_one_once(&sql, &[&id]).await?
+            }
+        };
         for (column, nth) in places.into_iter().enumerate() {
             totals[nth] = row.get(column);
         }
@@ -80,14 +90,24 @@ pub(crate) async fn series(
         let values: Vec<String> =
             places.iter().map(|nth| format!("{} / {:?}::float8", FIGURES[*nth].2, FIGURES[*nth].3)).collect();
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
-        let source = Source { from: &from(set), key: "''", values: &values };
+        let columns: Vec<&str> = std::iter::once("interval_us").chain(columns_of(&places)).collect();
+        // Positions are differences between readings: of buckets nobody knows them.
+        let (columns, over): (&[&str], _) = if set == POSITION { (&[], Some(WRITTEN)) } else { (&columns, None) };
+        let source = Source { set, columns, over, key: "''", values: &values, bucketed: &[] };
         let gaps = Gaps::read(snapshot, catalog, id, set, range, now).await?;
         let one = series::rates(snapshot, source, id, range, grid, &gaps).await?.into_values().next();
         for (nth, series) in places.into_iter().zip(one.unwrap_or_default()) {
             rates[nth] = series;
         }
     }
-    let directory = Source { from: "metrics.wal_directory", key: "''", values: &["size", "ready_files"] };
+    let directory = Source {
+        set: DIRECTORY,
+        columns: &["size_max", "ready_files_max"],
+        over: None,
+        key: "''",
+        values: &["size", "ready_files"],
+        bucketed: &["size_max", "ready_files_max"],
+    };
     let gauges = series::gauges(snapshot, directory, id, range, grid).await?.into_values().next();
     let gauges = gauges.and_then(|gauges| gauges.try_into().ok()).unwrap_or_else(|| [grid.empty(), grid.empty()]);
     Ok(WalSeries::of(rates, gauges))

@@ -18,7 +18,14 @@ const SET: &str = "wraparound";
 const AGES: &str = "select datid, xid_age, freeze_max_age, mxid_age, multixact_freeze_max_age
     from metrics.wraparound where instance_id = $1 and time = $2 and datid is not null";
 
-const TREND: Source<'_> = Source { from: "metrics.wraparound", key: "datid", values: &["xid_age", "mxid_age"] };
+const TREND: Source<'_> = Source {
+    set: SET,
+    columns: &["datid", "xid_age_max", "mxid_age_max"],
+    over: None,
+    key: "datid",
+    values: &["xid_age", "mxid_age"],
+    bucketed: &["xid_age_max", "mxid_age_max"],
+};
 
 /// The age of each database against the limits of transaction ids and multixacts.
 ///

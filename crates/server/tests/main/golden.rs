@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use serde_json::Value;
 use server::accounts::Role;
 use server::http::endpoints;
@@ -187,6 +188,81 @@ async fn every_get_answers_over_the_fixed_store_as_it_did() {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
     let files = std::fs::read_dir(folder()).unwrap().count();
     assert_eq!(files, requests.len(), "a file of tests/golden is no path's");
+}
+
+/// What a range over hours asks besides, in steps that buckets make and in such that they do not.
+const WIDER: [&str; 12] = [
+    "/instances/1/queries?start=2026-03-01T09:57:11Z&end=2026-03-01T12:00:00Z",
+    "/instances/1/queries/1001?start=2026-03-01T11:00:00Z&end=2026-03-01T12:00:00Z",
+    "/instances/1/queries/1001/timeline?start=2026-03-01T09:57:11Z&end=2026-03-01T12:00:00Z&step=3600",
+    "/instances/1/queries/1001/timeline?start=2026-03-01T10:00:00Z&end=2026-03-01T12:00:00Z&step=300",
+    "/instances/1/databases?start=2026-03-01T10:02:11Z&end=2026-03-01T12:00:00Z&step=3600",
+    "/instances/1/waits?start=2026-03-01T10:02:11Z&end=2026-03-01T12:00:00Z&step=900",
+    "/instances/1/host?start=2026-03-01T10:02:11Z&end=2026-03-01T12:00:00Z&step=600",
+    "/instances/1/disks?start=2026-03-01T10:02:11Z&end=2026-03-01T12:00:00Z&step=3600",
+    "/instances/1/wal?start=2026-03-01T10:02:11Z&end=2026-03-01T12:00:00Z&step=900",
+    "/instances/1/slots?start=2026-03-01T10:02:11Z&end=2026-03-01T12:00:00Z&step=900",
+    "/instances/1/wraparound?start=2026-03-01T10:02:11Z&end=2026-03-01T12:00:00Z&step=3600",
+    "/instances/1/collector?start=2026-03-01T10:02:11Z&end=2026-03-01T12:00:00Z&step=900",
+];
+
+#[tokio::test]
+async fn answers_are_the_same_from_tiers_as_from_raw_rows() {
+    let watched = Watched::silent().await;
+    fill(&watched).await;
+    let admin = watched.server.session(watched.server.user("admin", Role::Admin).await).await;
+    let catalog = &watched.server.app.catalog;
+    let paths: Vec<String> = requests(catalog.sets().map(|set| set.name().to_owned()))
+        .into_values()
+        .flatten()
+        .chain(WIDER.iter().map(|path| (*path).to_owned()))
+        .filter(|path| path.starts_with("/instances"))
+        .collect();
+    let ask = async || {
+        let mut answers = Vec::new();
+        for path in &paths {
+            answers.push(watched.server.get(path).bearer(&admin).send().await.json());
+        }
+        answers
+    };
+    let from_rows = ask().await;
+    let store = watched.server.app.store().unwrap();
+    let late: Timestamp = "2026-03-01T12:00:30Z".parse().unwrap();
+    while store.roll_up(late).await.unwrap().is_left {}
+    let client = watched.server.app.metrics.get().await.unwrap();
+    let made = "select (select count(*) from metrics.pg_stat_statements_5m)
+        + (select count(*) from metrics.pg_stat_statements_1h)";
+    assert!(client.query_one(made, &[]).await.unwrap().get::<_, i64>(0) > 0);
+    let from_tiers = ask().await;
+    let mut differences = Vec::new();
+    for ((path, rows), tiers) in paths.iter().zip(&from_rows).zip(&from_tiers) {
+        differ(path, rows, tiers, &mut differences);
+    }
+    assert_eq!(differences, Vec::<String>::new());
+}
+
+/// Where two documents differ by more than the order in which numbers were added.
+fn differ(place: &str, one: &Value, other: &Value, differences: &mut Vec<String>) {
+    match (one, other) {
+        (Value::Object(one), Value::Object(other)) if one.len() == other.len() => {
+            for (key, value) in one {
+                differ(&format!("{place} .{key}"), value, other.get(key).unwrap_or(&Value::Null), differences);
+            }
+        }
+        (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {
+            for (nth, (value, against)) in one.iter().zip(other).enumerate() {
+                differ(&format!("{place} [{nth}]"), value, against, differences);
+            }
+        }
+        (Value::Number(a), Value::Number(b)) => {
+            let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
+            if (a - b).abs() > 1e-9 * a.abs().max(b.abs()) {
+                differences.push(format!("{place}: {a} from rows, {b} from tiers"));
+            }
+        }
+        (one, other) if one != other => differences.push(format!("{place}: {one} from rows, {other} from tiers")),
+        _ => {}
+    }
 }
 
 /// A new GET needs a request here.

@@ -138,7 +138,7 @@ fn from_buckets(shape: &Shape, tier: Tier) -> String {
     )
 }
 
-fn is_long(shape: &Shape) -> String {
+pub(super) fn is_long(shape: &Shape) -> String {
     if shape.is_divided {
         format!("(r.interval_us is not null and r.interval_us > {LONGEST_WHOLE_US})")
     } else {
@@ -148,7 +148,7 @@ fn is_long(shape: &Shape) -> String {
 
 /// The piece of the row `r` in the bucket `n`: how much of the interval had passed at its two ends, and whether it is
 /// the row's last. Lengths only: what the interval of a foreign batch begins with need not be a time.
-fn piece() -> String {
+pub(super) fn piece() -> String {
     let width_us = Tier::Minutes.width_us();
     format!(
         "select r.interval_us - greatest(b.behind_us, 0) as upto_us,
@@ -186,6 +186,12 @@ fn list(shape: &Shape, of: impl Fn(&Kept) -> String) -> String {
     shape.columns.iter().map(of).collect::<Vec<String>>().join(", ")
 }
 
-fn interval(micros: i64) -> String {
+pub(super) fn interval(micros: i64) -> String {
     format!("interval '{micros} microseconds'")
+}
+
+/// The end of the cell that a moment falls into or begins.
+pub(super) fn bin(moment: &str) -> String {
+    let width = interval(Tier::Minutes.width_us());
+    format!("date_bin({width}, {moment}, {EPOCH}) + {width}")
 }
