@@ -228,7 +228,7 @@ impl Row {
                 _ => Some(Value::Int(self.key)),
             };
         }
-        if seed % 5 == 0 {
+        if seed.is_multiple_of(5) {
             return None;
         }
         let size = match seed % 7 {
@@ -239,7 +239,7 @@ impl Row {
             _ => number % 1_000_003,
         };
         Some(match column.column_type {
-            Type::Int8 | Type::Lsn | Type::Duration if column.kind == Kind::Gauge && seed % 3 == 0 => {
+            Type::Int8 | Type::Lsn | Type::Duration if column.kind == Kind::Gauge && seed.is_multiple_of(3) => {
                 Value::Int(-(size % 4096))
             }
             Type::Int8 | Type::Lsn | Type::Duration => Value::Int(size),
@@ -250,7 +250,7 @@ impl Row {
                 1 => 1e-300,
                 _ => f64::from(u32::try_from(number % 1_000_000).unwrap()) / 7.0,
             }),
-            Type::Bool => Value::Bool(seed % 2 == 0),
+            Type::Bool => Value::Bool(seed.is_multiple_of(2)),
             Type::Text => {
                 Value::Text(["", "idle", "active", "wal\u{e4}nder"][usize::try_from(number % 4).unwrap()].to_owned())
             }
@@ -452,10 +452,14 @@ fn expected(column: &catalog::Column, parts: &Parts) -> Vec<(String, Expected)> 
     }
 }
 
+/// A key, and what the columns after it must be.
 type Bucket = (Vec<Option<String>>, BTreeMap<String, Expected>);
 
+/// A table: its name, its columns, and what it must hold.
+type Table = (String, Vec<(String, Type)>, Vec<Bucket>);
+
 /// What every table of tiers must hold for what was stored.
-fn model(fixture: &Fixture, stored: &[Read], instances: &[i32]) -> Vec<(String, Vec<(String, Type)>, Vec<Bucket>)> {
+fn model(fixture: &Fixture, stored: &[Read], instances: &[i32]) -> Vec<Table> {
     let mut tables = Vec::new();
     for (suffix, width) in TIERS {
         let bucket_of = |cell: i64| (cell + width - 1).div_euclid(width) * width;
@@ -523,13 +527,7 @@ fn model(fixture: &Fixture, stored: &[Read], instances: &[i32]) -> Vec<(String, 
     tables
 }
 
-fn readings_model(
-    fixture: &Fixture,
-    stored: &[Read],
-    instances: &[i32],
-    suffix: &str,
-    width: i64,
-) -> (String, Vec<(String, Type)>, Vec<Bucket>) {
+fn readings_model(fixture: &Fixture, stored: &[Read], instances: &[i32], suffix: &str, width: i64) -> Table {
     let names = ["readings", "failures", "rows", "covered_us", "late_cycles"];
     let mut buckets: BTreeMap<Vec<Option<String>>, [i64; 5]> = BTreeMap::new();
     for read in stored {
@@ -571,12 +569,7 @@ fn readings_model(
     (format!("readings{suffix}"), columns, rows.collect())
 }
 
-fn cuts_model(
-    stored: &[Read],
-    instances: &[i32],
-    suffix: &str,
-    width: i64,
-) -> (String, Vec<(String, Type)>, Vec<Bucket>) {
+fn cuts_model(stored: &[Read], instances: &[i32], suffix: &str, width: i64) -> Table {
     let mut buckets: BTreeMap<Vec<Option<String>>, (i64, Vec<i64>)> = BTreeMap::new();
     for read in stored {
         for (per, rows, ids) in &read.cuts {
@@ -702,7 +695,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 #[test]
 fn tiers_say_what_the_raw_rows_say() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let config = Config { cases: 12, max_shrink_iters: 40, failure_persistence: None, ..Config::default() };
     let checked = TestRunner::new(config).run(&steps(), |steps| {
         let run = async {
@@ -734,4 +727,309 @@ fn tiers_say_what_the_raw_rows_say() {
         Ok(())
     });
     checked.unwrap();
+}
+
+/// Rows of some keys, the seeds of whose values begin with a number.
+fn rows_of(keys: &[i64], first_seed: u64) -> Vec<Row> {
+    let seeds = |key: i64| (0..20).map(|at| (first_seed + at * 7919 + key.unsigned_abs()) * 1_000_003).collect();
+    keys.iter().map(|key| Row { key: *key, word: Some("a"), seeds: seeds(*key) }).collect()
+}
+
+fn read(set: usize, time: Timestamp, interval: i64, rows: Vec<Row>) -> Read {
+    let time = time.as_microsecond();
+    let cuts = Vec::new();
+    Read { set, instance: 0, datid: 1, time, interval: Some(interval), error: false, late_cycles: 0, cuts, rows }
+}
+
+fn ago(minutes: i64) -> Timestamp {
+    now() - SignedDuration::from_mins(minutes)
+}
+
+impl Fixture {
+    /// Waits until so many backends wait for a lock; answers them.
+    async fn waiting(&self, count: usize) -> Vec<i32> {
+        let sql = "select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        loop {
+            let pids: Vec<i32> = self.client.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+            if pids.len() >= count {
+                return pids;
+            }
+            assert!(std::time::Instant::now() < deadline, "nobody waits");
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Three readings that are rolled up, so that the partitions are there, and three that are not.
+async fn half_rolled_up(fixture: &Fixture) -> Vec<Read> {
+    let readings = |ago_minutes: i64| (0..3).map(move |set| read(set, ago(ago_minutes), MINUTE, rows_of(&[1], 5)));
+    let (first, second): (Vec<Read>, Vec<Read>) = (readings(100).collect(), readings(10).collect());
+    fixture.push(1, &first).await;
+    fixture.roll_up(ago(60)).await;
+    fixture.push(2, &second).await;
+    first.into_iter().chain(second).collect()
+}
+
+/// Begins a roll-up that waits in the middle: what is due is taken, and the first set made.
+async fn held_roll_up(fixture: &Fixture, holder: &Client) -> tokio::task::JoinHandle<bool> {
+    holder.simple_query("begin; lock table metrics.x_levels_5m in access exclusive mode").await.unwrap();
+    let store = Arc::clone(&fixture.store);
+    let rolling = tokio::spawn(async move { store.roll_up(far_later()).await.is_ok() });
+    fixture.waiting(1).await;
+    rolling
+}
+
+#[tokio::test]
+async fn a_roll_up_that_dies_in_the_middle_leaves_all_as_it_was() {
+    let fixture = Fixture::new().await;
+    let stored = half_rolled_up(&fixture).await;
+    let before = (fixture.count("x_all_5m").await, fixture.count("due").await);
+    let holder = fixture.database.connect().await.unwrap();
+    let rolling = held_roll_up(&fixture, &holder).await;
+    for pid in fixture.waiting(1).await {
+        holder.query_one("select pg_terminate_backend($1)", &[&pid]).await.unwrap();
+    }
+    assert!(!rolling.await.unwrap(), "its connection is gone");
+    holder.simple_query("rollback").await.unwrap();
+    assert_eq!((fixture.count("x_all_5m").await, fixture.count("due").await), before);
+    fixture.roll_up(far_later()).await;
+    compare(&fixture, &stored).await;
+}
+
+#[tokio::test]
+async fn what_commits_during_a_roll_up_is_in_the_next() {
+    let fixture = Fixture::new().await;
+    let mut stored = half_rolled_up(&fixture).await;
+    let holder = fixture.database.connect().await.unwrap();
+    let rolling = held_roll_up(&fixture, &holder).await;
+    let during: Vec<Read> = (0..3).map(|set| read(set, ago(9), MINUTE, rows_of(&[1, 2], 6))).collect();
+    fixture.push(3, &during).await;
+    holder.simple_query("rollback").await.unwrap();
+    assert!(rolling.await.unwrap());
+    stored.extend(during);
+    fixture.roll_up(far_later()).await;
+    compare(&fixture, &stored).await;
+}
+
+#[tokio::test]
+async fn rows_that_commit_after_a_roll_up_began_before_it_ended_are_not_missed() {
+    let fixture = Fixture::new().await;
+    let mut stored = vec![read(0, ago(10), MINUTE, rows_of(&[1], 5))];
+    fixture.push(1, &stored).await;
+    // The last row that ingest writes: the batch's rows are there, and not yet committed.
+    let holder = fixture.database.connect().await.unwrap();
+    holder.simple_query("begin; select from metrics.collectors for update").await.unwrap();
+    let late = read(0, ago(9), MINUTE, rows_of(&[1, 2], 6));
+    let readings = [late.clone()];
+    let let_go = async {
+        fixture.waiting(1).await;
+        fixture.roll_up(far_later()).await;
+        holder.simple_query("rollback").await.unwrap();
+    };
+    tokio::join!(fixture.push(2, &readings), let_go);
+    assert_eq!(fixture.count("due").await, 1);
+    stored.push(late);
+    fixture.roll_up(far_later()).await;
+    compare(&fixture, &stored).await;
+}
+
+#[tokio::test]
+async fn two_servers_make_them_once() {
+    let fixture = Fixture::new().await;
+    let other = open_tiers(&fixture.database).await;
+    let stored: Vec<Read> =
+        (0..40).map(|at| read(0, ago(at * 30), 20 * MINUTE, rows_of(&[1, 2], at.unsigned_abs()))).collect();
+    fixture.push(1, &stored).await;
+    let until_done = async |store: &Store| while store.roll_up(far_later()).await.unwrap().is_left {};
+    tokio::join!(until_done(&fixture.store), until_done(&other));
+    compare(&fixture, &stored).await;
+}
+
+#[tokio::test]
+async fn a_store_with_rows_and_without_tiers_gets_them() {
+    let fixture = Fixture::new().await;
+    let midnight = "2026-03-10T00:00:00Z".parse().unwrap();
+    let stored = [
+        read(0, ago(10), MINUTE, rows_of(&[1], 5)),
+        read(1, ago(3000), 2 * DAY, rows_of(&[1], 6)),
+        read(2, ago(40), MINUTE, rows_of(&[1], 7)),
+        read(0, midnight, MINUTE, rows_of(&[2], 8)),
+    ];
+    fixture.push(1, &stored).await;
+    let tiers = "select string_agg(format('drop table metrics.%I', relname), ';') from pg_class
+                 where relkind = 'p' and relnamespace = 'metrics'::regnamespace and relname ~ '_(5m|1h|1d)$'";
+    let drop: String = fixture.client.query_one(tiers, &[]).await.unwrap().get(0);
+    fixture.client.simple_query(&drop).await.unwrap();
+    fixture.client.simple_query("drop table metrics.due, metrics.gone").await.unwrap();
+    let fixture = Fixture { store: open_tiers(&fixture.database).await, ..fixture };
+    fixture.roll_up(far_later()).await;
+    compare(&fixture, &stored).await;
+    open_tiers(&fixture.database).await;
+    assert_eq!(fixture.count("due").await, 0, "a later start makes nothing due");
+}
+
+#[tokio::test]
+async fn what_comes_after_its_day_went_is_added() {
+    let fixture = Fixture::new().await;
+    let midnight = "2026-03-10T00:00:00Z".parse::<Timestamp>().unwrap();
+    let before = midnight - SignedDuration::from_mins(2);
+    // The later of two rows comes first, so that what is the last of a bucket does not depend on who came when.
+    let mut stored = vec![
+        read(0, midnight, MINUTE, rows_of(&[1, 2], 5)),
+        read(0, before, MINUTE, rows_of(&[1, 2], 6)),
+        read(1, before, 20 * MINUTE, rows_of(&[1, 2], 7)),
+    ];
+    fixture.push(1, &stored).await;
+    let later = now() + SignedDuration::from_hours(24 * 7);
+    fixture.store.keep_house(later).await.unwrap();
+    assert_eq!(fixture.count("x_all").await, 4, "its tiers are not made yet");
+    fixture.roll_up(later).await;
+    fixture.store.keep_house(later).await.unwrap();
+    assert_eq!(fixture.count("x_all").await, 0, "the last cell of the day went with it");
+    assert_eq!(fixture.count("gone where table_name = 'x_all' and until = '2026-03-10T00:00:00Z'").await, 1);
+    let late = [
+        read(0, before - SignedDuration::from_secs(30), MINUTE, rows_of(&[1, 3], 8)),
+        read(0, before - SignedDuration::from_mins(70), MINUTE, rows_of(&[1, 3], 9)),
+        read(1, before - SignedDuration::from_secs(30), 30 * MINUTE, rows_of(&[1, 3], 10)),
+        // Of a day that is still there, and from when the day that went was not over.
+        read(1, midnight + SignedDuration::from_mins(7), 70 * MINUTE, rows_of(&[1, 3], 11)),
+        read(0, midnight + SignedDuration::from_mins(7), DAY, rows_of(&[3], 12)),
+    ];
+    for (at, one) in late.into_iter().enumerate() {
+        fixture.push_at(at as u64 + 2, std::slice::from_ref(&one), later).await;
+        stored.push(one);
+        if at % 2 == 1 {
+            fixture.roll_up(later).await;
+            fixture.store.keep_house(later).await.unwrap();
+        }
+    }
+    fixture.roll_up(later).await;
+    compare(&fixture, &stored).await;
+}
+
+#[tokio::test]
+async fn a_column_that_comes_later_is_null_before() {
+    let fixture = Fixture::new().await;
+    let old = read(2, ago(100), MINUTE, rows_of(&[1], 5));
+    fixture.push(1, std::slice::from_ref(&old)).await;
+    fixture.roll_up(ago(60)).await;
+    let mut newer = fixture.definition("x_levels");
+    newer.columns.push(catalog::Column {
+        name: "moved".to_owned(),
+        ..fixture.definition("x_db").column("calls").unwrap().1.clone()
+    });
+    let other = open_tiers(&fixture.database).await;
+    other.add_definition(newer, CustomSets::Accept).await.unwrap();
+    let columns = [("moved".to_owned(), Type::Int8)];
+    assert_eq!(fixture.rows("x_levels_5m", &columns).await, [[None]]);
+    let id: i32 =
+        fixture.client.query_one("select id from metrics.instances where name = 'one'", &[]).await.unwrap().get(0);
+    let sql =
+        "insert into metrics.x_levels (instance_id, time, interval_us, size, moved) values ($1, $2, 60000000, 1, 42)";
+    fixture.client.execute(sql, &[&id, &ago(3)]).await.unwrap();
+    fixture.push(2, &[read(2, ago(4), MINUTE, rows_of(&[], 5))]).await;
+    // This server was not told of the column.
+    fixture.roll_up(far_later()).await;
+    let mut moved = fixture.rows("x_levels_1h", &columns).await;
+    moved.sort();
+    assert_eq!(moved, [[None], [Some("42".to_owned())]]);
+}
+
+#[tokio::test]
+async fn no_value_stops_a_roll_up() {
+    let fixture = Fixture::new().await;
+    let definition = fixture.definition("x_all");
+    let mut frame = Frame::new(&definition);
+    for (calls, work) in [(i64::MAX, f64::MAX), (i64::MAX, f64::MAX), (1, f64::MIN_POSITIVE / 4.0)] {
+        for (meaning, column) in definition.columns.iter().zip(&mut frame.columns) {
+            let column = column.as_mut().unwrap();
+            match meaning.name.as_str() {
+                "key" | "few" => column.push_int(1),
+                "calls" | "spent" => column.push_int(calls),
+                "level" => column.push_int(-calls),
+                "work" => column.push_float(work),
+                "ratio" => column.push_float(-work),
+                _ => column.push_null(),
+            }
+        }
+        frame.rows += 1;
+    }
+    let moments = [(ago(10), 60_000_000), (ago(3), u64::try_from(i64::MAX).unwrap()), (ago(3), 400_000_000)];
+    for (sequence, (time, interval)) in moments.into_iter().enumerate() {
+        let mut reading = read(0, time, 0, Vec::new()).encode(&definition);
+        reading.interval_us = Some(interval);
+        reading.encode_rows(&frame);
+        let batch = Batch {
+            format: BATCH_FORMAT,
+            collector_id: fixture.collector.as_bytes().to_vec(),
+            epoch: fixture.epoch.as_bytes().to_vec(),
+            sequence: sequence as u64 + 1,
+            created_us: now().as_microsecond(),
+            instances: vec![Instance { name: "one".to_owned(), ..Instance::default() }],
+            readings: vec![reading],
+            ..Batch::default()
+        };
+        let body = Bytes::from(batch.encode_to_vec());
+        let room = fixture.ingest.admit(fixture.collector, body.len() as u64).unwrap();
+        let (encoding, compression) = (Encoding::Protobuf, Compression::None);
+        let push = Push { collector_id: fixture.collector, room, encoding, compression, body, now: now() };
+        assert_eq!(fixture.ingest.push(push).await.unwrap().rejected, []);
+    }
+    fixture.roll_up(far_later()).await;
+    assert_eq!(fixture.count("due").await, 0);
+    let sums = "select sum(few)::text, min(level_min)::text from metrics.x_all_1d";
+    let row = fixture.client.query_one(sums, &[]).await.unwrap();
+    assert_eq!((row.get::<_, &str>(0), row.get::<_, &str>(1)), ("9", (-i64::MAX).to_string().as_str()));
+}
+
+#[tokio::test]
+async fn names_of_tiers_are_not_for_sets_and_one_that_was_there_before_has_none() {
+    let fixture = Fixture::new().await;
+    let mut taken = fixture.definition("x_levels");
+    taken.name = "x_mine_1h".to_owned();
+    let refused = fixture.store.add_definition(taken.clone(), CustomSets::Accept).await.unwrap_err().to_string();
+    assert!(refused.contains("_5m, _1h, _1d"), "{refused}");
+    let mut twice = fixture.definition("x_levels");
+    twice.name = "x_mine".to_owned();
+    let size = twice.column("size").unwrap().1.clone();
+    twice.columns.push(catalog::Column { name: "size_max".to_owned(), ..size });
+    let refused = fixture.store.add_definition(twice.clone(), CustomSets::Accept).await.unwrap_err().to_string();
+    assert!(refused.contains("size_max stands twice"), "{refused}");
+    // As an older server took them.
+    for definition in [taken, twice] {
+        let stored = serde_json::to_value(&definition).unwrap();
+        let sql = "insert into metrics.definitions (hash, set_name, definition) values ($1, $2, $3)";
+        let hash = definition.hash().0.to_vec();
+        fixture.client.execute(sql, &[&hash, &definition.name, &stored]).await.unwrap();
+    }
+    let store = open_tiers(&fixture.database).await;
+    assert!(store.definitions().set("x_mine").is_some() && store.definitions().set("x_mine_1h").is_some());
+    let sql = "select to_regclass('metrics.x_mine') is not null, to_regclass('metrics.x_mine_5m') is null,
+               to_regclass('metrics.x_mine_1h_5m') is not null";
+    let row = fixture.client.query_one(sql, &[]).await.unwrap();
+    assert_eq!([0, 1, 2].map(|at| row.get::<_, bool>(at)), [true; 3]);
+    let known = store.definitions().set("x_mine").unwrap().definition.clone();
+    store.add_definition(known, CustomSets::Accept).await.unwrap();
+}
+
+#[tokio::test]
+async fn each_tier_goes_in_its_time() {
+    let fixture = Fixture::new().await;
+    fixture.push(1, &[read(0, ago(10), MINUTE, rows_of(&[1], 5))]).await;
+    fixture.roll_up(far_later()).await;
+    let left = async |days: i64| {
+        fixture.store.keep_house(now() + SignedDuration::from_hours(24 * days)).await.unwrap();
+        let mut counts = Vec::new();
+        for table in ["x_all", "x_all_5m", "x_all_1h", "x_all_1d", "readings_1d"] {
+            counts.push(fixture.count(table).await);
+        }
+        counts
+    };
+    assert_eq!(left(6).await, [1, 1, 1, 1, 1]);
+    assert_eq!(left(9).await, [0, 1, 1, 1, 1]);
+    assert_eq!(left(90).await, [0, 1, 1, 1, 1], "the month is not over for 90 days");
+    assert_eq!(left(130).await, [0, 0, 1, 1, 1]);
+    assert_eq!(left(731 + 366).await, [0, 0, 0, 1, 1]);
+    assert_eq!(left(1827 + 366).await, [0, 0, 0, 0, 0]);
 }

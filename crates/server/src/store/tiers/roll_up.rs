@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{Object, Transaction};
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::{Store, StoreError, definitions};
@@ -67,6 +67,20 @@ impl Store {
         let stretch = *block.start()..=(*block.end()).min(tier.closed(now.as_microsecond()));
         self.ensure_tier_partitions(tier, &stretch).await?;
         let mut client = self.client().await?;
+        let made = self.transact(&mut client, tier, &stretch).await;
+        if made.is_err() {
+            // Whatever became of it, the connection must not be used again.
+            drop(Object::take(client));
+        }
+        made
+    }
+
+    async fn transact(
+        &self,
+        client: &mut Object,
+        tier: Tier,
+        stretch: &RangeInclusive<i64>,
+    ) -> Result<Option<u64>, StoreError> {
         let transaction = client.transaction().await?;
         let mine = "select pg_try_advisory_xact_lock($1)";
         if !transaction.query_one(mine, &[&ROLL_UP_LOCK]).await?.get::<_, bool>(0) {
@@ -76,10 +90,10 @@ impl Store {
         transaction
             .simple_query("set local jit = off; set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off")
             .await?;
-        let taken = due::take(&transaction, tier, &stretch, MOST_BUCKETS).await?;
+        let taken = due::take(&transaction, tier, stretch, MOST_BUCKETS).await?;
         self.learn_definitions(&transaction).await?;
         let gone = gone(&transaction).await?;
-        let mut work = Work::divide(taken, tier, &stretch, &gone);
+        let mut work = Work::divide(taken, tier, stretch, &gone);
         let mut made = 0;
         for (set, buckets) in &work.whole {
             if let Some(shape) = self.tiers_of(set) {

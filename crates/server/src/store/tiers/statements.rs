@@ -12,7 +12,7 @@ const EPOCH: &str = "timestamptz '1970-01-01 00:00:00+00'";
 /// Makes buckets whole from what is below them, in place of what is there.
 pub(super) fn remake(shape: &Shape, tier: Tier) -> String {
     let table = tier.table(&shape.raw);
-    let set = shape.names_set.then_some(" and t.set_name = c.set_name").unwrap_or_default();
+    let set = if shape.names_set { " and t.set_name = c.set_name" } else { "" };
     let input = match tier {
         Tier::Minutes => from_rows(shape),
         Tier::Hours | Tier::Days => from_buckets(shape, tier),
@@ -153,7 +153,7 @@ fn piece() -> String {
     format!(
         "select r.interval_us - greatest(b.behind_us, 0) as upto_us,
              case when b.behind_us + {width_us} >= least(r.interval_us, {REACH_US}) then 0
-                  else r.interval_us - b.behind_us - {width_us} end as from_us,
+                  else r.interval_us - (b.behind_us + {width_us}) end as from_us,
              b.behind_us <= 0 as is_last
          from (select (extract(epoch from r.time - n.bucket) * 1000000)::bigint as behind_us) b
          where b.behind_us > -{width_us} and b.behind_us < least(r.interval_us, {REACH_US})"
