@@ -14,10 +14,8 @@ use crate::reader::{InstanceId, Snapshot};
 /// What series are made from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Source<'a> {
-    /// The set; with `columns` it is read from tiers where the grid is made of buckets.
+    /// The set.
     pub(crate) set: &'a str,
-    /// The columns that key and values are made from, as tiers have them.
-    pub(crate) columns: &'a [&'a str],
     /// A query in brackets with an alias over the rows `{}`, with `instance_id`, `time` and, for rates, `interval_us`;
     /// where there is none, the rows themselves. `$1` is the instance, `$2` and `$3` are the range.
     pub(crate) over: Option<&'a str>,
@@ -25,38 +23,46 @@ pub(crate) struct Source<'a> {
     pub(crate) key: &'a str,
     /// One value per series: a column or an expression over columns.
     pub(crate) values: &'a [&'a str],
-    /// The same over what buckets have of them; where there are none, the same expressions.
-    pub(crate) bucketed: &'a [&'a str],
+    /// How the same comes from buckets; none where only the rows as they were read tell it.
+    pub(crate) buckets: Option<Buckets<'a>>,
+}
+
+/// How series come from buckets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Buckets<'a> {
+    /// The columns that are needed, as tiers have them.
+    pub(crate) columns: &'a [&'a str],
+    /// As in [`Source`].
+    pub(crate) over: Option<&'a str>,
+    /// As in [`Source`].
+    pub(crate) values: &'a [&'a str],
+    /// For how long each value was measured, in microseconds; where there is none, for `interval_us` where it is not
+    /// null.
+    pub(crate) measured: &'a [&'a str],
+}
+
+/// Rows that are given to a query, or to its alias.
+fn from(over: Option<&str>, rows: &str) -> String {
+    over.map_or_else(|| format!("{rows} r"), |over| over.replace("{}", rows))
 }
 
 impl Source<'_> {
-    /// Where rows are read from: a table, or a query in brackets with an alias.
-    fn from(&self, rows: &str) -> String {
-        self.over.map_or_else(|| format!("{rows} r"), |over| over.replace("{}", rows))
-    }
-
-    fn bucketed(&self) -> &[&str] {
-        if self.bucketed.is_empty() { self.values } else { self.bucketed }
-    }
-
     fn raw(&self) -> String {
-        self.from(&format!("metrics.\"{}\"", self.set))
+        from(self.over, &format!("metrics.\"{}\"", self.set))
     }
 
-    /// The rows of buckets; none where the set has no tiers.
-    async fn buckets(
+    /// The rows of buckets, where the grid is made of those.
+    async fn bucketed(
         &self,
         snapshot: &Snapshot,
         id: InstanceId,
         range: Range,
         grid: Grid,
-    ) -> Result<Option<String>, Error> {
-        if !grid.has_buckets() || self.columns.is_empty() {
-            return Ok(None);
-        }
+    ) -> Result<Option<(String, Buckets<'_>)>, Error> {
+        let Some(buckets) = self.buckets.filter(|_| grid.has_buckets()) else { return Ok(None) };
         let Some(tiered) = snapshot.tiered(self.set) else { return Ok(None) };
         let parts = Parts::on(snapshot, id, tiered, range, grid).await?;
-        Ok(Some(self.from(&format!("({})", parts.rows(self.columns)))))
+        Ok(Some((from(buckets.over, &format!("({})", parts.rows(buckets.columns))), buckets)))
     }
 }
 
@@ -88,49 +94,62 @@ fn over_steps(from: &str, key: &str, values: &[&str]) -> String {
     )
 }
 
-/// The same of rows that are of one step whole.
-fn in_steps(from: &str, key: &str, values: &[&str]) -> String {
+/// The same of rows that are of one step whole, with `m0` and so on: for how long each value was measured.
+fn in_steps(from: &str, key: &str, buckets: Buckets<'_>) -> String {
     let mut list = String::new();
-    for (nth, value) in values.iter().enumerate() {
+    for (nth, value) in buckets.values.iter().enumerate() {
         let _ = write!(list, ", ({value})::float8 as v{nth}");
+        let _ = match buckets.measured.get(nth) {
+            Some(measured) => write!(list, ", ({measured})::float8 as m{nth}"),
+            None => write!(list, ", case when ({value}) is not null then interval_us::float8 end as m{nth}"),
+        };
     }
     format!(
-        "select coalesce(({key})::text, '') as key, interval_us::float8 as length, {STEP} as step{list},
-            interval_us::float8 as covered
-        from {from} where instance_id = $1 and time > $2 and time <= $3 and interval_us > 0
-            and $6::int8 > 0 and $7::timestamptz[] is not null"
+        "select coalesce(({key})::text, '') as key, {STEP} as step{list}, interval_us::float8 as covered
+        from {from} where instance_id = $1 and time > $2 and time <= $3 and interval_us > 0"
     )
 }
 
-/// What [`Source`] gives in each step that it covers, merged by `merge` of each value's column; `key`, `step` and
+/// How the values of a step are merged: of parts of intervals that cover it, or of what is of it whole.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Merge {
+    /// `c.v0` of rows with the `c.length` of their intervals, and what of these is `c.covered` by the step.
+    Parts,
+    /// `c.v0`, measured for `c.m0`, over what is `c.covered`.
+    Whole,
+}
+
+/// The values of a source in each step that it covers, as `merged` says (a list of expressions); `key`, `step` and
 /// what is covered stand before them.
 pub(crate) async fn stepwise(
     snapshot: &Snapshot,
     source: Source<'_>,
-    merge: impl Fn(usize) -> String,
+    merged: impl Fn(Merge) -> Vec<String>,
     id: InstanceId,
     range: Range,
     grid: Grid,
     gaps: &Gaps,
 ) -> Result<Vec<Row>, Error> {
-    let buckets = source.buckets(snapshot, id, range, grid).await?;
-    let rows = match &buckets {
-        Some(from) => in_steps(from, source.key, source.bucketed()),
-        None => over_steps(&source.raw(), source.key, source.values),
+    let sql = |rows: &str, merged: Vec<String>| {
+        let merged: String = merged.iter().map(|one| format!(", {one}")).collect();
+        format!(
+            "select c.key, c.step, sum(c.covered)::float8{merged} from ({rows}) c
+             where c.covered > 0 group by c.key, c.step"
+        )
     };
-    let merged: String = (0..source.values.len()).fold(String::new(), |mut list, nth| {
-        let _ = write!(list, ", {}", merge(nth));
-        list
-    });
-    let sql = format!(
-        "select c.key, c.step, sum(c.covered)::float8{merged} from ({rows}) c where c.covered > 0 group by c.key, c.step"
-    );
-    let (step_us, ends) = (grid.step_us(), gaps.ends());
-    let parameters: [&(dyn ToSql + Sync); 7] =
-        [&id, &range.start, &range.end, &grid.start, &step_us, &grid.points, &ends];
-    let rows = match buckets {
-        Some(_) => snapshot.query_once(&sql, &parameters).await?,
-        None => snapshot.query(&sql, &parameters).await?,
+    let step_us = grid.step_us();
+    let rows = match source.bucketed(snapshot, id, range, grid).await? {
+        Some((from, buckets)) => {
+            let sql = sql(&in_steps(&from, source.key, buckets), merged(Merge::Whole));
+            snapshot.query_once(&sql, &[&id, &range.start, &range.end, &grid.start, &step_us]).await?
+        }
+        None => {
+            let sql = sql(&over_steps(&source.raw(), source.key, source.values), merged(Merge::Parts));
+            let ends = gaps.ends();
+            let parameters: [&(dyn ToSql + Sync); 7] =
+                [&id, &range.start, &range.end, &grid.start, &step_us, &grid.points, &ends];
+            snapshot.query(&sql, &parameters).await?
+        }
     };
     Ok(rows.into_iter().filter(|row| !gaps.hold(grid, row.get(1))).collect())
 }
@@ -145,13 +164,15 @@ pub(crate) async fn rates(
     grid: Grid,
     gaps: &Gaps,
 ) -> Result<Series, Error> {
-    let rate = |nth: usize| {
-        format!(
+    let rate = |merge: Merge, nth: usize| match merge {
+        Merge::Parts => format!(
             "sum(c.v{nth} * c.covered / c.length) * 1e6
                 / nullif(sum(c.covered) filter (where c.v{nth} is not null), 0)"
-        )
+        ),
+        Merge::Whole => format!("sum(c.v{nth}) * 1e6 / nullif(sum(c.m{nth}), 0)"),
     };
-    let rows = stepwise(snapshot, source, rate, id, range, grid, gaps).await?;
+    let rates = |merge: Merge| (0..source.values.len()).map(|nth| rate(merge, nth)).collect();
+    let rows = stepwise(snapshot, source, rates, id, range, grid, gaps).await?;
     Ok(on_grid(&rows, 3, source.values.len(), grid))
 }
 
@@ -163,12 +184,12 @@ pub(crate) async fn gauges(
     range: Range,
     grid: Grid,
 ) -> Result<Series, Error> {
-    let buckets = source.buckets(snapshot, id, range, grid).await?;
-    let mut values = String::new();
-    for value in if buckets.is_some() { source.bucketed() } else { source.values } {
-        let _ = write!(values, ", max(({value})::float8)");
-    }
-    let from = buckets.unwrap_or_else(|| source.raw());
+    let bucketed = source.bucketed(snapshot, id, range, grid).await?;
+    let (from, values) = match bucketed {
+        Some((from, buckets)) => (from, buckets.values),
+        None => (source.raw(), source.values),
+    };
+    let values: String = values.iter().map(|value| format!(", max(({value})::float8)")).collect();
     let sql = format!(
         "select coalesce(({key})::text, ''), least({STEP}, $6::int8 - 1){values}
          from {from} where instance_id = $1 and time > $2 and time <= $3 group by 1, 2",

@@ -10,7 +10,7 @@ use tokio_postgres::Error;
 use crate::gaps::{Gap, Gaps};
 use crate::range::{Grid, Range};
 use crate::reader::{InstanceId, Snapshot};
-use crate::series::{Source, stepwise};
+use crate::series::{Buckets, Merge, Source, stepwise};
 
 /// Which columns of which set.
 pub(crate) struct Columns {
@@ -108,32 +108,31 @@ impl Columns {
     ) -> Result<Spread, Error> {
         let gaps = Gaps::read(snapshot, catalog, id, self.set, range, now).await?;
         let (sums, counts) = (of_gauges(self.gauges, "sum"), of_gauges(self.gauges, "n"));
-        let mean = |(sum, count): (&String, &String)| format!("{sum} / nullif({count}, 0)");
-        let means: Vec<String> = sums.iter().zip(&counts).map(mean).collect();
-        let own = self.key.into_iter().chain(self.counters.iter().copied());
-        let columns: Vec<&str> = std::iter::once("interval_us")
-            .chain(own)
-            .chain(sums.iter().map(String::as_str))
-            .chain(counts.iter().map(String::as_str))
-            .collect();
-        let values: Vec<&str> = self.counters.iter().chain(self.gauges).copied().collect();
-        let bucketed: Vec<&str> = self.counters.iter().copied().chain(means.iter().map(String::as_str)).collect();
+        let (sums, counts) = (sums.iter().map(String::as_str), counts.iter().map(String::as_str));
+        let counters = || self.counters.iter().copied();
+        let of_buckets: Vec<&str> = counters().chain(sums).chain(counts).collect();
+        let columns: Vec<&str> =
+            std::iter::once("interval_us").chain(self.key).chain(of_buckets.iter().copied()).collect();
+        let values: Vec<&str> = counters().chain(self.gauges.iter().copied()).collect();
         let source = Source {
             set: self.set,
-            columns: &columns,
             over: None,
             key: self.key.unwrap_or("''"),
             values: &values,
-            bucketed: &bucketed,
+            buckets: Some(Buckets { columns: &columns, over: None, values: &of_buckets, measured: &[] }),
         };
-        let merge = |nth: usize| {
-            if nth < self.counters.len() {
-                format!("sum(c.v{nth} * c.covered / c.length)")
-            } else {
-                format!("sum(c.v{nth} * c.covered) / sum(c.covered) filter (where c.v{nth} is not null)")
-            }
+        let merged = |merge: Merge| {
+            let merged = |nth: usize| match (nth < self.counters.len(), merge) {
+                (true, Merge::Parts) => format!("sum(c.v{nth} * c.covered / c.length)"),
+                (true, Merge::Whole) => format!("sum(c.v{nth})"),
+                (false, Merge::Parts) => {
+                    format!("sum(c.v{nth} * c.covered) / sum(c.covered) filter (where c.v{nth} is not null)")
+                }
+                (false, Merge::Whole) => format!("sum(c.v{nth}) / nullif(sum(c.v{}), 0)", nth + self.gauges.len()),
+            };
+            (0..values.len()).map(merged).collect()
         };
-        let rows = stepwise(snapshot, source, merge, id, range, grid, &gaps).await?;
+        let rows = stepwise(snapshot, source, merged, id, range, grid, &gaps).await?;
         let mut all: BTreeMap<String, Steps> = BTreeMap::new();
         for row in rows {
             let Ok(nth) = usize::try_from(row.get::<_, i64>(1)) else { continue };

@@ -236,7 +236,12 @@ async fn roll_up(app: Arc<App>) {
         ticks.tick().await;
         let Ok(store) = app.store() else { continue };
         match store.roll_up(app.clock.now()).await {
-            Ok(_) => app.troubles.worked(Doing::RollUp),
+            Ok(made) => {
+                app.troubles.worked(Doing::RollUp);
+                if made.is_left && made.buckets > 0 {
+                    ticks.reset_immediately();
+                }
+            }
             Err(error) => {
                 app.troubles.note(Doing::RollUp, error.why(), app.clock.now());
                 tracing::warn!(

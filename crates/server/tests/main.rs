@@ -79,6 +79,10 @@ mod support;
 mod tables;
 #[path = "main/tiers.rs"]
 mod tiers;
+#[path = "main/tiers_rule.rs"]
+mod tiers_rule;
+#[path = "main/tiers_store.rs"]
+mod tiers_store;
 #[path = "main/users.rs"]
 mod users;
 #[path = "main/wal.rs"]

@@ -179,7 +179,7 @@ impl Store {
     }
 
     /// Takes up definitions that are stored.
-    pub(super) fn remember_definitions(&self, stored: Vec<Definition>) -> Result<(), StoreError> {
+    pub(crate) fn remember_definitions(&self, stored: Vec<Definition>) -> Result<(), StoreError> {
         let mut whole: BTreeMap<String, Definition> =
             self.definitions.sets().iter().map(|k| (k.definition.name.clone(), k.definition.clone())).collect();
         for definition in &stored {

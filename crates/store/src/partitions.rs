@@ -211,7 +211,7 @@ impl Store {
             let name: String = row.get(0);
             let suffix = name.strip_prefix(table).and_then(|rest| rest.strip_prefix('_')).unwrap_or_default();
             let end = match holding {
-                Some(Holding::Buckets(tier)) => tier.period().from_suffix(suffix).map(|stretch| stretch.end),
+                Some(Holding::Buckets(tier)) => tier.period().named(suffix).map(|stretch| stretch.end),
                 Some(Holding::Raw) | None => Day::from_suffix(suffix).and_then(|day| day.plus(1).start()),
             };
             let Some(end) = end.filter(|end| *end <= oldest) else { continue };

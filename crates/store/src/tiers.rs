@@ -75,15 +75,13 @@ pub(crate) async fn prepare(
     let mut new = Vec::new();
     for definition in whole.values() {
         match shape_of(definition, |set| whole.contains_key(set)) {
-            Some(shape) => {
-                if tables::create_or_widen(transaction, &shape, third(catalog, &shape.raw)).await? {
-                    new.push(definition.name.as_str());
-                }
+            Some(shape) if tables::create_or_widen(transaction, &shape, third(catalog, &shape.raw)).await? => {
+                new.push(definition.name.as_str());
             }
             None if definition.kind() == catalog::SetKind::Figures => {
                 tracing::warn!(set = definition.name, "its names are in the way of tiers: it has raw rows only");
             }
-            None => {}
+            Some(_) | None => {}
         }
     }
     let mut is_first = false;

@@ -13,7 +13,7 @@ use crate::gaps::Gaps;
 use crate::parts::Parts;
 use crate::range::{Grid, Range};
 use crate::reader::{InstanceId, Snapshot};
-use crate::series::{Source, rates};
+use crate::series::{Buckets, Source, rates};
 
 /// The set that all figures come from.
 pub(crate) const SET: &str = "pg_stat_database";
@@ -72,13 +72,20 @@ pub(crate) async fn sums(
     Ok(sums.collect())
 }
 
+/// Transactions, and seconds of execution.
+const RATED: [&str; 2] = ["xact_commit::float8 + xact_rollback::float8", "active_time / 1e6"];
+
 const RATES: Source<'_> = Source {
     set: SET,
-    columns: &["interval_us", "datid", "xact_commit", "xact_rollback", "active_time"],
     over: None,
     key: "datid",
-    values: &["xact_commit::float8 + xact_rollback::float8", "active_time / 1e6"],
-    bucketed: &[],
+    values: &RATED,
+    buckets: Some(Buckets {
+        columns: &["interval_us", "datid", "xact_commit", "xact_rollback", "active_time"],
+        over: None,
+        values: &RATED,
+        measured: &[],
+    }),
 };
 
 /// Per step transactions per second and active sessions.
@@ -109,6 +116,27 @@ const TOGETHER: &str = "(
         where d.instance_id = $1 and d.time > $2 and d.time <= $3
         group by d.instance_id, d.time) t";
 
+/// What is summed of all databases.
+const SUMMED: [&str; 5] = ["commits", "rollbacks", "temp_bytes", "hit", "asked"];
+
+/// The same of buckets, each with the longest time for which it was measured of a database.
+const BUCKETS_TOGETHER: &str = "(
+        select d.instance_id, d.time, max(d.interval_us) as interval_us, sum(d.commits) as commits,
+            sum(d.rollbacks) as rollbacks, sum(d.temp_bytes) as temp_bytes, sum(d.hit) as hit, sum(d.asked) as asked,
+            max(d.commits_us) as commits_us, max(d.rollbacks_us) as rollbacks_us,
+            max(d.temp_bytes_us) as temp_bytes_us, max(d.hit_us) as hit_us, max(d.asked_us) as asked_us
+        from (
+            select b.instance_id, b.time, b.datid, sum(b.interval_us) as interval_us, sum(b.xact_commit) as commits,
+                sum(b.xact_rollback) as rollbacks, sum(b.temp_bytes) as temp_bytes, sum(b.blks_hit) as hit,
+                sum(b.blks_hit + b.blks_read) as asked,
+                sum(b.interval_us) filter (where b.xact_commit is not null) as commits_us,
+                sum(b.interval_us) filter (where b.xact_rollback is not null) as rollbacks_us,
+                sum(b.interval_us) filter (where b.temp_bytes is not null) as temp_bytes_us,
+                sum(b.interval_us) filter (where b.blks_hit is not null) as hit_us,
+                sum(b.interval_us) filter (where b.blks_hit + b.blks_read is not null) as asked_us
+            from {} b group by b.instance_id, b.time, b.datid) d
+        group by d.instance_id, d.time) t";
+
 /// What all databases did together, on the grid.
 pub(crate) async fn throughput(
     snapshot: &Snapshot,
@@ -119,11 +147,15 @@ pub(crate) async fn throughput(
 ) -> Result<Throughput, Error> {
     let source = Source {
         set: SET,
-        columns: &["interval_us", "xact_commit", "xact_rollback", "blks_hit", "blks_read", "temp_bytes"],
         over: Some(TOGETHER),
         key: "''",
-        values: &["commits", "rollbacks", "temp_bytes", "hit", "asked"],
-        bucketed: &[],
+        values: &SUMMED,
+        buckets: Some(Buckets {
+            columns: &["interval_us", "datid", "xact_commit", "xact_rollback", "blks_hit", "blks_read", "temp_bytes"],
+            over: Some(BUCKETS_TOGETHER),
+            values: &SUMMED,
+            measured: &["commits_us", "rollbacks_us", "temp_bytes_us", "hit_us", "asked_us"],
+        }),
     };
     let rates = rates(snapshot, source, id, range, grid, gaps).await?.remove("");
     let [commits, rollbacks, temp_bytes, hit, asked] =

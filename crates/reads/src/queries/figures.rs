@@ -159,15 +159,15 @@ impl Sums {
         list.push(format!("min({alias}.min_exec_time_min)"));
         list.push(format!("max({alias}.max_exec_time_max)"));
         list.push(format!(
-            "(extract(epoch from min({alias}.minmax_stats_since) filter (where isfinite({alias}.minmax_stats_since)))
-             * 1000000)::int8"
+            "(extract(epoch from min({alias}.minmax_stats_since_min)
+                 filter (where isfinite({alias}.minmax_stats_since_min))) * 1000000)::int8"
         ));
         list.join(", ")
     }
 
     /// The columns that those are made from.
     pub(crate) fn columns() -> impl Iterator<Item = &'static str> {
-        let others = ["exec_time_sumsq", "min_exec_time_min", "max_exec_time_max", "minmax_stats_since"];
+        let others = ["exec_time_sumsq", "min_exec_time_min", "max_exec_time_max", "minmax_stats_since_min"];
         COUNTERS.iter().map(|counter| counter.column).chain(others)
     }
 

@@ -115,7 +115,7 @@ impl Readings {
         let gaps = Gaps::read(snapshot, snapshot.catalog(), instance, SET, range, snapshot.now()).await?;
         let parts = Parts::on(snapshot, instance, Tiered::readings(SET), range, grid).await?;
         let sql = format!(
-            "select time, max(covered_us) from ({}) r where readings > 0 and (covered_us > 0 or rows > 0)
+            "select time, max(covered_us) from ({}) r where covered_us > 0 or readings > 0 and rows > 0
              group by time order by time",
             parts.rows(&["readings", "rows", "covered_us"])
         );

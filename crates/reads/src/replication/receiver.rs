@@ -179,7 +179,7 @@ pub(crate) async fn series(
     grid: Grid,
 ) -> Result<ReceiverSeries, Error> {
     let values = ["lag_us / 1000.0", "behind_bytes"];
-    let source = Source { set: SET, columns: &[], over: Some(LAGS), key: "''", values: &values, bucketed: &[] };
+    let source = Source { set: SET, over: Some(LAGS), key: "''", values: &values, buckets: None };
     let series = series::gauges(snapshot, source, id, range, grid).await?.into_values().next();
     let [replay_lag_ms, behind_bytes] =
         series.and_then(|series| series.try_into().ok()).unwrap_or_else(|| [grid.empty(), grid.empty()]);

@@ -30,7 +30,6 @@ const BETWEEN: char = '\u{1f}';
 /// One series per standby and connection.
 const LAGS: Source<'_> = Source {
     set: SET,
-    columns: &[],
     over: Some(READINGS),
     key: "concat(application_name, chr(31), client_addr, chr(31), pid)",
     values: &[
@@ -42,7 +41,7 @@ const LAGS: Source<'_> = Source {
         "case when flush_lsn is not null then greatest(current_lsn - flush_lsn, 0) end",
         "case when replay_lsn is not null then greatest(current_lsn - replay_lsn, 0) end",
     ],
-    bucketed: &[],
+    buckets: None,
 };
 
 /// Replication as it was last read at or before `at`, and over the range.

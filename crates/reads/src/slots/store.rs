@@ -7,7 +7,7 @@ use super::model::{Slot, SlotSeries};
 use crate::queries::names::Names;
 use crate::range::{Grid, Range};
 use crate::reader::{InstanceId, Snapshot};
-use crate::series::{self, Source, lsn};
+use crate::series::{self, Buckets, Source, lsn};
 
 /// The set that all comes from.
 pub(crate) const SET: &str = "pg_replication_slots";
@@ -42,11 +42,15 @@ pub(crate) async fn at(
     let names = Names::databases(snapshot, id, time).await?;
     let source = Source {
         set: "pg_replication_slots",
-        columns: &["slot_name", "retained_bytes_max"],
         over: None,
         key: "slot_name",
         values: &["retained_bytes"],
-        bucketed: &["retained_bytes_max"],
+        buckets: Some(Buckets {
+            columns: &["slot_name", "retained_bytes_max"],
+            over: None,
+            values: &["retained_bytes_max"],
+            measured: &[],
+        }),
     };
     let mut retained = series::gauges(snapshot, source, id, range, grid).await?;
     let slot = |row: &tokio_postgres::Row| {

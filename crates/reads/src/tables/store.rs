@@ -96,10 +96,10 @@ impl Sums {
 const SUMS: &str = "select t.datid_read, t.relid, sum(t.seq_scan)::float8, sum(t.seq_tup_read)::float8,
         sum(t.idx_scan)::float8, sum(t.idx_tup_fetch)::float8, sum(t.n_tup_ins)::float8, sum(t.n_tup_upd)::float8,
         sum(t.n_tup_del)::float8, sum(t.n_tup_hot_upd)::float8,
-        (sum(t.heap_blks_hit) + coalesce(sum(t.idx_blks_hit), 0) + coalesce(sum(t.toast_blks_hit), 0)
-            + coalesce(sum(t.tidx_blks_hit), 0))::float8,
-        (sum(t.heap_blks_read) + coalesce(sum(t.idx_blks_read), 0) + coalesce(sum(t.toast_blks_read), 0)
-            + coalesce(sum(t.tidx_blks_read), 0))::float8
+        sum(t.heap_blks_hit + coalesce(t.idx_blks_hit, 0) + coalesce(t.toast_blks_hit, 0)
+            + coalesce(t.tidx_blks_hit, 0))::float8,
+        sum(t.heap_blks_read + coalesce(t.idx_blks_read, 0) + coalesce(t.toast_blks_read, 0)
+            + coalesce(t.tidx_blks_read, 0))::float8
     from ({}) t where t.relid is not null group by t.datid_read, t.relid";
 
 /// What sums are made from.

@@ -13,7 +13,7 @@ use crate::parts::Parts;
 use crate::range::{Grid, Range};
 use crate::reader::{InstanceId, Snapshot};
 use crate::readings;
-use crate::series::{self, Source, lsn};
+use crate::series::{self, Buckets, Source, lsn};
 
 /// The set of the position.
 pub(crate) const POSITION: &str = "wal";
@@ -92,8 +92,10 @@ pub(crate) async fn series(
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
         let columns: Vec<&str> = std::iter::once("interval_us").chain(columns_of(&places)).collect();
         // Positions are differences between readings: of buckets nobody knows them.
-        let (columns, over): (&[&str], _) = if set == POSITION { (&[], Some(WRITTEN)) } else { (&columns, None) };
-        let source = Source { set, columns, over, key: "''", values: &values, bucketed: &[] };
+        let buckets = Buckets { columns: &columns, over: None, values: &values, measured: &[] };
+        let is_position = set == POSITION;
+        let (over, buckets) = (is_position.then_some(WRITTEN), (!is_position).then_some(buckets));
+        let source = Source { set, over, key: "''", values: &values, buckets };
         let gaps = Gaps::read(snapshot, catalog, id, set, range, now).await?;
         let one = series::rates(snapshot, source, id, range, grid, &gaps).await?.into_values().next();
         for (nth, series) in places.into_iter().zip(one.unwrap_or_default()) {
@@ -102,11 +104,15 @@ pub(crate) async fn series(
     }
     let directory = Source {
         set: DIRECTORY,
-        columns: &["size_max", "ready_files_max"],
         over: None,
         key: "''",
         values: &["size", "ready_files"],
-        bucketed: &["size_max", "ready_files_max"],
+        buckets: Some(Buckets {
+            columns: &["size_max", "ready_files_max"],
+            over: None,
+            values: &["size_max", "ready_files_max"],
+            measured: &[],
+        }),
     };
     let gauges = series::gauges(snapshot, directory, id, range, grid).await?.into_values().next();
     let gauges = gauges.and_then(|gauges| gauges.try_into().ok()).unwrap_or_else(|| [grid.empty(), grid.empty()]);

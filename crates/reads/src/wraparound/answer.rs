@@ -10,7 +10,7 @@ use crate::queries::model::Unmeasured;
 use crate::queries::names::Names;
 use crate::reader::{InstanceId, Snapshot};
 use crate::readings;
-use crate::series::{self, Source};
+use crate::series::{self, Buckets, Source};
 use crate::when::{Fineness, When};
 
 const SET: &str = "wraparound";
@@ -20,11 +20,15 @@ const AGES: &str = "select datid, xid_age, freeze_max_age, mxid_age, multixact_f
 
 const TREND: Source<'_> = Source {
     set: SET,
-    columns: &["datid", "xid_age_max", "mxid_age_max"],
     over: None,
     key: "datid",
     values: &["xid_age", "mxid_age"],
-    bucketed: &["xid_age_max", "mxid_age_max"],
+    buckets: Some(Buckets {
+        columns: &["datid", "xid_age_max", "mxid_age_max"],
+        over: None,
+        values: &["xid_age_max", "mxid_age_max"],
+        measured: &[],
+    }),
 };
 
 /// The age of each database against the limits of transaction ids and multixacts.

@@ -40,6 +40,9 @@ async fn what_is_past_its_retention_goes_and_the_rest_stays() {
     let now = Timestamp::now();
     assert_eq!(store.keep_house(now).await.unwrap(), 0, "nothing is old");
     let later = now + SignedDuration::from_hours(24 * 9);
+    store.keep_house(later).await.unwrap();
+    assert_eq!(fixture.count("metrics.x_sample").await, 1, "its tiers are not made yet");
+    store.roll_up(later).await.unwrap();
     assert!(store.keep_house(later).await.unwrap() > 0);
     assert_eq!(fixture.count("metrics.x_sample").await, 0);
     assert_eq!(fixture.count("metrics.readings").await, 1, "readings are kept longer");

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{Object, Transaction};
 use jiff::{SignedDuration, Timestamp};
 
 use super::due::{self, Due, moment};
@@ -16,7 +16,7 @@ use super::{ROLL_UP_LOCK, statements};
 use crate::{Store, StoreError, definitions};
 
 /// The most buckets of instances that are made in one transaction; each is of all sets.
-const MOST_BUCKETS: i64 = 120;
+const MOST_BUCKETS: i64 = 240;
 
 /// The most transactions of one call.
 const MOST_ROUNDS: usize = 100;
@@ -67,19 +67,34 @@ impl Store {
         let stretch = *block.start()..=(*block.end()).min(tier.closed(now.as_microsecond()));
         self.ensure_tier_partitions(tier, &stretch).await?;
         let mut client = self.client().await?;
+        let made = self.transact(&mut client, tier, &stretch).await;
+        if made.is_err() {
+            // Whatever became of it, the connection must not be used again.
+            drop(Object::take(client));
+        }
+        made
+    }
+
+    async fn transact(
+        &self,
+        client: &mut Object,
+        tier: Tier,
+        stretch: &RangeInclusive<i64>,
+    ) -> Result<Option<u64>, StoreError> {
         let transaction = client.transaction().await?;
         let mine = "select pg_try_advisory_xact_lock($1)";
         if !transaction.query_one(mine, &[&ROLL_UP_LOCK]).await?.get::<_, bool>(0) {
             return Ok(None);
         }
-        // Few rows of large tables: a plan that reads them whole is never the right one.
+        // Few rows of large tables: a plan that reads them whole is never the right one. Statements are long and many:
+        // none is kept prepared.
         transaction
-            .simple_query("set local jit = off; set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off")
+            .simple_query("set local jit = off; set local work_mem = '32MB'; set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off")
             .await?;
-        let taken = due::take(&transaction, tier, &stretch, MOST_BUCKETS).await?;
+        let taken = due::take(&transaction, tier, stretch, MOST_BUCKETS).await?;
         self.learn_definitions(&transaction).await?;
         let gone = gone(&transaction).await?;
-        let mut work = Work::divide(taken, tier, &stretch, &gone);
+        let mut work = Work::divide(taken, tier, stretch, &gone);
         let mut made = 0;
         for (set, buckets) in &work.whole {
             if let Some(shape) = self.tiers_of(set) {
@@ -213,8 +228,7 @@ async fn remake(
 ) -> Result<u64, StoreError> {
     let (instances, ends): (Vec<i32>, Vec<Timestamp>) = buckets.iter().map(|(id, end)| (*id, moment(*end))).unzip();
     let (first, last) = bounds(&ends, tier);
-    let statement = transaction.prepare_cached(&statements::remake(shape, tier)).await?;
-    transaction.execute(&statement, &[&instances, &ends, &first, &last]).await?;
+    transaction.execute(&statements::remake(shape, tier), &[&instances, &ends, &first, &last]).await?;
     Ok(buckets.len() as u64)
 }
 
@@ -236,8 +250,7 @@ async fn remake_named(
         return Ok(());
     }
     let (first, last) = bounds(&ends, tier);
-    let statement = transaction.prepare_cached(&statements::remake(shape, tier)).await?;
-    transaction.execute(&statement, &[&instances, &ends, &first, &last, &sets]).await?;
+    transaction.execute(&statements::remake(shape, tier), &[&instances, &ends, &first, &last, &sets]).await?;
     Ok(())
 }
 
@@ -253,9 +266,11 @@ async fn add(
     };
     let ((instances, ends), (late_instances, late_times)) = (split(&late.buckets), split(&late.readings));
     let (first, last) = bounds(&ends, Tier::Minutes);
-    let statement = transaction.prepare_cached(&statements::add(shape)).await?;
     let rows = transaction
-        .query(&statement, &[&instances, &ends, &first, &last, &late_instances, &late_times, &moment(until_us)])
+        .query(
+            &statements::add(shape),
+            &[&instances, &ends, &first, &last, &late_instances, &late_times, &moment(until_us)],
+        )
         .await?;
     Ok(rows.iter().map(|row| (row.get(0), row.get::<_, Timestamp>(1).as_microsecond())).collect())
 }

@@ -41,6 +41,8 @@ pub(crate) struct Shape {
     pub(crate) names_set: bool,
     /// Whether there is something to divide in a row of a long interval.
     pub(crate) is_divided: bool,
+    /// The counters, of which each may be measured for a part of a bucket.
+    pub(crate) counters: Vec<String>,
     pub(crate) columns: Vec<Kept>,
 }
 
@@ -53,7 +55,10 @@ impl Shape {
         if definition.kind() != SetKind::Figures {
             return Ok(None);
         }
-        let is_divided = definition.columns.iter().any(|column| matches!(column.kind, Kind::Counter | Kind::Count));
+        let is_counter = |column: &&Column| matches!(column.kind, Kind::Counter | Kind::Count);
+        let counters: Vec<String> =
+            definition.columns.iter().filter(is_counter).map(|column| column.name.clone()).collect();
+        let is_divided = !counters.is_empty();
         let mut columns = vec![
             Kept {
                 whole: "coalesce(r.interval_us, 0)".to_owned(),
@@ -77,7 +82,7 @@ impl Shape {
                 twice.name
             ));
         }
-        Ok(Some(Self { raw: definition.name.clone(), names_set: false, is_divided, columns }))
+        Ok(Some(Self { raw: definition.name.clone(), names_set: false, is_divided, counters, columns }))
     }
 
     /// The tiers of `metrics.readings`: what was read of a set, and for how long.
@@ -102,7 +107,7 @@ impl Shape {
             },
             moment("late_cycles", "bigint not null", "r.late_cycles"),
         ];
-        Self { raw: "readings".to_owned(), names_set: true, is_divided: true, columns }
+        Self { raw: "readings".to_owned(), names_set: true, is_divided: true, counters: Vec::new(), columns }
     }
 
     /// The tiers of `metrics.cuts`: what row limits summed into "others".
@@ -122,7 +127,7 @@ impl Shape {
                 merged: "metrics.merge_ids(array_agg(p.ids))".to_owned(),
             },
         ];
-        Self { raw: "cuts".to_owned(), names_set: true, is_divided: false, columns }
+        Self { raw: "cuts".to_owned(), names_set: true, is_divided: false, counters: Vec::new(), columns }
     }
 
     /// Those of the tables that are of all sets.
@@ -181,6 +186,10 @@ fn kept(column: &Column) -> Vec<Kept> {
     let name = column.name.as_str();
     let own = format!("r.\"{name}\"");
     let last = || Kept::moment(name, column.column_type.in_store(), own.clone(), last(name, column.column_type));
+    let earliest = |kept: &str| {
+        let earliest = format!("min(p.\"{kept}\") filter (where isfinite(p.\"{kept}\"))");
+        Kept::moment(kept, column.column_type.in_store(), own.clone(), earliest)
+    };
     match column.kind {
         Kind::Label => vec![Kept::key(name, column.column_type.in_store())],
         Kind::Counter | Kind::Count if column.column_type == Type::Float8 => vec![Kept {
@@ -222,9 +231,10 @@ fn kept(column: &Column) -> Vec<Kept> {
                 format!("metrics.merge_shares(array_agg(p.\"{shares}\") filter (where p.\"{shares}\" is not null))");
             vec![last(), Kept::moment(&shares, "jsonb", whole, merged)]
         }
-        Kind::Since => {
-            let earliest = format!("min(p.\"{name}\") filter (where isfinite(p.\"{name}\"))");
-            vec![Kept::moment(name, column.column_type.in_store(), own, earliest)]
+        Kind::Since => vec![earliest(name)],
+        Kind::Gauge if column.column_type == Type::Timestamptz => {
+            let least = format!("{name}_min");
+            vec![last(), earliest(&least)]
         }
         Kind::Gauge | Kind::Reset => vec![last()],
         // Not of sets with figures.

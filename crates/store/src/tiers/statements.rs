@@ -12,7 +12,7 @@ const EPOCH: &str = "timestamptz '1970-01-01 00:00:00+00'";
 /// Makes buckets whole from what is below them, in place of what is there.
 pub(crate) fn remake(shape: &Shape, tier: Tier) -> String {
     let table = tier.table(&shape.raw);
-    let set = shape.names_set.then_some(" and t.set_name = c.set_name").unwrap_or_default();
+    let set = if shape.names_set { " and t.set_name = c.set_name" } else { "" };
     let input = match tier {
         Tier::Minutes => from_rows(shape),
         Tier::Hours | Tier::Days => from_buckets(shape, tier),
@@ -138,7 +138,7 @@ fn from_buckets(shape: &Shape, tier: Tier) -> String {
     )
 }
 
-pub(super) fn is_long(shape: &Shape) -> String {
+pub(crate) fn is_long(shape: &Shape) -> String {
     if shape.is_divided {
         format!("(r.interval_us is not null and r.interval_us > {LONGEST_WHOLE_US})")
     } else {
@@ -148,29 +148,32 @@ pub(super) fn is_long(shape: &Shape) -> String {
 
 /// The piece of the row `r` in the bucket `n`: how much of the interval had passed at its two ends, and whether it is
 /// the row's last. Lengths only: what the interval of a foreign batch begins with need not be a time.
-pub(super) fn piece() -> String {
+pub(crate) fn piece() -> String {
     let width_us = Tier::Minutes.width_us();
     format!(
         "select r.interval_us - greatest(b.behind_us, 0) as upto_us,
              case when b.behind_us + {width_us} >= least(r.interval_us, {REACH_US}) then 0
-                  else r.interval_us - b.behind_us - {width_us} end as from_us,
+                  else r.interval_us - (b.behind_us + {width_us}) end as from_us,
              b.behind_us <= 0 as is_last
          from (select (extract(epoch from r.time - n.bucket) * 1000000)::bigint as behind_us) b
          where b.behind_us > -{width_us} and b.behind_us < least(r.interval_us, {REACH_US})"
     )
 }
 
-/// One row per key and bucket of what `input` selects.
+/// One row per key and bucket of what `input` selects; where a counter was measured only for a part of it, that part is
+/// a row of its own, so that a rate divides by the time in which the counter was measured.
 fn merged(shape: &Shape, input: &str) -> String {
     let merged = list(shape, |kept| format!("{} as \"{}\"", kept.merged, kept.name));
     let keys = shape.columns.iter().filter(|kept| kept.is_key).fold(String::new(), |mut keys, kept| {
         let _ = write!(keys, ", p.\"{}\"", kept.name);
         keys
     });
+    let measured: Vec<String> = shape.counters.iter().map(|name| format!("p.\"{name}\" is null")).collect();
+    let measured = if measured.is_empty() { String::new() } else { format!(", array[{}]", measured.join(", ")) };
     format!(
         "select p.instance_id, p.time, {merged}
          from (select i.*, (date_part('epoch', i.\"$at\") * 1000000)::bigint as \"$at_us\" from ({input}) i) p
-         group by p.instance_id, p.time{keys}"
+         group by p.instance_id, p.time{keys}{measured}"
     )
 }
 
@@ -186,12 +189,12 @@ fn list(shape: &Shape, of: impl Fn(&Kept) -> String) -> String {
     shape.columns.iter().map(of).collect::<Vec<String>>().join(", ")
 }
 
-pub(super) fn interval(micros: i64) -> String {
+pub(crate) fn interval(micros: i64) -> String {
     format!("interval '{micros} microseconds'")
 }
 
 /// The end of the cell that a moment falls into or begins.
-pub(super) fn bin(moment: &str) -> String {
+pub(crate) fn bin(moment: &str) -> String {
     let width = interval(Tier::Minutes.width_us());
     format!("date_bin({width}, {moment}, {EPOCH}) + {width}")
 }
