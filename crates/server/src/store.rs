@@ -30,7 +30,7 @@ use uuid::Uuid;
 pub(crate) use definitions::text_places;
 pub use definitions::{CustomSets, DefinitionError, Definitions, Known};
 pub use embedded::{Embedded, NoStore};
-pub use error::{Failure, StoreError};
+pub use error::{Failure, Short, StoreError};
 pub use fitness::OLDEST_STORE;
 pub(crate) use fitness::check;
 pub use instances::Instances;

@@ -7,12 +7,14 @@ use std::borrow::Cow;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use deadpool_postgres::{PoolError, TimeoutType};
 use serde::Serialize;
 use tokio_postgres::error::SqlState;
 use utoipa::ToSchema;
 
 use crate::accounts::passwords::HashError;
-use crate::health::{NO_ANSWER, why};
+use crate::health::{NO_ANSWER, NO_CONNECTION, why};
+use crate::store::Short;
 
 /// What is wrong with one field of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -259,11 +261,16 @@ impl From<tokio_postgres::Error> for ApiError {
     }
 }
 
-impl From<deadpool_postgres::PoolError> for ApiError {
-    fn from(error: deadpool_postgres::PoolError) -> Self {
+impl From<PoolError> for ApiError {
+    fn from(error: PoolError) -> Self {
+        if matches!(error, PoolError::Timeout(TimeoutType::Wait)) {
+            let words = Short::Connections.words();
+            tracing::warn!(why = words, "a request is put off");
+            return Self::unavailable(format!("Try again: {words}.")).for_the_stores_sake(NO_CONNECTION);
+        }
         tracing::error!(error = %error, "no connection to the store");
         let why = match &error {
-            deadpool_postgres::PoolError::Backend(error) => error.code().and_then(why),
+            PoolError::Backend(error) => error.code().and_then(why),
             _ => None,
         };
         Self::unavailable("The store is not available.").for_the_stores_sake(why.unwrap_or(NO_ANSWER))
