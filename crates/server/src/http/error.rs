@@ -252,11 +252,19 @@ impl From<tokio_postgres::Error> for ApiError {
         let state = error.code().map_or("none", SqlState::code);
         let text = error.as_db_error().map_or_else(|| error.to_string(), |db| db.message().to_owned());
         tracing::error!(error = text, sqlstate = state, "the store refused a statement");
-        let answer = if transient { Self::unavailable("The store is not available.") } else { Self::internal_silent() };
-        match error.code() {
-            None if transient => answer.for_the_stores_sake(NO_ANSWER),
+        let why = match error.code() {
+            None if transient => Some(NO_ANSWER),
+            None => None,
+            Some(state) => why(state),
+        };
+        let answer = match (transient, why) {
+            (true, Some(why)) => Self::unavailable(format!("The store is not available: {why}.")),
+            (true, None) => Self::unavailable("The store is not available."),
+            (false, _) => Self::internal_silent(),
+        };
+        match why {
+            Some(why) => answer.for_the_stores_sake(why),
             None => answer,
-            Some(state) => why(state).map_or_else(|| answer.clone(), |why| answer.clone().for_the_stores_sake(why)),
         }
     }
 }
@@ -273,7 +281,8 @@ impl From<PoolError> for ApiError {
             PoolError::Backend(error) => error.code().and_then(why),
             _ => None,
         };
-        Self::unavailable("The store is not available.").for_the_stores_sake(why.unwrap_or(NO_ANSWER))
+        let why = why.unwrap_or(NO_ANSWER);
+        Self::unavailable(format!("The store is not available: {why}.")).for_the_stores_sake(why)
     }
 }
 

@@ -1,11 +1,12 @@
 //! Connections to PostgreSQL, pooled and bounded.
 
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::config::dsn::{Dsn, Environment};
 use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts};
 use tokio::task::JoinHandle;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{Client, Config, Error, NoTls, Socket};
 
@@ -16,6 +17,12 @@ const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long opening a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a connection is asked for that the store does not give because it has no more.
+const FULL_FOR: Duration = Duration::from_secs(4);
+
+/// The pause between two such attempts.
+const FULL_PAUSE: Duration = Duration::from_millis(100);
 
 /// Connections that are left to others on the store's own server.
 const LEFT_TO_OTHERS: usize = 10;
@@ -29,7 +36,7 @@ pub struct PoolSettings {
     pub max_connections: usize,
 }
 
-/// Opens a pool and lowers its size to what the store allows.
+/// Opens a pool, no larger than what the store allows.
 ///
 /// # Errors
 /// When the address is wrong or the store cannot be reached.
@@ -37,9 +44,10 @@ pub async fn open(settings: &PoolSettings) -> Result<Pool, StoreError> {
     let lookup = |name: &str| std::env::var(name).ok();
     let dsn = Dsn::parse(&settings.url, &Environment::new(&lookup))
         .map_err(|error| StoreError::Address(error.to_string()))?;
-    let pool = build(&dsn, settings.max_connections)?;
+    // A pool that is made smaller later goes on opening as many connections as before.
+    let asking = build(&dsn, 1)?;
     let allowed: i64 = {
-        let client = pool.get().await.map_err(|error| unreachable(error, &dsn))?;
+        let client = asking.get().await.map_err(|error| unreachable(error, &dsn))?;
         let row = client
             .query_one(
                 "select least(
@@ -51,12 +59,12 @@ pub async fn open(settings: &PoolSettings) -> Result<Pool, StoreError> {
             .await?;
         row.get(0)
     };
+    asking.close();
     let allowed = usize::try_from(allowed).unwrap_or(1).saturating_sub(LEFT_TO_OTHERS).max(2);
     if allowed < settings.max_connections {
         tracing::info!(wanted = settings.max_connections, allowed, "fewer connections than wanted: the store's limit");
-        pool.resize(allowed);
     }
-    Ok(pool)
+    build(&dsn, settings.max_connections.min(allowed).max(2))
 }
 
 /// Why there is no connection, in one sentence.
@@ -84,7 +92,18 @@ where
     fn connect(&self, config: &Config) -> Connecting<'_> {
         let (tls, config) = (self.0.clone(), config.clone());
         Box::pin(async move {
-            let (client, connection) = config.connect(tls).await?;
+            let began = Instant::now();
+            // Others have all of the store's connections: one of theirs may end.
+            let (client, connection) = loop {
+                match config.connect(tls.clone()).await {
+                    Err(error)
+                        if error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS) && began.elapsed() < FULL_FOR =>
+                    {
+                        tokio::time::sleep(FULL_PAUSE.mul_f64(0.5 + rand::random::<f64>())).await;
+                    }
+                    connected => break connected?,
+                }
+            };
             let served = tokio::spawn(async move {
                 if let Err(error) = connection.await {
                     let reason = connection::describe(&error);
@@ -108,7 +127,7 @@ fn build(dsn: &Dsn, max_size: usize) -> Result<Pool, StoreError> {
         Manager::from_connect(config, Way(tls), manager_config)
     };
     Pool::builder(manager)
-        .max_size(max_size.max(2))
+        .max_size(max_size)
         .timeouts(Timeouts { wait: Some(WAIT_TIMEOUT), create: Some(CONNECT_TIMEOUT), recycle: Some(CONNECT_TIMEOUT) })
         .runtime(Runtime::Tokio1)
         .build()
