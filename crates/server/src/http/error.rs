@@ -4,6 +4,7 @@
 //! (`headers.rs`) writes the body, because only it knows the request's id.
 
 use std::borrow::Cow;
+use std::error::Error;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -248,7 +249,9 @@ impl From<tokio_postgres::Error> for ApiError {
     /// The log gets PostgreSQL's text, the caller does not.
     fn from(error: tokio_postgres::Error) -> Self {
         let class = error.code().map(|state| &state.code()[..2]);
-        let transient = error.is_closed() || matches!(class, None | Some("08" | "25" | "40" | "53" | "57" | "58"));
+        // Without a state: the connection, or this server that does not understand what it was sent.
+        let is_lost = error.is_closed() || error.source().is_some_and(<dyn Error>::is::<std::io::Error>);
+        let transient = is_lost || matches!(class, Some("08" | "25" | "40" | "53" | "57" | "58"));
         let state = error.code().map_or("none", SqlState::code);
         let text = error.as_db_error().map_or_else(|| error.to_string(), |db| db.message().to_owned());
         tracing::error!(error = text, sqlstate = state, "the store refused a statement");
