@@ -3,12 +3,14 @@
 //! Shared by the collector, which watches instances, and the server, which keeps its store in one. What each adds
 //! (its name, its options, its timeouts) it adds to the parameters.
 
+mod cancel;
 mod tls;
 mod unreachable;
 
 use config::dsn::{ChannelBinding, Dsn, Host, SslMode, SslNegotiation};
 use tokio_postgres::{Config, config as parameter};
 
+pub use cancel::Canceller;
 pub use tls::connector;
 pub use unreachable::{describe, place, unreachable};
 

@@ -17,7 +17,7 @@ mod progress;
 mod report;
 mod resources;
 mod spool;
-mod store;
+mod stored;
 mod sums;
 mod workload;
 
@@ -39,7 +39,7 @@ use counted::{Counted, get};
 use plan::Plan;
 use report::{Compared, Report};
 use resources::Measured;
-use store::Store;
+use stored::Store;
 
 use crate::collector_commands::stop_signal;
 use crate::output;

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use catalog::Catalog;
 use cluster::{Condition, Outage};
 use deadpool_postgres::Pool;
+use ingest::Ingest;
 use jiff::Timestamp;
 
 use crate::accounts::TokenKeys;
@@ -12,9 +13,9 @@ use crate::accounts::passwords::Passwords;
 use crate::clock::Clock;
 use crate::health::Troubles;
 use crate::http::{ApiError, RateLimits};
-use crate::ingest::Ingest;
 use crate::settings::Settings;
-use crate::store::{CustomSets, Store};
+use reads::Reader;
+use store::{CustomSets, ReadPool, Store};
 
 /// Which build this is.
 #[derive(Clone, Copy, Debug)]
@@ -56,14 +57,18 @@ pub struct App {
     pub passwords: Passwords,
     /// What failed last for the store's sake.
     pub troubles: Troubles,
+    /// Connections to the metrics store that only reads have.
+    reads: ReadPool,
     /// Takes batches in, from when the metrics store is prepared.
     ingest: OnceLock<Ingest>,
+    /// Reads what is stored, from then on too.
+    reader: OnceLock<Reader>,
     /// Whether the private cluster is there, where there is one and it is watched.
     cluster: OnceLock<Condition>,
 }
 
 impl App {
-    /// The state over two pools (give the same one twice where the metrics live in `DATABASE_URL`).
+    /// The state over its pools: give the same one twice where the metrics live in `DATABASE_URL`.
     ///
     /// # Errors
     /// When the token secret can be neither read nor made.
@@ -71,6 +76,7 @@ impl App {
         settings: Settings,
         pool: Pool,
         metrics: Pool,
+        reads: ReadPool,
         catalog: Catalog,
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Arc<Self>> {
@@ -89,13 +95,16 @@ impl App {
             keys,
             passwords: Passwords::default(),
             troubles: Troubles::default(),
+            reads,
             ingest: OnceLock::new(),
+            reader: OnceLock::new(),
             cluster: OnceLock::new(),
         }))
     }
 
-    /// Begins to take batches into a prepared store. Needs a tokio runtime; a second call changes nothing.
+    /// Begins to take batches into a prepared store, and to read from it. Needs a tokio runtime; a second call changes nothing.
     pub fn start_ingest(&self, store: Arc<Store>) {
+        self.reader.get_or_init(|| Reader::new(self.reads.clone(), Arc::clone(&store)));
         let buffer_bytes = u64::try_from(self.settings.metrics_buffer_size).unwrap_or(u64::MAX);
         self.ingest.get_or_init(|| Ingest::start(store, buffer_bytes, CustomSets::Refuse));
     }
@@ -119,6 +128,14 @@ impl App {
         self.ingest.get().ok_or_else(|| ApiError::unavailable("The metrics store is being prepared."))
     }
 
+    /// What reads the metrics store.
+    ///
+    /// # Errors
+    /// 503 while it is not prepared.
+    pub fn reader(&self) -> Result<&Reader, ApiError> {
+        self.reader.get().ok_or_else(|| ApiError::unavailable("The metrics store is being prepared."))
+    }
+
     /// The prepared metrics store.
     ///
     /// # Errors
@@ -133,9 +150,16 @@ impl App {
         self.ingest.get().map_or(0, |ingest| ingest.budget().used())
     }
 
+    /// Closes all connections to the store.
+    pub(crate) fn close_connections(&self) {
+        for pool in [&self.pool, &self.metrics, &self.reads.pool] {
+            pool.close();
+        }
+    }
+
     /// Closes idle connections past `MAX_IDLE_DATABASE_CONNS`.
     pub(crate) fn trim_idle_connections(&self) {
-        for pool in [&self.pool, &self.metrics] {
+        for pool in [&self.pool, &self.metrics, &self.reads.pool] {
             let mut kept = 0;
             pool.retain(|_, _| {
                 kept += 1;

@@ -4,9 +4,9 @@
 //! machines cloned from one image share it, and whoever knows the registration secret could otherwise go on
 //! writing another one's history. A collector that still holds its token sends it along and stays the same.
 
+pub(crate) mod deliveries;
 pub mod http;
 pub mod model;
-pub(crate) mod skew;
 pub mod store;
 
 use axum::http::{HeaderMap, StatusCode};

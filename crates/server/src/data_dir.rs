@@ -15,8 +15,8 @@ const OURS: [&str; 10] = [
     "postgresql.log.old",
     "jwt-secret",
     "grafana-password",
-    crate::store::OWNER,
-    crate::store::GUESTS,
+    crate::occupancy::OWNER,
+    crate::occupancy::GUESTS,
     "demo",
     "lost+found",
 ];

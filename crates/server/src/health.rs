@@ -4,4 +4,4 @@ pub mod http;
 pub mod model;
 mod troubles;
 
-pub use troubles::{Doing, NO_ANSWER, NO_CONNECTION, Troubles, why};
+pub use troubles::{Doing, Troubles};

@@ -15,28 +15,25 @@ mod headers;
 mod instance;
 mod limits;
 mod openapi;
-mod page;
 mod pages;
 mod reference;
 mod router;
-mod strict;
 mod table;
 
 pub use authentication::{Caller, SignedIn};
 pub use endpoint::{Endpoint, Limit, Method, PathParameter, Who};
 pub use enforce::Peer;
-pub use error::{ApiError, Detail, ErrorBody};
+pub use error::{ApiError, ErrorBody};
 pub(crate) use extract::parse_json;
 pub use extract::{JsonBody, PathValues, QueryValues};
 pub(crate) use headers::{RequestId, bare_answer};
-pub use instance::VisibleInstance;
+pub use instance::{OfInstance, Reading};
 pub(crate) use limits::EVICTION_SECONDS;
 pub use limits::RateLimits;
 pub use openapi::{openapi, openapi_json};
-pub use page::{Page, Paging};
+pub use reads::{Detail, Page, Paging};
 pub use reference::reference_markdown;
 pub use router::router;
-pub(crate) use strict::{Strict, Texts};
 pub use table::endpoints;
 
 /// Every endpoint's path stands below this.

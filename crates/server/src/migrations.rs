@@ -1,177 +1,27 @@
-//! Schema `pganalytics`: numbered files, forward only, each run once. Checksums show a file that was changed after
-//! it ran; an advisory lock lets several servers start at once.
+//! The migrations of schema `pganalytics`: accounts, collectors, what is no measurement.
 
-use sha2::{Digest, Sha256};
+use store::migrations::Schema;
+pub use store::migrations::{Migration, MigrationError};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-/// The lock that servers starting at once wait for each other on: "pga" and "mig" as bytes.
-const LOCK: i64 = 0x0070_6761_6d69_6700;
+/// Schema `pganalytics`.
+pub const PGANALYTICS: Schema = Schema { name: "pganalytics", migrations: MIGRATIONS };
 
-/// The first line of a file whose statement cannot run in a transaction. Such a file has one statement alone, which
-/// must be able to run again: several would be a transaction after all.
-const NO_TRANSACTION: &str = "-- no-transaction";
-
-/// One file.
-#[derive(Clone, Copy, Debug)]
-pub struct Migration {
-    /// Its number, from 1 without gaps.
-    pub number: i32,
-    /// Its name without number and ending.
-    pub name: &'static str,
-    /// Its statements.
-    pub sql: &'static str,
-}
-
-/// Every migration of schema `pganalytics`, in order.
+/// Every migration of it, in order.
 pub const MIGRATIONS: &[Migration] =
     &[Migration { number: 1, name: "accounts", sql: include_str!("../migrations/pganalytics/0001_accounts.sql") }];
 
-/// Why a database could not be migrated.
-#[derive(Debug, thiserror::Error)]
-pub enum MigrationError {
-    /// PostgreSQL refused something.
-    #[error("migrate schema pganalytics")]
-    Postgres(#[from] tokio_postgres::Error),
-    /// A file's statements failed.
-    #[error("run migration {number:04}_{name}")]
-    Run {
-        /// The file's number.
-        number: i32,
-        /// The file's name.
-        name: &'static str,
-        /// Why.
-        source: tokio_postgres::Error,
-    },
-    /// A file is not the one that ran.
-    #[error("migration {number:04}_{name} is not the one that ran on this database: it was changed afterwards")]
-    Changed {
-        /// The file's number.
-        number: i32,
-        /// The file's name.
-        name: &'static str,
-    },
-    /// The database was made by a newer version.
-    #[error("the database is at migration {found}, this version knows {known} at most: start the newer version")]
-    Newer {
-        /// The database's.
-        found: i32,
-        /// Ours.
-        known: i32,
-    },
-}
-
-/// Brings schema `pganalytics` to the newest state and says which files ran.
+/// Brings the schema to the newest state and says which files ran.
 ///
 /// # Errors
 /// When a file fails (the database then stands at the file before), was changed, or the database is newer.
 pub async fn migrate(client: &mut Client) -> Result<Vec<i32>, MigrationError> {
-    run(client, MIGRATIONS).await
-}
-
-async fn run(client: &mut Client, migrations: &'static [Migration]) -> Result<Vec<i32>, MigrationError> {
-    client.execute("select pg_advisory_lock($1)", &[&LOCK]).await?;
-    let result = run_locked(client, migrations).await;
-    // A failure here is the failure of a connection that takes its locks with it.
-    let _ = client.execute("select pg_advisory_unlock($1)", &[&LOCK]).await;
-    result
-}
-
-async fn run_locked(client: &mut Client, migrations: &'static [Migration]) -> Result<Vec<i32>, MigrationError> {
-    client
-        .simple_query(
-            // `if not exists` asks for the right to make it, also where it is there.
-            "do $$ begin \
-                 if to_regnamespace('pganalytics') is null then create schema pganalytics; end if; \
-             end $$; \
-             create table if not exists pganalytics.migrations ( \
-                 number int4 primary key, name text not null, checksum bytea not null, \
-                 applied_at timestamptz not null default now())",
-        )
-        .await?;
-    let rows = client.query("select number, checksum from pganalytics.migrations order by number", &[]).await?;
-    let known = migrations.last().map_or(0, |migration| migration.number);
-    let mut done = Vec::with_capacity(rows.len());
-    for row in rows {
-        let (number, checksum): (i32, Vec<u8>) = (row.get(0), row.get(1));
-        let migration = migrations
-            .iter()
-            .find(|migration| migration.number == number)
-            .ok_or(MigrationError::Newer { found: number, known })?;
-        if checksum != checksum_of(migration) {
-            return Err(MigrationError::Changed { number, name: migration.name });
-        }
-        done.push(number);
-    }
-    let mut ran = Vec::new();
-    for migration in migrations.iter().filter(|migration| !done.contains(&migration.number)) {
-        let fail = |source| MigrationError::Run { number: migration.number, name: migration.name, source };
-        if migration.sql.starts_with(NO_TRANSACTION) {
-            client.simple_query(migration.sql).await.map_err(fail)?;
-            record(client, migration).await?;
-        } else {
-            let transaction = client.transaction().await?;
-            transaction.simple_query(migration.sql).await.map_err(fail)?;
-            record(transaction.client(), migration).await?;
-            transaction.commit().await?;
-        }
-        tracing::info!(migration.number, migration.name, "migrated");
-        ran.push(migration.number);
-    }
-    Ok(ran)
-}
-
-async fn record(client: &Client, migration: &Migration) -> Result<(), tokio_postgres::Error> {
-    let statement = "insert into pganalytics.migrations (number, name, checksum) values ($1, $2, $3)";
-    client.execute(statement, &[&migration.number, &migration.name, &checksum_of(migration)]).await?;
-    Ok(())
-}
-
-fn checksum_of(migration: &Migration) -> Vec<u8> {
-    Sha256::digest(migration.sql.as_bytes()).to_vec()
+    PGANALYTICS.migrate(client).await
 }
 
 /// Whether an error is a duplicate of this unique constraint or index.
 pub(crate) fn violates(error: &tokio_postgres::Error, constraint: &str) -> bool {
     error.code() == Some(&SqlState::UNIQUE_VIOLATION)
         && error.as_db_error().and_then(|db| db.constraint()) == Some(constraint)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    static OUTSIDE: [Migration; 2] = [
-        Migration { number: 1, name: "table", sql: "create table pganalytics.t (a int4)" },
-        Migration {
-            number: 2,
-            name: "index",
-            sql: "-- no-transaction\ncreate index concurrently if not exists t_a on pganalytics.t (a)",
-        },
-    ];
-
-    static BROKEN: [Migration; 3] = [
-        OUTSIDE[0],
-        OUTSIDE[1],
-        Migration { number: 3, name: "broken", sql: "create table pganalytics.half (); select 1 / 0" },
-    ];
-
-    #[tokio::test]
-    async fn a_file_may_run_outside_a_transaction() {
-        let mut client = testkit::store().await.unwrap().connect().await.unwrap();
-        assert_eq!(run(&mut client, &OUTSIDE).await.unwrap(), [1, 2]);
-        let valid = "select indisvalid from pg_index where indexrelid = 'pganalytics.t_a'::regclass";
-        assert!(client.query_one(valid, &[]).await.unwrap().get::<_, bool>(0));
-    }
-
-    #[tokio::test]
-    async fn a_file_that_fails_leaves_nothing_behind_and_says_which_it_was() {
-        let mut client = testkit::store().await.unwrap().connect().await.unwrap();
-        let error = run(&mut client, &BROKEN).await.unwrap_err();
-        assert_eq!(error.to_string(), "run migration 0003_broken");
-        let half = client.query_one("select to_regclass('pganalytics.half') is null", &[]).await.unwrap();
-        assert!(half.get::<_, bool>(0));
-        // The lock is free again, and what ran stays.
-        assert_eq!(run(&mut client, &OUTSIDE).await.unwrap(), Vec::<i32>::new());
-    }
 }

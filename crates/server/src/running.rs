@@ -13,8 +13,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::accounts::{FirstAdmin, ensure_first_admin, kept_secret};
 use crate::health::Doing;
-use crate::store::{Embedded, NoStore, Owner, PoolSettings, Store};
-use crate::{App, Settings, SystemClock, data_dir, migrations, serve, store};
+use crate::{App, Embedded, NoStore, Owner, Settings, SystemClock, data_dir, migrations, serve};
+use store::{PoolSettings, Store};
 
 /// The file in `DATA_DIR` with the password of Grafana's role.
 const GRAFANA_PASSWORD: &str = "grafana-password";
@@ -107,11 +107,18 @@ impl Opened {
 
     async fn with_databases(settings: Settings, catalog: Catalog, url: &str) -> Result<Arc<App>> {
         let max_connections = settings.max_database_conns;
-        let open = async |url: &str| store::open(&PoolSettings { url: url.to_owned(), max_connections }).await;
-        let pool = open(url).await.context("connect to DATABASE_URL")?;
-        let metrics = match &settings.timescale_url {
-            Some(url) => open(url.reveal()).await.context("connect to TIMESCALE_URL")?,
-            None => pool.clone(),
+        let at = |url: &str| PoolSettings { url: url.to_owned(), max_connections };
+        let (pool, metrics, reads) = match &settings.timescale_url {
+            Some(elsewhere) => {
+                let pool = store::open(&at(url)).await.context("connect to DATABASE_URL")?;
+                let opened = store::open_with_reads(&at(elsewhere.reveal())).await;
+                let (metrics, reads) = opened.context("connect to TIMESCALE_URL")?;
+                (pool, metrics, reads)
+            }
+            None => {
+                let (pool, reads) = store::open_with_reads(&at(url)).await.context("connect to DATABASE_URL")?;
+                (pool.clone(), pool, reads)
+            }
         };
         let mut client = pool.get().await.context("connect to DATABASE_URL")?;
         store::check(&client, "pganalytics").await.context("use DATABASE_URL")?;
@@ -124,7 +131,7 @@ impl Opened {
         if !ran.is_empty() {
             tracing::info!(migrations = ran.len(), "schema pganalytics is up to date");
         }
-        let app = App::new(settings, pool, metrics, catalog, Arc::new(SystemClock))?;
+        let app = App::new(settings, pool, metrics, reads, catalog, Arc::new(SystemClock))?;
         let store = Store::prepare(app.metrics.clone(), Arc::clone(&app.catalog))
             .await
             .context("bring schema metrics up to date")?;
@@ -134,8 +141,7 @@ impl Opened {
 
     /// Closes the store; a private cluster that was started for it is stopped.
     pub async fn close(self) {
-        self.app.pool.close();
-        self.app.metrics.close();
+        self.app.close_connections();
         stop_embedded(self.embedded).await;
     }
 }
@@ -176,8 +182,7 @@ impl Running {
         };
         let serving = tokio::spawn(async move {
             let served = serve(Arc::clone(&app), listener, shutdown).await;
-            app.pool.close();
-            app.metrics.close();
+            app.close_connections();
             served
         });
         tracing::info!(%address, "serving");

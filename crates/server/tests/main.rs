@@ -65,6 +65,8 @@ mod pg_settings;
 mod queries;
 #[path = "main/rates.rs"]
 mod rates;
+#[path = "main/reader.rs"]
+mod reader;
 #[path = "main/replication.rs"]
 mod replication;
 #[path = "main/serve.rs"]

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::collector::Delivered;
 use super::plan::Plan;
-use super::store::{AT_ONCE, Store};
+use super::stored::{AT_ONCE, Store};
 use super::sums::{self, Difference, Sums};
 use super::workload::SETS;
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::store::Store;
+use super::stored::Store;
 
 /// How often it is looked.
 const EVERY: Duration = Duration::from_secs(2);

@@ -5,16 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// What each crate may build on, tests aside.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("catalog", &[]),
     ("wire", &["catalog"]),
     ("config", &[]),
     ("cluster", &[]),
     ("connection", &["config"]),
     ("collector", &["catalog", "config", "connection", "wire"]),
-    ("server", &["catalog", "cluster", "config", "connection", "wire"]),
+    ("store", &["catalog", "config", "connection"]),
+    ("ingest", &["catalog", "store", "wire"]),
+    ("reads", &["catalog", "connection", "store"]),
+    ("server", &["catalog", "cluster", "config", "connection", "ingest", "reads", "store", "wire"]),
     ("testkit", &["cluster"]),
-    ("pganalytics", &["catalog", "cluster", "collector", "config", "server", "wire"]),
+    ("pganalytics", &["catalog", "cluster", "collector", "config", "server", "store", "wire"]),
 ];
 
 #[test]

@@ -260,7 +260,7 @@ async fn where_no_store_can_be_kept_is_told_before_anything_is_made_there() {
 
 #[tokio::test]
 async fn a_store_that_is_too_old_is_refused_before_anything_is_made_in_it() {
-    for major in testkit::majors().into_iter().filter(|major| *major < server::store::OLDEST_STORE) {
+    for major in testkit::majors().into_iter().filter(|major| *major < ::store::OLDEST_STORE) {
         let pg = Pg::start(PgOptions::major(major)).await.unwrap();
         let dsn = pg.dsn("postgres");
         let run = pganalytics(&["migrate"], &[("DATABASE_URL", &dsn), ("LOG_LEVEL", "error")]);

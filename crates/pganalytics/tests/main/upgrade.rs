@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use ::store::{PoolSettings, Store};
 use catalog::{Catalog, Column, Definition, DefinitionHash, Kind, SetKind, Type};
 use collector::backend::Backend;
 use collector::clock::{Clock, Machine};
@@ -20,10 +21,9 @@ use collector::push::{Counters, Pusher};
 use collector::spool::{Bounds, Record};
 use collector::state::{Held, Registration, lock};
 use config::{Config, Names};
+use ingest::MAX_DECODED;
 use jiff::{SignedDuration, Timestamp};
 use prost::Message as _;
-use server::ingest::MAX_DECODED;
-use server::store::{PoolSettings, Store};
 use server::{App, Settings};
 use testkit::StoreDatabase;
 use tokio::net::TcpListener;
@@ -103,7 +103,7 @@ impl Server {
         let mut store = database.connect().await.unwrap();
         server::migrations::migrate(&mut store).await.unwrap();
         let settings = PoolSettings { url: database.dsn.clone(), max_connections: 4 };
-        let pool = server::store::open(&settings).await.unwrap();
+        let pool = ::store::open(&settings).await.unwrap();
         let data_dir = tempfile::tempdir().unwrap();
         let settings = Settings::from_pairs(&[
             ("DATA_DIR", data_dir.path().to_str().unwrap()),
@@ -111,7 +111,8 @@ impl Server {
             ("JWT_SECRET", JWT_SECRET),
         ]);
         let catalog = Catalog::embedded().unwrap();
-        let app = App::new(settings.unwrap(), pool.clone(), pool.clone(), catalog, Arc::new(at)).unwrap();
+        let app = App::new(settings.unwrap(), pool.clone(), pool.clone(), pool.clone().into(), catalog, Arc::new(at))
+            .unwrap();
         app.start_ingest(Arc::new(Store::prepare(pool, Arc::clone(&app.catalog)).await.unwrap()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

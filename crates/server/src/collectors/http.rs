@@ -8,12 +8,12 @@ use axum::http::StatusCode;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::deliveries::Deliveries;
 use super::model::{Collector, Credentials, Registration, Renewed};
-use super::{skew, store};
+use super::{deliveries, store};
 use crate::accounts::COLLECTOR_TOKEN_LIFE;
 use crate::app::App;
-use crate::http::{ApiError, Caller, JsonBody, Page, Paging, PathValues, QueryValues};
-use crate::metrics::health;
+use crate::http::{ApiError, Caller, JsonBody, Page, Paging, PathValues, QueryValues, Reading};
 
 pub(crate) async fn register(
     State(app): State<Arc<App>>,
@@ -39,37 +39,45 @@ pub(crate) async fn refresh_token(State(app): State<Arc<App>>, caller: Caller) -
     Ok(Json(Renewed { token, expires_at }))
 }
 
+/// How deliveries go.
+pub(crate) async fn all_deliveries(
+    State(app): State<Arc<App>>,
+    Reading(snapshot): Reading,
+) -> Result<Json<Deliveries>, ApiError> {
+    deliveries::deliveries(&snapshot, &app.pool.get().await?).await.map(Json)
+}
+
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
+    caller: Caller,
     QueryValues(paging): QueryValues<Paging>,
 ) -> Result<Json<Page<Collector>>, ApiError> {
     let paging = paging.checked()?;
     let (mut collectors, total) = store::list(&app.pool.get().await?, paging, app.clock.now()).await?;
-    add_deliveries(&app, &mut collectors).await?;
+    add_deliveries(&app, &caller, &mut collectors).await?;
     Ok(Json(paging.page(collectors, total)))
 }
 
 pub(crate) async fn get(
     State(app): State<Arc<App>>,
+    caller: Caller,
     PathValues(id): PathValues<Uuid>,
 ) -> Result<Json<Collector>, ApiError> {
     let collector = store::get(&app.pool.get().await?, id, app.clock.now()).await?;
     let mut collector = collector.ok_or_else(no_such_collector)?;
-    add_deliveries(&app, std::slice::from_mut(&mut collector)).await?;
+    add_deliveries(&app, &caller, std::slice::from_mut(&mut collector)).await?;
     Ok(Json(collector))
 }
 
 /// Says how the deliveries of collectors go, where there is a store of them.
-async fn add_deliveries(app: &App, collectors: &mut [Collector]) -> Result<(), ApiError> {
-    if app.store().is_err() {
-        return Ok(());
-    }
-    let (metrics, accounts) = (app.metrics.get().await?, app.pool.get().await?);
-    let deliveries = health::deliveries(&metrics, &accounts, app.clock.now()).await?;
+async fn add_deliveries(app: &App, caller: &Caller, collectors: &mut [Collector]) -> Result<(), ApiError> {
+    let Ok(reader) = app.reader() else { return Ok(()) };
+    let snapshot = reader.begin(caller.view(), app.clock.now()).await?;
+    let deliveries = deliveries::deliveries(&snapshot, &app.pool.get().await?).await?;
     for collector in collectors {
         let ahead_us = deliveries.ahead_us(collector.id);
         collector.clock_ahead_ms = ahead_us.map(|us| us as f64 / 1000.0);
-        collector.clock_message = ahead_us.and_then(skew::sentence);
+        collector.clock_message = ahead_us.and_then(reads::skew::sentence);
         if let Some((instances, lag_ms, discarded, errors)) = deliveries.of(collector.id) {
             collector.instances = Some(instances);
             collector.lag_ms = lag_ms;

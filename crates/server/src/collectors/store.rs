@@ -2,6 +2,8 @@
 
 use deadpool_postgres::Client;
 use jiff::{SignedDuration, Timestamp};
+use reads::instances::model::ReadingCollector;
+use std::collections::HashMap;
 use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
@@ -142,4 +144,37 @@ pub async fn get(client: &Client, id: Uuid, now: Timestamp) -> Result<Option<Col
 pub async fn revoke(client: &Client, id: Uuid, now: Timestamp) -> Result<bool, Error> {
     let statement = "update pganalytics.collectors set revoked_at = $2 where id = $1 and revoked_at is null";
     Ok(client.execute(statement, &[&id, &now]).await? > 0)
+}
+
+const READING: &str = "select id, name, hostname, version, registered_at, last_seen, last_error is not null,
+        revoked_at is not null
+    from pganalytics.collectors where id = any($1)";
+
+/// Those that read instances, by their id, also those that were deleted. `client` is of the store of schema `pganalytics`.
+pub(crate) async fn reading(
+    client: &Client,
+    ids: &[Uuid],
+    now: Timestamp,
+) -> Result<HashMap<Uuid, ReadingCollector>, Error> {
+    let rows = client.query(READING, &[&ids]).await?;
+    let collector = |row: &Row| {
+        let (last_seen, failed, deleted): (Option<Timestamp>, bool, bool) = (row.get(5), row.get(6), row.get(7));
+        let status = match Status::of(last_seen, failed, now) {
+            _ if deleted => "deleted",
+            Status::Registered => "registered",
+            Status::Active => "active",
+            Status::Offline => "offline",
+            Status::Error => "error",
+        };
+        ReadingCollector {
+            id: row.get(0),
+            name: row.get(1),
+            hostname: row.get(2),
+            version: row.get(3),
+            status,
+            last_seen,
+            registered_at: row.get(4),
+        }
+    };
+    Ok(rows.iter().map(|row| (row.get(0), collector(row))).collect())
 }

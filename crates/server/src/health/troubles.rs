@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
 use jiff::Timestamp;
-use tokio_postgres::error::SqlState;
+use store::UNANSWERED;
 
 /// What was being done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,7 +42,7 @@ struct Trouble {
 pub struct Troubles(Mutex<BTreeMap<Doing, Trouble>>);
 
 impl Troubles {
-    /// It failed, for a reason of [`why`].
+    /// It failed, for a reason of [`store::why`].
     pub fn note(&self, doing: Doing, why: &'static str, now: Timestamp) {
         let mut troubles = self.lock();
         let since = troubles.get(&doing).map_or(now, |trouble| trouble.since);
@@ -88,41 +88,11 @@ impl Troubles {
     }
 }
 
-/// What an SQLSTATE says about the store itself; `None` where the fault is the statement's or the values'.
-#[must_use]
-pub fn why(state: &SqlState) -> Option<&'static str> {
-    Some(match state.code() {
-        "53100" => "its disk is full",
-        "53200" => "it has not enough memory",
-        "53300" => "it takes no more connections",
-        "25006" => "it only reads: it is a standby, or set to read only",
-        "42501" => "the server's role may not do what it has to",
-        "57014" => "a statement took too long",
-        "57P03" => STARTING,
-        "3D000" | "28000" | "28P01" => "it refuses the server's sign-in",
-        "58030" => "it cannot read or write its disk",
-        "XX001" | "XX002" => "its data are damaged",
-        code => match &code[..2] {
-            "53" => "it lacks something that it needs",
-            "57" => STOPPED,
-            "58" => "its machine fails it",
-            "08" => NO_ANSWER,
-            _ => return None,
-        },
-    })
-}
-
-/// For a failure without an SQLSTATE: nobody answered.
-pub const NO_ANSWER: &str = "it does not answer";
-/// For a wait for a connection that was in vain.
-pub const NO_CONNECTION: &str = "all of the server's connections to it are in use";
-const STARTING: &str = "it is starting up or shutting down";
-const STOPPED: &str = "it is being stopped";
-/// What is over as soon as it answers.
-const UNANSWERED: [&str; 4] = [NO_ANSWER, NO_CONNECTION, STARTING, STOPPED];
-
 #[cfg(test)]
 mod tests {
+    use store::{NO_ANSWER, why};
+    use tokio_postgres::error::SqlState;
+
     use super::*;
 
     #[test]
@@ -139,11 +109,5 @@ mod tests {
         assert_eq!(troubles.sentences().len(), 1, "an answer is no room on the disk");
         troubles.worked(Doing::Ingest);
         assert!(troubles.sentences().is_empty());
-    }
-
-    #[test]
-    fn a_fault_of_the_values_is_none_of_the_stores() {
-        assert_eq!(why(&SqlState::UNIQUE_VIOLATION), None);
-        assert_eq!(why(&SqlState::NUMERIC_VALUE_OUT_OF_RANGE), None);
     }
 }

@@ -4,6 +4,7 @@
 //! store whether the session or collector is still there. Roles come from the store, so a change acts at once.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
@@ -15,6 +16,7 @@ use super::error::ApiError;
 use crate::accounts::{Role, TokenClaims, TokenKind};
 use crate::app::App;
 use crate::{accounts, collectors};
+use reads::View;
 
 /// Who is calling. A handler takes it as an argument; the endpoint's row has already refused who may not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +51,15 @@ impl Caller {
         match self {
             Self::Collector(id) => Ok(*id),
             Self::Nobody | Self::User(_) => Err(wrong_kind("a collector's")),
+        }
+    }
+
+    /// Which instances the caller may see.
+    #[must_use]
+    pub fn view(&self) -> View {
+        match self {
+            Self::User(_) => View::All,
+            Self::Collector(_) | Self::Nobody => View::Only(Arc::from([])),
         }
     }
 }

@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
 use bytes::Bytes;
-use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use tower::ServiceExt;
 use utoipa::ToSchema;
@@ -15,12 +15,16 @@ use utoipa::ToSchema;
 use super::API_BASE;
 use super::authentication::Caller;
 use super::enforce::Counted;
-use super::error::{ApiError, Detail};
+use reads::Detail;
+
+use super::error::ApiError;
 use super::extract::JsonBody;
 use super::headers::{RequestId, write_error};
 
 /// Reads in one batch at most.
 const READS_MOST: usize = 20;
+/// Reads of one batch that run at once: one caller does not take the connections of all.
+const AT_ONCE: usize = 4;
 /// Bytes of one read's answer at most.
 const ANSWER_BYTES_MOST: usize = 64 * 1024 * 1024;
 
@@ -83,7 +87,8 @@ pub(super) async fn batch(
     if !details.is_empty() {
         return Err(ApiError::invalid(details));
     }
-    let answers = join_all(uris.into_iter().map(|uri| read(reads.clone(), uri, caller.clone(), &id))).await;
+    let answers = uris.into_iter().map(|uri| read(reads.clone(), uri, caller.clone(), &id));
+    let answers: Vec<_> = stream::iter(answers).buffered(AT_ONCE).collect().await;
     Ok(joined(&answers))
 }
 

@@ -9,29 +9,13 @@ use std::error::Error;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use deadpool_postgres::{PoolError, TimeoutType};
+use reads::{Detail, NoSnapshot, ReadError};
 use serde::Serialize;
+use store::{NO_ANSWER, NO_CONNECTION, Short, why};
 use tokio_postgres::error::SqlState;
 use utoipa::ToSchema;
 
 use crate::accounts::passwords::HashError;
-use crate::health::{NO_ANSWER, NO_CONNECTION, why};
-use crate::store::Short;
-
-/// What is wrong with one field of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Detail {
-    /// The field, as in `metrics[3].rows[0].calls`; `.` is the whole body.
-    pub path: String,
-    /// What is wrong with it, and what was expected.
-    pub reason: String,
-}
-
-impl Detail {
-    /// One field and what is wrong with it.
-    pub fn new(path: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { path: path.into(), reason: reason.into() }
-    }
-}
 
 /// The body of every answer that is not a success.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -286,6 +270,26 @@ impl From<PoolError> for ApiError {
         };
         let why = why.unwrap_or(NO_ANSWER);
         Self::unavailable(format!("The store is not available: {why}.")).for_the_stores_sake(why)
+    }
+}
+
+impl From<ReadError> for ApiError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Invalid(details) => Self::invalid(details),
+            ReadError::NotFound(sentence) => Self::not_found(sentence),
+            ReadError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<NoSnapshot> for ApiError {
+    fn from(error: NoSnapshot) -> Self {
+        match error {
+            NoSnapshot::Busy => Self::unavailable("Too many reads are under way. Try again in a moment."),
+            NoSnapshot::Pool(error) => error.into(),
+            NoSnapshot::Store(error) => error.into(),
+        }
     }
 }
 

@@ -8,8 +8,9 @@ use axum::http::request::Parts;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use super::error::{ApiError, Detail};
-use super::strict::{Strict, Texts};
+use super::error::ApiError;
+use ingest::{Strict, Texts};
+use reads::Detail;
 
 /// A JSON body. The type says `#[serde(deny_unknown_fields)]`, so unknown fields are refused by name.
 #[derive(Clone, Copy, Debug)]

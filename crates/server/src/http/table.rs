@@ -6,23 +6,9 @@ use super::{batch, openapi};
 use crate::accounts::http as accounts;
 use crate::accounts::users::http as users;
 use crate::collectors::http as collectors;
-use crate::cost::http as cost;
-use crate::databases::http as databases;
 use crate::health::http as health;
-use crate::host::http as host;
-use crate::indexes::http as indexes;
-use crate::ingest::http as ingest;
-use crate::instances::http as instances;
-use crate::locks::http as locks;
-use crate::metrics::http as metrics;
-use crate::pg_settings::http as pg_settings;
-use crate::queries::http as queries;
-use crate::replication::http as replication;
-use crate::sessions::http as sessions;
-use crate::slots::http as slots;
-use crate::tables::http as tables;
-use crate::wal::http as wal;
-use crate::wraparound::http as wraparound;
+use crate::push;
+use crate::reading;
 
 const USER: PathParameter = PathParameter::uuid("id", "The user.");
 const COLLECTOR: PathParameter = PathParameter::uuid("id", "The collector.");
@@ -176,14 +162,14 @@ fn collector_rows() -> Vec<Endpoint> {
 }
 
 fn metric_rows() -> Vec<Endpoint> {
-    use crate::ingest::http::{DefinitionsAnswer, NewDefinitions, PushAnswers};
-    use crate::ingest::{MANY_CONTENT_TYPE, MAX_COMPRESSED, PushAnswer};
-    use crate::metrics::catalog::{MeasuredSet, MeasuredSets};
-    use crate::metrics::count::{CountQuery, Counts};
-    use crate::metrics::health::Deliveries;
-    use crate::metrics::rows::{RowsQuery, SetRows};
+    use crate::collectors::deliveries::Deliveries;
+    use crate::push::{DefinitionsAnswer, NewDefinitions, PushAnswers};
+    use ingest::{MANY_CONTENT_TYPE, MAX_COMPRESSED, PushAnswer};
+    use reads::metrics::catalog::{MeasuredSet, MeasuredSets};
+    use reads::metrics::count::{CountQuery, Counts};
+    use reads::metrics::rows::{RowsQuery, SetRows};
     vec![
-        Endpoint::post("/metrics/push", Who::Collector, ingest::push)
+        Endpoint::post("/metrics/push", Who::Collector, push::push)
             .tag("metrics")
             .summary("Takes a batch, or several of one collector; answers after their rows are committed.")
             .header("Content-Encoding", false, "`zstd`, `gzip`, or none.")
@@ -199,30 +185,30 @@ fn metric_rows() -> Vec<Endpoint> {
             .answers_with::<PushAnswer>(202, "Stored, now or before; what was not is in `rejected`.")
             .answers_with::<ErrorBody>(409, "`unknown_definition`: post the definitions, then send again.")
             .answers_with::<ErrorBody>(503, "Send again after `Retry-After` seconds; `message` says what is short."),
-        Endpoint::post("/metrics/definitions", Who::Collector, ingest::define)
+        Endpoint::post("/metrics/definitions", Who::Collector, push::define)
             .tag("metrics")
             .summary("Takes definitions of sets that the server does not know yet.")
             .takes::<NewDefinitions>()
             .answers::<DefinitionsAnswer>(),
-        Endpoint::get("/metrics", Who::Viewer, metrics::read_rows)
+        Endpoint::get("/metrics", Who::Viewer, reading::rows)
             .tag("metrics")
             .summary("Rows of one set, newest first, as stored or summed to steps, in the catalogue's units.")
             .query::<RowsQuery>()
             .answers::<SetRows>(),
-        Endpoint::get("/metrics/count", Who::Viewer, metrics::count_rows)
+        Endpoint::get("/metrics/count", Who::Viewer, reading::counts)
             .tag("metrics")
             .summary("How many rows there are, by set.")
             .query::<CountQuery>()
             .answers::<Counts>(),
-        Endpoint::get("/metrics/health", Who::Viewer, metrics::deliveries)
+        Endpoint::get("/metrics/health", Who::Viewer, collectors::all_deliveries)
             .tag("metrics")
             .summary("How each collector's deliveries go: what was lost, what waits, what failed, how fresh it is.")
             .answers::<Deliveries>(),
-        Endpoint::get("/catalog", Who::Viewer, metrics::list_sets)
+        Endpoint::get("/catalog", Who::Viewer, reading::sets)
             .tag("catalog")
             .summary("What is measured.")
             .answers::<MeasuredSets>(),
-        Endpoint::get("/catalog/{set}", Who::Viewer, metrics::get_set)
+        Endpoint::get("/catalog/{set}", Who::Viewer, reading::set)
             .tag("catalog")
             .summary("One set: columns, types, kinds, units, versions.")
             .path_parameter(PathParameter::text("set", "The set's name."))
@@ -231,83 +217,83 @@ fn metric_rows() -> Vec<Endpoint> {
 }
 
 fn instance_rows() -> Vec<Endpoint> {
-    use crate::cost::model::CollectorCost;
-    use crate::databases::model::Databases;
-    use crate::host::model::{Disks, Host};
     use crate::http::Page;
-    use crate::instances::model::{Coverage, FleetQuery, Instance, InstanceDetail, InstanceQuery};
-    use crate::pg_settings::model::Settings;
-    use crate::replication::model::Replication;
-    use crate::slots::model::Slots;
-    use crate::wal::model::Wal;
-    use crate::when::{Moment, When};
-    use crate::wraparound::model::Wraparound;
+    use reads::cost::model::CollectorCost;
+    use reads::databases::model::Databases;
+    use reads::host::model::{Disks, Host};
+    use reads::instances::model::{Coverage, FleetQuery, Instance, InstanceDetail, InstanceQuery};
+    use reads::pg_settings::model::Settings;
+    use reads::replication::model::Replication;
+    use reads::slots::model::Slots;
+    use reads::wal::model::Wal;
+    use reads::wraparound::model::Wraparound;
+    use reads::{Moment, When};
     vec![
-        Endpoint::get("/instances", Who::Viewer, instances::list)
+        Endpoint::get("/instances", Who::Viewer, reading::instances)
             .tag("instances")
             .summary("Monitored PostgreSQL instances by name: what each is, how it is and why, at a moment.")
             .query::<FleetQuery>()
             .answers::<Page<Instance>>(),
-        Endpoint::get("/instances/{id}", Who::Viewer, instances::get)
+        Endpoint::get("/instances/{id}", Who::Viewer, reading::instance)
             .tag("instances")
             .summary("One instance at a moment, its databases, and how its sets can be read.")
             .path_parameter(INSTANCE)
             .query::<InstanceQuery>()
             .answers::<InstanceDetail>(),
-        Endpoint::get("/instances/{id}/coverage", Who::Viewer, instances::get_coverage)
+        Endpoint::get("/instances/{id}/coverage", Who::Viewer, reading::coverage)
             .tag("instances")
             .summary("Per set and column: works, degraded or missing, the reason, and the SQL that mends it.")
             .path_parameter(INSTANCE)
             .answers::<Coverage>(),
-        Endpoint::get("/instances/{id}/host", Who::Viewer, host::get)
+        Endpoint::get("/instances/{id}/host", Who::Viewer, reading::host)
             .tag("instances")
             .summary("Processors, load and memory of the instance's host over a time range, and at a moment.")
             .path_parameter(INSTANCE)
             .query::<When>()
             .answers::<Host>(),
-        Endpoint::get("/instances/{id}/disks", Who::Viewer, host::disks)
+        Endpoint::get("/instances/{id}/disks", Who::Viewer, reading::disks)
             .tag("instances")
             .summary("Block devices and file systems of the instance's host over a time range, and at a moment.")
             .path_parameter(INSTANCE)
             .query::<When>()
             .answers::<Disks>(),
-        Endpoint::get("/instances/{id}/collector", Who::Viewer, cost::get)
+        Endpoint::get("/instances/{id}/collector", Who::Viewer, reading::collector_cost)
             .tag("instances")
             .summary("What collecting takes: the collector's process, and the instance's time by set.")
             .path_parameter(INSTANCE)
             .query::<When>()
             .answers::<CollectorCost>(),
-        Endpoint::get("/instances/{id}/databases", Who::Viewer, databases::list)
+        Endpoint::get("/instances/{id}/databases", Who::Viewer, reading::databases)
             .tag("instances")
             .summary("What each database did over a time range, and its rates over time.")
             .path_parameter(INSTANCE)
             .query::<When>()
             .answers::<Databases>(),
-        Endpoint::get("/instances/{id}/replication", Who::Viewer, replication::get)
+        Endpoint::get("/instances/{id}/replication", Who::Viewer, reading::replication)
             .tag("instances")
             .summary("Who streams from the instance and how far each is behind; what a standby receives and replays.")
             .path_parameter(INSTANCE)
             .query::<When>()
             .answers::<Replication>(),
-        Endpoint::get("/instances/{id}/settings", Who::Viewer, pg_settings::list)
+        Endpoint::get("/instances/{id}/settings", Who::Viewer, reading::settings)
             .tag("instances")
             .summary("The settings of the instance, now or at a moment, and when each last changed.")
             .path_parameter(INSTANCE)
             .query::<Moment>()
             .answers::<Settings>(),
-        Endpoint::get("/instances/{id}/slots", Who::Viewer, slots::list)
+        Endpoint::get("/instances/{id}/slots", Who::Viewer, reading::slots)
             .tag("instances")
             .summary("Replication slots, and the WAL that each keeps.")
             .path_parameter(INSTANCE)
             .query::<When>()
             .answers::<Slots>(),
-        Endpoint::get("/instances/{id}/wal", Who::Viewer, wal::get)
+        Endpoint::get("/instances/{id}/wal", Who::Viewer, reading::wal)
             .tag("instances")
             .summary("WAL, checkpoints and archiving over a time range, and what lies in the directory.")
             .path_parameter(INSTANCE)
             .query::<When>()
             .answers::<Wal>(),
-        Endpoint::get("/instances/{id}/wraparound", Who::Viewer, wraparound::list)
+        Endpoint::get("/instances/{id}/wraparound", Who::Viewer, reading::wraparound)
             .tag("instances")
             .summary("The age of each database against the limits of transaction ids and multixacts.")
             .path_parameter(INSTANCE)
@@ -317,16 +303,16 @@ fn instance_rows() -> Vec<Endpoint> {
 }
 
 fn relation_rows() -> [Endpoint; 2] {
-    use crate::indexes::model::{Indexes, IndexesQuery};
-    use crate::tables::model::{Tables, TablesQuery};
+    use reads::indexes::model::{Indexes, IndexesQuery};
+    use reads::tables::model::{Tables, TablesQuery};
     [
-        Endpoint::get("/instances/{id}/tables", Who::Viewer, tables::list)
+        Endpoint::get("/instances/{id}/tables", Who::Viewer, reading::tables)
             .tag("instances")
             .summary("The tables: size, growth, use over a range, dead rows, and how near autovacuum is.")
             .path_parameter(INSTANCE)
             .query::<TablesQuery>()
             .answers::<Tables>(),
-        Endpoint::get("/instances/{id}/indexes", Who::Viewer, indexes::list)
+        Endpoint::get("/instances/{id}/indexes", Who::Viewer, reading::indexes)
             .tag("instances")
             .summary("The indexes: what each is used for, and which are invalid, duplicate or unused.")
             .path_parameter(INSTANCE)
@@ -336,29 +322,29 @@ fn relation_rows() -> [Endpoint; 2] {
 }
 
 fn session_rows() -> [Endpoint; 4] {
-    use crate::locks::model::Locks;
-    use crate::sessions::model::{ActiveSessions, ActivityQuery, Connections, Waits, WaitsQuery};
-    use crate::when::When;
+    use reads::When;
+    use reads::locks::model::Locks;
+    use reads::sessions::model::{ActiveSessions, ActivityQuery, Connections, Waits, WaitsQuery};
     [
-        Endpoint::get("/instances/{id}/activity", Who::Viewer, sessions::activity)
+        Endpoint::get("/instances/{id}/activity", Who::Viewer, reading::activity)
             .tag("sessions")
             .summary("The sessions that are not idle, now or at a moment, the oldest transaction first.")
             .path_parameter(INSTANCE)
             .query::<ActivityQuery>()
             .answers::<ActiveSessions>(),
-        Endpoint::get("/instances/{id}/waits", Who::Viewer, sessions::waits)
+        Endpoint::get("/instances/{id}/waits", Who::Viewer, reading::waits)
             .tag("sessions")
             .summary("Active sessions over time, by what they wait for.")
             .path_parameter(INSTANCE)
             .query::<WaitsQuery>()
             .answers::<Waits>(),
-        Endpoint::get("/instances/{id}/locks", Who::Viewer, locks::get)
+        Endpoint::get("/instances/{id}/locks", Who::Viewer, reading::locks)
             .tag("sessions")
             .summary("Who blocks whom, now or at a moment, and how many were blocked over time.")
             .path_parameter(INSTANCE)
             .query::<When>()
             .answers::<Locks>(),
-        Endpoint::get("/instances/{id}/connections", Who::Viewer, sessions::connections)
+        Endpoint::get("/instances/{id}/connections", Who::Viewer, reading::connections)
             .tag("sessions")
             .summary("Connections against their limit, by state, database and role, now or at a moment, and over time.")
             .path_parameter(INSTANCE)
@@ -370,22 +356,22 @@ fn session_rows() -> [Endpoint; 4] {
 const QUERYID: PathParameter = PathParameter::text("queryid", "The statement's queryid, signed.");
 
 fn query_rows() -> [Endpoint; 3] {
-    use crate::queries::model::{Ranking, RankingQuery, Statement, StatementQuery, Timeline};
+    use reads::queries::model::{Ranking, RankingQuery, Statement, StatementQuery, Timeline};
     [
-        Endpoint::get("/instances/{id}/queries", Who::Viewer, queries::list)
+        Endpoint::get("/instances/{id}/queries", Who::Viewer, reading::queries)
             .tag("queries")
             .summary("The statements of a range, the costliest first; with `others` they make everything.")
             .path_parameter(INSTANCE)
             .query::<RankingQuery>()
             .answers::<Ranking>(),
-        Endpoint::get("/instances/{id}/queries/{queryid}", Who::Viewer, queries::get)
+        Endpoint::get("/instances/{id}/queries/{queryid}", Who::Viewer, reading::query)
             .tag("queries")
             .summary("One statement over a range, summed and split by database, role and level.")
             .path_parameter(INSTANCE)
             .path_parameter(QUERYID)
             .query::<StatementQuery>()
             .answers::<Statement>(),
-        Endpoint::get("/instances/{id}/queries/{queryid}/timeline", Who::Viewer, queries::timeline)
+        Endpoint::get("/instances/{id}/queries/{queryid}/timeline", Who::Viewer, reading::query_timeline)
             .tag("queries")
             .summary("One statement's figures per step of a range.")
             .path_parameter(INSTANCE)

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use ::store::{CustomSets, PoolSettings, Store, open};
 use bytes::Bytes;
 use catalog::{Catalog, Definition};
+use ingest::{Compression, Encoding, Ingest, Push, PushAnswer, PushError};
 use jiff::Timestamp;
 use prost::Message;
-use server::ingest::{Compression, Encoding, Ingest, Push, PushAnswer, PushError};
-use server::store::{CustomSets, PoolSettings, Store, open};
 use tokio_postgres::Client;
 use uuid::Uuid;
 use wire::{BATCH_FORMAT, Batch, Frame, Instance, Reading};

@@ -2,15 +2,15 @@
 
 use std::io::Write as _;
 
+use ::store::CustomSets;
 use catalog::Definition;
 use futures_util::future::join_all;
+use ingest::{Compression, Encoding, MAX_COMPRESSED, MAX_DECODED, PushError};
 use jiff::Timestamp;
 use proptest::prelude::{Strategy, any, proptest};
 use proptest::test_runner::{Config, TestRunner};
 use prost::Message;
 use serde_json::json;
-use server::ingest::{Compression, Encoding, MAX_COMPRESSED, MAX_DECODED, PushError};
-use server::store::CustomSets;
 use uuid::Uuid;
 use wire::{
     Attributes, BatchKey, Cut, Discarded, Flag, FlagReason, Frame, Reading, SetState, State, StateCode, Status,

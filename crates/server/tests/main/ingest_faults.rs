@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ::store::CustomSets;
 use futures_util::future::join_all;
-use server::ingest::{Ingest, PushError};
-use server::store::CustomSets;
+use ingest::{Ingest, PushError};
 use testkit::{Fault, Proxy};
 
 use super::fixture::{BUFFER, Fixture, open_store};

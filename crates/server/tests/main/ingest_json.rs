@@ -1,8 +1,8 @@
 //! Batches in JSON: the same outcome, for scripts and debugging.
 
+use ingest::{Compression, Encoding, PushAnswer, PushError};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use server::ingest::{Compression, Encoding, PushAnswer, PushError};
 
 use super::fixture::Fixture;
 

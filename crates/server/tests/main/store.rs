@@ -8,7 +8,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::fixture::{Fixture, open_store, sample_catalog};
-use server::store::{Embedded, PoolSettings, Store, open};
+use server::Embedded;
+use store::{PoolSettings, Store, open};
 
 #[tokio::test]
 async fn preparing_again_or_at_once_changes_nothing() {
@@ -74,7 +75,7 @@ fn postmaster_pid(folder: &std::path::Path) -> Pid {
 #[tokio::test]
 async fn a_command_uses_the_servers_store_and_leaves_it_running() {
     let folder = passable_folder();
-    assert!(Embedded::join(folder.path(), false).unwrap_err().is::<server::store::NoStore>());
+    assert!(Embedded::join(folder.path(), false).unwrap_err().is::<server::NoStore>());
     let mut server = start(folder.path());
     let dsn = server.prepare().await.unwrap();
     let (store_id, started) = (open_store(&dsn).await.store_id(), postmaster(&dsn).await);

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use ::store::Store;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
@@ -12,7 +13,6 @@ use jiff::Timestamp;
 use serde_json::Value;
 use server::accounts::store::NewSession;
 use server::accounts::{Role, store, users};
-use server::store::Store;
 use server::{App, Clock, Settings};
 use tokio_postgres::NoTls;
 use tower::ServiceExt;
@@ -36,6 +36,8 @@ impl Clock for TestClock {
 pub(crate) struct Server {
     pub(crate) app: Arc<App>,
     pub(crate) clock: Arc<TestClock>,
+    /// Where its store is, where it was made for it.
+    pub(crate) dsn: String,
     router: Router,
     _data_dir: tempfile::TempDir,
 }
@@ -53,7 +55,7 @@ impl Server {
             Ok(())
         });
         let dsn = database.await.unwrap().dsn;
-        Self::over(pool(&dsn), settings)
+        Self { dsn: dsn.clone(), ..Self::over(pool(&dsn), settings) }
     }
 
     /// With a prepared metrics store, so that it takes batches in.
@@ -75,13 +77,14 @@ impl Server {
         let app = App::new(
             Settings::from_pairs(&pairs).unwrap(),
             pool.clone(),
-            pool,
+            pool.clone(),
+            pool.into(),
             Catalog::embedded().unwrap(),
             clock.clone(),
         )
         .unwrap();
         let router = server::http::router(&app);
-        Self { app, clock, router, _data_dir: data_dir }
+        Self { app, clock, dsn: String::new(), router, _data_dir: data_dir }
     }
 
     pub(crate) fn pass(&self, time: Duration) {

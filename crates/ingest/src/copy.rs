@@ -1,0 +1,196 @@
+//! From columns to PostgreSQL's binary COPY format: no allocation per row, no value as text or JSON.
+//!
+//! A row is a count of fields, then each field as its length and its bytes in network order; NULL
+//! has length -1. Moments count from 2000-01-01, with the ends of 64 bits being ∓infinity.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use catalog::{Definition, Scope, SetKind, Type};
+use wire::{Bitmap, Frame, FrameColumn, Values};
+
+/// What a COPY stream begins with: signature, no flags, no extension.
+pub(crate) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+
+/// What a COPY stream ends with.
+pub(crate) const TRAILER: &[u8] = &[0xff, 0xff];
+
+/// 2000-01-01 in microseconds since 1970.
+const EPOCH_2000_US: i64 = 946_684_800_000_000;
+
+/// The first moment that PostgreSQL knows (4714-11-24 BC), in microseconds since 1970.
+const FIRST_MOMENT_US: i64 = -211_813_488_000_000_000 + EPOCH_2000_US;
+
+/// The first moment past what PostgreSQL knows (294277-01-01), in microseconds since 1970; past 64 bits there,
+/// so all of ours that do not overflow fit below it.
+const END_OF_TIME_US: i64 = 9_223_371_331_200_000_000;
+
+/// Rows of one table, encoded.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    bytes: BytesMut,
+    count: u64,
+}
+
+/// What every row of a reading shares.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shared {
+    /// The instance's number.
+    pub(crate) instance_id: i32,
+    /// The rows' time, microseconds since 1970.
+    pub(crate) time_us: i64,
+    /// The interval's length, for figures and events.
+    pub(crate) interval_us: Option<i64>,
+    /// The database that was read, for sets of scope `database`.
+    pub(crate) datid: Option<i64>,
+}
+
+/// Whether PostgreSQL can store a moment.
+#[must_use]
+pub(crate) fn is_storable_moment(micros: i64) -> bool {
+    micros == i64::MIN || micros == i64::MAX || (FIRST_MOMENT_US..END_OF_TIME_US).contains(&micros)
+}
+
+impl Rows {
+    /// How many rows there are.
+    #[must_use]
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Their bytes, without header and trailer.
+    #[must_use]
+    pub(crate) fn into_bytes(self) -> Bytes {
+        self.bytes.freeze()
+    }
+
+    /// Begins a row of so many fields.
+    pub(crate) fn begin(&mut self, fields: usize) {
+        self.bytes.put_i16(i16::try_from(fields).unwrap_or(i16::MAX));
+        self.count += 1;
+    }
+
+    /// A NULL.
+    pub(crate) fn null(&mut self) {
+        self.bytes.put_i32(-1);
+    }
+
+    /// An `integer`.
+    pub(crate) fn int4(&mut self, value: i32) {
+        self.bytes.put_i32(4);
+        self.bytes.put_i32(value);
+    }
+
+    /// A `bigint`.
+    pub(crate) fn int8(&mut self, value: i64) {
+        self.bytes.put_i32(8);
+        self.bytes.put_i64(value);
+    }
+
+    /// A `bigint` or NULL.
+    pub(crate) fn int8_or_null(&mut self, value: Option<i64>) {
+        match value {
+            Some(value) => self.int8(value),
+            None => self.null(),
+        }
+    }
+
+    /// A `double precision`.
+    pub(crate) fn float8(&mut self, value: f64) {
+        self.bytes.put_i32(8);
+        self.bytes.put_f64(value);
+    }
+
+    /// A `boolean`.
+    pub(crate) fn bool(&mut self, value: bool) {
+        self.bytes.put_i32(1);
+        self.bytes.put_u8(u8::from(value));
+    }
+
+    /// A `text`.
+    pub(crate) fn text(&mut self, value: &str) {
+        self.raw(value.as_bytes());
+    }
+
+    /// A `uuid`.
+    pub(crate) fn uuid(&mut self, value: uuid::Uuid) {
+        self.raw(value.as_bytes());
+    }
+
+    /// A `timestamptz`, in microseconds since 1970; checked with [`is_storable_moment`] before.
+    pub(crate) fn moment(&mut self, micros: i64) {
+        let since_2000 = match micros {
+            i64::MIN | i64::MAX => micros,
+            _ => micros.saturating_sub(EPOCH_2000_US),
+        };
+        self.int8(since_2000);
+    }
+
+    /// A `jsonb`, from JSON text.
+    pub(crate) fn jsonb(&mut self, json: &str) {
+        self.bytes.put_i32(i32::try_from(json.len() + 1).unwrap_or(i32::MAX));
+        self.bytes.put_u8(1);
+        self.bytes.put_slice(json.as_bytes());
+    }
+
+    /// A `bigint[]` without NULLs.
+    pub(crate) fn int8_array(&mut self, values: &[i64]) {
+        const INT8_OID: i32 = 20;
+        let header = if values.is_empty() { 12 } else { 20 };
+        self.bytes.put_i32(i32::try_from(header + values.len() * 12).unwrap_or(i32::MAX));
+        self.bytes.put_i32(i32::from(!values.is_empty()));
+        self.bytes.put_i32(0);
+        self.bytes.put_i32(INT8_OID);
+        if !values.is_empty() {
+            self.bytes.put_i32(i32::try_from(values.len()).unwrap_or(i32::MAX));
+            self.bytes.put_i32(1);
+        }
+        for value in values {
+            self.int8(*value);
+        }
+    }
+
+    fn raw(&mut self, bytes: &[u8]) {
+        self.bytes.put_i32(i32::try_from(bytes.len()).unwrap_or(i32::MAX));
+        self.bytes.put_slice(bytes);
+    }
+
+    /// All rows of a frame, in the order of [`store::Known::copy_statement`].
+    pub(crate) fn frame(&mut self, definition: &Definition, frame: &Frame, shared: Shared, removed: &Bitmap) {
+        let is_info = definition.kind() == SetKind::Info;
+        let per_database = definition.scope == Scope::Database;
+        let fields = 3 + usize::from(per_database) + definition.columns.len();
+        self.bytes.reserve(frame.rows * (fields * 8 + 16));
+        let columns: Vec<(Type, Option<&FrameColumn>)> =
+            definition.columns.iter().enumerate().map(|(at, c)| (c.column_type, frame.column(at))).collect();
+        for row in 0..frame.rows {
+            self.begin(fields);
+            self.int4(shared.instance_id);
+            self.moment(shared.time_us);
+            if is_info {
+                self.bool(removed.get(row));
+            } else {
+                self.int8_or_null(shared.interval_us);
+            }
+            if per_database {
+                self.int8_or_null(shared.datid);
+            }
+            for (column_type, column) in &columns {
+                match column {
+                    Some(column) if !column.is_null(row) => self.cell(*column_type, &column.values, row),
+                    _ => self.null(),
+                }
+            }
+        }
+    }
+
+    fn cell(&mut self, column_type: Type, values: &Values, row: usize) {
+        match (values, column_type) {
+            (Values::Bool(values), _) => self.bool(values[row]),
+            (Values::Float(values), _) => self.float8(values[row]),
+            (Values::Text(values), _) => self.text(&values[row]),
+            (Values::Int(values), Type::Timestamptz) => self.moment(values[row]),
+            // Checked before: a value that does not fit never comes here.
+            (Values::Int(values), Type::Int4) => self.int4(i32::try_from(values[row]).unwrap_or(i32::MAX)),
+            (Values::Int(values), _) => self.int8(values[row]),
+        }
+    }
+}

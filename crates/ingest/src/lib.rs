@@ -1,0 +1,316 @@
+//! From a request's body to committed rows, exactly once.
+//!
+//! ```text
+//! body ─► decompress ─► protobuf | JSON ─► Incoming ─► check, encode ─► Prepared ─► queue ─► transaction
+//! ```
+//! Owns the checks, the ledger, the COPY encoder and the answers. Knows no HTTP: handlers turn
+//! [`PushAnswer`] and [`PushError`] into responses.
+
+mod answer;
+mod body;
+mod budget;
+mod check;
+mod clock;
+mod copy;
+mod encode;
+mod incoming;
+mod json;
+mod many;
+mod process;
+mod protobuf;
+mod queue;
+mod strict;
+mod write;
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
+
+use bytes::Bytes;
+use catalog::DefinitionHash;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+pub use answer::{PushAnswer, PushError, Rejected, Said};
+pub use body::{Batches, Compression, Encoding, MANY_CONTENT_TYPE, MAX_COMPRESSED, MAX_DECODED};
+pub use budget::{Budget, Room};
+pub use many::MAX_BATCHES;
+pub use strict::{Strict, Texts};
+
+use clock::Clocks;
+use encode::Prepared;
+use incoming::Incoming;
+use process::Replaced;
+use queue::{Queue, Written};
+use store::{CustomSets, DefinitionError, Failure, Store, StoreError};
+use write::{Known, Outcome};
+
+/// Seconds after which a collector that found no room or no store asks again; it adds jitter.
+const RETRY_AFTER_SECONDS: u32 = 5;
+
+/// Seconds until a collector asks for its configuration again.
+const NEXT_CHECK_SECONDS: u32 = 300;
+
+/// The most refused definitions that are remembered.
+const MAX_REFUSED: usize = 10_000;
+
+/// Takes batches in.
+#[derive(Clone, Debug)]
+pub struct Ingest {
+    store: Arc<Store>,
+    queue: Queue,
+    budget: Budget,
+    clocks: Arc<Clocks>,
+    custom_sets: CustomSets,
+    refused: Arc<Mutex<HashSet<DefinitionHash>>>,
+}
+
+/// A push as it arrives.
+#[derive(Debug)]
+pub struct Push {
+    /// The collector that the token belongs to.
+    pub collector_id: Uuid,
+    /// From [`Ingest::admit`], asked for before the body was read.
+    pub room: Room,
+    /// From `Content-Type`.
+    pub encoding: Encoding,
+    /// From `Content-Encoding`.
+    pub compression: Compression,
+    /// The body, at most [`MAX_COMPRESSED`] bytes.
+    pub body: Bytes,
+    /// When it began to arrive.
+    pub now: Timestamp,
+}
+
+/// A batch on its way into the store.
+struct Taken {
+    began: Instant,
+    room: Room,
+    epoch: Option<Uuid>,
+    acknowledged: Option<(Uuid, i64)>,
+    prepared: Arc<Prepared>,
+    written: Written,
+}
+
+impl Ingest {
+    /// Starts the writers. `buffer_bytes` is `METRICS_BUFFER_SIZE`. Needs a tokio runtime.
+    #[must_use]
+    pub fn start(store: Arc<Store>, buffer_bytes: u64, custom_sets: CustomSets) -> Self {
+        let queue = Queue::start(&store);
+        Self {
+            store,
+            queue,
+            budget: Budget::new(buffer_bytes),
+            clocks: Arc::default(),
+            custom_sets,
+            refused: Arc::default(),
+        }
+    }
+
+    /// Bytes in flight and the most that there may be.
+    #[must_use]
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// Takes no more batches; what waits is still written.
+    pub fn close(&self) {
+        self.queue.close();
+    }
+
+    /// Room for a body of so many bytes.
+    ///
+    /// # Errors
+    /// 413 when no body may be so long, 503 when too much is in flight.
+    pub fn admit(&self, collector_id: Uuid, body_bytes: u64) -> Result<Room, PushError> {
+        if body_bytes > MAX_COMPRESSED as u64 {
+            return Err(body::too_long(MAX_COMPRESSED));
+        }
+        self.budget.admit(collector_id, body_bytes).ok_or_else(busy)
+    }
+
+    /// Takes a batch in and answers after its rows are committed.
+    ///
+    /// # Errors
+    /// When nothing of it was stored, or when that is not known.
+    pub async fn push(&self, push: Push) -> Result<PushAnswer, PushError> {
+        let taken = self.take(push).await?;
+        self.answer(taken).await
+    }
+
+    /// Reads, checks and encodes a batch, and puts it into the queue.
+    async fn take(&self, push: Push) -> Result<Taken, PushError> {
+        let began = Instant::now();
+        let Push { collector_id, room, encoding, compression, body, now } = push;
+        let (mut incoming, decoded_bytes) = self.read(encoding, compression, body, now).await?;
+        if incoming.collector_id != collector_id {
+            return Err(PushError::WrongCollector);
+        }
+        let correction = self.clocks.correct(&self.store, &incoming, now).await.map_err(unavailable)?;
+        incoming.shift(correction.offset_us);
+        if incoming.created_us < now.as_microsecond() - check::OLDEST_US {
+            let days = check::OLDEST_US / 86_400_000_000;
+            let reason = format!("the batch is older than {days} days: the ledger may have forgotten it");
+            return Err(PushError::Invalid { code: "too_old", reason });
+        }
+        let room = room.grow(decoded_bytes + encode::weigh(&incoming)?).ok_or_else(busy)?;
+
+        let (epoch, acknowledged) = (incoming.epoch, incoming.acknowledged);
+        let names = incoming.instances.iter().map(|instance| &instance.name);
+        let names: Vec<&str> =
+            names.chain(incoming.lost.iter().map(|lost| &lost.instance)).map(String::as_str).collect();
+        let ids = self.store.instance_ids(collector_id, &names).await.map_err(unavailable)?;
+        let prepared = blocking(move || encode::encode(incoming, &ids, now, correction)).await?;
+        write::write_texts(&self.store, &prepared).await.map_err(unavailable)?;
+        let prepared = Arc::new(prepared);
+        let written = self.queue.put(Arc::clone(&prepared)).map_err(unavailable)?;
+        Ok(Taken { began, room, epoch, acknowledged, prepared, written })
+    }
+
+    /// Waits until a batch is written, and says what became of it.
+    async fn answer(&self, taken: Taken) -> Result<PushAnswer, PushError> {
+        let Taken { began, room, epoch, acknowledged, prepared, written } = taken;
+        let outcome = written.outcome().await.map_err(unavailable)?;
+        drop(room);
+        if let Outcome::Replaced(Replaced { since, hostname }) = outcome {
+            return Err(PushError::IdentityInUse { since, hostname });
+        }
+        let known = match epoch {
+            Some(epoch) => {
+                write::known(&self.store, prepared.collector_id, epoch, acknowledged).await.map_err(unavailable)?
+            }
+            None => Known::default(),
+        };
+        let said = Said { hostname: prepared.hostname.clone(), version: prepared.version.clone() };
+
+        let duplicate = outcome == Outcome::Duplicate;
+        let (rows_by_set, rejected) = match outcome {
+            Outcome::Stored => (prepared.rows_by_set.clone(), prepared.rejected.clone()),
+            Outcome::Duplicate | Outcome::Replaced(_) => Default::default(),
+            Outcome::Rejected(mut by_store) => {
+                by_store.extend(prepared.rejected.iter().cloned());
+                (Default::default(), by_store)
+            }
+        };
+        Ok(PushAnswer {
+            status: "accepted",
+            batch_id: prepared.key.map(|(epoch, sequence)| format!("{epoch}/{sequence}")),
+            duplicate,
+            last_sequence: known.last_sequence,
+            last_epoch: known.last_epoch,
+            forgotten: known.forgotten,
+            last_process: known.last_process,
+            last_process_ago_ms: known.last_process_ago_ms,
+            deduplicated: prepared.key.is_some(),
+            rows_inserted: rows_by_set.values().sum(),
+            rows_by_set,
+            rejected,
+            processing_time_ms: began.elapsed().as_secs_f64() * 1000.0,
+            store_id: self.store.store_id(),
+            next_config_version: None,
+            next_check_in_seconds: NEXT_CHECK_SECONDS,
+            said,
+        })
+    }
+
+    /// Takes a definition in; answers its hash. Readings of one that is refused are rejected from
+    /// here on, so that a collector does not ask again and again.
+    ///
+    /// # Errors
+    /// 422 when it breaks a rule or contradicts what is stored, 503 when the store fails.
+    pub async fn define(&self, definition: catalog::Definition) -> Result<DefinitionHash, PushError> {
+        let hash = definition.hash();
+        match self.store.add_definition(definition, self.custom_sets).await {
+            Ok(()) => {
+                self.refused().remove(&hash);
+                Ok(hash)
+            }
+            Err(error @ DefinitionError::Invalid { .. }) => {
+                let mut refused = self.refused();
+                if refused.len() < MAX_REFUSED {
+                    refused.insert(hash);
+                }
+                Err(PushError::Invalid { code: "invalid_definition", reason: error.to_string() })
+            }
+            Err(DefinitionError::Store(source)) => Err(unavailable(source)),
+        }
+    }
+
+    fn refused(&self) -> MutexGuard<'_, HashSet<DefinitionHash>> {
+        match self.refused.lock() {
+            Ok(guard) => guard,
+            Err(poisoned) => poisoned.into_inner(),
+        }
+    }
+
+    /// The common form of a body, and its length after decompression.
+    async fn read(
+        &self,
+        encoding: Encoding,
+        compression: Compression,
+        body: Bytes,
+        now: Timestamp,
+    ) -> Result<(Incoming, u64), PushError> {
+        match encoding {
+            Encoding::Json => {
+                let store = Arc::clone(&self.store);
+                blocking(move || {
+                    let decoded = compression.decode(&body)?;
+                    Ok((json::parse(&decoded, store.definitions(), now)?, decoded.len() as u64))
+                })
+                .await?
+            }
+            Encoding::Protobuf => {
+                let (batch, length) = blocking(move || {
+                    let decoded = compression.decode(&body)?;
+                    Ok((protobuf::parse(&decoded)?, decoded.len() as u64))
+                })
+                .await??;
+                let unknown = protobuf::unknown_hashes(&batch, self.store.definitions())?;
+                if !unknown.is_empty() {
+                    self.store.refresh_definitions(&unknown).await.map_err(unavailable)?;
+                    let mut hashes = protobuf::unknown_hashes(&batch, self.store.definitions())?;
+                    hashes.retain(|hash| !self.refused().contains(hash));
+                    if !hashes.is_empty() {
+                        return Err(PushError::UnknownDefinition { hashes });
+                    }
+                }
+                Ok((protobuf::unfold(batch, self.store.definitions())?, length))
+            }
+        }
+    }
+}
+
+/// Runs what takes long without waiting where it does not hold up other requests.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, PushError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        tracing::error!(%error, "a batch could not be read");
+        PushError::Malformed { reason: "the batch could not be read".to_owned() }
+    })
+}
+
+fn busy() -> PushError {
+    PushError::Busy { retry_after: RETRY_AFTER_SECONDS }
+}
+
+fn unavailable(error: StoreError) -> PushError {
+    if error.failure() == Failure::Values {
+        let state = error.sql_state().map_or("", |state| state.code());
+        return PushError::Invalid {
+            code: "invalid_values",
+            reason: format!("the store refused its values ({state})"),
+        };
+    }
+    if let Some(why) = error.short() {
+        tracing::warn!(why = why.words(), "a batch is put off");
+        return PushError::Short { retry_after: RETRY_AFTER_SECONDS, why };
+    }
+    tracing::error!(error = &error as &dyn std::error::Error, "the store is not available for ingest");
+    PushError::Unavailable { retry_after: RETRY_AFTER_SECONDS, why: error.why() }
+}

@@ -1,0 +1,9 @@
+//! The indexes of an instance: what each is used for, and which can go.
+
+mod answer;
+mod figures;
+mod findings;
+pub mod model;
+mod store;
+
+pub use answer::list;

@@ -1,0 +1,355 @@
+//! Rows of one set, as stored or summed to steps.
+//!
+//! Names come from definitions, never from the request; everything else is a parameter. Values are in
+//! the catalogue's units: a duration is whole microseconds, as the answer's `columns` say.
+
+use std::fmt::Write as _;
+
+use catalog::{Column, Kind, Scope, SetKind, Type};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+use utoipa::{IntoParams, ToSchema};
+
+use super::catalog::{MeasuredColumn, column};
+use crate::error::{Detail, ReadError};
+use crate::range::MAX_RANGE;
+use crate::reader::Snapshot;
+use store::{Definitions, Known};
+
+/// Rows of an answer unless asked otherwise, and at most.
+const LIMIT: i64 = 100;
+const LIMIT_MOST: i64 = 1000;
+
+/// The range of an answer unless asked otherwise.
+const RANGE: SignedDuration = SignedDuration::from_hours(1);
+
+/// The most steps of a range.
+const STEPS_MOST: i64 = 1440;
+
+/// Which rows.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct RowsQuery {
+    /// The set.
+    set: String,
+    /// Of one instance; else of all.
+    instance_id: Option<i32>,
+    /// Some columns, with commas between; else all.
+    columns: Option<String>,
+    /// Of one database, by its oid or name.
+    database: Option<String>,
+    /// Rows after this moment; else the last hour.
+    #[param(value_type = Option<String>, format = DateTime)]
+    start: Option<Timestamp>,
+    /// Rows up to this moment; else until now.
+    #[param(value_type = Option<String>, format = DateTime)]
+    end: Option<Timestamp>,
+    /// Sums rows of one key to steps of so many seconds.
+    #[param(minimum = 1)]
+    step: Option<i64>,
+    /// Rows at most.
+    #[param(default = 100, minimum = 1, maximum = 1000)]
+    limit: Option<i64>,
+    /// Rows to skip.
+    #[param(default = 0, minimum = 0)]
+    offset: Option<i64>,
+}
+
+/// Rows of a set, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SetRows {
+    set: String,
+    #[schema(value_type = String, format = DateTime)]
+    start: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    end: Timestamp,
+    /// The length of a step; null for rows as stored.
+    step_ms: Option<i64>,
+    /// What the rows' columns mean. Each row also has `time`, `instance_id` and `interval_ms` or `removed`. Counters are
+    /// increments over `interval_ms`, with `step` over the time within the step that was read: a rate is one over the
+    /// other.
+    columns: Vec<MeasuredColumn>,
+    /// The rows: `time` is the end of the interval, or of the step.
+    #[schema(value_type = Vec<Object>)]
+    data: Vec<Map<String, Value>>,
+    /// How many rows follow here.
+    count: usize,
+    limit: i64,
+    offset: i64,
+}
+
+pub(crate) async fn read(snapshot: &Snapshot, query: RowsQuery) -> Result<SetRows, ReadError> {
+    let known = snapshot
+        .definitions()
+        .set(&query.set)
+        .ok_or_else(|| ReadError::not_found("There is no such set; /catalog lists them."))?;
+    if known.kind == SetKind::Texts {
+        return Err(ReadError::invalid_field("set", "texts are answered with what they belong to"));
+    }
+    let plan = Plan::new(&known, &query, snapshot.now())?;
+    let sql = plan.sql(snapshot.definitions(), query.database.as_deref())?;
+    let (limit, offset) = (plan.limit, plan.offset);
+    let step_us = plan.step_us.unwrap_or(0);
+    let instances = snapshot.visible_of(query.instance_id);
+    let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![&plan.start, &plan.end, &instances, &limit, &offset];
+    if plan.step_us.is_some() {
+        parameters.push(&step_us);
+    }
+    if let Some(database) = &query.database {
+        parameters.push(database);
+    }
+    let rows = snapshot.query_once(&sql, &parameters).await?;
+    let data: Vec<Map<String, Value>> = rows.iter().map(|row| plan.row(row)).collect();
+    Ok(SetRows {
+        set: query.set,
+        start: plan.start,
+        end: plan.end,
+        step_ms: plan.step_us.map(|us| us / 1000),
+        columns: plan.columns.iter().map(|one| column(one)).collect(),
+        count: data.len(),
+        data,
+        limit,
+        offset,
+    })
+}
+
+struct Plan<'a> {
+    known: &'a Known,
+    columns: Vec<&'a Column>,
+    start: Timestamp,
+    end: Timestamp,
+    step_us: Option<i64>,
+    limit: i64,
+    offset: i64,
+}
+
+impl<'a> Plan<'a> {
+    fn new(known: &'a Known, query: &RowsQuery, now: Timestamp) -> Result<Self, ReadError> {
+        let mut wrong = Vec::new();
+        let end = query.end.unwrap_or(now);
+        let start = query.start.or_else(|| end.checked_sub(RANGE).ok()).unwrap_or(Timestamp::MIN);
+        if start >= end {
+            wrong.push(Detail::new("start", "expected a moment before end"));
+        }
+        if start < Timestamp::UNIX_EPOCH {
+            wrong.push(Detail::new("start", "must not be before 1970"));
+        }
+        let limit = query.limit.unwrap_or(LIMIT);
+        if !(1..=LIMIT_MOST).contains(&limit) {
+            wrong.push(Detail::new("limit", format!("expected 1 to {LIMIT_MOST}")));
+        }
+        let offset = query.offset.unwrap_or(0);
+        if offset < 0 {
+            wrong.push(Detail::new("offset", "expected 0 or more"));
+        }
+        let range_us = end.as_microsecond().saturating_sub(start.as_microsecond());
+        let step_us = query.step.map(|seconds| seconds.saturating_mul(1_000_000));
+        match step_us {
+            Some(step) if step > MAX_RANGE.as_secs() * 1_000_000 => {
+                wrong.push(Detail::new("step", "must not be longer than six years"));
+            }
+            Some(step) if step <= 0 || range_us / step > STEPS_MOST => {
+                wrong.push(Detail::new("step", format!("expected seconds that make at most {STEPS_MOST} steps")));
+            }
+            Some(_) if known.kind == SetKind::Info => {
+                wrong.push(Detail::new("step", "this set has a row per change: it has no steps"));
+            }
+            _ => {}
+        }
+        let all = &known.definition.columns;
+        let mut columns: Vec<&Column> = Vec::new();
+        match &query.columns {
+            None => columns.extend(all),
+            Some(names) => {
+                for name in names.split(',').map(str::trim) {
+                    match all.iter().find(|one| one.name == name) {
+                        Some(one) if !columns.iter().any(|other| other.name == one.name) => columns.push(one),
+                        Some(_) => {}
+                        None => wrong.push(Detail::new("columns", format!("{name:?} is no column of this set"))),
+                    }
+                }
+            }
+        }
+        if wrong.is_empty() {
+            Ok(Self { known, columns, start, end, step_us, limit, offset })
+        } else {
+            Err(ReadError::invalid(wrong))
+        }
+    }
+
+    /// Parameters: start, end, instance, limit, offset, then the step, then the database.
+    fn sql(&self, definitions: &Definitions, database: Option<&str>) -> Result<String, ReadError> {
+        let table = &self.known.definition.name;
+        let mut filter =
+            "t.\"time\" > $1 and t.\"time\" <= $2 and ($3::int4[] is null or t.instance_id = any($3))".to_owned();
+        let mut read_there = String::new();
+        if database.is_some() {
+            let place = if self.step_us.is_some() { 7 } else { 6 };
+            let oid = self.database_column()?;
+            let _ = write!(filter, " and {}", of_database(definitions, &format!("t.\"{oid}\""), "t", place));
+            if self.known.definition.scope == Scope::Database {
+                read_there = format!(" and {}", of_database(definitions, "r.datid", "r", place));
+            }
+        }
+        let extra = if self.known.kind == SetKind::Info { "t.removed" } else { "t.interval_us" };
+        let mut list = String::new();
+        if self.step_us.is_none() {
+            for one in &self.columns {
+                let _ = write!(list, ", t.\"{}\"", one.name);
+            }
+            return Ok(format!(
+                "select t.\"time\", t.instance_id, {extra}{list} from metrics.\"{table}\" t where {filter}
+                 order by t.\"time\" desc, t.ctid limit $4 offset $5"
+            ));
+        }
+        let mut keys = String::new();
+        for one in &self.columns {
+            let name = &one.name;
+            match one.kind {
+                Kind::Label => {
+                    let _ = write!(keys, ", t.\"{name}\"");
+                    let _ = write!(list, ", t.\"{name}\"");
+                }
+                Kind::Counter | Kind::Count if one.column_type == Type::Float8 => {
+                    let _ = write!(list, ", sum(t.\"{name}\")");
+                }
+                // A sum past 64 bits is not answered at all rather than wrong.
+                Kind::Counter | Kind::Count => {
+                    let _ = write!(
+                        list,
+                        ", case when sum(t.\"{name}\") between -9223372036854775808 and 9223372036854775807
+                           then sum(t.\"{name}\")::int8 end"
+                    );
+                }
+                _ => {
+                    let _ = write!(
+                        list,
+                        ", (array_agg(t.\"{name}\" order by t.\"time\" desc) filter (where t.\"{name}\" is not null))[1]"
+                    );
+                }
+            }
+        }
+        let step = |time: &str| format!("ceil(extract(epoch from {time} - $1) * 1000000 / $6::int8)::int8");
+        let (of_row, of_reading) = (step("t.\"time\""), step("r.time"));
+        // Rows that did nothing are not stored, and several rows of a reading share its interval: only the readings
+        // tell over how long a step's rows were counted. Of databases the one that was read most counts.
+        Ok(format!(
+            "select least($2, $1 + s.n * ($6::int8 * interval '1 microsecond')), t.instance_id, max(w.us)::int8{list}
+             from metrics.\"{table}\" t
+             cross join lateral (select {of_row} as n) s
+             left join (
+                 select d.instance_id, d.n, max(d.us) as us from (
+                     select o.instance_id, o.n, sum(o.us) as us from (
+                         select r.instance_id, {of_reading} as n, r.datid, r.time, max(r.interval_us) as us
+                         from metrics.readings r
+                         where r.set_name = '{table}' and r.time > $1 and r.time <= $2
+                             and ($3::int4[] is null or r.instance_id = any($3)) and r.error is null
+                             and r.interval_us > 0{read_there}
+                         group by 1, 2, 3, 4) o
+                     group by o.instance_id, o.n, o.datid) d
+                 group by 1, 2) w on w.instance_id = t.instance_id and w.n = s.n
+             where {filter}
+             group by s.n, t.instance_id{keys} order by s.n desc, t.instance_id{keys} limit $4 offset $5"
+        ))
+    }
+
+    /// The column with the database that a row is about.
+    fn database_column(&self) -> Result<&'static str, ReadError> {
+        let definition = &self.known.definition;
+        let has = |name: &str| definition.column(name).is_some_and(|(_, one)| one.column_type == Type::Oid);
+        if definition.scope == Scope::Database {
+            Ok("datid_read")
+        } else if has("dbid") {
+            Ok("dbid")
+        } else if has("datid") {
+            Ok("datid")
+        } else {
+            Err(ReadError::invalid_field("database", "this set is not about databases"))
+        }
+    }
+
+    fn row(&self, row: &Row) -> Map<String, Value> {
+        let mut values = Map::new();
+        values.insert("time".to_owned(), moment(row.get(0)));
+        values.insert("instance_id".to_owned(), Value::from(row.get::<_, i32>(1)));
+        if self.known.kind == SetKind::Info {
+            values.insert("removed".to_owned(), Value::from(row.get::<_, bool>(2)));
+        } else {
+            let interval_ms = row.get::<_, Option<i64>>(2).map(|us| us as f64 / 1000.0);
+            values.insert("interval_ms".to_owned(), Value::from(interval_ms));
+        }
+        for (place, one) in self.columns.iter().enumerate() {
+            values.insert(one.name.clone(), self.value(row, place + 3, one));
+        }
+        values
+    }
+
+    fn value(&self, row: &Row, place: usize, one: &Column) -> Value {
+        let summed = self.step_us.is_some() && matches!(one.kind, Kind::Counter | Kind::Count);
+        match one.column_type {
+            Type::Bool => Value::from(row.get::<_, Option<bool>>(place)),
+            Type::Int4 if !summed => Value::from(row.get::<_, Option<i32>>(place)),
+            Type::Float8 => Value::from(row.get::<_, Option<f64>>(place).filter(|value| value.is_finite())),
+            Type::Text => Value::from(row.get::<_, Option<String>>(place)),
+            Type::Timestamptz => moment(row.get(place)),
+            Type::Lsn => Value::from(row.get::<_, Option<i64>>(place).map(position)),
+            // Identifiers can pass 2^53, where numbers of JSON lose digits.
+            Type::Int8 if one.kind == Kind::Label => {
+                Value::from(row.get::<_, Option<i64>>(place).map(|value| value.to_string()))
+            }
+            Type::Int4 | Type::Int8 | Type::Oid | Type::Duration => Value::from(row.get::<_, Option<i64>>(place)),
+        }
+    }
+}
+
+/// Whether the database in a column is the one that was asked for, by its oid or name; `of` has the instance.
+fn of_database(definitions: &Definitions, column: &str, of: &str, place: usize) -> String {
+    let named = definitions.set("pg_database").map_or_else(String::new, |_| {
+        format!(
+            " or {column} in (select d.datid from metrics.pg_database d
+                 where d.instance_id = {of}.instance_id and d.datname = ${place}::text)"
+        )
+    });
+    format!("({column}::text = ${place}::text{named})")
+}
+
+/// A WAL position as PostgreSQL writes it.
+fn position(bytes: i64) -> String {
+    let bytes = bytes.cast_unsigned();
+    format!("{:X}/{:X}", bytes >> 32, bytes & 0xffff_ffff)
+}
+
+/// A moment in RFC 3339; the ends of time as PostgreSQL writes them.
+fn moment(value: Option<Moment>) -> Value {
+    match value {
+        None => Value::Null,
+        Some(Moment(i64::MAX)) => Value::from("infinity"),
+        Some(Moment(i64::MIN)) => Value::from("-infinity"),
+        Some(Moment(micros)) => Value::from(
+            micros
+                .checked_add(EPOCH_2000_US)
+                .and_then(|since_1970| Timestamp::from_microsecond(since_1970).ok())
+                .map(|moment| moment.to_string()),
+        ),
+    }
+}
+
+/// 2000-01-01 in microseconds since 1970.
+const EPOCH_2000_US: i64 = 946_684_800_000_000;
+
+/// Microseconds since 2000 as PostgreSQL sends them: what `Timestamp` cannot hold arrives all the same.
+struct Moment(i64);
+
+impl<'a> tokio_postgres::types::FromSql<'a> for Moment {
+    fn from_sql(
+        _: &tokio_postgres::types::Type,
+        raw: &'a [u8],
+    ) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self(i64::from_be_bytes(raw.try_into()?)))
+    }
+
+    tokio_postgres::types::accepts!(TIMESTAMPTZ);
+}

@@ -1,0 +1,119 @@
+//! The metrics store: schema `metrics` in PostgreSQL, derived from the catalogue.
+//!
+//! Owns the pool, the fixed tables, the tables of sets, partitions, retention, and the known
+//! definitions. Leaves to `ingest` what is written and to the feature folders what is read.
+//!
+//! ```text
+//! catalogue ─► tables (create, widen) ─► partitions (made ahead, made on demand, dropped)
+//!           └► definitions (hash → how a reading becomes rows)
+//! ```
+
+mod definitions;
+mod derived;
+mod error;
+mod fitness;
+mod instances;
+pub mod migrations;
+mod nearest;
+mod partitions;
+mod pool;
+mod retention;
+mod schema;
+pub mod span;
+mod tables;
+mod views;
+mod why;
+
+use std::sync::Arc;
+
+use catalog::Catalog;
+use deadpool_postgres::{Object, Pool};
+use uuid::Uuid;
+
+pub use definitions::{CustomSets, DefinitionError, Definitions, Known, text_places};
+pub use error::{Failure, Short, StoreError};
+pub use fitness::{OLDEST_STORE, check, too_old};
+pub use instances::Instances;
+pub use nearest::nearest;
+pub use partitions::{Day, Partitions};
+pub use pool::{PoolSettings, ReadPool, open, open_with_reads};
+pub use schema::READER;
+pub use why::{NO_ANSWER, NO_CONNECTION, UNANSWERED, why};
+
+/// Clocks that differ by no more are taken for one, in microseconds.
+pub const CLOCK_TOLERANCE_US: i64 = 2_000_000;
+
+/// The store of what was measured.
+#[derive(Debug)]
+pub struct Store {
+    pool: Pool,
+    catalog: Arc<Catalog>,
+    definitions: Definitions,
+    instances: Instances,
+    partitions: Partitions,
+    store_id: Uuid,
+}
+
+impl Store {
+    /// Makes or widens everything that schema `metrics` needs. Safe to run on several servers at once.
+    ///
+    /// # Errors
+    /// When the database cannot be reached, denies a statement, or holds tables that contradict the catalogue.
+    pub async fn prepare(pool: Pool, catalog: Arc<Catalog>) -> Result<Self, StoreError> {
+        let mut client = pool.get().await?;
+        migrations::METRICS.migrate(&mut client).await?;
+        let mut transaction = client.transaction().await?;
+        let (store_id, definitions) = schema::prepare(&mut transaction, &catalog).await?;
+        transaction.commit().await?;
+        schema::create_reader(&mut client).await?;
+        drop(client);
+        let partitions = Partitions::default();
+        let store = Self { pool, catalog, definitions, instances: Instances::default(), partitions, store_id };
+        store.make_partitions_ahead(jiff::Timestamp::now()).await?;
+        Ok(store)
+    }
+
+    /// A connection from the pool.
+    ///
+    /// # Errors
+    /// When none becomes free in time or a new one cannot be opened.
+    pub async fn client(&self) -> Result<Object, StoreError> {
+        Ok(self.pool.get().await?)
+    }
+
+    /// The pool itself.
+    #[must_use]
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// The sets that came with the binary or from `CATALOG_DIR`.
+    #[must_use]
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// The definitions that this server knows.
+    #[must_use]
+    pub fn definitions(&self) -> &Definitions {
+        &self.definitions
+    }
+
+    /// The identities of instances.
+    #[must_use]
+    pub fn instances(&self) -> &Instances {
+        &self.instances
+    }
+
+    /// The partitions that are known to exist.
+    #[must_use]
+    pub fn partitions(&self) -> &Partitions {
+        &self.partitions
+    }
+
+    /// The identity of this store, made once.
+    #[must_use]
+    pub fn store_id(&self) -> Uuid {
+        self.store_id
+    }
+}

@@ -1,0 +1,189 @@
+//! The migrations of a schema: numbered files, forward only, each run once. Checksums show a file that was changed
+//! after it ran; an advisory lock lets several servers start at once.
+
+use sha2::{Digest, Sha256};
+use tokio_postgres::Client;
+
+/// The lock that servers starting at once wait for each other on: "pga" and "mig" as bytes.
+const LOCK: i64 = 0x0070_6761_6d69_6700;
+
+/// The first line of a file whose statement cannot run in a transaction. Such a file has one statement alone, which
+/// must be able to run again: several would be a transaction after all.
+const NO_TRANSACTION: &str = "-- no-transaction";
+
+/// One file.
+#[derive(Clone, Copy, Debug)]
+pub struct Migration {
+    /// Its number, from 1 without gaps.
+    pub number: i32,
+    /// Its name without number and ending.
+    pub name: &'static str,
+    /// Its statements.
+    pub sql: &'static str,
+}
+
+/// A schema with its migrations, in order.
+#[derive(Clone, Copy, Debug)]
+pub struct Schema {
+    /// Its name.
+    pub name: &'static str,
+    /// Its files.
+    pub migrations: &'static [Migration],
+}
+
+/// Schema `metrics`, but for what follows from the catalogue.
+pub const METRICS: Schema = Schema {
+    name: "metrics",
+    migrations: &[
+        Migration { number: 1, name: "fixed", sql: include_str!("../migrations/0001_fixed.sql") },
+        Migration { number: 2, name: "derived", sql: include_str!("../migrations/0002_derived.sql") },
+    ],
+};
+
+/// Why a database could not be migrated.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrationError {
+    /// PostgreSQL refused something.
+    #[error("bring a schema up to date")]
+    Postgres(#[from] tokio_postgres::Error),
+    /// A file's statements failed.
+    #[error("run migration {number:04}_{name}")]
+    Run {
+        /// The file's number.
+        number: i32,
+        /// The file's name.
+        name: &'static str,
+        /// Why.
+        source: tokio_postgres::Error,
+    },
+    /// A file is not the one that ran.
+    #[error("migration {number:04}_{name} is not the one that ran on this database: it was changed afterwards")]
+    Changed {
+        /// The file's number.
+        number: i32,
+        /// The file's name.
+        name: &'static str,
+    },
+    /// The database was made by a newer version.
+    #[error("the database is at migration {found}, this version knows {known} at most: start the newer version")]
+    Newer {
+        /// The database's.
+        found: i32,
+        /// Ours.
+        known: i32,
+    },
+}
+
+impl Schema {
+    /// Brings the schema to the newest state and says which files ran.
+    ///
+    /// # Errors
+    /// When a file fails (the database then stands at the file before), was changed, or the database is newer.
+    pub async fn migrate(&self, client: &mut Client) -> Result<Vec<i32>, MigrationError> {
+        client.execute("select pg_advisory_lock($1)", &[&LOCK]).await?;
+        let result = self.run(client).await;
+        // A failure here is the failure of a connection that takes its locks with it.
+        let _ = client.execute("select pg_advisory_unlock($1)", &[&LOCK]).await;
+        result
+    }
+
+    async fn run(&self, client: &mut Client) -> Result<Vec<i32>, MigrationError> {
+        let name = self.name;
+        client
+            .simple_query(&format!(
+                // `if not exists` asks for the right to make it, also where it is there.
+                "do $$ begin
+                     if to_regnamespace('{name}') is null then create schema {name}; end if;
+                 end $$;
+                 create table if not exists {name}.migrations (
+                     number int4 primary key, name text not null, checksum bytea not null,
+                     applied_at timestamptz not null default now())"
+            ))
+            .await?;
+        let sql = format!("select number, checksum from {name}.migrations order by number");
+        let rows = client.query(&sql, &[]).await?;
+        let known = self.migrations.last().map_or(0, |migration| migration.number);
+        let mut done = Vec::with_capacity(rows.len());
+        for row in rows {
+            let (number, checksum): (i32, Vec<u8>) = (row.get(0), row.get(1));
+            let migration = self
+                .migrations
+                .iter()
+                .find(|migration| migration.number == number)
+                .ok_or(MigrationError::Newer { found: number, known })?;
+            if checksum != checksum_of(migration) {
+                return Err(MigrationError::Changed { number, name: migration.name });
+            }
+            done.push(number);
+        }
+        let mut ran = Vec::new();
+        for migration in self.migrations.iter().filter(|migration| !done.contains(&migration.number)) {
+            let fail = |source| MigrationError::Run { number: migration.number, name: migration.name, source };
+            if migration.sql.starts_with(NO_TRANSACTION) {
+                client.simple_query(migration.sql).await.map_err(fail)?;
+                self.record(client, migration).await?;
+            } else {
+                let transaction = client.transaction().await?;
+                transaction.simple_query(migration.sql).await.map_err(fail)?;
+                self.record(transaction.client(), migration).await?;
+                transaction.commit().await?;
+            }
+            tracing::info!(schema = name, migration.number, migration.name, "migrated");
+            ran.push(migration.number);
+        }
+        Ok(ran)
+    }
+
+    async fn record(&self, client: &Client, migration: &Migration) -> Result<(), tokio_postgres::Error> {
+        let statement = format!("insert into {}.migrations (number, name, checksum) values ($1, $2, $3)", self.name);
+        client.execute(&statement, &[&migration.number, &migration.name, &checksum_of(migration)]).await?;
+        Ok(())
+    }
+}
+
+fn checksum_of(migration: &Migration) -> Vec<u8> {
+    Sha256::digest(migration.sql.as_bytes()).to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema(migrations: &'static [Migration]) -> Schema {
+        Schema { name: "pganalytics", migrations }
+    }
+
+    const OUTSIDE: &[Migration] = &[
+        Migration { number: 1, name: "table", sql: "create table pganalytics.t (a int4)" },
+        Migration {
+            number: 2,
+            name: "index",
+            sql: "-- no-transaction\ncreate index concurrently if not exists t_a on pganalytics.t (a)",
+        },
+    ];
+
+    const BROKEN: &[Migration] = &[
+        OUTSIDE[0],
+        OUTSIDE[1],
+        Migration { number: 3, name: "broken", sql: "create table pganalytics.half (); select 1 / 0" },
+    ];
+
+    #[tokio::test]
+    async fn a_file_may_run_outside_a_transaction() {
+        let mut client = testkit::store().await.unwrap().connect().await.unwrap();
+        assert_eq!(schema(OUTSIDE).migrate(&mut client).await.unwrap(), [1, 2]);
+        let valid = "select indisvalid from pg_index where indexrelid = 'pganalytics.t_a'::regclass";
+        assert!(client.query_one(valid, &[]).await.unwrap().get::<_, bool>(0));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_fails_leaves_nothing_behind_and_says_which_it_was() {
+        let mut client = testkit::store().await.unwrap().connect().await.unwrap();
+        let error = schema(BROKEN).migrate(&mut client).await.unwrap_err();
+        assert_eq!(error.to_string(), "run migration 0003_broken");
+        let half = client.query_one("select to_regclass('pganalytics.half') is null", &[]).await.unwrap();
+        assert!(half.get::<_, bool>(0));
+        // The lock is free again, and what ran stays.
+        assert_eq!(schema(OUTSIDE).migrate(&mut client).await.unwrap(), Vec::<i32>::new());
+    }
+}

@@ -1,0 +1,198 @@
+//! Daily partitions: made ahead in the background, on demand for late data, dropped by retention.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Mutex, MutexGuard};
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{Store, StoreError, schema};
+
+/// Microseconds of a day.
+const DAY_US: i64 = 86_400_000_000;
+
+/// Days before today for which partitions are made ahead of need.
+const DAYS_BACK: i64 = 1;
+
+/// Days after today for which partitions are made ahead of need.
+const DAYS_AHEAD: i64 = 3;
+
+/// The fixed tables that are partitioned by day like those of the sets.
+pub(crate) const PARTITIONED_FIXED: [&str; 2] = ["readings", "cuts"];
+
+/// A day in UTC, counted from 1970-01-01.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Day(i64);
+
+impl Day {
+    /// The day of a moment in microseconds since 1970.
+    #[must_use]
+    pub fn of_micros(micros: i64) -> Self {
+        Self(micros.div_euclid(DAY_US))
+    }
+
+    /// The day of a moment.
+    #[must_use]
+    pub fn of(moment: Timestamp) -> Self {
+        Self::of_micros(moment.as_microsecond())
+    }
+
+    /// The day so many days later.
+    #[must_use]
+    pub fn plus(self, days: i64) -> Self {
+        Self(self.0.saturating_add(days))
+    }
+
+    /// Parses what [`Day::fmt`] wrote.
+    pub(crate) fn from_suffix(suffix: &str) -> Option<Self> {
+        // `%d` alone would also take one digit.
+        let has_eight_digits = suffix.len() == 8 && suffix.bytes().all(|byte| byte.is_ascii_digit());
+        let date = jiff::civil::Date::strptime("%Y%m%d", suffix).ok().filter(|_| has_eight_digits)?;
+        let start = date.to_zoned(TimeZone::UTC).ok()?;
+        Some(Self::of(start.timestamp()))
+    }
+
+    fn start(self) -> Option<Timestamp> {
+        Timestamp::from_microsecond(self.0.checked_mul(DAY_US)?).ok()
+    }
+}
+
+impl fmt::Display for Day {
+    /// As in the names of partitions: 20261121.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.start() {
+            Some(start) => write!(f, "{}", start.to_zoned(TimeZone::UTC).strftime("%Y%m%d")),
+            None => f.write_str("outside"),
+        }
+    }
+}
+
+/// The partitions that are known to exist.
+#[derive(Debug, Default)]
+pub struct Partitions {
+    known: Mutex<HashSet<(String, Day)>>,
+}
+
+impl Partitions {
+    fn known(&self) -> MutexGuard<'_, HashSet<(String, Day)>> {
+        match self.known.lock() {
+            Ok(guard) => guard,
+            Err(poisoned) => poisoned.into_inner(),
+        }
+    }
+
+    /// Forgets what is known, as another server may have dropped partitions.
+    pub fn forget(&self) {
+        self.known().clear();
+    }
+
+    pub(crate) fn forget_one(&self, table: &str, day: Day) {
+        self.known().remove(&(table.to_owned(), day));
+    }
+}
+
+impl Store {
+    /// Sees to it that these partitions exist. Tables come from definitions, never from a request.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn ensure_partitions(&self, wanted: impl IntoIterator<Item = (&str, Day)>) -> Result<(), StoreError> {
+        let missing: Vec<(String, Day)> = {
+            let known = self.partitions.known();
+            let wanted = wanted.into_iter().map(|(table, day)| (table.to_owned(), day));
+            wanted.filter(|partition| !known.contains(partition)).collect()
+        };
+        for (table, day) in missing {
+            self.ensure_partition(&table, day).await?;
+            self.partitions.known().insert((table, day));
+        }
+        Ok(())
+    }
+
+    /// Makes yesterday's to the next days' partitions of every partitioned table.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn make_partitions_ahead(&self, now: Timestamp) -> Result<(), StoreError> {
+        let sets = self.definitions.sets();
+        let tables = sets.iter().filter(|known| known.is_partitioned()).map(|known| known.definition.name.as_str());
+        let tables: Vec<&str> = tables.chain(PARTITIONED_FIXED).collect();
+        let days = (-DAYS_BACK..=DAYS_AHEAD).map(|days| Day::of(now).plus(days));
+        let wanted: Vec<(&str, Day)> = days.flat_map(|day| tables.iter().map(move |table| (*table, day))).collect();
+        self.ensure_partitions(wanted).await
+    }
+
+    /// Attaching takes a weaker lock on the parent than `create table … partition of`: neither
+    /// readers nor ingest wait for it.
+    async fn ensure_partition(&self, table: &str, day: Day) -> Result<(), StoreError> {
+        let (Some(start), Some(end)) = (day.start(), day.plus(1).start()) else {
+            return Err(StoreError::Address(format!("no partition can be made for day {day}")));
+        };
+        let name = format!("{table}_{day}");
+        let mut client = self.client().await?;
+        // Not `to_regclass`: it may answer from a cache that does not yet know what another server has made.
+        let exists = "select exists (select from pg_catalog.pg_class c
+                                     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+                                     where n.nspname = 'metrics' and c.relname = $1)";
+        if client.query_one(exists, &[&name]).await?.get(0) {
+            return Ok(());
+        }
+        let transaction = client.transaction().await?;
+        schema::lock(&transaction).await?;
+        if !transaction.query_one(exists, &[&name]).await?.get::<_, bool>(0) {
+            transaction
+                .simple_query(&format!(
+                    "create table metrics.\"{name}\" (like metrics.\"{table}\" including defaults including constraints);
+                     alter table metrics.\"{table}\" attach partition metrics.\"{name}\"
+                     for values from ('{start}') to ('{end}')"
+                ))
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Drops the partitions of a table that end before `keep_days` days ago; answers how many.
+    pub(crate) async fn drop_partitions(&self, table: &str, now: Timestamp, keep_days: i64) -> Result<u64, StoreError> {
+        let oldest = Day::of(now - SignedDuration::from_hours(24 * keep_days));
+        let mut client = self.client().await?;
+        let rows = client
+            .query(
+                "select c.relname::text from pg_catalog.pg_inherits i
+                 join pg_catalog.pg_class c on c.oid = i.inhrelid
+                 where i.inhparent = to_regclass('metrics.' || quote_ident($1)) order by 1",
+                &[&table],
+            )
+            .await?;
+        let mut dropped = 0;
+        for row in rows {
+            let name: String = row.get(0);
+            let day = name.strip_prefix(table).and_then(|rest| Day::from_suffix(rest.strip_prefix('_')?));
+            let Some(day) = day.filter(|day| *day < oldest) else { continue };
+            let transaction = client.transaction().await?;
+            schema::lock(&transaction).await?;
+            transaction.simple_query(&format!("drop table if exists metrics.\"{name}\"")).await?;
+            transaction.commit().await?;
+            self.partitions.forget_one(table, day);
+            dropped += 1;
+        }
+        Ok(dropped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Day;
+
+    #[test]
+    fn days_are_counted_in_utc_and_named_by_date() {
+        assert_eq!(Day::of_micros(0).to_string(), "19700101");
+        assert_eq!(Day::of_micros(-1).to_string(), "19691231");
+        assert_eq!(Day::of_micros(86_400_000_000).plus(-1), Day::of_micros(5));
+        assert_eq!(Day::from_suffix("20261121").map(|day| day.to_string()).as_deref(), Some("20261121"));
+        for not_a_day in ["", "2026112", "20261332", "default", "20261121x"] {
+            assert_eq!(Day::from_suffix(not_a_day), None, "{not_a_day:?}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What is thrown away, and when. Idempotent; one server at a time, under an advisory lock.
+
+use jiff::Timestamp;
+
+use crate::partitions::PARTITIONED_FIXED;
+use crate::{Store, StoreError};
+
+/// Days of raw rows unless `metrics.retention` or the list below says otherwise.
+const RAW_DAYS: i64 = 7;
+
+/// Days of raw rows of sets that are kept longer.
+const LONGER: [(&str, i64); 1] = [("pg_stat_statements", 30)];
+
+/// Days of readings, flags and cuts: they explain the rows of every set.
+const EXPLANATION_DAYS: i64 = 30;
+
+/// Days of what was discarded and rejected.
+const LOSS_DAYS: i32 = 30;
+
+/// Days of an idle ledger row: twice the spool's maximum age, and a day for clocks. Older batches are refused.
+const LEDGER_DAYS: i32 = 15;
+
+/// The advisory lock of the retention job.
+const RETENTION_LOCK: i64 = 0x7067_616e_0002;
+
+impl Store {
+    /// Makes partitions ahead and drops what is past its retention; answers how many partitions went.
+    ///
+    /// # Errors
+    /// When the store fails; running it again goes on where it stopped.
+    pub async fn keep_house(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.make_partitions_ahead(now).await?;
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await?;
+        let mine: bool =
+            transaction.query_one("select pg_try_advisory_xact_lock($1)", &[&RETENTION_LOCK]).await?.get(0);
+        if !mine {
+            return Ok(0);
+        }
+        let mut dropped = 0;
+        let configured = transaction.query("select set_name, raw_days from metrics.retention", &[]).await?;
+        for known in self.definitions().sets().iter().filter(|known| known.is_partitioned()) {
+            let set = known.definition.name.as_str();
+            let row = configured.iter().find(|row| row.get::<_, &str>(0) == set);
+            let longer = LONGER.iter().find(|(name, _)| *name == set).map(|(_, days)| *days);
+            let days = row.map(|row| i64::from(row.get::<_, i32>(1))).or(longer).unwrap_or(RAW_DAYS);
+            dropped += self.drop_partitions(set, now, days).await?;
+        }
+        for table in PARTITIONED_FIXED {
+            dropped += self.drop_partitions(table, now, EXPLANATION_DAYS).await?;
+        }
+        let explanation_days = i32::try_from(EXPLANATION_DAYS).unwrap_or(i32::MAX);
+        for (sql, days) in [
+            ("delete from metrics.flags where \"end\" < $1::timestamptz - make_interval(days => $2)", explanation_days),
+            ("delete from metrics.clocks where since < $1::timestamptz - make_interval(days => $2)", explanation_days),
+            ("delete from metrics.discards where at < $1::timestamptz - make_interval(days => $2)", LOSS_DAYS),
+            ("delete from metrics.rejected where at < $1::timestamptz - make_interval(days => $2)", LOSS_DAYS),
+            ("delete from metrics.ledger where last_at < $1::timestamptz - make_interval(days => $2)", LEDGER_DAYS),
+        ] {
+            transaction.execute(sql, &[&now, &days]).await?;
+        }
+        transaction.commit().await?;
+        Ok(dropped)
+    }
+}

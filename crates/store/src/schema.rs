@@ -1,0 +1,83 @@
+//! Tables of sets, their views, definitions and the reading role: everything made at start.
+
+use std::collections::BTreeMap;
+
+use catalog::{Catalog, Definition};
+use deadpool_postgres::{Object, Transaction};
+use uuid::Uuid;
+
+use crate::definitions::{self, Definitions};
+use crate::{StoreError, derived, tables, views};
+
+/// The advisory lock under which schema `metrics` is changed; a number of our own choosing.
+pub(crate) const SCHEMA_LOCK: i64 = 0x7067_616e_0001;
+
+/// How long DDL waits for a lock before it gives up.
+pub(crate) const DDL_LOCK_TIMEOUT: &str = "5s";
+
+/// The role that dashboards read with.
+pub const READER: &str = "pganalytics_read";
+
+/// Makes or widens everything, in one transaction.
+pub(crate) async fn prepare(
+    transaction: &mut Transaction<'_>,
+    catalog: &Catalog,
+) -> Result<(Uuid, Definitions), StoreError> {
+    lock(transaction).await?;
+    transaction
+        .execute("insert into metrics.store (id) values ($1) on conflict do nothing", &[&Uuid::new_v4()])
+        .await?;
+    let store_id = transaction.query_one("select id from metrics.store", &[]).await?.get(0);
+
+    let stored = definitions::load(transaction).await?;
+    let mut whole: BTreeMap<String, Definition> = BTreeMap::new();
+    let mut all: Vec<Definition> = catalog.sets().map(|set| set.definition.clone()).collect();
+    all.extend(stored);
+    for definition in &all {
+        definitions::join(&mut whole, definition)
+            .map_err(|reason| StoreError::Definition { set: definition.name.clone(), reason })?;
+    }
+    for definition in whole.values() {
+        definitions::check(definition)
+            .map_err(|reason| StoreError::Definition { set: definition.name.clone(), reason })?;
+        tables::create_or_widen(transaction, definition).await?;
+    }
+    // After all tables: views name each other's sets.
+    derived::refresh(transaction, &views::all(&whole)).await?;
+    for definition in &all {
+        definitions::insert(transaction, definition).await?;
+    }
+    Ok((store_id, Definitions::new(whole, &all)))
+}
+
+/// Takes the schema's lock until the transaction ends, with a bound on waiting for other locks.
+pub(crate) async fn lock(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    transaction.query_one("select pg_advisory_xact_lock($1)", &[&SCHEMA_LOCK]).await?;
+    transaction.simple_query(&format!("set local lock_timeout = '{DDL_LOCK_TIMEOUT}'")).await?;
+    Ok(())
+}
+
+/// The role for dashboards, where we may create it; without the right the product works all the same. Under the
+/// schema's lock: rights to a table and its partitions change the same row of the system catalogs.
+pub(crate) async fn create_reader(client: &mut Object) -> Result<(), StoreError> {
+    let sql = format!(
+        "do $$
+         begin
+             if not exists (select from pg_catalog.pg_roles where rolname = '{READER}') then
+                 create role {READER} nologin;
+             end if;
+             grant usage on schema metrics to {READER};
+             grant select on all tables in schema metrics to {READER};
+             alter default privileges in schema metrics grant select on tables to {READER};
+         end
+         $$"
+    );
+    let transaction = client.transaction().await?;
+    lock(&transaction).await?;
+    if let Err(error) = transaction.simple_query(&sql).await {
+        let reason = error.as_db_error().map_or_else(|| error.to_string(), |db| db.message().to_owned());
+        tracing::warn!(role = READER, reason, "the reading role could not be prepared");
+        return Ok(());
+    }
+    Ok(transaction.commit().await?)
+}
