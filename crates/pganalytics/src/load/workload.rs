@@ -28,14 +28,23 @@ const MOST_CALLS: u64 = 20_000;
 const DATABASES: [i64; 4] = [5, 16_384, 16_385, 16_386];
 /// The roles' oids.
 const ROLES: [i64; 3] = [10, 16_390, 16_391];
-/// Sessions by state: state, wait event type, wait event, how many at most.
-const SESSIONS: [(&str, Option<(&str, &str)>, u64); 5] = [
-    ("active", None, 8),
-    ("active", Some(("IO", "DataFileRead")), 4),
-    ("active", Some(("Lock", "transactionid")), 2),
-    ("idle", Some(("Client", "ClientRead")), 60),
-    ("idle in transaction", Some(("Client", "ClientRead")), 3),
+/// Sessions by state.
+const SESSIONS: [Sessions; 5] = [
+    Sessions { state: "active", wait: None, most: 8 },
+    Sessions { state: "active", wait: Some(["IO", "DataFileRead"]), most: 4 },
+    Sessions { state: "active", wait: Some(["Lock", "transactionid"]), most: 2 },
+    Sessions { state: "idle", wait: Some(["Client", "ClientRead"]), most: 60 },
+    Sessions { state: "idle in transaction", wait: Some(["Client", "ClientRead"]), most: 3 },
 ];
+
+/// Sessions of one state and wait event.
+struct Sessions {
+    state: &'static str,
+    /// Wait event type, wait event.
+    wait: Option<[&'static str; 2]>,
+    /// How many there are at most.
+    most: u64,
+}
 
 /// Of what was sent once: the columns that a later version of pg_stat_statements brought are not there.
 const STATEMENTS_VERSION: &str = "1.10";
@@ -153,7 +162,7 @@ impl Workload {
         let nth = usize::try_from(row.nth).unwrap_or(0);
         let database = DATABASES[nth % DATABASES.len()];
         let role = ROLES[nth % ROLES.len()];
-        let session = SESSIONS[nth % SESSIONS.len()];
+        let session = &SESSIONS[nth % SESSIONS.len()];
         let ms = row.mean_us.div_ceil(1000);
         match name {
             "userid" | "roleid" => column.push_int(role),
@@ -171,12 +180,12 @@ impl Workload {
             "xact_commit" => column.push_int(int(1000 + row.chance % 100_000)),
             "position" => column.push_int(int((1 << 40) + row.chance % (1 << 30))),
             "backend_type" => column.push_text("client backend"),
-            "state" => column.push_text(session.0),
-            "wait_event_type" | "wait_event" => match session.1 {
-                Some((kind, event)) => column.push_text(if name == "wait_event" { event } else { kind }),
+            "state" => column.push_text(session.state),
+            "wait_event_type" | "wait_event" => match session.wait {
+                Some([kind, event]) => column.push_text(if name == "wait_event" { event } else { kind }),
                 None => column.push_null(),
             },
-            "sessions" if kind == Kind::Gauge => column.push_int(int(1 + row.chance % session.2)),
+            "sessions" if kind == Kind::Gauge => column.push_int(int(1 + row.chance % session.most)),
             "datname" => column.push_text(&format!("app_{nth}")),
             "rolname" | "owner" => column.push_text(&format!("role_{}", nth % ROLES.len())),
             _ => self.other(column, name, column_type, kind, row),
@@ -194,7 +203,7 @@ impl Workload {
             Type::Float8 => column.push_float(0.0),
             Type::Int4 => column.push_int(if constant { -1 } else { int(chance % 100) }),
             Type::Int8 | Type::Oid | Type::Lsn | Type::Duration => {
-                column.push_int(if constant || chance % 4 != 0 { 0 } else { int(chance % 1_000_000) });
+                column.push_int(if constant || !chance.is_multiple_of(4) { 0 } else { int(chance % 1_000_000) });
             }
         }
     }
