@@ -131,20 +131,39 @@ impl Rows {
         self.bytes.put_slice(json.as_bytes());
     }
 
+    /// A `smallint`.
+    pub(crate) fn int2(&mut self, value: i16) {
+        self.bytes.put_i32(2);
+        self.bytes.put_i16(value);
+    }
+
+    /// A `text[]` without NULLs.
+    pub(crate) fn text_array<'a>(&mut self, values: impl ExactSizeIterator<Item = &'a str> + Clone) {
+        const TEXT_OID: i32 = 25;
+        let lengths: usize = values.clone().map(|value| 4 + value.len()).sum();
+        self.array_header(TEXT_OID, values.len(), lengths);
+        values.for_each(|value| self.text(value));
+    }
+
     /// A `bigint[]` without NULLs.
     pub(crate) fn int8_array(&mut self, values: &[i64]) {
         const INT8_OID: i32 = 20;
-        let header = if values.is_empty() { 12 } else { 20 };
-        self.bytes.put_i32(i32::try_from(header + values.len() * 12).unwrap_or(i32::MAX));
-        self.bytes.put_i32(i32::from(!values.is_empty()));
-        self.bytes.put_i32(0);
-        self.bytes.put_i32(INT8_OID);
-        if !values.is_empty() {
-            self.bytes.put_i32(i32::try_from(values.len()).unwrap_or(i32::MAX));
-            self.bytes.put_i32(1);
-        }
+        self.array_header(INT8_OID, values.len(), values.len() * 12);
         for value in values {
             self.int8(*value);
+        }
+    }
+
+    /// What an array of one dimension begins with, whose elements take so many bytes, each with its length.
+    fn array_header(&mut self, element: i32, count: usize, bytes: usize) {
+        let header = if count == 0 { 12 } else { 20 };
+        self.bytes.put_i32(i32::try_from(header + bytes).unwrap_or(i32::MAX));
+        self.bytes.put_i32(i32::from(count > 0));
+        self.bytes.put_i32(0);
+        self.bytes.put_i32(element);
+        if count > 0 {
+            self.bytes.put_i32(i32::try_from(count).unwrap_or(i32::MAX));
+            self.bytes.put_i32(1);
         }
     }
 

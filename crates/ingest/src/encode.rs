@@ -9,12 +9,14 @@ use jiff::Timestamp;
 use uuid::Uuid;
 use wire::{Bitmap, Flag, FlagReason, Frame, Instance, Status};
 
+use store::{Day, Known};
+
 use crate::check::{self, check_frame, clean, is_in_window};
 use crate::clock::Correction;
 use crate::copy::{Rows, Shared};
+use crate::due::{COPY_DUE, DueCells};
 use crate::incoming::{Incoming, IncomingReading, RowsOf};
 use crate::{PushError, Rejected};
-use store::{Day, Known};
 
 /// The most values that one batch may hold, NULLs of columns that were not sent included: they
 /// become bytes too.
@@ -164,6 +166,10 @@ pub(crate) fn encode(
         let (statement, rows) = rejected_rows(collector_id, key, &encoder.rejected, now_us);
         encoder.small.insert(statement, rows);
     }
+    let due = std::mem::take(&mut encoder.due).into_rows();
+    if due.count() > 0 {
+        encoder.small.insert(COPY_DUE, due);
+    }
     encoder.texts.sort();
     encoder.texts.dedup_by_key(|text| (text.instance_id, text.dbid, text.queryid));
     let mut numbered: Vec<(i32, Instance)> = instance_ids.iter().copied().zip(instances).collect();
@@ -238,6 +244,7 @@ struct Encoder {
     sets: BTreeMap<Arc<str>, Rows>,
     small: BTreeMap<&'static str, Rows>,
     days: BTreeSet<(String, Day)>,
+    due: DueCells,
     texts: Vec<Text>,
     latest: Vec<Latest>,
     open_flags: BTreeSet<(i32, i64)>,
@@ -266,6 +273,7 @@ impl Encoder {
         }
         let stored = i32::try_from(stored).unwrap_or(i32::MAX);
         let error = reading.error.map(|error| clean(&error, MAX_ERROR));
+        self.due.note(instance_id, &set, time_us, interval_us);
         self.days.insert(("readings".to_owned(), Day::of_micros(time_us)));
         let rows = self.small.entry(COPY_READINGS).or_default();
         rows.begin(11);

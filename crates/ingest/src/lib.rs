@@ -12,6 +12,7 @@ mod budget;
 mod check;
 mod clock;
 mod copy;
+mod due;
 mod encode;
 mod incoming;
 mod json;

@@ -20,6 +20,8 @@ use store::{PoolSettings, Store};
 const GRAFANA_PASSWORD: &str = "grafana-password";
 /// How often partitions are made ahead and old ones dropped.
 const HOUSE_KEEPING_EVERY: Duration = Duration::from_secs(600);
+/// How often it is looked whether buckets of tiers are due.
+const ROLL_UP_EVERY: Duration = Duration::from_secs(10);
 
 /// A server that runs.
 #[derive(Debug)]
@@ -30,7 +32,7 @@ pub struct Running {
     pub first_admin: Option<FirstAdmin>,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<Result<()>>,
-    keeping_house: JoinHandle<()>,
+    background: [JoinHandle<()>; 2],
     embedded: Option<Embedded>,
 }
 
@@ -175,7 +177,7 @@ impl Running {
         if let Some(condition) = embedded.as_ref().and_then(Embedded::condition) {
             app.watch_store(condition);
         }
-        let keeping_house = tokio::spawn(keep_house(Arc::clone(&app)));
+        let background = [tokio::spawn(keep_house(Arc::clone(&app))), tokio::spawn(roll_up(Arc::clone(&app)))];
         let (stop, stopped) = oneshot::channel();
         let shutdown = async {
             let _ = stopped.await;
@@ -186,7 +188,7 @@ impl Running {
             served
         });
         tracing::info!(%address, "serving");
-        Ok(Self { address, first_admin, stop, serving, keeping_house, embedded })
+        Ok(Self { address, first_admin, stop, serving, background, embedded })
     }
 
     /// Stops in order: requests, connections, the private cluster.
@@ -196,7 +198,7 @@ impl Running {
     pub async fn stop(self) -> Result<()> {
         let _ = self.stop.send(());
         let served = self.serving.await.context("wait for the listener")?;
-        self.keeping_house.abort();
+        self.background.iter().for_each(JoinHandle::abort);
         stop_embedded(self.embedded).await;
         served
     }
@@ -222,6 +224,25 @@ async fn keep_house(app: Arc<App>) {
             Err(error) => {
                 app.troubles.note(Doing::HouseKeeping, error.why(), app.clock.now());
                 tracing::warn!(%error, "house-keeping in the store failed; it is tried again");
+            }
+        }
+    }
+}
+
+async fn roll_up(app: Arc<App>) {
+    let mut ticks = interval(ROLL_UP_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Ok(store) = app.store() else { continue };
+        match store.roll_up(app.clock.now()).await {
+            Ok(_) => app.troubles.worked(Doing::RollUp),
+            Err(error) => {
+                app.troubles.note(Doing::RollUp, error.why(), app.clock.now());
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "making buckets of tiers failed; it is tried again"
+                );
             }
         }
     }

@@ -79,6 +79,8 @@ mod store;
 mod support;
 #[path = "main/tables.rs"]
 mod tables;
+#[path = "main/tiers.rs"]
+mod tiers;
 #[path = "main/users.rs"]
 mod users;
 #[path = "main/wal.rs"]

@@ -9,7 +9,7 @@ use std::sync::{Arc, RwLock};
 use catalog::{Definition, DefinitionHash, Kind, MAX_NAME, RESERVED_COLUMNS, Scope, SetKind, Type, Unit};
 use deadpool_postgres::{GenericClient, Transaction};
 
-use crate::{Store, StoreError, derived, schema, tables, views};
+use crate::{Store, StoreError, derived, schema, tables, tiers, views};
 
 /// The most columns that a set may have; PostgreSQL's own limit is 1600.
 const MAX_COLUMNS: usize = 500;
@@ -18,7 +18,7 @@ const MAX_COLUMNS: usize = 500;
 const MAX_HELP: usize = 4096;
 
 /// Names that sets cannot have: the fixed tables of schema `metrics`.
-const FIXED_TABLES: [&str; 20] = [
+const FIXED_TABLES: [&str; 22] = [
     "clocks",
     "clusters",
     "collectors",
@@ -26,7 +26,9 @@ const FIXED_TABLES: [&str; 20] = [
     "definitions",
     "derived",
     "discards",
+    "due",
     "flags",
+    "gone",
     "instances",
     "latest",
     "ledger",
@@ -171,15 +173,20 @@ impl Store {
         let client = self.client().await?;
         let any = client.query_opt("select from metrics.definitions where hash = any($1) limit 1", &[&wanted]).await?;
         if any.is_some() {
-            let all = load(&client).await?;
-            let mut whole: BTreeMap<String, Definition> =
-                self.definitions.sets().iter().map(|k| (k.definition.name.clone(), k.definition.clone())).collect();
-            for definition in &all {
-                join(&mut whole, definition)
-                    .map_err(|reason| StoreError::Definition { set: definition.name.clone(), reason })?;
-            }
-            self.definitions.remember(whole.into_values(), all.into_iter());
+            self.remember_definitions(load(&client).await?)?;
         }
+        Ok(())
+    }
+
+    /// Takes up definitions that are stored.
+    pub(super) fn remember_definitions(&self, stored: Vec<Definition>) -> Result<(), StoreError> {
+        let mut whole: BTreeMap<String, Definition> =
+            self.definitions.sets().iter().map(|k| (k.definition.name.clone(), k.definition.clone())).collect();
+        for definition in &stored {
+            join(&mut whole, definition)
+                .map_err(|reason| StoreError::Definition { set: definition.name.clone(), reason })?;
+        }
+        self.definitions.remember(whole.into_values(), stored.into_iter());
         Ok(())
     }
 
@@ -215,10 +222,16 @@ impl Store {
         for stored in load(&transaction).await? {
             join(&mut whole, &stored).map_err(invalid)?;
         }
+        let before = whole.get(&definition.name).cloned();
         join(&mut whole, &definition).map_err(invalid)?;
         if let Some(joined) = whole.get(&definition.name) {
             check(joined).map_err(invalid)?;
+            // What was there before tiers were has none, and is taken as ever.
+            if before.is_none_or(|before| tiers::check(&before, &whole).is_ok()) {
+                tiers::check(joined, &whole).map_err(invalid)?;
+            }
             if tables::create_or_widen(&transaction, joined).await? {
+                tiers::create_or_widen(&transaction, &self.catalog, joined, &whole).await?;
                 derived::refresh(&mut transaction, &views::all(&whole)).await?;
             }
         }

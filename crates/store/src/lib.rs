@@ -1,7 +1,7 @@
 //! The metrics store: schema `metrics` in PostgreSQL, derived from the catalogue.
 //!
-//! Owns the pool, the fixed tables, the tables of sets, partitions, retention, and the known
-//! definitions. Leaves to `ingest` what is written and to the feature folders what is read.
+//! Owns the pool, the fixed tables, the tables of sets, partitions, tiers, retention, and the
+//! known definitions. Leaves to `ingest` what is written and to the feature folders what is read.
 //!
 //! ```text
 //! catalogue ─► tables (create, widen) ─► partitions (made ahead, made on demand, dropped)
@@ -16,11 +16,13 @@ mod instances;
 pub mod migrations;
 mod nearest;
 mod partitions;
+mod periods;
 mod pool;
 mod retention;
 mod schema;
 pub mod span;
 mod tables;
+pub mod tiers;
 mod views;
 mod why;
 
@@ -38,6 +40,7 @@ pub use nearest::nearest;
 pub use partitions::{Day, Partitions};
 pub use pool::{PoolSettings, ReadPool, open, open_with_reads};
 pub use schema::READER;
+pub use tiers::RolledUp;
 pub use why::{NO_ANSWER, NO_CONNECTION, UNANSWERED, why};
 
 /// Clocks that differ by no more are taken for one, in microseconds.

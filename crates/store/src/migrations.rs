@@ -37,6 +37,7 @@ pub const METRICS: Schema = Schema {
     migrations: &[
         Migration { number: 1, name: "fixed", sql: include_str!("../migrations/0001_fixed.sql") },
         Migration { number: 2, name: "derived", sql: include_str!("../migrations/0002_derived.sql") },
+        Migration { number: 3, name: "tiers", sql: include_str!("../migrations/0003_tiers.sql") },
     ],
 };
 

@@ -1,4 +1,5 @@
-//! Daily partitions: made ahead in the background, on demand for late data, dropped by retention.
+//! Partitions: of raw rows daily, made ahead in the background, on demand for late data; of tiers longer, made when
+//! they are written to. Dropped by retention.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -7,6 +8,8 @@ use std::sync::{Mutex, MutexGuard};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::periods::{Period, Stretch};
+use crate::tiers::{self, Holding};
 use crate::{Store, StoreError, schema};
 
 /// Microseconds of a day.
@@ -72,6 +75,7 @@ impl fmt::Display for Day {
 #[derive(Debug, Default)]
 pub struct Partitions {
     known: Mutex<HashSet<(String, Day)>>,
+    longer: Mutex<HashSet<String>>,
 }
 
 impl Partitions {
@@ -82,13 +86,18 @@ impl Partitions {
         }
     }
 
+    /// Those of months and years, by name.
+    fn longer(&self) -> MutexGuard<'_, HashSet<String>> {
+        match self.longer.lock() {
+            Ok(guard) => guard,
+            Err(poisoned) => poisoned.into_inner(),
+        }
+    }
+
     /// Forgets what is known, as another server may have dropped partitions.
     pub fn forget(&self) {
         self.known().clear();
-    }
-
-    pub(crate) fn forget_one(&self, table: &str, day: Day) {
-        self.known().remove(&(table.to_owned(), day));
+        self.longer().clear();
     }
 }
 
@@ -123,13 +132,37 @@ impl Store {
         self.ensure_partitions(wanted).await
     }
 
-    /// Attaching takes a weaker lock on the parent than `create table … partition of`: neither
-    /// readers nor ingest wait for it.
+    /// Sees to it that tables have the partitions for the moments from `first` to `last`.
+    pub(crate) async fn ensure_periods(
+        &self,
+        tables: &[String],
+        period: Period,
+        first: Timestamp,
+        last: Timestamp,
+    ) -> Result<(), StoreError> {
+        for stretch in period.between(first, last) {
+            for table in tables {
+                let name = format!("{table}_{}", stretch.suffix);
+                if !self.partitions.longer().contains(&name) {
+                    self.make_partition(table, &stretch).await?;
+                    self.partitions.longer().insert(name);
+                }
+            }
+        }
+        Ok(())
+    }
+
     async fn ensure_partition(&self, table: &str, day: Day) -> Result<(), StoreError> {
         let (Some(start), Some(end)) = (day.start(), day.plus(1).start()) else {
             return Err(StoreError::Address(format!("no partition can be made for day {day}")));
         };
-        let name = format!("{table}_{day}");
+        self.make_partition(table, &Stretch { start, end, suffix: day.to_string() }).await
+    }
+
+    /// Attaching takes a weaker lock on the parent than `create table … partition of`: neither
+    /// readers nor ingest wait for it.
+    async fn make_partition(&self, table: &str, Stretch { start, end, suffix }: &Stretch) -> Result<(), StoreError> {
+        let name = format!("{table}_{suffix}");
         let mut client = self.client().await?;
         // Not `to_regclass`: it may answer from a cache that does not yet know what another server has made.
         let exists = "select exists (select from pg_catalog.pg_class c
@@ -153,9 +186,17 @@ impl Store {
         Ok(())
     }
 
-    /// Drops the partitions of a table that end before `keep_days` days ago; answers how many.
-    pub(crate) async fn drop_partitions(&self, table: &str, now: Timestamp, keep_days: i64) -> Result<u64, StoreError> {
-        let oldest = Day::of(now - SignedDuration::from_hours(24 * keep_days));
+    /// Drops the partitions of a table that end before `keep_days` days ago; answers how many. `holding` says what
+    /// tiers have to do with them: where they are still needed for those, they stay.
+    pub(crate) async fn drop_partitions(
+        &self,
+        table: &str,
+        set: Option<&str>,
+        holding: Option<Holding>,
+        now: Timestamp,
+        keep_days: i64,
+    ) -> Result<u64, StoreError> {
+        let oldest = Day::of(now - SignedDuration::from_hours(24 * keep_days)).start().unwrap_or(Timestamp::MIN);
         let mut client = self.client().await?;
         let rows = client
             .query(
@@ -168,13 +209,31 @@ impl Store {
         let mut dropped = 0;
         for row in rows {
             let name: String = row.get(0);
-            let day = name.strip_prefix(table).and_then(|rest| Day::from_suffix(rest.strip_prefix('_')?));
-            let Some(day) = day.filter(|day| *day < oldest) else { continue };
+            let suffix = name.strip_prefix(table).and_then(|rest| rest.strip_prefix('_')).unwrap_or_default();
+            let end = match holding {
+                Some(Holding::Buckets(tier)) => tier.period().from_suffix(suffix).map(|stretch| stretch.end),
+                Some(Holding::Raw) | None => Day::from_suffix(suffix).and_then(|day| day.plus(1).start()),
+            };
+            let Some(end) = end.filter(|end| *end <= oldest) else { continue };
             let transaction = client.transaction().await?;
+            if holding.is_some() {
+                tiers::pause(&transaction).await?;
+            }
             schema::lock(&transaction).await?;
+            if let Some(holding) = holding
+                && !tiers::retire(&transaction, table, set, holding, end).await?
+            {
+                break;
+            }
             transaction.simple_query(&format!("drop table if exists metrics.\"{name}\"")).await?;
+            // Who wrote to it has committed now, and nobody else can.
+            if let Some(holding) = holding
+                && tiers::is_needed(&transaction, set, holding, end).await?
+            {
+                break;
+            }
             transaction.commit().await?;
-            self.partitions.forget_one(table, day);
+            self.partitions.forget();
             dropped += 1;
         }
         Ok(dropped)

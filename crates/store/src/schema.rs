@@ -7,7 +7,7 @@ use deadpool_postgres::{Object, Transaction};
 use uuid::Uuid;
 
 use crate::definitions::{self, Definitions};
-use crate::{StoreError, derived, tables, views};
+use crate::{StoreError, derived, tables, tiers, views};
 
 /// The advisory lock under which schema `metrics` is changed; a number of our own choosing.
 pub(crate) const SCHEMA_LOCK: i64 = 0x7067_616e_0001;
@@ -44,6 +44,7 @@ pub(crate) async fn prepare(
     }
     // After all tables: views name each other's sets.
     derived::refresh(transaction, &views::all(&whole)).await?;
+    tiers::prepare(transaction, catalog, &whole).await?;
     for definition in &all {
         definitions::insert(transaction, definition).await?;
     }

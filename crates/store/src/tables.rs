@@ -43,22 +43,27 @@ pub(crate) async fn create_or_widen(
     if definition.kind() == SetKind::Texts {
         return Ok(false);
     }
-    let rows = transaction
-        .query(
-            "select a.attname::text from pg_catalog.pg_attribute a
-             join pg_catalog.pg_class c on c.oid = a.attrelid
-             join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-             where n.nspname = 'metrics' and c.relname = $1 and a.attnum > 0 and not a.attisdropped",
-            &[&definition.name],
-        )
-        .await?;
-    let present: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
+    let present = columns(transaction, &definition.name).await?;
     let sql = if present.is_empty() { create(definition) } else { widen(definition, &present) };
     if !sql.is_empty() {
         tracing::info!(set = definition.name, columns = definition.columns.len(), "the set's table is made or widened");
         transaction.simple_query(&sql).await?;
     }
     Ok(!sql.is_empty())
+}
+
+/// The columns of a table of schema `metrics`; none where there is no such table.
+pub(crate) async fn columns(transaction: &Transaction<'_>, table: &str) -> Result<BTreeSet<String>, StoreError> {
+    let rows = transaction
+        .query(
+            "select a.attname::text from pg_catalog.pg_attribute a
+             join pg_catalog.pg_class c on c.oid = a.attrelid
+             join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+             where n.nspname = 'metrics' and c.relname = $1 and a.attnum > 0 and not a.attisdropped",
+            &[&table],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 fn create(definition: &Definition) -> String {

@@ -18,6 +18,8 @@ pub enum Doing {
     Read,
     /// Making partitions and dropping old ones.
     HouseKeeping,
+    /// Making buckets of tiers.
+    RollUp,
 }
 
 impl Doing {
@@ -27,6 +29,7 @@ impl Doing {
             Self::Write => "Changes cannot be stored",
             Self::Read => "Reads fail",
             Self::HouseKeeping => "House-keeping in the store fails",
+            Self::RollUp => "Figures per 5 minutes, hour and day cannot be made",
         }
     }
 }

@@ -1,0 +1,71 @@
+//! The end of what tiers are made from, and of tiers: noted before it goes, so that nothing is made from what is left.
+
+use deadpool_postgres::Transaction;
+use jiff::Timestamp;
+
+use super::ROLL_UP_LOCK;
+use super::tier::Tier;
+use crate::StoreError;
+
+/// What a partition holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Holding {
+    /// Raw rows, that cells are made from.
+    Raw,
+    /// Buckets.
+    Buckets(Tier),
+}
+
+/// How long the end of a roll-up is waited for.
+const LOCK_TIMEOUT: &str = "30s";
+
+/// Waits until no buckets are made; none are until the transaction ends.
+pub(crate) async fn pause(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    transaction.simple_query(&format!("set local lock_timeout = '{LOCK_TIMEOUT}'")).await?;
+    transaction.execute("select pg_advisory_xact_lock($1)", &[&ROLL_UP_LOCK]).await?;
+    Ok(())
+}
+
+/// Whether buckets are still to be made from rows of this set, or of all, up to a moment.
+pub(crate) async fn is_needed(
+    transaction: &Transaction<'_>,
+    set: Option<&str>,
+    holding: Holding,
+    until: Timestamp,
+) -> Result<bool, StoreError> {
+    let tier = match holding {
+        Holding::Raw => Tier::Minutes,
+        Holding::Buckets(tier) => tier.coarser().unwrap_or(tier),
+    };
+    let sql = "select exists (select from metrics.due where tier <= $1 and first <= $2
+                              and ($3::text is null or $3 = any(sets)))";
+    Ok(transaction.query_one(sql, &[&tier.number(), &until, &set]).await?.get(0))
+}
+
+/// Notes that a partition goes, with all that its table has up to a moment; answers whether it may.
+pub(crate) async fn retire(
+    transaction: &Transaction<'_>,
+    table: &str,
+    set: Option<&str>,
+    holding: Holding,
+    until: Timestamp,
+) -> Result<bool, StoreError> {
+    if is_needed(transaction, set, holding, until).await? {
+        return Ok(false);
+    }
+    if matches!(holding, Holding::Raw) {
+        // The last cell of this partition ends with the moment that the next one begins with.
+        let sql = format!(
+            "delete from metrics.\"{table}\" r using metrics.instances i where r.instance_id = i.id and r.time = $1"
+        );
+        transaction.execute(&sql, &[&until]).await?;
+    }
+    transaction
+        .execute(
+            "insert into metrics.gone as g (table_name, until) values ($1, $2)
+             on conflict (table_name) do update set until = greatest(g.until, excluded.until)",
+            &[&table, &until],
+        )
+        .await?;
+    Ok(true)
+}

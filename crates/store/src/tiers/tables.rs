@@ -1,0 +1,57 @@
+//! The tables of tiers: made and widened with those of the raw rows.
+
+use std::fmt::Write as _;
+
+use deadpool_postgres::Transaction;
+
+use super::shape::Shape;
+use super::tier::Tier;
+use crate::{StoreError, tables};
+
+/// Makes the tables of all tiers, or adds the columns that they lacked; answers whether one was made.
+pub(crate) async fn create_or_widen(
+    transaction: &Transaction<'_>,
+    shape: &Shape,
+    third: Option<&str>,
+) -> Result<bool, StoreError> {
+    let mut made = false;
+    for tier in Tier::ALL {
+        let table = tier.table(&shape.raw);
+        let present = tables::columns(transaction, &table).await?;
+        let mut sql = String::new();
+        if present.is_empty() {
+            made = true;
+            sql = create(shape, tier, third);
+        } else {
+            for kept in shape.columns.iter().filter(|kept| !present.contains(&kept.name)) {
+                let _ = write!(
+                    sql,
+                    "alter table metrics.\"{table}\" add column if not exists \"{}\" {};",
+                    kept.name, kept.sql_type
+                );
+            }
+        }
+        if !sql.is_empty() {
+            transaction.simple_query(&sql).await?;
+        }
+    }
+    Ok(made)
+}
+
+fn create(shape: &Shape, tier: Tier, third: Option<&str>) -> String {
+    let table = tier.table(&shape.raw);
+    let mut columns = "instance_id integer not null, time timestamp with time zone not null".to_owned();
+    for kept in &shape.columns {
+        let _ = write!(columns, ", \"{}\" {}", kept.name, kept.sql_type);
+    }
+    let set = if shape.names_set { "set_name, " } else { "" };
+    let third = third.map(|column| format!(", \"{column}\"")).unwrap_or_default();
+    let raw = &shape.raw;
+    let width = tier.width_us() / 60_000_000;
+    format!(
+        "create table metrics.\"{table}\" ({columns}) partition by range (time);
+         create index on metrics.\"{table}\" (instance_id, {set}time{third});
+         comment on table metrics.\"{table}\" is 'What metrics.{raw} has per {width} minutes; time is the end of them.';
+         comment on column metrics.\"{table}\".time is 'The end of the bucket, which belongs to it; its start does not.';"
+    )
+}
