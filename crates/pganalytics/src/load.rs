@@ -76,6 +76,8 @@ async fn load(arguments: &LoadArguments) -> Result<Report> {
         None => None,
     };
     let backend = Backend::at(&arguments.url)?;
+    // Better told now than by every collector.
+    backend.probe(None, Some(&arguments.registration_secret)).await?;
     let counted = Counted::new().context("make a histogram")?;
     let connections = Semaphore::new(arguments.connections as usize);
     let names = Plan::new(arguments, &catalog, now_us())?;

@@ -74,10 +74,10 @@ impl Report {
                 faults.push(format!("{many} {what}"));
             }
         };
-        count(u64::from(self.collectors) - self.registered, "collectors could not register");
         count(self.batches_refused, "batches were refused for good");
         count(self.rows_rejected, "rows were rejected");
         if !self.ended_early {
+            count(u64::from(self.collectors).saturating_sub(self.registered), "collectors could not register");
             count(self.batches_unacknowledged, "batches were not acknowledged in time");
         }
         match &self.comparison {

@@ -146,6 +146,12 @@ async fn what_is_sent_twice_late_and_by_restarted_collectors_is_stored_once() {
     for who in ["server", "store"] {
         assert!(report[who]["memory_max_mb"].as_f64().is_some_and(|mb| mb > 0.0), "{who}: {report:#}");
     }
+    // Who does not know the secret is told at once.
+    let mut wrong = load(&["--url", &served.url, "--registration-secret", "another-registration-secret"]);
+    let output = tokio::task::spawn_blocking(move || wrong.output().unwrap()).await.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("The registration secret is wrong."), "{said}");
     // Two epochs more than collectors, and nobody else.
     assert_eq!(served.ask("select count(*) from metrics.ledger").await, 20 * 3);
 }

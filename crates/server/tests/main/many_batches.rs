@@ -89,6 +89,24 @@ async fn each_batch_has_the_answer_that_it_would_have_alone() {
 }
 
 #[tokio::test]
+async fn compressed_batches_travel_as_they_lie_in_a_spool() {
+    let measured = Measured::new().await;
+    let mut body = Vec::new();
+    for sequence in 1..=3 {
+        let batch = measured.sized(sequence, 2);
+        let (spooled, length) = (batch.encode_to_vec(), batch.encoded_len());
+        let mut delimiter = Vec::new();
+        prost::encode_length_delimiter(length, &mut delimiter).unwrap();
+        body.extend(compress(&delimiter).unwrap());
+        // The status that is appended when it is sent is a frame of its own.
+        body.extend(compress(&spooled[..length - 1]).unwrap());
+        body.extend(compress(&spooled[length - 1..]).unwrap());
+    }
+    let answers = measured.push_body(MANY, "zstd", body).await.expect(200);
+    assert_eq!(summary(&answers), vec![json!([202, 2, false]); 3]);
+}
+
+#[tokio::test]
 async fn a_body_that_cannot_be_taken_apart_stores_nothing() {
     let measured = Measured::new().await;
     let whole: Vec<u8> =
