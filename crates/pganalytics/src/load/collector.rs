@@ -58,6 +58,8 @@ struct Collector {
     next: u32,
     sums: BySet,
     refused: Vec<u32>,
+    /// Cycles that are out of the spool, and not answered yet.
+    taken: Vec<u32>,
     /// Cycles that were sent and neither acknowledged nor refused yet: the server may have them.
     tried: BTreeSet<u32>,
     /// Whether the server did not know a definition when it was asked last.
@@ -111,6 +113,7 @@ pub(super) async fn run(
         token: registration.token,
         sums: BySet::default(),
         refused: Vec::new(),
+        taken: Vec::new(),
         tried: BTreeSet::new(),
         unknown: false,
         shared,
@@ -120,7 +123,7 @@ pub(super) async fn run(
         () = tokio::time::sleep_until(deadline) => {}
         _ = stop.wait_for(|stop| *stop) => {}
     }
-    let waiting: BTreeSet<u32> = one.spool.all().chain(one.tried.iter().copied()).collect();
+    let waiting: BTreeSet<u32> = one.spool.all().chain(one.taken).chain(one.tried.iter().copied()).collect();
     let unacknowledged = waiting.len() as u64;
     let without = waiting.into_iter().chain(one.refused).collect();
     Delivered {
@@ -146,6 +149,7 @@ impl Collector {
                 self.next += 1;
             }
             let cycles = self.spool.take(shared.batches_per_request);
+            self.taken.clone_from(&cycles);
             let Some(first) = cycles.first().copied() else {
                 if self.next == shared.plan.cycles {
                     return;
@@ -209,6 +213,7 @@ impl Collector {
             shared.counted.said(&reason);
             self.spool.put_back(cycle);
         }
+        self.taken.clear();
         if unknown {
             let definitions: Vec<_> = shared.plan.workload.definitions().iter().collect();
             let defined = shared.backend.define(&self.token, &definitions).await;
