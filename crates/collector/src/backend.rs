@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use catalog::Definition;
+use config::BackendUrl;
 use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Client, ClientBuilder, Response, StatusCode};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::state::{Registration, ServerKnows};
@@ -128,6 +130,20 @@ struct Problem {
     message: String,
 }
 
+/// The answers to several batches.
+#[derive(Deserialize)]
+struct Answers {
+    answers: Vec<OneAnswer>,
+}
+
+#[derive(Deserialize)]
+struct OneAnswer {
+    status: u16,
+    #[serde(default)]
+    retry_after_seconds: Option<u64>,
+    body: Box<RawValue>,
+}
+
 #[derive(Deserialize)]
 struct Registered {
     collector_id: Uuid,
@@ -141,6 +157,19 @@ struct Refreshed {
     expires_at: jiff::Timestamp,
 }
 
+fn client(url: &BackendUrl) -> ClientBuilder {
+    Client::builder()
+        .timeout(REQUEST_LIMIT)
+        .connect_timeout(CONNECT_LIMIT)
+        .user_agent(concat!("pganalytics-collector/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .https_only(url.https)
+}
+
+fn base(url: &BackendUrl) -> String {
+    format!("{}/api/v1", url.text.trim_end_matches('/'))
+}
+
 impl Backend {
     /// The way to the configured server.
     ///
@@ -150,12 +179,7 @@ impl Backend {
         let Some(url) = &config.backend_url else {
             bail!("no server is configured: set [backend] url, or BACKEND_URL");
         };
-        let mut client = Client::builder()
-            .timeout(REQUEST_LIMIT)
-            .connect_timeout(CONNECT_LIMIT)
-            .user_agent(concat!("pganalytics-collector/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .https_only(url.https);
+        let mut client = client(url);
         if let Some(path) = &config.tls_ca_file {
             let pem = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
             let authorities = reqwest::Certificate::from_pem_bundle(&pem)
@@ -172,7 +196,16 @@ impl Backend {
         }
         let with = config.tls_ca_file.as_ref().map(|path| format!(" with {}", path.display())).unwrap_or_default();
         let client = client.build().with_context(|| format!("prepare the HTTP client{with}"))?;
-        Ok(Self { client, base: format!("{}/api/v1", url.text.trim_end_matches('/')) })
+        Ok(Self { client, base: base(url) })
+    }
+
+    /// The way to a server by its address alone: certificates are those that this machine trusts.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be made.
+    pub fn at(url: &BackendUrl) -> Result<Self> {
+        let client = client(url).build().context("prepare the HTTP client")?;
+        Ok(Self { client, base: base(url) })
     }
 
     /// Registers the collector.
@@ -250,19 +283,48 @@ impl Backend {
 
     /// Sends one batch: protobuf in zstd frames.
     pub async fn push(&self, token: &str, body: Vec<u8>) -> Answer {
-        let sent = self
-            .client
-            .post(format!("{}/metrics/push", self.base))
-            .header(AUTHORIZATION, format!("Bearer {token}"))
-            .header(CONTENT_TYPE, "application/x-protobuf")
-            .header(CONTENT_ENCODING, "zstd")
-            .body(body)
-            .send()
-            .await;
-        match sent {
+        match self.send(token, "application/x-protobuf", body).await {
             Ok(response) => understand(response).await,
             Err(error) => Answer::Later { reason: reason(&error), after: None },
         }
+    }
+
+    /// Sends several batches in one request, each behind its length as protobuf delimits messages, in zstd frames.
+    /// Answers for each in their order.
+    ///
+    /// # Errors
+    /// One answer for all, where they could not be told apart.
+    pub async fn push_many(&self, token: &str, body: Vec<u8>) -> Result<Vec<Answer>, Answer> {
+        let response = self
+            .send(token, "application/x-protobuf; batches=many", body)
+            .await
+            .map_err(|error| Answer::Later { reason: reason(&error), after: None })?;
+        if response.status() != StatusCode::OK {
+            return Err(understand(response).await);
+        }
+        let later = |reason: String| Answer::Later { reason, after: None };
+        let body = read_bounded(response).await.map_err(|error| later(format!("{error:#}")))?;
+        let answers: Answers =
+            serde_json::from_slice(&body).map_err(|_| later("the answers are not understood".to_owned()))?;
+        Ok(answers
+            .answers
+            .into_iter()
+            .map(|one| {
+                let status = StatusCode::from_u16(one.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                meaning(status, one.retry_after_seconds.map(Duration::from_secs), one.body.get().as_bytes())
+            })
+            .collect())
+    }
+
+    async fn send(&self, token: &str, content_type: &str, body: Vec<u8>) -> reqwest::Result<Response> {
+        self.client
+            .post(format!("{}/metrics/push", self.base))
+            .header(AUTHORIZATION, format!("Bearer {token}"))
+            .header(CONTENT_TYPE, content_type)
+            .header(CONTENT_ENCODING, "zstd")
+            .body(body)
+            .send()
+            .await
     }
 
     /// Tells the server the definitions of sets.
@@ -294,9 +356,14 @@ async fn understand(response: Response) -> Answer {
         Ok(body) => body,
         Err(error) => return Answer::Later { reason: format!("{error:#}"), after },
     };
-    let problem = || serde_json::from_slice::<Problem>(&body).unwrap_or_default();
+    meaning(status, after, &body)
+}
+
+/// What a batch was answered.
+fn meaning(status: StatusCode, after: Option<Duration>, body: &[u8]) -> Answer {
+    let problem = || serde_json::from_slice::<Problem>(body).unwrap_or_default();
     match status {
-        StatusCode::ACCEPTED => match serde_json::from_slice(&body) {
+        StatusCode::ACCEPTED => match serde_json::from_slice(body) {
             Ok(accepted) => Answer::Accepted(accepted),
             Err(_) => Answer::Later { reason: "the answer is not understood".to_owned(), after },
         },

@@ -29,7 +29,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The shortest pause between two rounds.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause, also while the token is not accepted.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// The longest pause while another process is taken instead. The server tells of it as long as this one comes.
 const LONGEST_PAUSE_REPLACED: Duration = Duration::from_secs(300);
 /// The longest pause that a server may ask for.
@@ -95,7 +95,7 @@ struct Progress {
 
 /// The pause after one more failure: each twice as long, half of it by chance, so that many collectors do not come back
 /// at once.
-fn pause(failures: &mut u32, longest: Duration) -> Duration {
+pub fn pause(failures: &mut u32, longest: Duration) -> Duration {
     let pause = FIRST_PAUSE.saturating_mul(1 << (*failures).min(9)).min(longest);
     *failures += 1;
     pause.mul_f64(0.5 + rand::random::<f64>() / 2.0)

@@ -16,8 +16,11 @@ pub struct BackendUrl {
 }
 
 impl BackendUrl {
-    /// Reads an address, or says what is wrong with it.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    /// Reads an address.
+    ///
+    /// # Errors
+    /// What is wrong with it, in a sentence.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let lowered = text.to_ascii_lowercase();
         let https = match lowered.split_once("://") {
             Some(("https", _)) => true,

@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use store::Short;
 use store::span::moment;
 
 /// A batch is stored, or was before.
@@ -131,13 +132,21 @@ pub enum PushError {
         hashes: Vec<DefinitionHash>,
     },
     /// 503 with `Retry-After`: no room.
-    #[error("too many bytes are in flight")]
+    #[error("there is no memory for more batches: METRICS_BUFFER_SIZE bytes of them are in flight")]
     Busy {
         /// Seconds.
         retry_after: u32,
     },
+    /// 503 with `Retry-After`: the store is well, as far as this server knows, and something of the server is short.
+    #[error("{}", .why.words())]
+    Short {
+        /// Seconds.
+        retry_after: u32,
+        /// What.
+        why: Short,
+    },
     /// 503 with `Retry-After`: the store failed, or its answer was lost.
-    #[error("the store is not available")]
+    #[error("the store is not available: {why}")]
     Unavailable {
         /// Seconds.
         retry_after: u32,

@@ -10,6 +10,9 @@ pub const MAX_COMPRESSED: usize = 16 << 20;
 /// The longest body after decompression.
 pub const MAX_DECODED: usize = 64 << 20;
 
+/// The content type of several batches in one body.
+pub const MANY_CONTENT_TYPE: &str = "application/x-protobuf; batches=many";
+
 /// How a batch is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
@@ -17,6 +20,15 @@ pub enum Encoding {
     Json,
     /// `application/x-protobuf`.
     Protobuf,
+}
+
+/// How many batches a body holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Batches {
+    /// One, that is the body.
+    One,
+    /// `batches=many`: several of one collector, each behind its length.
+    Many,
 }
 
 /// How a body is compressed.
@@ -51,6 +63,29 @@ impl Encoding {
                 supported: vec!["application/x-protobuf".to_owned(), "application/json".to_owned()],
             })
         }
+    }
+}
+
+impl Batches {
+    /// Reads the parameter `batches` of `Content-Type`.
+    ///
+    /// # Errors
+    /// 415 for anything but `one`, or `many` in protobuf.
+    pub fn from_header(content_type: Option<&str>) -> Result<Self, PushError> {
+        let parameters = content_type.unwrap_or_default().split(';').skip(1).filter_map(|word| word.split_once('='));
+        let batches = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("batches"));
+        let Some((_, value)) = batches.last() else { return Ok(Self::One) };
+        let value = value.trim().trim_matches('"');
+        if value.eq_ignore_ascii_case("one") {
+            return Ok(Self::One);
+        }
+        if value.eq_ignore_ascii_case("many") && Encoding::from_header(content_type)? == Encoding::Protobuf {
+            return Ok(Self::Many);
+        }
+        Err(PushError::Unsupported {
+            reason: "the parameter batches of Content-Type must be one, or many with application/x-protobuf".to_owned(),
+            supported: vec![MANY_CONTENT_TYPE.to_owned()],
+        })
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Room {
     budget: Budget,
     collector: Uuid,
     bytes: u64,
+    /// The bytes of the request that the batch came in with others; they are room taken, but none of another batch.
+    request: u64,
 }
 
 impl Budget {
@@ -56,7 +58,7 @@ impl Budget {
     /// collector's second one has none past half of the whole.
     #[must_use]
     pub fn admit(&self, collector: Uuid, bytes: u64) -> Option<Room> {
-        let room = Room { budget: self.clone(), collector, bytes: 0 };
+        let room = Room { budget: self.clone(), collector, bytes: 0, request: 0 };
         room.grow(bytes)
     }
 
@@ -69,14 +71,21 @@ impl Budget {
 }
 
 impl Room {
+    /// Room for a batch out of the request that this is the room of; it must not outlive it.
+    #[must_use]
+    pub(crate) fn inside(&self) -> Self {
+        Self { budget: self.budget.clone(), collector: self.collector, bytes: 0, request: self.bytes }
+    }
+
     /// More room for the same batch; without it, all of it is given back.
     #[must_use]
     pub fn grow(mut self, bytes: u64) -> Option<Self> {
         {
             let mut inner = self.budget.lock();
             let mine = inner.by_collector.get(&self.collector).copied().unwrap_or(0);
-            let (others, my_others) = (inner.used - self.bytes, mine - self.bytes);
-            let wanted = self.bytes.saturating_add(bytes);
+            let own = self.bytes + self.request;
+            let (others, my_others) = (inner.used - own, mine - own);
+            let wanted = own.saturating_add(bytes);
             let fits = others.saturating_add(wanted) <= self.budget.capacity;
             let fair = my_others == 0 || my_others.saturating_add(wanted) <= self.budget.capacity / 2;
             if others == 0 || (fits && fair) {

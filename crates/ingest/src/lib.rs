@@ -16,6 +16,7 @@ mod due;
 mod encode;
 mod incoming;
 mod json;
+mod many;
 mod process;
 mod protobuf;
 mod queue;
@@ -32,14 +33,16 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 pub use answer::{PushAnswer, PushError, Rejected, Said};
-pub use body::{Compression, Encoding, MAX_COMPRESSED, MAX_DECODED};
+pub use body::{Batches, Compression, Encoding, MANY_CONTENT_TYPE, MAX_COMPRESSED, MAX_DECODED};
 pub use budget::{Budget, Room};
+pub use many::MAX_BATCHES;
 pub use strict::{Strict, Texts};
 
 use clock::Clocks;
+use encode::Prepared;
 use incoming::Incoming;
 use process::Replaced;
-use queue::Queue;
+use queue::{Queue, Written};
 use store::{CustomSets, DefinitionError, Failure, Store, StoreError};
 use write::{Known, Outcome};
 
@@ -78,6 +81,16 @@ pub struct Push {
     pub body: Bytes,
     /// When it began to arrive.
     pub now: Timestamp,
+}
+
+/// A batch on its way into the store.
+struct Taken {
+    began: Instant,
+    room: Room,
+    epoch: Option<Uuid>,
+    acknowledged: Option<(Uuid, i64)>,
+    prepared: Arc<Prepared>,
+    written: Written,
 }
 
 impl Ingest {
@@ -128,6 +141,12 @@ impl Ingest {
     /// # Errors
     /// When nothing of it was stored, or when that is not known.
     pub async fn push(&self, push: Push) -> Result<PushAnswer, PushError> {
+        let taken = self.take(push).await?;
+        self.answer(taken).await
+    }
+
+    /// Reads, checks and encodes a batch, and puts it into the queue.
+    async fn take(&self, push: Push) -> Result<Taken, PushError> {
         let began = Instant::now();
         let Push { collector_id, room, encoding, compression, body, now } = push;
         let (mut incoming, decoded_bytes) = self.read(encoding, compression, body, now).await?;
@@ -151,13 +170,22 @@ impl Ingest {
         let prepared = blocking(move || encode::encode(incoming, &ids, now, correction)).await?;
         write::write_texts(&self.store, &prepared).await.map_err(unavailable)?;
         let prepared = Arc::new(prepared);
-        let outcome = self.queue.written(Arc::clone(&prepared)).await.map_err(unavailable)?;
+        let written = self.queue.put(Arc::clone(&prepared)).map_err(unavailable)?;
+        Ok(Taken { began, room, epoch, acknowledged, prepared, written })
+    }
+
+    /// Waits until a batch is written, and says what became of it.
+    async fn answer(&self, taken: Taken) -> Result<PushAnswer, PushError> {
+        let Taken { began, room, epoch, acknowledged, prepared, written } = taken;
+        let outcome = written.outcome().await.map_err(unavailable)?;
         drop(room);
         if let Outcome::Replaced(Replaced { since, hostname }) = outcome {
             return Err(PushError::IdentityInUse { since, hostname });
         }
         let known = match epoch {
-            Some(epoch) => write::known(&self.store, collector_id, epoch, acknowledged).await.map_err(unavailable)?,
+            Some(epoch) => {
+                write::known(&self.store, prepared.collector_id, epoch, acknowledged).await.map_err(unavailable)?
+            }
             None => Known::default(),
         };
         let said = Said { hostname: prepared.hostname.clone(), version: prepared.version.clone() };
@@ -279,6 +307,10 @@ fn unavailable(error: StoreError) -> PushError {
             code: "invalid_values",
             reason: format!("the store refused its values ({state})"),
         };
+    }
+    if let Some(why) = error.short() {
+        tracing::warn!(why = why.words(), "a batch is put off");
+        return PushError::Short { retry_after: RETRY_AFTER_SECONDS, why };
     }
     tracing::error!(error = &error as &dyn std::error::Error, "the store is not available for ingest");
     PushError::Unavailable { retry_after: RETRY_AFTER_SECONDS, why: error.why() }

@@ -191,7 +191,8 @@ fn count_messages(body: &[u8], depth: usize, most: usize) -> Option<usize> {
     Some(count)
 }
 
-fn varint(bytes: &mut &[u8]) -> Option<u64> {
+/// Takes a varint from the beginning; `None` where it is cut off or has no end.
+pub(crate) fn varint(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0_u64;
     for shift in (0..64).step_by(7) {
         let (first, rest) = bytes.split_first()?;

@@ -42,6 +42,16 @@ pub(crate) struct Queue {
     changed: Arc<Notify>,
 }
 
+/// What will have become of a batch.
+pub(crate) struct Written(oneshot::Receiver<Result<Outcome, StoreError>>);
+
+impl Written {
+    /// Waits until the batch is written.
+    pub(crate) async fn outcome(self) -> Result<Outcome, StoreError> {
+        self.0.await.unwrap_or(Err(StoreError::Closed))
+    }
+}
+
 impl std::fmt::Debug for Queue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Queue").finish_non_exhaustive()
@@ -58,8 +68,8 @@ impl Queue {
         queue
     }
 
-    /// Waits until a batch is written. The batch is written even when nobody waits any more.
-    pub(crate) async fn written(&self, batch: Arc<Prepared>) -> Result<Outcome, StoreError> {
+    /// Puts a batch behind those that wait. It is written even when nobody waits for it any more.
+    pub(crate) fn put(&self, batch: Arc<Prepared>) -> Result<Written, StoreError> {
         let (answer, answered) = oneshot::channel();
         {
             let mut waiting = self.lock();
@@ -75,7 +85,7 @@ impl Queue {
             }
         }
         self.changed.notify_one();
-        answered.await.unwrap_or(Err(StoreError::Closed))
+        Ok(Written(answered))
     }
 
     /// Takes no more batches; the writers end when they have written what waits.

@@ -61,8 +61,9 @@ pub(crate) async fn write_group(store: &Store, group: &[Arc<Prepared>]) -> Vec<R
             results
         }
         Err(error) => {
+            let why = error.why();
             let mut results: Vec<Result<Outcome, StoreError>> =
-                group.iter().skip(1).map(|_| Err(StoreError::Shared)).collect();
+                group.iter().skip(1).map(|_| Err(StoreError::Shared { why })).collect();
             results.push(Err(error));
             results
         }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::load::LoadArguments;
+
 /// Watches PostgreSQL: what is slow, what changed, who blocks whom, and what will break next.
 #[derive(Debug, Parser)]
 #[command(name = "pganalytics", version, propagate_version = true, subcommand_required = true)]
@@ -39,6 +41,19 @@ pub(crate) enum Command {
     /// Administers a server's store
     #[command(subcommand)]
     Admin(AdminCommand),
+    /// Simulates collectors against a server, and compares what they sent with what is stored
+    #[command(after_help = "\
+Each simulated collector registers as load-<seed>-<n> with one instance and sends what a real one sends: statements \
+whose calls fall off as 1/n and of which some are new in each cycle, their texts, databases, WAL, sessions, names. \
+It obeys the server's answers as a collector does. Use a server and a store of their own: what is sent stays there.
+
+Ctrl-C ends it early, with the report.
+
+Exit codes:
+  0  all is acknowledged, and, with --store-url, stored as it was sent
+  1  something is not: the report says what
+  2  wrong usage")]
+    Load(Box<LoadArguments>),
     /// Writes the generated files of the source tree (for developers)
     #[command(hide = true)]
     Generate {

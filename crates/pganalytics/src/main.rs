@@ -6,6 +6,7 @@ mod arguments;
 mod collector_commands;
 mod demo;
 mod generate;
+mod load;
 mod logging;
 mod output;
 mod server_commands;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         Command::Collector(command) => collector_commands::run(command),
         Command::Demo(arguments) => demo::run(arguments),
         Command::Server { print_config } => server_commands::serve(print_config),
+        Command::Load(arguments) => load::run(*arguments),
         Command::Migrate => server_commands::migrate(),
         Command::Admin(command) => server_commands::admin(command),
         Command::Generate { root } => generate::run(&root),

@@ -21,6 +21,8 @@ mod grafana;
 mod host;
 #[path = "main/install.rs"]
 mod install;
+#[path = "main/load.rs"]
+mod load;
 #[path = "main/lock_queue.rs"]
 mod lock_queue;
 #[path = "main/losses.rs"]

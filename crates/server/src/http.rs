@@ -26,7 +26,7 @@ pub use enforce::Peer;
 pub use error::{ApiError, ErrorBody};
 pub(crate) use extract::parse_json;
 pub use extract::{JsonBody, PathValues, QueryValues};
-pub(crate) use headers::bare_answer;
+pub(crate) use headers::{RequestId, bare_answer};
 pub use instance::{OfInstance, Reading};
 pub(crate) use limits::EVICTION_SECONDS;
 pub use limits::RateLimits;

@@ -1,21 +1,25 @@
-//! `POST /metrics/push` and `POST /metrics/definitions`.
+//! `POST /metrics/push`, one batch or several, and `POST /metrics/definitions`.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{FromRequest, Request, State};
+use axum::extract::{Extension, FromRequest, Request, State};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use catalog::Definition;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::app::App;
 use crate::collectors;
-use crate::http::{ApiError, Caller, Detail, JsonBody};
-use ingest::{Compression, Encoding, MAX_COMPRESSED, Push, PushAnswer, PushError};
+use crate::http::{ApiError, Caller, JsonBody, RequestId};
+use ingest::{Batches, Compression, Encoding, MAX_COMPRESSED, Push, PushAnswer, PushError};
+use reads::Detail;
+use store::{NO_CONNECTION, Short};
 
 /// The most definitions in one request.
 const MAX_DEFINITIONS: usize = 1000;
@@ -47,35 +51,93 @@ pub(crate) struct RefusedDefinition {
     reason: String,
 }
 
+/// What became of several batches that came in one request.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PushAnswers {
+    /// One for each batch, in their order.
+    answers: Vec<OneAnswer>,
+}
+
+/// What became of one of them.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OneAnswer {
+    /// The status that it would have had alone.
+    status: u16,
+    /// When to send it again, where that is what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    retry_after_seconds: Option<u64>,
+    /// The body that it would have had alone.
+    #[schema(value_type = Object)]
+    body: serde_json::Value,
+}
+
 pub(crate) async fn push(
     State(app): State<Arc<App>>,
     caller: Caller,
+    Extension(id): Extension<RequestId>,
     request: Request,
-) -> Result<(StatusCode, Json<PushAnswer>), ApiError> {
+) -> Result<Response, ApiError> {
     let collector_id = caller.collector()?;
-    let answer = take_in(&app, collector_id, request).await?;
-    note(&app, collector_id, &answer).await;
-    Ok((StatusCode::ACCEPTED, Json(answer?)))
+    // Before the body: a slow line is no clock that is behind.
+    let now = app.clock.now();
+    let batches = Batches::from_header(header(request.headers(), &CONTENT_TYPE))?;
+    let push = arrive(&app, collector_id, request, now).await?;
+    let ingest = app.ingest()?;
+    match batches {
+        Batches::One => {
+            let answer = ingest.push(push).await;
+            note(&app, collector_id, &answer).await;
+            Ok((StatusCode::ACCEPTED, Json(answer?)).into_response())
+        }
+        Batches::Many => {
+            let answers = ingest.push_many(push).await?;
+            let last = answers.len() - 1;
+            for (_, answer) in answers.iter().enumerate().filter(|(nth, answer)| *nth == last || answer.is_err()) {
+                note(&app, collector_id, answer).await;
+            }
+            several(answers, &id)
+        }
+    }
+}
+
+/// The answers of several batches. What one says of the store's health, the whole says.
+fn several(answers: Vec<Result<PushAnswer, PushError>>, id: &RequestId) -> Result<Response, ApiError> {
+    let mut trouble = None;
+    let one = |answer| match answer {
+        Ok(answer) => {
+            let body = serde_json::to_value::<PushAnswer>(answer).map_err(ApiError::internal)?;
+            Ok(OneAnswer { status: StatusCode::ACCEPTED.as_u16(), retry_after_seconds: None, body })
+        }
+        Err(error) => {
+            let error = ApiError::from(error);
+            let body = serde_json::to_value(error.body(id.as_str())).map_err(ApiError::internal)?;
+            let (status, retry_after_seconds) = (error.status().as_u16(), error.retry_after_seconds());
+            if error.store_trouble().is_some() {
+                trouble = Some(error);
+            }
+            Ok(OneAnswer { status, retry_after_seconds, body })
+        }
+    };
+    let answers = answers.into_iter().map(one).collect::<Result<Vec<OneAnswer>, ApiError>>()?;
+    let mut response = Json(PushAnswers { answers }).into_response();
+    if let Some(trouble) = trouble {
+        response.extensions_mut().insert(trouble);
+    }
+    Ok(response)
 }
 
 /// Room is asked for before the body is read: what waits at the door takes none.
-async fn take_in(
-    app: &Arc<App>,
-    collector_id: Uuid,
-    request: Request,
-) -> Result<Result<PushAnswer, PushError>, ApiError> {
-    let ingest = app.ingest()?;
-    // Before the body: a slow line is no clock that is behind.
-    let now = app.clock.now();
+async fn arrive(app: &Arc<App>, collector_id: Uuid, request: Request, now: Timestamp) -> Result<Push, ApiError> {
     let headers = request.headers();
     let encoding = Encoding::from_header(header(headers, &CONTENT_TYPE))?;
     let compression = Compression::from_header(header(headers, &CONTENT_ENCODING))?;
     let length = header(headers, &CONTENT_LENGTH).and_then(|length| length.parse().ok());
     let body_bytes = length.unwrap_or(MAX_COMPRESSED as u64);
-    let room = ingest.admit(collector_id, body_bytes)?;
+    let room = app.ingest()?.admit(collector_id, body_bytes)?;
     let body =
         Bytes::from_request(request, app).await.map_err(|rejection| ApiError::from_status(rejection.status()))?;
-    Ok(ingest.push(Push { collector_id, room, encoding, compression, body, now }).await)
+    Ok(Push { collector_id, room, encoding, compression, body, now })
 }
 
 /// A header's text; one that is no text is none of those that are known.
@@ -92,7 +154,12 @@ async fn note(app: &App, collector_id: Uuid, answer: &Result<PushAnswer, PushErr
             let version = Some(answer.said.version.as_str()).filter(|word| !word.is_empty());
             collectors::store::delivered(&client, collector_id, hostname, version).await
         }
-        Err(PushError::Busy { .. } | PushError::Unavailable { .. } | PushError::UnknownDefinition { .. }) => return,
+        Err(
+            PushError::Busy { .. }
+            | PushError::Unavailable { .. }
+            | PushError::Short { .. }
+            | PushError::UnknownDefinition { .. },
+        ) => return,
         Err(error @ PushError::IdentityInUse { .. }) => {
             // Nothing is wrong with the one that is taken.
             tracing::warn!(collector.id = %collector_id, error = %error, "a batch was refused");
@@ -148,6 +215,13 @@ impl From<PushError> for ApiError {
                 Self::conflict("unknown_definition", message).with_details(hashes)
             }
             PushError::Busy { retry_after } => Self::unavailable(message).retry_after(u64::from(retry_after)),
+            PushError::Short { retry_after, why } => {
+                let error = Self::unavailable(message).retry_after(u64::from(retry_after));
+                match why {
+                    Short::Connections => error.for_the_stores_sake(NO_CONNECTION),
+                    Short::Stopping => error,
+                }
+            }
             PushError::Unavailable { retry_after, why } => {
                 Self::unavailable(message).retry_after(u64::from(retry_after)).for_the_stores_sake(why)
             }

@@ -47,6 +47,8 @@ mod limits;
 mod listener;
 #[path = "main/locks.rs"]
 mod locks;
+#[path = "main/many_batches.rs"]
+mod many_batches;
 #[path = "main/metrics.rs"]
 mod metrics;
 #[path = "main/migrations.rs"]

@@ -1,5 +1,6 @@
 //! What can go wrong in the store, and what it means for whoever sent the data.
 
+use deadpool_postgres::{PoolError, TimeoutType};
 use tokio_postgres::error::SqlState;
 
 use crate::migrations::MigrationError;
@@ -10,7 +11,7 @@ use crate::why::{NO_ANSWER, why};
 pub enum StoreError {
     /// No connection.
     #[error("get a connection to the store")]
-    Pool(#[from] deadpool_postgres::PoolError),
+    Pool(#[from] PoolError),
     /// A statement failed.
     #[error("run a statement in the store")]
     Postgres(#[from] tokio_postgres::Error),
@@ -39,13 +40,36 @@ pub enum StoreError {
     Timeout,
     /// The transaction of several batches failed; the error stands with one of them.
     #[error("the transaction that was shared with other batches failed")]
-    Shared,
+    Shared {
+        /// What the error says about the store.
+        why: &'static str,
+    },
     /// The server is stopping.
     #[error("the server is stopping")]
     Closed,
     /// An instance was removed while a batch of it came in.
     #[error("instance of a batch is gone")]
     Gone,
+}
+
+/// What a server is short of, whose store may be well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Short {
+    /// Connections to the store.
+    Connections,
+    /// Time: it is stopping.
+    Stopping,
+}
+
+impl Short {
+    /// As a sentence's words.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Connections => "all of the server's connections to the store (MAX_DATABASE_CONNS) are in use",
+            Self::Stopping => "the server is stopping",
+        }
+    }
 }
 
 /// What a failure means for the batch that caused it.
@@ -71,9 +95,21 @@ impl StoreError {
     /// What the failure says about the store.
     #[must_use]
     pub fn why(&self) -> &'static str {
-        match self.sql_state() {
-            None => NO_ANSWER,
-            Some(state) => why(state).unwrap_or("it refuses a statement"),
+        match (self, self.sql_state()) {
+            (Self::Shared { why }, _) => why,
+            (Self::Gone, _) => "it lost an instance while a batch of it came in",
+            (_, None) => NO_ANSWER,
+            (_, Some(state)) => why(state).unwrap_or("it refuses a statement"),
+        }
+    }
+
+    /// What the server is short of, where that is all that failed.
+    #[must_use]
+    pub fn short(&self) -> Option<Short> {
+        match self {
+            Self::Pool(PoolError::Timeout(TimeoutType::Wait)) => Some(Short::Connections),
+            Self::Closed => Some(Short::Stopping),
+            _ => None,
         }
     }
 
@@ -85,7 +121,7 @@ impl StoreError {
             | Self::Migration(MigrationError::Postgres(error) | MigrationError::Run { source: error, .. }) => {
                 error.code()
             }
-            Self::Pool(deadpool_postgres::PoolError::Backend(error)) => error.code(),
+            Self::Pool(PoolError::Backend(error)) => error.code(),
             _ => None,
         }
     }

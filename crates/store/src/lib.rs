@@ -33,7 +33,7 @@ use deadpool_postgres::{Object, Pool};
 use uuid::Uuid;
 
 pub use definitions::{CustomSets, DefinitionError, Definitions, Known, text_places};
-pub use error::{Failure, StoreError};
+pub use error::{Failure, Short, StoreError};
 pub use fitness::{OLDEST_STORE, check, too_old};
 pub use instances::Instances;
 pub use nearest::nearest;
@@ -41,7 +41,7 @@ pub use partitions::{Day, Partitions};
 pub use pool::{PoolSettings, ReadPool, open, open_with_reads};
 pub use schema::READER;
 pub use tiers::RolledUp;
-pub use why::{NO_ANSWER, UNANSWERED, why};
+pub use why::{NO_ANSWER, NO_CONNECTION, UNANSWERED, why};
 
 /// Clocks that differ by no more are taken for one, in microseconds.
 pub const CLOCK_TOLERANCE_US: i64 = 2_000_000;

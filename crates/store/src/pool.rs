@@ -1,12 +1,13 @@
 //! Connections to PostgreSQL, pooled and bounded.
 
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::config::dsn::{Dsn, Environment};
 use connection::Canceller;
 use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts};
 use tokio::task::JoinHandle;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{Client, Config, Error, NoTls, Socket};
 
@@ -17,6 +18,12 @@ const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long opening a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a connection is asked for that the store does not give because it has no more.
+const FULL_FOR: Duration = Duration::from_secs(4);
+
+/// The pause between two such attempts.
+const FULL_PAUSE: Duration = Duration::from_millis(100);
 
 /// Connections that are left to others on the store's own server.
 const LEFT_TO_OTHERS: usize = 10;
@@ -128,7 +135,18 @@ where
     fn connect(&self, config: &Config) -> Connecting<'_> {
         let (tls, config) = (self.0.clone(), config.clone());
         Box::pin(async move {
-            let (client, connection) = config.connect(tls).await?;
+            let began = Instant::now();
+            // Others have all of the store's connections: one of theirs may end.
+            let (client, connection) = loop {
+                match config.connect(tls.clone()).await {
+                    Err(error)
+                        if error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS) && began.elapsed() < FULL_FOR =>
+                    {
+                        tokio::time::sleep(FULL_PAUSE.mul_f64(0.5 + rand::random::<f64>())).await;
+                    }
+                    connected => break connected?,
+                }
+            };
             let served = tokio::spawn(async move {
                 if let Err(error) = connection.await {
                     let reason = connection::describe(&error);

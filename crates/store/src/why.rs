@@ -20,19 +20,20 @@ pub fn why(state: &SqlState) -> Option<&'static str> {
             "53" => "it lacks something that it needs",
             "57" => STOPPED,
             "58" => "its machine fails it",
-            "08" => SILENT,
+            "08" => NO_ANSWER,
             _ => return None,
         },
     })
 }
 
 /// For a failure without an SQLSTATE: nobody answered.
-pub const NO_ANSWER: &str = "it does not answer, or has no free connection";
-const SILENT: &str = "it does not answer";
+pub const NO_ANSWER: &str = "it does not answer";
+/// For a wait for a connection that was in vain.
+pub const NO_CONNECTION: &str = "all of the server's connections to it are in use";
 const STARTING: &str = "it is starting up or shutting down";
 const STOPPED: &str = "it is being stopped";
 /// What is over as soon as it answers.
-pub const UNANSWERED: [&str; 4] = [NO_ANSWER, SILENT, STARTING, STOPPED];
+pub const UNANSWERED: [&str; 4] = [NO_ANSWER, NO_CONNECTION, STARTING, STOPPED];
 
 #[cfg(test)]
 mod tests {

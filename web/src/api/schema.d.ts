@@ -814,7 +814,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Takes a batch; answers after its rows are committed.
+         * Takes a batch, or several of one collector; answers after their rows are committed.
          * @description Who: collector. Limit: caller.
          */
         post: operations["post_metrics_push"];
@@ -2899,6 +2899,21 @@ export interface components {
             /** @description The set. */
             set: string;
         };
+        /** @description What became of one of them. */
+        OneAnswer: {
+            /** @description The body that it would have had alone. */
+            body: Record<string, never>;
+            /**
+             * Format: int64
+             * @description When to send it again, where that is what to do.
+             */
+            retry_after_seconds?: number | null;
+            /**
+             * Format: int32
+             * @description The status that it would have had alone.
+             */
+            status: number;
+        };
         /** @description Statements that are only summed: what a ranking does not list. */
         Others: components["schemas"]["Figures"] & {
             /** @description How many statements; those that collectors only summed are counted by queryid. */
@@ -3006,6 +3021,11 @@ export interface components {
              * @description The store's identity; when it changes, texts and infos are to be sent again.
              */
             store_id: string;
+        };
+        /** @description What became of several batches that came in one request. */
+        PushAnswers: {
+            /** @description One for each batch, in their order. */
+            answers: components["schemas"]["OneAnswer"][];
         };
         /** @description One statement of a ranking. */
         RankedStatement: components["schemas"]["Figures"] & {
@@ -6055,9 +6075,19 @@ export interface operations {
             content: {
                 "application/json": string;
                 "application/x-protobuf": string;
+                "application/x-protobuf; batches=many": string;
             };
         };
         responses: {
+            /** @description With `batches=many`: up to 256 batches, each behind its length as a varint, and an answer for each, in their order. One that fails does not fail the others. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PushAnswers"];
+                };
+            };
             /** @description Stored, now or before; what was not is in `rejected`. */
             202: {
                 headers: {
@@ -6076,7 +6106,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description Send again after `Retry-After` seconds. */
+            /** @description Send again after `Retry-After` seconds; `message` says what is short. */
             503: {
                 headers: {
                     [name: string]: unknown;

@@ -17,7 +17,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("reads", &["catalog", "connection", "store"]),
     ("server", &["catalog", "cluster", "config", "connection", "ingest", "reads", "store", "wire"]),
     ("testkit", &["cluster"]),
-    ("pganalytics", &["catalog", "cluster", "collector", "config", "server", "wire"]),
+    ("pganalytics", &["catalog", "cluster", "collector", "config", "server", "store", "wire"]),
 ];
 
 #[test]

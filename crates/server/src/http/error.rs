@@ -4,12 +4,14 @@
 //! (`headers.rs`) writes the body, because only it knows the request's id.
 
 use std::borrow::Cow;
+use std::error::Error;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use deadpool_postgres::{PoolError, TimeoutType};
 use reads::{Detail, NoSnapshot, ReadError};
 use serde::Serialize;
-use store::{NO_ANSWER, why};
+use store::{NO_ANSWER, NO_CONNECTION, Short, why};
 use tokio_postgres::error::SqlState;
 use utoipa::ToSchema;
 
@@ -231,27 +233,43 @@ impl From<tokio_postgres::Error> for ApiError {
     /// The log gets PostgreSQL's text, the caller does not.
     fn from(error: tokio_postgres::Error) -> Self {
         let class = error.code().map(|state| &state.code()[..2]);
-        let transient = error.is_closed() || matches!(class, None | Some("08" | "25" | "40" | "53" | "57" | "58"));
+        // Without a state: the connection, or this server that does not understand what it was sent.
+        let is_lost = error.is_closed() || error.source().is_some_and(<dyn Error>::is::<std::io::Error>);
+        let transient = is_lost || matches!(class, Some("08" | "25" | "40" | "53" | "57" | "58"));
         let state = error.code().map_or("none", SqlState::code);
         let text = error.as_db_error().map_or_else(|| error.to_string(), |db| db.message().to_owned());
         tracing::error!(error = text, sqlstate = state, "the store refused a statement");
-        let answer = if transient { Self::unavailable("The store is not available.") } else { Self::internal_silent() };
-        match error.code() {
-            None if transient => answer.for_the_stores_sake(NO_ANSWER),
+        let why = match error.code() {
+            None if transient => Some(NO_ANSWER),
+            None => None,
+            Some(state) => why(state),
+        };
+        let answer = match (transient, why) {
+            (true, Some(why)) => Self::unavailable(format!("The store is not available: {why}.")),
+            (true, None) => Self::unavailable("The store is not available."),
+            (false, _) => Self::internal_silent(),
+        };
+        match why {
+            Some(why) => answer.for_the_stores_sake(why),
             None => answer,
-            Some(state) => why(state).map_or_else(|| answer.clone(), |why| answer.clone().for_the_stores_sake(why)),
         }
     }
 }
 
-impl From<deadpool_postgres::PoolError> for ApiError {
-    fn from(error: deadpool_postgres::PoolError) -> Self {
+impl From<PoolError> for ApiError {
+    fn from(error: PoolError) -> Self {
+        if matches!(error, PoolError::Timeout(TimeoutType::Wait)) {
+            let words = Short::Connections.words();
+            tracing::warn!(why = words, "a request is put off");
+            return Self::unavailable(format!("Try again: {words}.")).for_the_stores_sake(NO_CONNECTION);
+        }
         tracing::error!(error = %error, "no connection to the store");
         let why = match &error {
-            deadpool_postgres::PoolError::Backend(error) => error.code().and_then(why),
+            PoolError::Backend(error) => error.code().and_then(why),
             _ => None,
         };
-        Self::unavailable("The store is not available.").for_the_stores_sake(why.unwrap_or(NO_ANSWER))
+        let why = why.unwrap_or(NO_ANSWER);
+        Self::unavailable(format!("The store is not available: {why}.")).for_the_stores_sake(why)
     }
 }
 

@@ -31,7 +31,13 @@ const SECURITY_HEADERS: &[(&str, &str)] = &[
 
 /// The request's id, in the log and in `X-Request-ID`.
 #[derive(Clone, Debug)]
-pub(super) struct RequestId(pub(super) String);
+pub(crate) struct RequestId(pub(super) String);
+
+impl RequestId {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 /// Wraps the whole router.
 pub(super) async fn finish(mut request: Request, next: Next) -> Response {

@@ -163,22 +163,28 @@ fn collector_rows() -> Vec<Endpoint> {
 
 fn metric_rows() -> Vec<Endpoint> {
     use crate::collectors::deliveries::Deliveries;
-    use crate::push::{DefinitionsAnswer, NewDefinitions};
-    use ingest::{MAX_COMPRESSED, PushAnswer};
+    use crate::push::{DefinitionsAnswer, NewDefinitions, PushAnswers};
+    use ingest::{MANY_CONTENT_TYPE, MAX_COMPRESSED, PushAnswer};
     use reads::metrics::catalog::{MeasuredSet, MeasuredSets};
     use reads::metrics::count::{CountQuery, Counts};
     use reads::metrics::rows::{RowsQuery, SetRows};
     vec![
         Endpoint::post("/metrics/push", Who::Collector, push::push)
             .tag("metrics")
-            .summary("Takes a batch; answers after its rows are committed.")
+            .summary("Takes a batch, or several of one collector; answers after their rows are committed.")
             .header("Content-Encoding", false, "`zstd`, `gzip`, or none.")
             .takes_content("application/x-protobuf")
+            .takes_content(MANY_CONTENT_TYPE)
             .takes_content("application/json")
             .body_limit(MAX_COMPRESSED)
+            .answers_with::<PushAnswers>(
+                200,
+                "With `batches=many`: up to 256 batches, each behind its length as a varint, and an answer for each, in \
+                 their order. One that fails does not fail the others.",
+            )
             .answers_with::<PushAnswer>(202, "Stored, now or before; what was not is in `rejected`.")
             .answers_with::<ErrorBody>(409, "`unknown_definition`: post the definitions, then send again.")
-            .answers_with::<ErrorBody>(503, "Send again after `Retry-After` seconds."),
+            .answers_with::<ErrorBody>(503, "Send again after `Retry-After` seconds; `message` says what is short."),
         Endpoint::post("/metrics/definitions", Who::Collector, push::define)
             .tag("metrics")
             .summary("Takes definitions of sets that the server does not know yet.")

@@ -175,7 +175,7 @@ pub const SETTINGS: &[Setting] = &[
         "RATE_LIMIT_ADDRESS_PER_MINUTE",
         number(1, MINUTE_MOST, "requests"),
         Some("100"),
-        "Requests a minute per address where nobody is known.",
+        "Requests a minute per address where nobody is known. Who sends the right registration secret is not counted.",
     ),
     row(
         "MAX_DATABASE_CONNS",

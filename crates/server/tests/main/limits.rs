@@ -3,7 +3,7 @@
 use serde_json::json;
 use server::accounts::Role;
 
-use crate::support::Server;
+use crate::support::{REGISTRATION_SECRET, Server};
 
 #[tokio::test]
 async fn an_empty_bucket_answers_429() {
@@ -53,6 +53,27 @@ async fn guesses_are_taken_from_the_address() {
     server.post("/auth/login").json(login).send().await.refused(429, "rate_limited");
     // Who is known is not shut out by those who guess from the same address.
     server.get("/auth/me").bearer(&viewer).send().await.expect(200);
+}
+
+#[tokio::test]
+async fn who_knows_the_registration_secret_is_not_taken_for_a_guesser() {
+    let server = Server::with(&[("RATE_LIMIT_ADDRESS_PER_MINUTE", "2")]).await;
+    let register = |secret: &str| {
+        let body = json!({"name": "one of many", "hostname": "db-1.example", "version": "4.0.0"});
+        server.post("/collectors/register").header("X-Registration-Secret", secret).json(body).send()
+    };
+    for _ in 0..10 {
+        let answer = register(REGISTRATION_SECRET).await;
+        answer.expect(201);
+        assert!(!answer.headers.contains_key("x-ratelimit-limit"), "nothing limits it: {answer:?}");
+    }
+    for left in ["1", "0"] {
+        let answer = register("a guess").await;
+        answer.refused(401, "unauthorized");
+        assert_eq!(answer.header("x-ratelimit-remaining"), left);
+    }
+    register("a guess").await.refused(429, "rate_limited");
+    register(REGISTRATION_SECRET).await.expect(201);
 }
 
 #[tokio::test]

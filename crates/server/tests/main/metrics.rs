@@ -10,27 +10,32 @@ use wire::{BATCH_FORMAT, Batch, Discarded, Frame, Instance, Reading, Status, com
 
 use crate::support::{Answer, Server};
 
-struct Measured {
-    server: Server,
+pub(crate) struct Measured {
+    pub(crate) server: Server,
     viewer: String,
     collector: Uuid,
-    token: String,
+    pub(crate) token: String,
     epoch: Uuid,
 }
 
 impl Measured {
-    async fn new() -> Self {
-        let server = Server::measuring(&[]).await;
+    pub(crate) async fn new() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// With these settings.
+    pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
+        let server = Server::measuring(settings).await;
         let (collector, token) = server.collector("measured").await;
         let viewer = server.signed_in(Role::Viewer).await;
         Self { server, viewer, collector, token, epoch: Uuid::now_v7() }
     }
 
-    fn definition(&self, set: &str) -> Definition {
+    pub(crate) fn definition(&self, set: &str) -> Definition {
         self.server.app.catalog.get(set).unwrap().definition.clone()
     }
 
-    fn batch(&self, sequence: u64) -> Batch {
+    pub(crate) fn batch(&self, sequence: u64) -> Batch {
         Batch {
             format: BATCH_FORMAT,
             collector_id: self.collector.as_bytes().to_vec(),
@@ -45,7 +50,7 @@ impl Measured {
     }
 
     /// Statements with this queryid and so many calls each, the rows so many seconds before now.
-    fn statements(&self, definition: &Definition, seconds_ago: i64, calls: &[i64]) -> Reading {
+    pub(crate) fn statements(&self, definition: &Definition, seconds_ago: i64, calls: &[i64]) -> Reading {
         let mut frame = Frame::new(definition);
         for (nth, calls) in (0_i64..).zip(calls) {
             for (meaning, column) in definition.columns.iter().zip(&mut frame.columns) {
@@ -75,14 +80,14 @@ impl Measured {
         reading
     }
 
-    async fn push(&self, batch: &Batch) -> Answer {
+    pub(crate) async fn push(&self, batch: &Batch) -> Answer {
         let body = compress(&batch.encode_to_vec()).unwrap();
         let call = self.server.post("/metrics/push").bearer(&self.token);
         let call = call.header("Content-Type", "application/x-protobuf").header("Content-Encoding", "zstd");
         call.body(body).send().await
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.server.get(path).bearer(&self.viewer).send().await
     }
 }

@@ -223,3 +223,49 @@ async fn an_address_that_cannot_be_is_refused_without_its_password() {
         assert!(!words.contains("hunter2"), "{words}");
     }
 }
+
+#[tokio::test]
+async fn a_pool_takes_no_more_connections_than_the_store_allows() {
+    let database = testkit::store().await.unwrap();
+    let client = database.connect().await.unwrap();
+    // Ten are left to others.
+    client.execute(&format!("alter database \"{}\" connection limit 14", database.name), &[]).await.unwrap();
+    let pool = open(&PoolSettings { url: database.dsn.clone(), max_connections: 200 }).await.unwrap();
+    let hold = || async {
+        let client = pool.get().await.unwrap();
+        let held = "select count(*) from pg_stat_activity
+                    where datname = current_database() and application_name = 'pganalytics server'";
+        client.query_one(held, &[]).await.unwrap().get::<_, i64>(0)
+    };
+    let held = futures_util::future::join_all((0..50).map(|_| hold())).await;
+    assert_eq!(held.iter().max(), Some(&4), "{held:?}");
+}
+
+/// Answers every start-up packet as a server that has no connection left, so many times, and then not at all.
+async fn full(listener: tokio::net::TcpListener) -> usize {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut attempts = 0;
+    let patience = Duration::from_secs(30);
+    while attempts < 3
+        && let Ok(Ok((mut socket, _))) = tokio::time::timeout(patience, listener.accept()).await
+    {
+        attempts += 1;
+        let mut packet = [0; 1024];
+        let _ = socket.read(&mut packet).await.unwrap();
+        let fields = b"SFATAL\0VFATAL\0C53300\0Msorry, too many clients already\0\0";
+        let length = u32::try_from(fields.len() + 4).unwrap().to_be_bytes();
+        socket.write_all(&[b"E", &length[..], fields].concat()).await.unwrap();
+    }
+    attempts
+}
+
+#[tokio::test]
+async fn a_store_without_a_free_connection_is_asked_again() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let url = format!("host=127.0.0.1 port={port} user=x dbname=x sslmode=disable");
+    let asking = tokio::spawn(async move { open(&PoolSettings { url, max_connections: 2 }).await.map(|_| ()) });
+    assert_eq!(full(listener).await, 3, "it is asked again, while it has none");
+    // Nobody listens any more: that is no reason to wait.
+    assert!(asking.await.unwrap().is_err());
+}
