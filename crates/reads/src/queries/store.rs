@@ -183,7 +183,7 @@ pub(crate) async fn by_reading(
     let ids: Vec<String> = queryids.iter().map(ToString::to_string).collect();
     let columns: Vec<&str> = std::iter::once("interval_us").chain(columns()).collect();
     let sql = format!(
-        "select s.time, max(s.interval_us), {KEY}, {} from ({}) s group by s.time, 3, 4, 5, 6",
+        "select s.time, max(s.interval_us), {KEY}, {} from ({}) s group by s.time, 3, 4, 5, 6 order by s.time",
         Sums::select("s"),
         parts.only(&columns, &format!(" and r.queryid in ({})", ids.join(", ")))
     );
@@ -211,7 +211,7 @@ pub(crate) async fn trends(
     // All rows of a reading share its interval, so that its steps need not be worked out for each of them.
     let sql = format!(
         "select s.time, max(s.interval_us), {KEY}, sum(s.total_exec_time)::float8 / 1000 from ({rows}) s
-         group by s.time, 3, 4, 5, 6"
+         group by s.time, 3, 4, 5, 6 order by s.time"
     );
     let zeros = readings.zeros();
     let mut trends: HashMap<Key, Vec<Option<f64>>> = keys.iter().map(|key| (*key, zeros.clone())).collect();

@@ -269,6 +269,7 @@ async fn what_comes_after_its_day_went_is_added() {
         // Of a day that is still there, and from when the day that went was not over.
         read(1, midnight + SignedDuration::from_mins(7), 70 * MINUTE, rows_of(&[1, 3], 11)),
         read(0, midnight + SignedDuration::from_mins(7), DAY, rows_of(&[3], 12)),
+        read(2, midnight + SignedDuration::from_mins(7), HOUR, rows_of(&[3], 13)),
     ];
     for (at, one) in late.into_iter().enumerate() {
         fixture.push_at(at as u64 + 2, std::slice::from_ref(&one), later).await;

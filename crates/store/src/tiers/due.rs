@@ -8,7 +8,7 @@ use deadpool_postgres::{GenericClient, Transaction};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::tier::{LONGEST_WHOLE_US, REACH_US, Tier};
+use super::tier::{self, LONGEST_WHOLE_US, Tier};
 use crate::StoreError;
 
 /// Rows of `metrics.due` that none of the finer tiers holds back.
@@ -73,7 +73,7 @@ pub(crate) async fn take(
          select n.instance_id from (
              select q.instance_id, sum(q.buckets) over (order by q.instance_id) - q.buckets as before from queued q) n
          where n.before < $4::bigint",
-        width = interval(tier)
+        width = tier.interval()
     );
     let rows = transaction.query(&instances, &[&tier.number(), &first, &last, &most_buckets]).await?;
     let instances: Vec<i32> = rows.iter().map(|row| row.get(0)).collect();
@@ -189,14 +189,11 @@ pub(crate) async fn add_stored(transaction: &Transaction<'_>, raw: &[&str], all:
         .execute(
             &format!(
                 "insert into metrics.due (tier, instance_id, first, last, sets, reading)
-                 select 1, r.instance_id,
-                     date_bin({width}, r.time - least(r.interval_us, {REACH_US}) * interval '1 microsecond', {EPOCH})
-                         + {width},
-                     date_bin({width}, r.time - interval '1 microsecond', {EPOCH}) + {width},
-                     array[r.set_name], r.time
+                 select 1, r.instance_id, {first}, {last}, array[r.set_name], r.time
                  from metrics.readings r
                  where r.interval_us > {LONGEST_WHOLE_US} and r.set_name = any($1)",
-                width = interval(Tier::Minutes)
+                first = tier::first_cell(),
+                last = tier::last_cell(),
             ),
             &[&all],
         )
@@ -204,17 +201,11 @@ pub(crate) async fn add_stored(transaction: &Transaction<'_>, raw: &[&str], all:
     Ok(())
 }
 
-const EPOCH: &str = "timestamptz '1970-01-01 00:00:00+00'";
-
 fn free(tier: Tier) -> String {
     match tier {
         Tier::Minutes => "true".to_owned(),
-        Tier::Hours | Tier::Days => FREE.replace("$WIDTH", &interval(tier)),
+        Tier::Hours | Tier::Days => FREE.replace("$WIDTH", &tier.interval()),
     }
-}
-
-fn interval(tier: Tier) -> String {
-    format!("interval '{} microseconds'", tier.width_us())
 }
 
 /// A moment of the grid, which is always one that a clock can show.

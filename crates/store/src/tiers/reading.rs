@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::shape::{Kept, Shape};
 use super::statements::{self, is_long};
-use super::tier::{REACH_US, Tier};
+use super::tier::{self, Tier};
 
 /// A stretch of time, after its start and up to its end, and the tier that it is read from; none is the raw rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,9 +104,9 @@ impl Tiered {
                              cross join lateral (select case when k.is_last then r.time else n.bucket end as at) m
                              where r.instance_id = $1 and r.time in ({times}) and {is_long} and {of_piece}{set}{only}",
                             list(|kept| &kept.piece),
-                            first = statements::bin(&format!("r.time - least(r.interval_us, {REACH_US}) * {}", statements::interval(1))),
-                            last = statements::bin(&format!("r.time - {}", statements::interval(1))),
-                            width = statements::interval(Tier::Minutes.width_us()),
+                            first = tier::first_cell(),
+                            last = tier::last_cell(),
+                            width = Tier::Minutes.interval(),
                             piece = statements::piece(),
                             times = times.join(", "),
                             is_long = is_long(&self.shape),

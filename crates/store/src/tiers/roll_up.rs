@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use deadpool_postgres::{Object, Transaction};
 use jiff::{SignedDuration, Timestamp};
@@ -20,6 +21,9 @@ const MOST_BUCKETS: i64 = 240;
 
 /// The most transactions of one call.
 const MOST_ROUNDS: usize = 100;
+
+/// How long one transaction may take before its connection is given up.
+const LONGEST: Duration = Duration::from_secs(600);
 
 /// What was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,7 +71,8 @@ impl Store {
         let stretch = *block.start()..=(*block.end()).min(tier.closed(now.as_microsecond()));
         self.ensure_tier_partitions(tier, &stretch).await?;
         let mut client = self.client().await?;
-        let made = self.transact(&mut client, tier, &stretch).await;
+        let made = tokio::time::timeout(LONGEST, self.transact(&mut client, tier, &stretch)).await;
+        let made = made.unwrap_or(Err(StoreError::Timeout));
         if made.is_err() {
             // Whatever became of it, the connection must not be used again.
             drop(Object::take(client));
@@ -92,7 +97,10 @@ impl Store {
             .simple_query("set local jit = off; set local work_mem = '32MB'; set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off")
             .await?;
         let taken = due::take(&transaction, tier, stretch, MOST_BUCKETS).await?;
-        self.learn_definitions(&transaction).await?;
+        if self.learn_definitions(&transaction).await? {
+            // Begun again, with the partitions that are needed now.
+            return Ok(Some(0));
+        }
         let gone = gone(&transaction).await?;
         let mut work = Work::divide(taken, tier, stretch, &gone);
         let mut made = 0;
@@ -130,18 +138,18 @@ impl Store {
         self.ensure_periods(&tables, tier.period(), first, moment(*stretch.end())).await
     }
 
-    /// What this server does not know of sets yet: another one may have widened them.
-    async fn learn_definitions(&self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    /// Takes up what this server does not know of sets, as another one may have widened them; answers whether it did.
+    async fn learn_definitions(&self, transaction: &Transaction<'_>) -> Result<bool, StoreError> {
         let rows = transaction.query("select hash from metrics.definitions", &[]).await?;
         let is_known = |row: &tokio_postgres::Row| {
             let hash = row.get::<_, &[u8]>(0).try_into().ok().map(catalog::DefinitionHash);
             hash.is_some_and(|hash| self.definitions().get(hash).is_some())
         };
         if rows.iter().all(is_known) {
-            return Ok(());
+            return Ok(false);
         }
-        let all = definitions::load(transaction).await?;
-        self.remember_definitions(all)
+        self.remember_definitions(definitions::load(transaction).await?)?;
+        Ok(true)
     }
 }
 

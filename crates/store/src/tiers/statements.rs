@@ -4,10 +4,7 @@
 use std::fmt::Write as _;
 
 use super::shape::{Kept, Shape};
-use super::tier::{LONGEST_WHOLE_US, REACH_US, Tier};
-
-/// Where the grid begins.
-const EPOCH: &str = "timestamptz '1970-01-01 00:00:00+00'";
+use super::tier::{self, LONGEST_WHOLE_US, MICROSECOND, REACH_US, Tier};
 
 /// Makes buckets whole from what is below them, in place of what is there.
 pub(crate) fn remake(shape: &Shape, tier: Tier) -> String {
@@ -33,10 +30,8 @@ pub(crate) fn remake(shape: &Shape, tier: Tier) -> String {
 pub(crate) fn add(shape: &Shape) -> String {
     let (raw, table) = (&shape.raw, Tier::Minutes.table(&shape.raw));
     let is_long = is_long(shape);
-    let width = interval(Tier::Minutes.width_us());
-    let bin = |moment: &str| format!("date_bin({width}, {moment}, {EPOCH}) + {width}");
-    let first = bin(&format!("r.time - least(r.interval_us, {REACH_US}) * {}", interval(1)));
-    let last = bin(&format!("r.time - {}", interval(1)));
+    let width = Tier::Minutes.interval();
+    let (first, last) = (tier::first_cell(), tier::last_cell());
     format!(
         "with c as materialized ({cells}),
          late as materialized (select * from unnest($5::integer[], $6::timestamptz[]) as l (instance_id, time)),
@@ -49,7 +44,7 @@ pub(crate) fn add(shape: &Shape) -> String {
              select r.* from taken r where {is_long}
              union all
              select r.* from late l join metrics.\"{raw}\" r on r.instance_id = l.instance_id and r.time = l.time
-             where r.interval_us > {LONGEST_WHOLE_US}),
+             where {is_long}),
          new as materialized (
              select r.instance_id, {last} as time, r.time as \"$at\", {wholes} from taken r where not {is_long}
              union all
@@ -85,7 +80,7 @@ fn cells(shape: &Shape) -> &'static str {
 /// The rows of cells, and the pieces in them of rows whose interval is longer.
 fn from_rows(shape: &Shape) -> String {
     let raw = &shape.raw;
-    let width = interval(Tier::Minutes.width_us());
+    let width = Tier::Minutes.interval();
     let set = if shape.names_set { " and r.set_name = c.set_name" } else { "" };
     let short = if shape.is_divided { format!(" and not {}", is_long(shape)) } else { String::new() };
     let mut sql = format!(
@@ -98,9 +93,9 @@ fn from_rows(shape: &Shape) -> String {
     if shape.is_divided {
         // Found by their readings, which are few; a reading has all its rows at one time.
         let (reach, set, named) = if shape.names_set {
-            (interval(REACH_US), "c.set_name".to_owned(), " and r.set_name = n.set_name")
+            (tier::reach(), "c.set_name".to_owned(), " and r.set_name = n.set_name")
         } else {
-            (interval(REACH_US), format!("'{raw}'"), "")
+            (tier::reach(), format!("'{raw}'"), "")
         };
         let _ = write!(
             sql,
@@ -112,14 +107,13 @@ fn from_rows(shape: &Shape) -> String {
                      on d.instance_id = c.instance_id and d.set_name = {set}
                      and d.time > c.bucket - {width} and d.time <= c.bucket + {reach}
                  where d.interval_us > 300000000 and d.time > $3 and d.time <= $4 + {reach}
-                     and d.time - least(d.interval_us, {REACH_US}) * {microsecond} < c.bucket
+                     and d.time - least(d.interval_us, {REACH_US}) * {MICROSECOND} < c.bucket
              ) n
              join metrics.\"{raw}\" r on r.instance_id = n.instance_id and r.time = n.time{named}
              cross join lateral ({piece}) k
              where r.interval_us > {LONGEST_WHOLE_US} and r.time > $3 and r.time <= $4 + {reach}",
             pieces = inputs(shape, |kept| &kept.piece),
             piece = piece(),
-            microsecond = interval(1),
         );
     }
     sql
@@ -134,7 +128,7 @@ fn from_buckets(shape: &Shape, tier: Tier) -> String {
          where r.time > $3 and r.time <= $4",
         buckets = inputs(shape, |kept| &kept.bucket),
         below = tier.below(&shape.raw),
-        width = interval(tier.width_us()),
+        width = tier.interval(),
     )
 }
 
@@ -187,14 +181,4 @@ fn names(shape: &Shape) -> String {
 
 fn list(shape: &Shape, of: impl Fn(&Kept) -> String) -> String {
     shape.columns.iter().map(of).collect::<Vec<String>>().join(", ")
-}
-
-pub(crate) fn interval(micros: i64) -> String {
-    format!("interval '{micros} microseconds'")
-}
-
-/// The end of the cell that a moment falls into or begins.
-pub(crate) fn bin(moment: &str) -> String {
-    let width = interval(Tier::Minutes.width_us());
-    format!("date_bin({width}, {moment}, {EPOCH}) + {width}")
 }

@@ -13,6 +13,9 @@ const DAY_US: i64 = 86_400 * SECOND_US;
 /// The longest interval of a row that belongs whole to the moment of its end. A longer one is divided over cells.
 pub const LONGEST_WHOLE_US: i64 = 300 * SECOND_US;
 
+/// The step of time, for statements.
+pub(crate) const MICROSECOND: &str = "interval '1 microsecond'";
+
 /// How far back a row is divided: what its interval has from longer ago is in the earliest of its cells.
 pub const REACH_US: i64 = 7 * DAY_US;
 
@@ -59,6 +62,11 @@ impl Tier {
             Self::Hours => 3600 * SECOND_US,
             Self::Days => DAY_US,
         }
+    }
+
+    /// The length of a bucket, for statements. In seconds: PostgreSQL 14 takes no larger number of smaller units.
+    pub(crate) fn interval(self) -> String {
+        interval(self.width_us())
     }
 
     /// The tier that is made from this one.
@@ -140,6 +148,31 @@ impl Tier {
         let last = ceiling(end_us, length);
         last - length + self.width_us()..=last
     }
+}
+
+/// [`REACH_US`], for statements.
+pub(crate) fn reach() -> String {
+    interval(REACH_US)
+}
+
+/// The end of the cell that begins at a moment or holds it otherwise, for statements.
+fn cell_after(moment: &str) -> String {
+    let width = Tier::Minutes.interval();
+    format!("date_bin({width}, {moment}, timestamptz '1970-01-01 00:00:00+00') + {width}")
+}
+
+/// The end of the first cell that a row `r` of a long interval is divided over, for statements.
+pub(crate) fn first_cell() -> String {
+    cell_after(&format!("r.time - least(r.interval_us, {REACH_US}) * {MICROSECOND}"))
+}
+
+/// The end of the cell that holds the time of a row `r`, for statements.
+pub(crate) fn last_cell() -> String {
+    cell_after(&format!("r.time - {MICROSECOND}"))
+}
+
+fn interval(micros: i64) -> String {
+    format!("interval '{} seconds'", micros / SECOND_US)
 }
 
 /// The least multiple that is not below a value.
