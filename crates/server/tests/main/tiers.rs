@@ -394,3 +394,21 @@ async fn each_tier_goes_in_its_time() {
     assert_eq!(left(731 + 366).await, [0, 0, 0, 1, 1]);
     assert_eq!(left(1827 + 366).await, [0, 0, 0, 0, 0]);
 }
+
+#[tokio::test]
+async fn words_and_ids_of_a_bucket_are_bounded() {
+    let fixture = Fixture::new().await;
+    let sql = "select metrics.merge_shares(array_agg(jsonb_build_object(lpad(n::text, 2, '0'), 100 - n, '', 1)))::text,
+                   metrics.merge_shares(null) is null,
+                   cardinality(metrics.merge_ids(array['{3,1,2}', '{}', '{2,2}'])),
+                   (select (array_agg(id))[2000] from unnest(metrics.merge_ids(array[
+                       (select array_agg(n)::text from generate_series(1001, 3000) n),
+                       (select array_agg(n)::text from generate_series(1, 2000) n)])) id)
+               from generate_series(1, 25) n";
+    let row = fixture.client.query_one(sql, &[]).await.unwrap();
+    let shares: std::collections::BTreeMap<String, u64> = serde_json::from_str(row.get(0)).unwrap();
+    assert_eq!((shares.len(), shares["01"], shares["20"]), (21, 99, 80));
+    assert_eq!(shares[""], 25 + (75..80).sum::<u64>(), "the rest");
+    assert!(row.get::<_, bool>(1), "of nothing there is nothing");
+    assert_eq!((row.get::<_, i32>(2), row.get::<_, i64>(3)), (3, 2000));
+}
