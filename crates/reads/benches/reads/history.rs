@@ -88,8 +88,22 @@ fn sets(size: Size) -> Vec<Rows> {
                 ("backend_type", "'client backend'"),
             ],
         ),
-        rows("pg_stat_replication", 2, 10, &[("pid", "900 + k"), ("client_addr", "'10.0.0.' || k")]),
-        rows("wal", 1, 10, &[]),
+        // The second one lags behind by what was written within a minute.
+        rows(
+            "pg_stat_replication",
+            2,
+            10,
+            &[
+                ("pid", "900 + k"),
+                ("client_addr", "'10.0.0.' || k"),
+                ("current_lsn", "n * 1000000"),
+                ("sent_lsn", "n * 1000000"),
+                ("write_lsn", "n * 1000000"),
+                ("flush_lsn", "n * 1000000"),
+                ("replay_lsn", "(n - (k - 1) * 6) * 1000000"),
+            ],
+        ),
+        rows("wal", 1, 10, &[("position", "n * 1000000")]),
     ]
 }
 
