@@ -130,7 +130,6 @@ impl History {
         let today = Timestamp::now().as_second().div_euclid(86_400) * 86_400;
         let midnight = Timestamp::from_second(today).context("find today")? - DAY;
         let history = Self { now: midnight + AFTER_MIDNIGHT, size };
-        let began = std::time::Instant::now();
         history.fixed(client).await?;
         for rows in infos(size) {
             history.infos(store, client, &rows).await?;
@@ -138,11 +137,8 @@ impl History {
         for rows in sets(size) {
             history.rows(store, client, &rows, midnight - DAY).await?;
         }
-        eprintln!("{:?}", began.elapsed());
         history.readings(store, client, midnight).await?;
-        eprintln!("{:?}", began.elapsed());
         history.roll_up(store, client, midnight).await?;
-        eprintln!("{:?}", began.elapsed());
         history.copy_days(store, client, midnight).await?;
         client.batch_execute("vacuum (analyze)").await.context("analyze")?;
         Ok(history)

@@ -56,7 +56,7 @@ pub(crate) async fn sums(
         Sums::select("s"),
         parts.only(&columns(), &of_statement(queryid))
     );
-    let rows = snapshot.query_once(&sql, &[&instance]).await?;
+    let rows = snapshot.query_grouped(&sql, &[&instance]).await?;
     rows.iter().map(|row| Ok(Worked { key: key(row, 0)?, sums: Sums::read(row, 4)? })).collect()
 }
 
