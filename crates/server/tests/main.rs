@@ -63,6 +63,8 @@ mod pages;
 mod pg_settings;
 #[path = "main/queries.rs"]
 mod queries;
+#[path = "main/ranges.rs"]
+mod ranges;
 #[path = "main/rates.rs"]
 mod rates;
 #[path = "main/reader.rs"]
