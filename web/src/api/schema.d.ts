@@ -1735,6 +1735,11 @@ export interface components {
         };
         /** @description The time that readings cover in a range. Sums of the range are of that time, and rates divide by it. */
         Covered: {
+            /**
+             * Format: date-time
+             * @description Until when, alike.
+             */
+            end: string;
             /** @description What is to be said of it, where that is not nearly all. */
             message?: string | null;
             /**
@@ -1747,6 +1752,11 @@ export interface components {
              * @description Of the range, 0 to 1.
              */
             share: number;
+            /**
+             * Format: date-time
+             * @description From when on sums are: the start of the range, or of the bucket around it where retention has left no finer one.
+             */
+            start: string;
         };
         /** @description What a collector needs to deliver. */
         Credentials: {
