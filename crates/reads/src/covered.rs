@@ -3,11 +3,12 @@
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
 use serde::Serialize;
 use tokio_postgres::Error;
 use utoipa::ToSchema;
 
-use crate::parts::Parts;
+use crate::parts::{self, Parts};
 use crate::range::Range;
 use crate::reader::{InstanceId, Snapshot};
 use store::span::{spell, spell_ms};
@@ -29,6 +30,12 @@ pub(crate) struct Covered {
     pub(crate) share: f64,
     /// What is to be said of it, where that is not nearly all.
     pub(crate) message: Option<String>,
+    /// From when on sums are: the start of the range, or of the bucket around it where retention has left no finer one.
+    #[schema(value_type = String, format = DateTime)]
+    pub(crate) start: Timestamp,
+    /// Until when, alike.
+    #[schema(value_type = String, format = DateTime)]
+    pub(crate) end: Timestamp,
 }
 
 /// Microseconds that the readings of a set cover of a range, by the database that it was read in; 0 stands for a set
@@ -67,11 +74,12 @@ impl Covered {
         } else {
             None
         };
-        Self { ms, share, message }
+        Self { ms, share, message, start: range.start, end: range.end }
     }
 
     /// What the readings of a set cover of a range.
     pub(crate) async fn read(snapshot: &Snapshot, id: InstanceId, set: &str, range: Range) -> Result<Self, Error> {
+        let range = parts::summed(snapshot, set, range).await?;
         Ok(Self::most(&by_database(snapshot, id, set, range).await?, range))
     }
 
@@ -106,8 +114,6 @@ pub(crate) fn per_second(sum: f64, covered_us: f64) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
 
     fn range(seconds: i64) -> Range {
