@@ -3,9 +3,12 @@
 use std::time::{Duration, Instant};
 
 use ::store::{Holder, Job, Outcome, Store};
+use serde_json::{Value, json};
+use server::accounts::Role;
 use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
+use crate::support::Server;
 use crate::tiers_store::{Fixture, open_tiers};
 
 fn process(host: &str) -> Holder {
@@ -142,4 +145,55 @@ async fn a_server_that_stops_leaves_its_jobs_to_others_at_once() {
     assert_eq!(fixture.store.run_due(Job::RollUp, &two).await.unwrap(), Outcome::Left { failures: 0 });
     fixture.store.release_jobs(&one).await.unwrap();
     assert_eq!(fixture.store.run_due(Job::RollUp, &two).await.unwrap(), Outcome::Done { is_left: false });
+}
+
+#[tokio::test]
+async fn administrators_are_told_how_jobs_go_and_what_is_due() {
+    let server = Server::measuring(&[]).await;
+    let admin = server.signed_in(Role::Admin).await;
+    let store = server.app.store().unwrap();
+    let ask = async || server.get("/jobs").bearer(&admin).send().await.expect(200)["data"].clone();
+    let of = |jobs: &Value, name: &str| {
+        let jobs = jobs.as_array().unwrap();
+        jobs.iter().find(|job| job["name"] == name).unwrap().clone()
+    };
+    let fresh = of(&ask().await, "retention");
+    assert_eq!(
+        (&fresh["state"], &fresh["started_at"], &fresh["done"]),
+        (&json!("waiting"), &Value::Null, &Value::Null)
+    );
+    let one = process("one");
+    store.run_due(Job::Retention, &one).await.unwrap();
+    let client = server.app.metrics.get().await.unwrap();
+    client
+        .simple_query(
+            "insert into metrics.due (tier, instance_id, first, last, sets) values
+                 (1, 1, '2026-03-01 11:00Z', '2026-03-01 12:00Z', '{wal}'),
+                 (1, 1, '2026-03-01 10:00Z', '2026-03-01 10:00Z', '{wal}'),
+                 (1, 1, now() + interval '1 hour', now() + interval '1 hour', '{wal}');
+             update metrics.jobs set error = 'The store failed it.', error_at = now(), failures = 2
+             where name = 'partitions';
+             update metrics.jobs set holder = gen_random_uuid(), held_until = now() + interval '10 seconds'
+             where name = 'roll_up'",
+        )
+        .await
+        .unwrap();
+    let jobs = ask().await;
+    let done = of(&jobs, "retention");
+    assert_eq!((&done["state"], &done["host"], &done["holder"]), (&json!("waiting"), &json!("one"), &Value::Null));
+    assert_eq!(done["done"], json!({"partitions_dropped": 0}));
+    assert!(done["duration_ms"].as_f64().unwrap() > 0.0 && done["next_at"].as_str() > done["finished_at"].as_str());
+    let failed = of(&jobs, "partitions");
+    assert_eq!((&failed["state"], &failed["failures"]), (&json!("failed"), &json!(2)));
+    let running = of(&jobs, "roll_up");
+    assert_eq!(running["state"], "running");
+    assert!(running["holder"].is_string());
+    let due = &running["due"][0];
+    let found = (&due["tier"], &due["count"], &due["oldest"], &due["newest"]);
+    let (oldest, newest) = (json!("2026-03-01T10:00:00Z"), json!("2026-03-01T12:00:00Z"));
+    assert_eq!(found, (&json!("5m"), &json!(2), &oldest, &newest), "what is not over is not due");
+    // A lease that ended is nobody's.
+    client.simple_query("update metrics.jobs set held_until = now() - interval '1 second'").await.unwrap();
+    let left = of(&ask().await, "roll_up");
+    assert_eq!((&left["state"], &left["holder"]), (&json!("waiting"), &Value::Null));
 }
