@@ -41,6 +41,8 @@ mod ingest_json;
 mod inputs;
 #[path = "main/instances.rs"]
 mod instances;
+#[path = "main/jobs.rs"]
+mod jobs;
 #[path = "main/limits.rs"]
 mod limits;
 #[path = "main/listener.rs"]
