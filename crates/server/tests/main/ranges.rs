@@ -151,7 +151,7 @@ async fn sums_of_any_range_are_those_of_the_raw_rows() {
     for days in [29, 40] {
         let later = watched.now() + SignedDuration::from_hours(24 * days);
         while store.roll_up(later).await.unwrap().is_left {}
-        store.keep_house(later).await.unwrap();
+        store.drop_expired(later).await.unwrap();
         let widened = compare(&watched, &all, ranges(20), &format!("after {days} days")).await;
         assert!(widened, "what has no raw rows any more is answered in whole buckets");
     }
