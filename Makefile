@@ -15,10 +15,10 @@ endif
 
 STAGE := scripts/stage
 
-.PHONY: help build demo test generate check bench
+.PHONY: help build demo test generate check bench bench-check
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 build: ## the release binary with the pages embedded; says where it lies
 	@scripts/setup build
@@ -56,8 +56,17 @@ check: ## format, lints, documentation, generated files, the pages' lints and ty
 		$(STAGE) "dependencies" cargo deny --log-level error check bans licenses sources; \
 	else echo "==> dependencies: skipped, cargo-deny is not installed"; fi
 
-# Prints three tables: the instance's sets over 100 to 5000 statements, and all sets of a minute with 1000 tables and
-# 3000 indexes (processor, memory, bytes; collector and bare client), and the time of each set's statement (docs/cost.md).
-bench: ## what collecting costs: processor, memory and bytes beside a bare client, statement time by set
+# The collector's three tables (docs/cost.md), then ingest beside bare COPY and reads beside bare SQL, whose ratios go to
+# bench/history.jsonl: the line that is committed is the accepted one (docs/performance.md). BENCH_SIZE=small is for CI.
+HISTORY := BENCH_HISTORY=$(CURDIR)/bench/history.jsonl BENCH_COMMIT=$$(git rev-parse --short HEAD)
+
+bench: ## what collecting, ingest and reads cost beside bare clients and bare SQL; appends ratios to bench/history.jsonl
 	@scripts/setup bench
-	@cargo bench --quiet $(LOCKED) --workspace --bench '*'
+	@cargo bench --quiet $(LOCKED) -p collector --bench cycle
+	@$(HISTORY) BENCH_MEMORY=record cargo bench --quiet $(LOCKED) -p ingest --bench ingest
+	@$(HISTORY) BENCH_MEMORY=record cargo bench --quiet $(LOCKED) -p reads --bench reads
+
+bench-check: ## measures again; fails where a ratio is more than 10 % worse than the last one in bench/history.jsonl
+	@scripts/setup bench
+	@$(HISTORY) BENCH_MEMORY=check cargo bench --quiet $(LOCKED) -p ingest --bench ingest
+	@$(HISTORY) BENCH_MEMORY=check cargo bench --quiet $(LOCKED) -p reads --bench reads

@@ -1,6 +1,9 @@
-//! Rows a second from body to commit, on this machine: `cargo bench -p ingest --bench ingest`.
+//! Rows a second from body to commit beside bare COPY into the same table, in turns: `cargo bench -p ingest --bench
+//! ingest`. `BENCH_SIZE=small` takes a tenth of the rows.
 #![expect(clippy::print_stdout, reason = "a measurement is data")]
 
+use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,9 +12,12 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use catalog::{Catalog, Definition, Type};
 use futures_util::future::try_join_all;
+use futures_util::{SinkExt as _, TryStreamExt as _};
 use ingest::{Compression, Encoding, Ingest, Push};
 use jiff::Timestamp;
 use prost::Message;
+use testkit::{Ratios, StoreDatabase, median};
+use tokio_postgres::Client;
 use uuid::Uuid;
 use wire::{BATCH_FORMAT, Batch, Frame, Instance, Reading, compress};
 
@@ -21,11 +27,19 @@ const SET: &str = "pg_stat_statements";
 /// Rows of a batch: as many as a collector sends of one busy instance.
 const ROWS: i64 = 1000;
 
-/// Batches of each collector, one after the other.
-const BATCHES: u64 = 40;
+/// Rounds in which all take turns.
+const ROUNDS: usize = 5;
+
+/// Rows of a round, of all collectors or connections together.
+const fn rows_of(is_small: bool) -> u64 {
+    if is_small { 16_000 } else { 160_000 }
+}
 
 /// Collectors that push at the same time.
 const COLLECTORS: [usize; 3] = [1, 2, 8];
+
+/// Bytes of bare COPY in one message.
+const CHUNK: usize = 1 << 16;
 
 /// Bytes in flight: more than is needed, so that nobody is asked to wait.
 const BUFFER: u64 = 1 << 30;
@@ -40,20 +54,81 @@ fn main() -> Result<()> {
         let definition = store.definitions().set(SET).context("find the set")?.definition.clone();
         let ingest = Ingest::start(store, BUFFER, CustomSets::Refuse);
         let frame = rows(&definition);
-        println!("ingest of {SET} ({} columns), {ROWS} rows a batch", definition.columns.len());
-        for collectors in COLLECTORS {
-            let began = Instant::now();
-            let bytes: Vec<usize> = try_join_all((0..collectors).map(|_| push(&ingest, &definition, &frame))).await?;
-            let rows = collectors as f64 * BATCHES as f64 * ROWS as f64;
-            let seconds = began.elapsed().as_secs_f64();
-            let per_row = bytes.iter().sum::<usize>() as f64 / rows;
-            println!(
-                "{collectors:>3} collectors: {:>8.0} rows/s, {per_row:.1} bytes a row on the wire",
-                rows / seconds
-            );
+        let is_small = std::env::var("BENCH_SIZE").is_ok_and(|size| size == "small");
+        let total = rows_of(is_small);
+        let mut ratios = Ratios::new("ingest", if is_small { "small" } else { "full" });
+        let mut seen: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+        let mut per_row = 0.0;
+        for round in 0..=ROUNDS {
+            let mut ours = Vec::new();
+            for collectors in COLLECTORS {
+                let batches = total / ROWS.unsigned_abs() / collectors as u64;
+                let began = Instant::now();
+                let pushes = (0..collectors).map(|_| push(&ingest, &definition, &frame, batches));
+                let bytes: Vec<usize> = try_join_all(pushes).await?;
+                ours.push((format!("{collectors} collectors"), total as f64 / began.elapsed().as_secs_f64()));
+                per_row = bytes.iter().sum::<usize>() as f64 / total as f64;
+            }
+            let copy = Copy::of(&database, &definition, total).await?;
+            let [one, two] = [copy.rows_a_second(1).await?, copy.rows_a_second(2).await?];
+            // The first is for the caches, and not counted.
+            if round == 0 {
+                continue;
+            }
+            for (name, rows_a_second) in &ours {
+                ratios.add(&format!("COPY on 2 over {name}"), two / rows_a_second);
+            }
+            let bare = [("COPY on 1".to_owned(), one), ("COPY on 2".to_owned(), two)];
+            for (name, rows_a_second) in ours.into_iter().chain(bare) {
+                seen.entry(name).or_default().push(rows_a_second);
+            }
         }
+        println!("{SET} ({} columns), {ROWS} rows a batch, {per_row:.1} bytes a row", definition.columns.len());
+        for (name, rows_a_second) in seen {
+            println!("{name:<16} {:>8.0} rows/s", median(&rows_a_second));
+        }
+        print!("\nratios\n{}", ratios.finish()?);
         Ok(())
     })
+}
+
+/// Rows of the table as PostgreSQL copies them.
+struct Copy {
+    connections: Vec<Client>,
+    statement: String,
+    rows: u64,
+    data: Bytes,
+}
+
+impl Copy {
+    async fn of(database: &StoreDatabase, definition: &Definition, rows: u64) -> Result<Self> {
+        let columns: Vec<&str> = ["instance_id", "time", "interval_us"]
+            .into_iter()
+            .chain(definition.columns.iter().map(|column| column.name.as_str()))
+            .collect();
+        let columns = columns.join(", ");
+        let connections = vec![database.connect().await?, database.connect().await?];
+        let out = format!("copy (select {columns} from metrics.{SET} limit {}) to stdout (format binary)", rows / 2);
+        let parts: Vec<Bytes> = connections[0].copy_out(&out).await.context("copy out")?.try_collect().await?;
+        let statement = format!("copy metrics.{SET} ({columns}) from stdin (format binary)");
+        Ok(Self { connections, statement, rows: rows / 2, data: parts.concat().into() })
+    }
+
+    async fn rows_a_second(&self, connections: usize) -> Result<f64> {
+        let began = Instant::now();
+        try_join_all(self.connections.iter().take(connections).map(|client| self.copy(client))).await?;
+        Ok((self.rows * connections as u64) as f64 / began.elapsed().as_secs_f64())
+    }
+
+    async fn copy(&self, client: &Client) -> Result<()> {
+        let mut sink = pin!(client.copy_in(&self.statement).await.context("copy in")?);
+        for part in 0..self.data.len().div_ceil(CHUNK) {
+            let end = self.data.len().min((part + 1) * CHUNK);
+            sink.send(self.data.slice(part * CHUNK..end)).await.context("send rows")?;
+        }
+        sink.finish().await.context("end the copy")?;
+        Ok(())
+    }
 }
 
 /// Figures as a busy instance has them: most of a statement's counters are small or zero.
@@ -76,11 +151,11 @@ fn rows(definition: &Definition) -> Frame {
     frame
 }
 
-/// All batches of one collector; answers their bytes.
-async fn push(ingest: &Ingest, definition: &Definition, frame: &Frame) -> Result<usize> {
+/// So many batches of one collector, one after the other; answers their bytes.
+async fn push(ingest: &Ingest, definition: &Definition, frame: &Frame, batches: u64) -> Result<usize> {
     let (collector_id, epoch) = (Uuid::now_v7(), Uuid::now_v7());
     let mut bytes = 0;
-    for sequence in 1..=BATCHES {
+    for sequence in 1..=batches {
         let now = Timestamp::now();
         let now_us = now.as_microsecond();
         let mut reading = Reading {

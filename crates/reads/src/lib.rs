@@ -32,6 +32,7 @@ mod covered;
 mod error;
 mod flags;
 mod gaps;
+mod infos;
 mod page;
 mod parts;
 mod range;

@@ -1,9 +1,12 @@
 //! The newest row of each setting at one moment, and the size of a block.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use tokio_postgres::{Error, Row};
 
 use super::model::Setting;
+use crate::infos;
 use crate::reader::{InstanceId, Snapshot};
 
 /// Rows come on change, and again when a collector sends all of them anew: only another value is a change.
@@ -33,6 +36,18 @@ pub(crate) async fn at(snapshot: &Snapshot, id: InstanceId, at: Timestamp) -> Re
         changed_at: row.get(8),
     };
     Ok(snapshot.query(SETTINGS, &[&id, &at]).await?.iter().map(setting).collect())
+}
+
+/// What settings were last read to be at or before `at`, by name.
+pub(crate) async fn values(
+    snapshot: &Snapshot,
+    id: InstanceId,
+    at: Timestamp,
+) -> Result<HashMap<String, String>, Error> {
+    let newest = infos::newest("pg_settings", &["name"]);
+    let sql = format!("select n.name, n.setting from ({newest}) n where not n.removed and n.setting is not null");
+    let rows = snapshot.query(&sql, &[&id, &at]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
 /// The bytes of a block where nothing else was read: what PostgreSQL is compiled with unless told otherwise.

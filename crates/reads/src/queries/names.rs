@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::model::TextState;
 use super::store::{Key, Worked};
+use crate::infos;
 use crate::reader::{InstanceId, Snapshot};
 
 /// The text that redaction leaves where nothing else is left.
@@ -23,11 +24,7 @@ impl Names {
         instance: InstanceId,
         at: Timestamp,
     ) -> Result<Self, tokio_postgres::Error> {
-        let sql = "select distinct on (datid) datid, datname from metrics.pg_database
-                   where instance_id = $1 and datname is not null
-                       and time >= metrics.cluster_since($1, $2) and time < metrics.cluster_until($1, $2)
-                   order by datid, time > $2, case when time > $2 then time end, time desc";
-        Self::read(snapshot, sql, instance, at).await
+        Self::read(snapshot, "pg_database", ["datid", "datname"], instance, at).await
     }
 
     pub(crate) async fn roles(
@@ -35,20 +32,18 @@ impl Names {
         instance: InstanceId,
         at: Timestamp,
     ) -> Result<Self, tokio_postgres::Error> {
-        let sql = "select distinct on (roleid) roleid, rolname from metrics.pg_roles
-                   where instance_id = $1 and rolname is not null
-                       and time >= metrics.cluster_since($1, $2) and time < metrics.cluster_until($1, $2)
-                   order by roleid, time > $2, case when time > $2 then time end, time desc";
-        Self::read(snapshot, sql, instance, at).await
+        Self::read(snapshot, "pg_roles", ["roleid", "rolname"], instance, at).await
     }
 
     async fn read(
         snapshot: &Snapshot,
-        sql: &str,
+        set: &str,
+        [oid, name]: [&str; 2],
         instance: InstanceId,
         at: Timestamp,
     ) -> Result<Self, tokio_postgres::Error> {
-        let rows = snapshot.query(sql, &[&instance, &at]).await?;
+        let sql = format!("select n.{oid}, n.{name} from ({}) n", infos::nearest(set, &[oid], name));
+        let rows = snapshot.query(&sql, &[&instance, &at]).await?;
         Ok(Self { names: rows.iter().map(|row| (row.get(0), row.get(1))).collect() })
     }
 

@@ -56,7 +56,7 @@ pub(crate) async fn sums(
         Sums::select("s"),
         parts.only(&columns(), &of_statement(queryid))
     );
-    let rows = snapshot.query_once(&sql, &[&instance]).await?;
+    let rows = snapshot.query_grouped(&sql, &[&instance]).await?;
     rows.iter().map(|row| Ok(Worked { key: key(row, 0)?, sums: Sums::read(row, 4)? })).collect()
 }
 
@@ -238,7 +238,7 @@ pub(crate) async fn cut(
 ) -> Result<HashSet<(i64, i64)>, tokio_postgres::Error> {
     let parts = Parts::of(snapshot, instance, Tiered::cuts(SET), range).await?;
     let sql = format!(
-        "select distinct c.per, i.id from ({}) c cross join lateral unnest(c.ids::int8[]) as i (id)",
+        "select distinct c.per, i.id from ({}) c cross join lateral unnest(c.ids) as i (id)",
         parts.rows(&["per", "ids"])
     );
     let rows = snapshot.query_once(&sql, &[&instance]).await?;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use tokio_postgres::Error;
 
 use super::Key;
+use crate::infos;
 use crate::reader::{InstanceId, Snapshot};
 
 /// A table, partitioned table or materialized view.
@@ -21,11 +22,7 @@ pub(crate) struct Relation {
 
 const RELATIONS: &str = "select n.datid_read, n.relid, n.schema, n.relname, n.relkind, n.relpersistence, n.root_relid,
         n.reloptions
-    from (
-        select distinct on (c.datid_read, c.relid) c.* from metrics.pg_class c
-        where c.instance_id = $1 and c.time <= $2 and c.time >= metrics.cluster_since($1, $2)
-        order by c.datid_read, c.relid, c.time desc) n
-    where not n.removed and n.datid_read is not null and n.relid is not null";
+    from ({}) n where not n.removed and n.datid_read is not null and n.relid is not null";
 
 /// The tables of an instance at a moment.
 pub(crate) async fn relations(
@@ -33,7 +30,8 @@ pub(crate) async fn relations(
     id: InstanceId,
     at: Timestamp,
 ) -> Result<HashMap<Key, Relation>, Error> {
-    let rows = snapshot.query(RELATIONS, &[&id, &at]).await?;
+    let sql = RELATIONS.replace("{}", &infos::newest("pg_class", &["datid_read", "relid"]));
+    let rows = snapshot.query(&sql, &[&id, &at]).await?;
     let relation = |row: &tokio_postgres::Row| Relation {
         schema: row.get(2),
         name: row.get(3),

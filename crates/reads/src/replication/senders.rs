@@ -27,12 +27,13 @@ pub(crate) const READINGS: &str = "(
     left join lateral (
         select w.time from metrics.wal w
         where w.instance_id = s.instance_id and w.time <= s.time and w.time > s.time - interval '1 hour'
-            and w.position <= s.replay_lsn
+            and w.position <= s.replay_lsn and (s.replay_lsn >= s.current_lsn) is not true
         order by w.time desc limit 1) done on true
     left join lateral (
         select w.time from metrics.wal w
         where w.instance_id = s.instance_id and w.time <= s.time
             and w.time > coalesce(done.time, s.time - interval '1 hour') and w.position > s.replay_lsn
+            and (s.replay_lsn >= s.current_lsn) is not true
         order by w.time limit 1) open on true) r";
 
 /// What [`READINGS`] calls a standby.

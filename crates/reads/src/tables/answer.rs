@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::autovacuum::Settings;
 use super::figures::{Known, ORDERS};
 use super::model::{Table, TableTotals, Tables, TablesQuery};
 use super::store;
@@ -69,7 +68,7 @@ pub async fn list(snapshot: &Snapshot, id: InstanceId, query: TablesQuery) -> Re
     let times = readings::at(snapshot, id, store::SET, at).await?;
     let sized_at = readings::at(snapshot, id, sizes::SET, at).await?;
     let sized_before = readings::at_start(snapshot, id, sizes::SET, growing(asked, at)).await?;
-    let settings = settings(snapshot, id, at).await?;
+    let settings = pg_settings::values(snapshot, id, at).await?;
     let summed = parts::summed(snapshot, store::SET, range).await?;
     let covered = covered::by_database(snapshot, id, store::SET, summed).await?;
     let known = Known {
@@ -135,11 +134,6 @@ pub async fn list(snapshot: &Snapshot, id: InstanceId, query: TablesQuery) -> Re
 fn growing(range: Range, at: Timestamp) -> Range {
     let day_ago = at.saturating_sub(GROWTH_WITHIN).unwrap_or(at);
     Range { start: range.start.min(day_ago), end: range.end.max(at) }
-}
-
-async fn settings(snapshot: &Snapshot, id: InstanceId, at: jiff::Timestamp) -> Result<Settings, ReadError> {
-    let all = pg_settings::at(snapshot, id, at).await?;
-    Ok(all.into_iter().filter_map(|setting| Some((setting.name, setting.setting?))).collect())
 }
 
 fn matches(table: &Table, query: &TablesQuery) -> bool {

@@ -112,7 +112,7 @@ impl Shape {
 
     /// The tiers of `metrics.cuts`: what row limits summed into "others".
     pub(crate) fn of_cuts() -> Self {
-        let ids = "r.ids::text".to_owned();
+        let ids = "r.ids".to_owned();
         let columns = vec![
             Kept::key("set_name", "text not null"),
             Kept::key("per", "bigint not null"),
@@ -124,7 +124,7 @@ impl Shape {
                 whole: ids.clone(),
                 piece: ids.clone(),
                 bucket: ids,
-                merged: "metrics.merge_ids(array_agg(p.ids))".to_owned(),
+                merged: "metrics.merge_ids(array_agg(p.ids::text))".to_owned(),
             },
         ];
         Self { raw: "cuts".to_owned(), names_set: true, is_divided: false, counters: Vec::new(), columns }
