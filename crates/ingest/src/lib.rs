@@ -20,6 +20,7 @@ mod many;
 mod process;
 mod protobuf;
 mod queue;
+mod said;
 mod strict;
 mod write;
 

@@ -120,7 +120,7 @@ async fn load(arguments: &LoadArguments) -> Result<Report> {
     progress::end();
 
     let comparison = match &store {
-        Some(store) => match compare::compare(store, &shared.plan, &delivered).await {
+        Some(store) => match compare::compare(store, &shared.plan, &delivered, get(&shared.counted.longest_us)).await {
             Ok(comparison) => Compared::With(comparison),
             Err(error) => Compared::Failed { comparison_failed: format!("{error:#}") },
         },

@@ -3,14 +3,15 @@
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
 use serde::Serialize;
 use tokio_postgres::Error;
 use utoipa::ToSchema;
 
-use crate::parts::Parts;
+use crate::parts::{self, Parts};
 use crate::range::Range;
 use crate::reader::{InstanceId, Snapshot};
-use store::span::{spell, spell_ms};
+use store::span::{moment, spell, spell_ms};
 use store::tiers::Tiered;
 
 /// From this share of a range on nothing needs to be said.
@@ -29,6 +30,12 @@ pub(crate) struct Covered {
     pub(crate) share: f64,
     /// What is to be said of it, where that is not nearly all.
     pub(crate) message: Option<String>,
+    /// From when on sums are: the start of the range, or of the bucket around it where retention has left no finer one.
+    #[schema(value_type = String, format = DateTime)]
+    pub(crate) start: Timestamp,
+    /// Until when, alike.
+    #[schema(value_type = String, format = DateTime)]
+    pub(crate) end: Timestamp,
 }
 
 /// Microseconds that the readings of a set cover of a range, by the database that it was read in; 0 stands for a set
@@ -67,17 +74,31 @@ impl Covered {
         } else {
             None
         };
-        Self { ms, share, message }
+        Self { ms, share, message, start: range.start, end: range.end }
     }
 
     /// What the readings of a set cover of a range.
     pub(crate) async fn read(snapshot: &Snapshot, id: InstanceId, set: &str, range: Range) -> Result<Self, Error> {
-        Ok(Self::most(&by_database(snapshot, id, set, range).await?, range))
+        let summed = parts::summed(snapshot, set, range).await?;
+        Ok(Self::most(&by_database(snapshot, id, set, summed).await?, summed).asked_for(range))
     }
 
     /// Databases are read one after the other: the one that was read most counts.
     pub(crate) fn most(by_database: &HashMap<i64, f64>, range: Range) -> Self {
         Self::new(by_database.values().copied().fold(0.0, f64::max), range)
+    }
+
+    /// Says so where sums are of more than was asked for.
+    pub(crate) fn asked_for(mut self, asked: Range) -> Self {
+        if (self.start, self.end) != (asked.start, asked.end) {
+            let wider = format!(
+                "Figures are from {} to {}: finer ones are not kept any more.",
+                moment(self.start),
+                moment(self.end)
+            );
+            self.message = Some(self.message.map_or(wider.clone(), |message| format!("{message} {wider}")));
+        }
+        self
     }
 
     /// Why nothing can be compared with this period, if so.
@@ -106,8 +127,6 @@ pub(crate) fn per_second(sum: f64, covered_us: f64) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
 
     fn range(seconds: i64) -> Range {
@@ -127,6 +146,15 @@ mod tests {
         assert_eq!((none.per_second(5.0), none.message.is_some()), (None, true));
         // An interval that began before the range is counted whole, and so is its work.
         assert!((Covered::new(7200e6, range(3600)).share - 1.0).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn what_is_wider_than_was_asked_for_is_said() {
+        let whole = Covered::new(3600e6, range(3600));
+        assert_eq!(whole.clone().asked_for(range(3600)).message, None);
+        let wider =
+            "Figures are from 1970-01-01 00:00:00 UTC to 1970-01-01 01:00:00 UTC: finer ones are not kept any more.";
+        assert_eq!(whole.asked_for(range(3000)).message.as_deref(), Some(wider));
     }
 
     #[test]

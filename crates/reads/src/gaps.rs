@@ -4,6 +4,8 @@
 //! first reading, and after the last. A cumulative counter goes on meanwhile: the increment over a gap is true as a
 //! sum, but nobody knows its course, and so no series is drawn from it.
 
+mod buckets;
+
 use catalog::{Catalog, Scope};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -20,6 +22,8 @@ const HOLE_PERCENT: i64 = 250;
 const ON_ITS_WAY: SignedDuration = SignedDuration::from_secs(20);
 /// Gaps in one answer at most, the longest.
 const GAPS_MOST: i64 = 1000;
+/// The same over a range that is looked at in parts.
+const LONG_GAPS_MOST: i64 = 100;
 
 /// A part of a range in which a set was not read.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -92,17 +96,20 @@ const EDGES: &str = "select (
             where r.instance_id = $1 and r.set_name = $2 and r.interval_us > 0 and r.time <= $4
             order by r.time desc limit 5) l)";
 
-/// `$5` is the usual interval; where both neighbours are longer, the interval was another one then.
-const HOLES: &str = "select o.before, o.time, o.interval_us from (
+/// Within the parts of time that begin at `$3` and end at `$4`. `$5` is the usual interval; where both neighbours are
+/// longer, the interval was another one then.
+const HOLES: &str = "select distinct on (o.time - o.before, o.time) o.before, o.time, o.interval_us from (
         select p.time, p.interval_us, lag(p.time) over seq as before,
             least(lag(p.interval_us) over seq, lead(p.interval_us) over seq) as around_us
-        from (select r.time, max(r.interval_us) as interval_us from metrics.readings r
-            where r.instance_id = $1 and r.set_name = $2 and r.error is null and r.time >= $3 and r.time <= $4
-            group by r.time) p
-        window seq as (order by p.time)) o
+        from (select s.nth, r.time, max(r.interval_us) as interval_us
+            from unnest($3::timestamptz[], $4::timestamptz[]) with ordinality as s (first, last, nth)
+            join metrics.readings r on r.instance_id = $1 and r.set_name = $2 and r.error is null
+                and r.time >= s.first and r.time <= s.last
+            group by s.nth, r.time) p
+        window seq as (partition by p.nth order by p.time)) o
     where o.before is not null
         and extract(epoch from o.time - o.before) * 1e6 > greatest($5::int8, coalesce(o.around_us, 0)) * $6::int8 / 100
-    order by o.time - o.before desc limit $7";
+    order by o.time - o.before desc, o.time limit $7";
 
 const FIRST_TIME: &str = "select min(r.time) from metrics.readings r where r.instance_id = $1 and r.time <= $2";
 
@@ -127,17 +134,24 @@ impl Gaps {
         now: Timestamp,
     ) -> Result<Self, Error> {
         let end = range.end.min(now);
-        if range.start >= end {
-            return Ok(Self::default());
+        let mut gaps = Self::default();
+        let mut range = Range { end, ..range };
+        if let Some(gone) = buckets::gone(snapshot).await?.filter(|gone| *gone > range.start) {
+            gaps.add_unread(snapshot, id, set, Range { end: end.min(gone), ..range }).await?;
+            range.start = gone;
         }
-
+        if range.start >= end {
+            return Ok(gaps);
+        }
         let row = snapshot.query_one(EDGES, &[&id, &set, &range.start, &end]).await?;
         let (before, after): (Option<Timestamp>, Option<Timestamp>) = (row.get(0), row.get(1));
         let usual_us = row.get::<_, Option<i64>>(2);
         let usual_us = usual_us.or_else(|| catalog.get(set).map(|set| i64::from(set.interval_seconds) * 1_000_000));
         let usual_us = usual_us.unwrap_or(60_000_000).max(1);
         let (from, to) = (before.unwrap_or(range.start), after.unwrap_or(end));
-        let rows = snapshot.query(HOLES, &[&id, &set, &from, &to, &usual_us, &HOLE_PERCENT, &GAPS_MOST]).await?;
+        let (firsts, lasts) = buckets::suspects(snapshot, id, set, Range { start: from, end: to }, usual_us).await?;
+        let most = if firsts.len() > 1 { LONG_GAPS_MOST } else { GAPS_MOST };
+        let rows = snapshot.query(HOLES, &[&id, &set, &firsts, &lasts, &usual_us, &HOLE_PERCENT, &most]).await?;
         let mut found: Vec<Hole> =
             rows.iter().map(|row| Hole { before: row.get(0), after: row.get(1), interval_us: row.get(2) }).collect();
         let (first, last) = Self::ends_of_readings(snapshot, id, set, from, to).await?;
@@ -152,11 +166,25 @@ impl Gaps {
             found.push(Hole { before: Some(last), after: None, interval_us: None });
         }
         found.sort_by_key(|hole| hole.before);
-        let mut gaps = Self::default();
         for one in found {
-            gaps.add(snapshot, catalog, id, set, Range { end, ..range }, usual, one).await?;
+            gaps.add(snapshot, catalog, id, set, range, usual, one).await?;
         }
         Ok(gaps)
+    }
+
+    /// Adds those of a time whose readings are kept by buckets alone: of parts of a bucket nobody knows.
+    async fn add_unread(&mut self, snapshot: &Snapshot, id: InstanceId, set: &str, range: Range) -> Result<(), Error> {
+        for (start, end) in buckets::unread(snapshot, id, set, range).await? {
+            let was_watched = start > range.start || buckets::was_watched(snapshot, id, start).await?;
+            let (reason, message) = if was_watched {
+                let others_read = buckets::others_read(snapshot, id, set, (start, end)).await?;
+                explain(&Within { others_read, ..Within::default() }, set, start, end, false)
+            } else {
+                (GapReason::NotWatched, format!("Not watched before {}.", moment(end)))
+            };
+            self.listed.push(Gap { start, end, reason, message, sums_known: false });
+        }
+        Ok(())
     }
 
     /// The first and the last reading between two moments.

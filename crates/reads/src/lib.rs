@@ -14,6 +14,7 @@ mod holders;
 pub mod host;
 pub mod indexes;
 pub mod instances;
+pub mod jobs;
 pub mod locks;
 pub mod metrics;
 pub mod pg_settings;

@@ -23,8 +23,6 @@ pub(crate) struct Parts {
     parts: Vec<Part>,
     /// The readings of long intervals that reach into parts of raw rows; none where these are drawn whole.
     long: Option<Vec<Timestamp>>,
-    /// The range that they cover: the one that was asked for, or a wider one.
-    pub(crate) range: Range,
 }
 
 /// What is due to be made again, from the beginning of its first bucket to the end of its last, in microseconds.
@@ -70,14 +68,7 @@ impl Parts {
         grid: Option<Grid>,
     ) -> Result<Self, Error> {
         let step_us = grid.map(|grid| grid.step_ms * 1000);
-        let tables: Vec<String> =
-            LEVELS.iter().map(|level| level.map_or(tiered.raw().to_owned(), |tier| tier.table(tiered.raw()))).collect();
-        let mut gone: HashMap<String, Timestamp> = HashMap::new();
-        for row in snapshot.query(GONE, &[&tables]).await? {
-            gone.insert(row.get(0), row.get(1));
-        }
-        let gone: Vec<i64> =
-            tables.iter().map(|table| gone.get(table).map_or(i64::MIN, |until| until.as_microsecond())).collect();
+        let gone = gone(snapshot, tiered.raw()).await?;
         let range = widened(asked, &gone);
         let rows = snapshot.query(DUE, &[&id, &tiered.set_name(), &range.start, &range.end]).await?;
         let due: Vec<Due> = rows
@@ -104,7 +95,14 @@ impl Parts {
             let rows = snapshot.query(LONG, &[&id, &tiered.set_name(), &first, &until, &last, &REACH_US]).await?;
             long = Some(rows.iter().map(|row| row.get(0)).collect());
         }
-        Ok(Self { tiered, parts, long, range })
+        Ok(Self { tiered, parts, long })
+    }
+
+    /// Where the bucket begins that ends at a moment; a row that is none begins where it ends.
+    pub(crate) fn bucket_start(&self, end: Timestamp) -> Timestamp {
+        let part = self.parts.iter().find(|part| part.start < end && end <= part.end);
+        let width_us = part.and_then(|part| part.tier).map_or(0, Tier::width_us);
+        Timestamp::from_microsecond(end.as_microsecond() - width_us).unwrap_or(end)
     }
 
     /// The rows as one query that answers `instance_id`, `time` and these columns; `$1` is the instance.
@@ -116,6 +114,21 @@ impl Parts {
     pub(crate) fn only(&self, columns: &[&str], condition: &str) -> String {
         self.tiered.rows(&self.parts, self.long.as_deref(), columns, condition)
     }
+}
+
+/// The range that sums of a set are of: what was asked for, or the buckets around it that retention has left.
+pub(crate) async fn summed(snapshot: &Snapshot, set: &str, asked: Range) -> Result<Range, Error> {
+    Ok(widened(asked, &gone(snapshot, set).await?))
+}
+
+/// Until when retention has taken each level of a table, in microseconds.
+async fn gone(snapshot: &Snapshot, raw: &str) -> Result<Vec<i64>, Error> {
+    let tables: Vec<String> = LEVELS.iter().map(|level| level.map_or(raw.to_owned(), |tier| tier.table(raw))).collect();
+    let mut gone: HashMap<String, Timestamp> = HashMap::new();
+    for row in snapshot.query(GONE, &[&tables]).await? {
+        gone.insert(row.get(0), row.get(1));
+    }
+    Ok(tables.iter().map(|table| gone.get(table).map_or(i64::MIN, |until| until.as_microsecond())).collect())
 }
 
 /// Whether the buckets of a level make whole steps.

@@ -3,8 +3,10 @@
 //! What is counted at the moment of a reading is averaged over the readings of a step; a step without one is a gap.
 
 use jiff::{SignedDuration, Timestamp};
+use store::tiers::Tiered;
 use tokio_postgres::Error;
 
+use crate::parts::Parts;
 use crate::range::{Grid, Range};
 use crate::reader::{InstanceId, Snapshot};
 
@@ -105,14 +107,15 @@ impl Counted {
         range: Range,
         grid: Grid,
     ) -> Result<Self, Error> {
+        let parts = Parts::on(snapshot, id, Tiered::readings(set), range, grid).await?;
         let sql = format!(
-            "select {}, count(*) from metrics.readings r
-             where r.instance_id = $1 and r.time > $2 and r.time <= $3 and r.set_name = $6 and r.error is null
-             group by 1",
-            step_of("r.time")
+            "select {}, sum(r.readings)::int8 from ({}) r
+             where r.instance_id = $1 and r.time > $2 and r.time <= $3 and r.readings > 0 group by 1",
+            step_of("r.time"),
+            parts.rows(&["readings"])
         );
         let step_us = grid.step_us();
-        let rows = snapshot.query(&sql, &[&id, &range.start, &range.end, &grid.start, &step_us, &set]).await?;
+        let rows = snapshot.query_once(&sql, &[&id, &range.start, &range.end, &grid.start, &step_us]).await?;
         let mut counted = Self { grid, per_step: vec![0; grid.empty().len()], total: 0 };
         for row in rows {
             let (step, readings): (i64, i64) = (row.get(0), row.get(1));

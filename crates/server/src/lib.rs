@@ -13,6 +13,7 @@ mod data_dir;
 mod embedded;
 pub mod health;
 pub mod http;
+mod jobs;
 mod listener;
 pub mod migrations;
 mod occupancy;

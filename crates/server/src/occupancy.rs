@@ -116,7 +116,8 @@ fn try_lock(path: &Path, how: FlockArg) -> anyhow::Result<Result<Flock<File>, Fi
     }
 }
 
-fn host_name() -> String {
+/// The name of this machine.
+pub(super) fn host_name() -> String {
     let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     name.filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned())
 }

@@ -9,6 +9,7 @@ use reads::databases::model::Databases;
 use reads::host::model::{Disks, Host};
 use reads::indexes::model::{Indexes, IndexesQuery};
 use reads::instances::model::{Coverage, FleetQuery, Instance, InstanceDetail, InstanceQuery};
+use reads::jobs::model::Jobs;
 use reads::locks::model::Locks;
 use reads::metrics::catalog::{MeasuredSet, MeasuredSets};
 use reads::metrics::count::{CountQuery, Counts};
@@ -68,6 +69,10 @@ pub(crate) async fn set(
     PathValues(set): PathValues<String>,
 ) -> Result<Json<MeasuredSet>, ApiError> {
     Ok(Json(reads::metrics::get_set(&snapshot, &set)?))
+}
+
+pub(crate) async fn jobs(Reading(snapshot): Reading) -> Result<Json<Jobs>, ApiError> {
+    Ok(Json(reads::jobs::list(&snapshot).await?))
 }
 
 pub(crate) async fn collector_cost(

@@ -1,27 +1,21 @@
-//! A server from its settings: store, schemas, first administrator, listener, house-keeping.
+//! A server from its settings: store, schemas, first administrator, listener, background work.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use catalog::Catalog;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval};
 
 use crate::accounts::{FirstAdmin, ensure_first_admin, kept_secret};
-use crate::health::Doing;
+use crate::jobs::Jobs;
 use crate::{App, Embedded, NoStore, Owner, Settings, SystemClock, data_dir, migrations, serve};
 use store::{PoolSettings, Store};
 
 /// The file in `DATA_DIR` with the password of Grafana's role.
 const GRAFANA_PASSWORD: &str = "grafana-password";
-/// How often partitions are made ahead and old ones dropped.
-const HOUSE_KEEPING_EVERY: Duration = Duration::from_secs(600);
-/// How often it is looked whether buckets of tiers are due.
-const ROLL_UP_EVERY: Duration = Duration::from_secs(10);
 
 /// A server that runs.
 #[derive(Debug)]
@@ -32,7 +26,7 @@ pub struct Running {
     pub first_admin: Option<FirstAdmin>,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<Result<()>>,
-    background: [JoinHandle<()>; 2],
+    jobs: Jobs,
     embedded: Option<Embedded>,
 }
 
@@ -177,7 +171,7 @@ impl Running {
         if let Some(condition) = embedded.as_ref().and_then(Embedded::condition) {
             app.watch_store(condition);
         }
-        let background = [tokio::spawn(keep_house(Arc::clone(&app))), tokio::spawn(roll_up(Arc::clone(&app)))];
+        let jobs = Jobs::start(&app);
         let (stop, stopped) = oneshot::channel();
         let shutdown = async {
             let _ = stopped.await;
@@ -188,7 +182,7 @@ impl Running {
             served
         });
         tracing::info!(%address, "serving");
-        Ok(Self { address, first_admin, stop, serving, background, embedded })
+        Ok(Self { address, first_admin, stop, serving, jobs, embedded })
     }
 
     /// Stops in order: requests, connections, the private cluster.
@@ -196,9 +190,10 @@ impl Running {
     /// # Errors
     /// When serving had failed.
     pub async fn stop(self) -> Result<()> {
+        // Before the connections are closed.
+        self.jobs.stop().await;
         let _ = self.stop.send(());
         let served = self.serving.await.context("wait for the listener")?;
-        self.background.iter().for_each(JoinHandle::abort);
         stop_embedded(self.embedded).await;
         served
     }
@@ -210,45 +205,5 @@ async fn stop_embedded(embedded: Option<Embedded>) {
         Ok(Ok(())) => tracing::info!("the private PostgreSQL cluster is let go"),
         Ok(Err(error)) => tracing::error!(%error, "the private PostgreSQL cluster was not stopped"),
         Err(error) => tracing::error!(%error, "stopping the private PostgreSQL cluster ended early"),
-    }
-}
-
-async fn keep_house(app: Arc<App>) {
-    let mut ticks = interval(HOUSE_KEEPING_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let Ok(store) = app.store() else { continue };
-        match store.keep_house(app.clock.now()).await {
-            Ok(_) => app.troubles.worked(Doing::HouseKeeping),
-            Err(error) => {
-                app.troubles.note(Doing::HouseKeeping, error.why(), app.clock.now());
-                tracing::warn!(%error, "house-keeping in the store failed; it is tried again");
-            }
-        }
-    }
-}
-
-async fn roll_up(app: Arc<App>) {
-    let mut ticks = interval(ROLL_UP_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let Ok(store) = app.store() else { continue };
-        match store.roll_up(app.clock.now()).await {
-            Ok(made) => {
-                app.troubles.worked(Doing::RollUp);
-                if made.is_left && made.buckets > 0 {
-                    ticks.reset_immediately();
-                }
-            }
-            Err(error) => {
-                app.troubles.note(Doing::RollUp, error.why(), app.clock.now());
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "making buckets of tiers failed; it is tried again"
-                );
-            }
-        }
     }
 }

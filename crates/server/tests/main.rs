@@ -41,6 +41,8 @@ mod ingest_json;
 mod inputs;
 #[path = "main/instances.rs"]
 mod instances;
+#[path = "main/jobs.rs"]
+mod jobs;
 #[path = "main/limits.rs"]
 mod limits;
 #[path = "main/listener.rs"]
@@ -63,6 +65,8 @@ mod pages;
 mod pg_settings;
 #[path = "main/queries.rs"]
 mod queries;
+#[path = "main/ranges.rs"]
+mod ranges;
 #[path = "main/rates.rs"]
 mod rates;
 #[path = "main/reader.rs"]

@@ -18,7 +18,7 @@ const MAX_COLUMNS: usize = 500;
 const MAX_HELP: usize = 4096;
 
 /// Names that sets cannot have: the fixed tables of schema `metrics`.
-const FIXED_TABLES: [&str; 22] = [
+const FIXED_TABLES: [&str; 23] = [
     "clocks",
     "clusters",
     "collectors",
@@ -30,6 +30,7 @@ const FIXED_TABLES: [&str; 22] = [
     "flags",
     "gone",
     "instances",
+    "jobs",
     "latest",
     "ledger",
     "migrations",

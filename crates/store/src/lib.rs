@@ -13,6 +13,7 @@ mod derived;
 mod error;
 mod fitness;
 mod instances;
+mod jobs;
 pub mod migrations;
 mod nearest;
 mod partitions;
@@ -25,6 +26,7 @@ mod tables;
 pub mod tiers;
 mod views;
 mod why;
+mod working;
 
 use std::sync::Arc;
 
@@ -36,6 +38,7 @@ pub use definitions::{CustomSets, DefinitionError, Definitions, Known, text_plac
 pub use error::{Failure, Short, StoreError};
 pub use fitness::{OLDEST_STORE, check, too_old};
 pub use instances::Instances;
+pub use jobs::{Holder, Job, Outcome};
 pub use nearest::nearest;
 pub use partitions::{Day, Partitions};
 pub use pool::{PoolSettings, ReadPool, open, open_with_reads};
@@ -67,12 +70,15 @@ impl Store {
         migrations::METRICS.migrate(&mut client).await?;
         let mut transaction = client.transaction().await?;
         let (store_id, definitions) = schema::prepare(&mut transaction, &catalog).await?;
+        jobs::prepare(&transaction).await?;
+        // The store's clock decides: a server's may be off.
+        let now = transaction.query_one("select now()", &[]).await?.get(0);
         transaction.commit().await?;
         schema::create_reader(&mut client).await?;
         drop(client);
         let partitions = Partitions::default();
         let store = Self { pool, catalog, definitions, instances: Instances::default(), partitions, store_id };
-        store.make_partitions_ahead(jiff::Timestamp::now()).await?;
+        store.make_partitions_ahead(now).await?;
         Ok(store)
     }
 

@@ -38,6 +38,7 @@ pub const METRICS: Schema = Schema {
         Migration { number: 1, name: "fixed", sql: include_str!("../migrations/0001_fixed.sql") },
         Migration { number: 2, name: "derived", sql: include_str!("../migrations/0002_derived.sql") },
         Migration { number: 3, name: "tiers", sql: include_str!("../migrations/0003_tiers.sql") },
+        Migration { number: 4, name: "jobs", sql: include_str!("../migrations/0004_jobs.sql") },
     ],
 };
 

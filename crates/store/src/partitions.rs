@@ -102,28 +102,30 @@ impl Partitions {
 }
 
 impl Store {
-    /// Sees to it that these partitions exist. Tables come from definitions, never from a request.
+    /// Sees to it that these partitions exist; answers how many were made. Tables come from definitions, never from a
+    /// request.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn ensure_partitions(&self, wanted: impl IntoIterator<Item = (&str, Day)>) -> Result<(), StoreError> {
+    pub async fn ensure_partitions(&self, wanted: impl IntoIterator<Item = (&str, Day)>) -> Result<u64, StoreError> {
         let missing: Vec<(String, Day)> = {
             let known = self.partitions.known();
             let wanted = wanted.into_iter().map(|(table, day)| (table.to_owned(), day));
             wanted.filter(|partition| !known.contains(partition)).collect()
         };
+        let mut made = 0;
         for (table, day) in missing {
-            self.ensure_partition(&table, day).await?;
+            made += u64::from(self.ensure_partition(&table, day).await?);
             self.partitions.known().insert((table, day));
         }
-        Ok(())
+        Ok(made)
     }
 
-    /// Makes yesterday's to the next days' partitions of every partitioned table.
+    /// Makes yesterday's to the next days' partitions of every partitioned table; answers how many were missing.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn make_partitions_ahead(&self, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn make_partitions_ahead(&self, now: Timestamp) -> Result<u64, StoreError> {
         let sets = self.definitions.sets();
         let tables = sets.iter().filter(|known| known.is_partitioned()).map(|known| known.definition.name.as_str());
         let tables: Vec<&str> = tables.chain(PARTITIONED_FIXED).collect();
@@ -152,28 +154,30 @@ impl Store {
         Ok(())
     }
 
-    async fn ensure_partition(&self, table: &str, day: Day) -> Result<(), StoreError> {
+    async fn ensure_partition(&self, table: &str, day: Day) -> Result<bool, StoreError> {
         let (Some(start), Some(end)) = (day.start(), day.plus(1).start()) else {
             return Err(StoreError::Address(format!("no partition can be made for day {day}")));
         };
         self.make_partition(table, &Stretch { start, end, suffix: day.to_string() }).await
     }
 
-    /// Attaching takes a weaker lock on the parent than `create table … partition of`: neither
+    /// Makes a partition where it is missing; answers whether it was. Attaching takes a weaker lock on the parent than `create table … partition of`: neither
     /// readers nor ingest wait for it.
-    async fn make_partition(&self, table: &str, Stretch { start, end, suffix }: &Stretch) -> Result<(), StoreError> {
+    async fn make_partition(&self, table: &str, Stretch { start, end, suffix }: &Stretch) -> Result<bool, StoreError> {
         let name = format!("{table}_{suffix}");
-        let mut client = self.client().await?;
+        let mut client = self.working_client().await?;
         // Not `to_regclass`: it may answer from a cache that does not yet know what another server has made.
         let exists = "select exists (select from pg_catalog.pg_class c
                                      join pg_catalog.pg_namespace n on n.oid = c.relnamespace
                                      where n.nspname = 'metrics' and c.relname = $1)";
         if client.query_one(exists, &[&name]).await?.get(0) {
-            return Ok(());
+            client.done();
+            return Ok(false);
         }
         let transaction = client.transaction().await?;
         schema::lock(&transaction).await?;
-        if !transaction.query_one(exists, &[&name]).await?.get::<_, bool>(0) {
+        let is_missing = !transaction.query_one(exists, &[&name]).await?.get::<_, bool>(0);
+        if is_missing {
             transaction
                 .simple_query(&format!(
                     "create table metrics.\"{name}\" (like metrics.\"{table}\" including defaults including constraints);
@@ -183,7 +187,8 @@ impl Store {
                 .await?;
         }
         transaction.commit().await?;
-        Ok(())
+        client.done();
+        Ok(is_missing)
     }
 
     /// Drops the partitions of a table that end before `keep_days` days ago; answers how many. `holding` says what
@@ -197,7 +202,7 @@ impl Store {
         keep_days: i64,
     ) -> Result<u64, StoreError> {
         let oldest = Day::of(now - SignedDuration::from_hours(24 * keep_days)).start().unwrap_or(Timestamp::MIN);
-        let mut client = self.client().await?;
+        let mut client = self.working_client().await?;
         let rows = client
             .query(
                 "select c.relname::text from pg_catalog.pg_inherits i
@@ -236,6 +241,7 @@ impl Store {
             self.partitions.forget();
             dropped += 1;
         }
+        client.done();
         Ok(dropped)
     }
 }

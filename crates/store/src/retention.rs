@@ -1,4 +1,4 @@
-//! What is thrown away, and when. Idempotent; one server at a time, under an advisory lock.
+//! What is thrown away, and when. Idempotent, also where two servers are at it.
 
 use jiff::Timestamp;
 
@@ -21,25 +21,15 @@ const LOSS_DAYS: i32 = 30;
 /// Days of an idle ledger row: twice the spool's maximum age, and a day for clocks. Older batches are refused.
 const LEDGER_DAYS: i32 = 15;
 
-/// The advisory lock of the retention job.
-const RETENTION_LOCK: i64 = 0x7067_616e_0002;
-
 impl Store {
-    /// Makes partitions ahead and drops what is past its retention; answers how many partitions went.
+    /// Drops what is past its retention; answers how many partitions went.
     ///
     /// # Errors
     /// When the store fails; running it again goes on where it stopped.
-    pub async fn keep_house(&self, now: Timestamp) -> Result<u64, StoreError> {
-        self.make_partitions_ahead(now).await?;
-        let mut client = self.client().await?;
-        let transaction = client.transaction().await?;
-        let mine: bool =
-            transaction.query_one("select pg_try_advisory_xact_lock($1)", &[&RETENTION_LOCK]).await?.get(0);
-        if !mine {
-            return Ok(0);
-        }
+    pub async fn drop_expired(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let client = self.working_client().await?;
         let mut dropped = 0;
-        let configured = transaction.query("select set_name, raw_days from metrics.retention", &[]).await?;
+        let configured = client.query("select set_name, raw_days from metrics.retention", &[]).await?;
         let mut longest = EXPLANATION_DAYS;
         for known in self.definitions().sets().iter().filter(|known| known.is_partitioned()) {
             let set = known.definition.name.as_str();
@@ -65,9 +55,9 @@ impl Store {
             ("delete from metrics.rejected where at < $1::timestamptz - make_interval(days => $2)", LOSS_DAYS),
             ("delete from metrics.ledger where last_at < $1::timestamptz - make_interval(days => $2)", LEDGER_DAYS),
         ] {
-            transaction.execute(sql, &[&now, &days]).await?;
+            client.execute(sql, &[&now, &days]).await?;
         }
-        transaction.commit().await?;
+        client.done();
         Ok(dropped)
     }
 

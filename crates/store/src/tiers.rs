@@ -25,7 +25,7 @@ use deadpool_postgres::Transaction;
 pub use reading::{Part, Tiered};
 pub(crate) use retire::{Holding, is_needed, pause, retire};
 pub use roll_up::RolledUp;
-pub use tier::{LONGEST_WHOLE_US, REACH_US, Tier};
+pub use tier::{LONGEST_WHOLE_US, REACH_US, SETTLE_US, Tier};
 
 use crate::{Store, StoreError};
 use shape::Shape;

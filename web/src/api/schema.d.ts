@@ -724,6 +724,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The background work of all servers: who does it, how it went, when it is due, and how much is due.
+         * @description Who: admin. Limit: caller.
+         */
+        get: operations["get_jobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/metrics": {
         parameters: {
             query?: never;
@@ -1122,6 +1142,65 @@ export interface components {
              * @description The share of the nearest threshold; above 1 a worker takes it when it comes round.
              */
             share: number;
+        };
+        /** @description One job. All times are by the clock of the store. */
+        BackgroundJob: {
+            /** @description What the last run that did not fail did, as counts. */
+            done: {
+                [key: string]: number;
+            };
+            /** @description What is to be made, by tier: of `roll_up` only. The newest is made first. */
+            due?: components["schemas"]["DueBuckets"][] | null;
+            /**
+             * Format: double
+             * @description How long that took.
+             */
+            duration_ms?: number | null;
+            /** @description Why the last run failed that did; it stays when later ones do not. */
+            error?: string | null;
+            /**
+             * Format: date-time
+             * @description When that was.
+             */
+            error_at?: string | null;
+            /**
+             * Format: int32
+             * @description How many runs failed since one did not.
+             */
+            failures: number;
+            /**
+             * Format: date-time
+             * @description When the last run ended that was not broken off.
+             */
+            finished_at?: string | null;
+            /** @description What it does, in a sentence. */
+            help: string;
+            /**
+             * Format: uuid
+             * @description The server's process that does it now; null when none does.
+             */
+            holder?: string | null;
+            /** @description The machine of the server that does it or did it last; null before the first run. */
+            host?: string | null;
+            /**
+             * Format: int64
+             * @description How long after a run the next one is due.
+             */
+            interval_seconds: number;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: date-time
+             * @description When it is due again; in the past where it is due now.
+             */
+            next_at: string;
+            /**
+             * Format: date-time
+             * @description When the run that is under way began, or the last one.
+             */
+            started_at?: string | null;
+            /** @description How it is. */
+            state: components["schemas"]["JobState"];
         };
         /** @description Several reads. */
         Batch: {
@@ -1735,6 +1814,11 @@ export interface components {
         };
         /** @description The time that readings cover in a range. Sums of the range are of that time, and rates divide by it. */
         Covered: {
+            /**
+             * Format: date-time
+             * @description Until when, alike.
+             */
+            end: string;
             /** @description What is to be said of it, where that is not nearly all. */
             message?: string | null;
             /**
@@ -1747,6 +1831,11 @@ export interface components {
              * @description Of the range, 0 to 1.
              */
             share: number;
+            /**
+             * Format: date-time
+             * @description From when on sums are: the start of the range, or of the bucket around it where retention has left no finer one.
+             */
+            start: string;
         };
         /** @description What a collector needs to deliver. */
         Credentials: {
@@ -2016,6 +2105,26 @@ export interface components {
             unmeasured: {
                 [key: string]: components["schemas"]["Reason"];
             };
+        };
+        /** @description Buckets of a tier that are over and not made, or to be made again. */
+        DueBuckets: {
+            /**
+             * Format: int64
+             * @description Notes of what is due: of an instance and a stretch of time each.
+             */
+            count: number;
+            /**
+             * Format: date-time
+             * @description The end of the newest.
+             */
+            newest?: string | null;
+            /**
+             * Format: date-time
+             * @description The end of the oldest bucket; null where none is due.
+             */
+            oldest?: string | null;
+            /** @description `5m`, `1h` or `1d`. */
+            tier: string;
         };
         /** @description The body of every answer that is not a success. */
         Error: {
@@ -2681,6 +2790,16 @@ export interface components {
             total: number;
             /** @description How many pages there are, at least 1. */
             total_pages: number;
+        };
+        /**
+         * @description How a job is, in a word.
+         * @enum {string}
+         */
+        JobState: "running" | "waiting" | "failed";
+        /** @description The background work of all servers of a store. */
+        Jobs: {
+            /** @description One for each kind of work. */
+            data: components["schemas"]["BackgroundJob"][];
         };
         /** @description A session in the tree. */
         LockSession: {
@@ -5904,6 +6023,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Wraparound"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_jobs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Jobs"];
                 };
             };
             /** @description Every failure. */

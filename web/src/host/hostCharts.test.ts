@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Disks, Host } from '../api/model';
 import { cpuChart, fullChart, latencyChart, memoryChart } from './hostCharts';
+import { RANGE } from '../tests/covered';
 
 const grid = { start: '2026-03-01T00:00:00Z', step_ms: 60_000, points: 1 };
 
@@ -16,7 +17,7 @@ const system = (mount_point: string, used_share: number, holds: boolean | null):
 });
 
 it('leaves out kinds of processor time that nobody reads, and says why when there are none', () => {
-  const host: Host = { grid, cpu: { user: [0.5], steal: [null] }, busy: [0.5], load: {}, memory: {}, state: null, unmeasured: {}, flagged_intervals: [], gaps: [], covered: { ms: 60_000, share: 1 } };
+  const host: Host = { grid, cpu: { user: [0.5], steal: [null] }, busy: [0.5], load: {}, memory: {}, state: null, unmeasured: {}, flagged_intervals: [], gaps: [], covered: { ...RANGE, ms: 60_000, share: 1 } };
   expect(cpuChart(host).series.map((one) => one.name)).toEqual(['user']);
   const away = { ...host, cpu: {}, unmeasured: { host_cpu: { code: 'machine', message: 'The collector runs on another machine than this instance.' } } };
   expect(cpuChart(away).missing?.message).toBe('The collector runs on another machine than this instance.');
@@ -24,7 +25,7 @@ it('leaves out kinds of processor time that nobody reads, and says why when ther
 
 it('shows memory against the limit of the container, else against the host', () => {
   const host: Host = {
-    grid, cpu: {}, busy: [], load: {}, state: null, unmeasured: {}, flagged_intervals: [], gaps: [], covered: { ms: 60_000, share: 1 },
+    grid, cpu: {}, busy: [], load: {}, state: null, unmeasured: {}, flagged_intervals: [], gaps: [], covered: { ...RANGE, ms: 60_000, share: 1 },
     memory: { total_bytes: [8000, 8000, null], available_bytes: [6000, null, null], memory_used_bytes: [1800, null, null], memory_inactive_file_bytes: [500, null, null] },
   };
   expect(memoryChart(host).series[0]?.values).toEqual([2000, null, null]);
@@ -35,7 +36,7 @@ it('shows memory against the limit of the container, else against the host', () 
 
 it('shows the busiest devices by name, and the data directory first', () => {
   const devices = Array.from({ length: 12 }, (_, index) => device(`sd${String.fromCharCode(97 + index)}`, index));
-  const disks: Disks = { grid, devices, at: null, filesystems: [system('/', 0.9, false), system('/data', 0.4, true)], unmeasured: {}, flagged_intervals: [], gaps: [], covered: { ms: 60_000, share: 1 } };
+  const disks: Disks = { grid, devices, at: null, filesystems: [system('/', 0.9, false), system('/data', 0.4, true)], unmeasured: {}, flagged_intervals: [], gaps: [], covered: { ...RANGE, ms: 60_000, share: 1 } };
   const names = latencyChart(disks).series.map((one) => one.name);
   expect(names).toHaveLength(10);
   expect(names[0]).toBe('sdc');

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { DatabaseRow, Databases } from '../api/model';
 import { activeSessions, databasesHeading, transactions } from './databases';
+import { RANGE } from '../tests/covered';
 
 /** What 158 commits and a rollback a second over these milliseconds make. */
 function row(name: string, readMs: number): DatabaseRow {
@@ -14,7 +15,7 @@ function row(name: string, readMs: number): DatabaseRow {
 function databases(readMs: number, data: DatabaseRow[]): Databases {
   return {
     grid: { start: '2026-03-01T11:00:00Z', step_ms: 60_000, points: 60 }, data, unmeasured: {}, flagged_intervals: [], gaps: [],
-    covered: { ms: readMs, share: readMs / 3_600_000 }, total: { commits: [], rollbacks: [], hit_ratio: [], temp_bytes: [] },
+    covered: { ...RANGE, ms: readMs, share: readMs / 3_600_000 }, total: { commits: [], rollbacks: [], hit_ratio: [], temp_bytes: [] },
   };
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Ranking, RankingRow } from '../api/model';
 import { heading, lineKey, monitoringLine, rowsPerCall, textOf } from './ranking';
+import { RANGE } from '../tests/covered';
 
 function row(share: number | null, toplevel = true): RankingRow {
   return {
@@ -31,7 +32,7 @@ function ranking(rows: RankingRow[], statements: number): Ranking {
     others: null,
     flagged_intervals: [],
     gaps: [],
-    covered: { ms: 3_600_000, share: 1 },
+    covered: { ...RANGE, ms: 3_600_000, share: 1 },
     totals: { calls: 1, total_exec_time_ms: 1, rows: 1, statements },
     shares_measurable: true,
   };

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Timeline } from '../api/model';
 import { statementCharts } from './statementCharts';
+import { RANGE } from '../tests/covered';
 
 const TIMELINE: Timeline = {
   grid: { start: '2026-11-21T10:00:00Z', step_ms: 10_000, points: 2 },
@@ -14,7 +15,7 @@ const TIMELINE: Timeline = {
   },
   flagged_intervals: [],
   gaps: [],
-  covered: { ms: 10_000, share: 0.5 },
+  covered: { ...RANGE, ms: 10_000, share: 0.5 },
   unmeasured: { blk_read_time_ms: { code: 'setting', message: 'track_io_timing is off.', fix: 'alter system …;' } },
 };
 

@@ -79,7 +79,9 @@ pub(super) async fn register(
     loop {
         let registered: Result<Registration> = {
             let _connection = connections.acquire().await.ok()?;
-            timeout_at(deadline, backend.register(name, &format!("{name}.example"), secret)).await.ok()?
+            // Boxed: of thousands that wait a few register at a time.
+            let registers = Box::pin(async { backend.register(name, &format!("{name}.example"), secret).await });
+            timeout_at(deadline, registers).await.ok()?
         };
         match registered {
             Ok(registration) => {
@@ -231,21 +233,24 @@ impl Collector {
     async fn send_one(&mut self, shared: &Shared, cycle: u32, twice: Option<Twice>) -> Vec<(u32, BySet, Answer)> {
         let (bytes, sums) = self.bytes(shared, cycle);
         let Ok(body) = wire::compress(&bytes) else { return vec![(cycle, sums, later(UNCOMPRESSED))] };
+        // Thousands may wait for their answers.
+        drop(bytes);
         let began = Instant::now();
-        let push = || shared.backend.push(&self.token, body.clone());
+        let push = |body| shared.backend.push(&self.token, body);
         let (first, second) = match twice {
             Some(Twice::AtOnce) => {
-                let (first, second) = tokio::join!(push(), push());
+                let (first, second) = tokio::join!(push(body.clone()), push(body));
                 (first, Some(second))
             }
             Some(Twice::Later) => {
-                let first = push().await;
-                let second = if matches!(first, Answer::Accepted(_)) { Some(push().await) } else { None };
+                let first = push(body.clone()).await;
+                let second = if matches!(first, Answer::Accepted(_)) { Some(push(body).await) } else { None };
                 (first, second)
             }
-            None => (push().await, None),
+            None => (push(body).await, None),
         };
         add(&shared.counted.requests, 1 + u64::from(second.is_some()));
+        shared.counted.took(began.elapsed());
         let answer = match second {
             Some(second) => {
                 add(&shared.counted.sent_twice, 1);
@@ -297,6 +302,7 @@ impl Collector {
             Err(_) => Err(later(UNCOMPRESSED)),
         };
         add(&shared.counted.requests, 1);
+        shared.counted.took(began.elapsed());
         let of_all = |answer: Answer| -> Vec<Answer> {
             let same: Box<dyn Fn() -> Answer> = match answer {
                 Answer::Later { reason, after } => Box::new(move || Answer::Later { reason: reason.clone(), after }),

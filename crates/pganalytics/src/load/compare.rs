@@ -9,14 +9,14 @@ use serde::Serialize;
 use super::collector::Delivered;
 use super::plan::Plan;
 use super::stored::{AT_ONCE, Store};
-use super::sums::{self, Difference, Sums};
+use super::sums::{self, Difference};
 use super::workload::SETS;
 
 /// The most differences that are told in full; the others are counted.
 const TOLD: usize = 10;
-/// How far a stored time may be from the true one: what a server lets pass as the network's, and as much for a clock
-/// that it measured over a slow one.
-const TIME_TOLERANCE_US: i128 = 5_000_000;
+/// How far a stored time may be from the true one, besides what the longest request took: a server that measures a clock
+/// over a slow network cannot tell the one from the other.
+const TIME_TOLERANCE_US: i128 = 3_000_000;
 
 /// How it compares.
 #[derive(Debug, Default, Serialize)]
@@ -45,7 +45,13 @@ pub(super) struct Different {
 }
 
 /// Compares all collectors.
-pub(super) async fn compare(store: &Store, plan: &Plan, all: &[Delivered]) -> Result<Comparison> {
+pub(super) async fn compare(
+    store: &Store,
+    plan: &Plan,
+    all: &[Delivered],
+    longest_request_us: u64,
+) -> Result<Comparison> {
+    let tolerance_us = TIME_TOLERANCE_US + i128::from(longest_request_us);
     let mut comparison = Comparison::default();
     for group in all.chunks(AT_ONCE) {
         let ids: Vec<_> = group.iter().map(|one| one.id).collect();
@@ -60,7 +66,17 @@ pub(super) async fn compare(store: &Store, plan: &Plan, all: &[Delivered]) -> Re
                 if one.undecided {
                     continue;
                 }
-                let figures = differences(&one.sums[nth], &found, definition, &mut comparison.time_error_max_ms);
+                let mut figures = one.sums[nth].differences(&found, definition);
+                if figures.is_empty() {
+                    let off_us = one.sums[nth].time_off_us(&found);
+                    #[expect(clippy::cast_precision_loss, reason = "a difference for people")]
+                    let off_ms = off_us as f64 / 1000.0;
+                    comparison.time_error_max_ms = comparison.time_error_max_ms.max(off_ms.abs());
+                    if off_us.abs() > tolerance_us {
+                        let (sent, stored) = ("true".to_owned(), format!("{off_ms:+.1} ms off on average"));
+                        figures.push(Difference { figure: "times".to_owned(), sent, stored });
+                    }
+                }
                 if figures.is_empty() {
                     comparison.equal += 1;
                     continue;
@@ -81,22 +97,6 @@ pub(super) async fn compare(store: &Store, plan: &Plan, all: &[Delivered]) -> Re
         comparison.undecided_collectors += group.iter().filter(|one| one.undecided).count() as u64;
     }
     Ok(comparison)
-}
-
-fn differences(sent: &Sums, stored: &Sums, definition: &Definition, time_error_max_ms: &mut f64) -> Vec<Difference> {
-    let mut figures = sent.differences(stored, definition);
-    if figures.is_empty() && sent.readings > 0 {
-        let off_us = (stored.times_us - sent.times_us) / i128::from(sent.readings);
-        #[expect(clippy::cast_precision_loss, reason = "a difference for people")]
-        let off_ms = off_us.abs() as f64 / 1000.0;
-        *time_error_max_ms = time_error_max_ms.max(off_ms);
-        if off_us.abs() > TIME_TOLERANCE_US {
-            let ms = |us: i128| format!("{} ms on average", us / 1000 / i128::from(sent.readings));
-            let (sent, stored) = (ms(sent.times_us), ms(stored.times_us));
-            figures.push(Difference { figure: "time since 1970".to_owned(), sent, stored });
-        }
-    }
-    figures
 }
 
 /// The first reading that is not stored as it was sent, and a row of it.

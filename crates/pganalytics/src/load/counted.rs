@@ -30,6 +30,8 @@ pub(super) struct Counted {
     /// Batches that the server had already, whyever they were sent again.
     pub(super) duplicates: AtomicU64,
     pub(super) requests: AtomicU64,
+    /// The longest request, whatever was answered, in microseconds.
+    pub(super) longest_us: AtomicU64,
     times: Mutex<Times>,
     words: Mutex<BTreeMap<String, u64>>,
 }
@@ -63,9 +65,15 @@ impl Counted {
             sent_twice: AtomicU64::default(),
             duplicates: AtomicU64::default(),
             requests: AtomicU64::default(),
+            longest_us: AtomicU64::default(),
             times: Mutex::new(Times { answer: histogram()?, due: histogram()? }),
             words: Mutex::default(),
         })
+    }
+
+    /// A request took so long, whatever was answered.
+    pub(super) fn took(&self, time: Duration) {
+        self.longest_us.fetch_max(micros(time), Ordering::Relaxed);
     }
 
     /// A request was acknowledged so long after it was sent.

@@ -71,6 +71,11 @@ impl Sums {
         }
     }
 
+    /// How much later than they are the readings are stored on average, in microseconds.
+    pub(super) fn time_off_us(&self, stored: &Self) -> i128 {
+        (stored.times_us - self.times_us) / i128::from(self.readings.max(1))
+    }
+
     /// Where they are not the same, their times aside.
     pub(super) fn differences(&self, stored: &Self, definition: &Definition) -> Vec<Difference> {
         let known = known_columns(definition).iter().zip(self.known.iter().zip(stored.known));

@@ -5,6 +5,7 @@ use tokio_postgres::Error;
 
 use super::model::{CollectorProcess, SetCost};
 use crate::covered::Covered;
+use crate::parts::Parts;
 use crate::range::Range;
 use crate::reader::{InstanceId, Snapshot};
 use crate::readings;
@@ -19,8 +20,7 @@ pub(crate) const SETS: Columns =
 
 const BY_SET: &str = "select s.set_name, sum(s.readings)::int8, sum(s.errors)::int8, sum(s.rows)::int8,
         sum(s.bytes)::int8, sum(s.late_cycles)::int8, sum(s.statement_time)::float8 / 1000
-    from metrics.collector_sets s
-    where s.instance_id = $1 and s.time > $2 and s.time <= $3 and s.interval_us > 0 and s.set_name is not null
+    from ({}) s where s.interval_us > 0 and s.set_name is not null
     group by s.set_name
     order by 7 desc nulls last, 1";
 
@@ -31,7 +31,10 @@ pub(crate) async fn sets(
     range: Range,
     covered: &Covered,
 ) -> Result<Vec<SetCost>, Error> {
-    let rows = snapshot.query(BY_SET, &[&id, &range.start, &range.end]).await?;
+    let Some(tiered) = snapshot.tiered(SETS.set) else { return Ok(Vec::new()) };
+    let columns = ["interval_us", "set_name", "readings", "errors", "rows", "bytes", "late_cycles", "statement_time"];
+    let rows = Parts::of(snapshot, id, tiered, range).await?.rows(&columns);
+    let rows = snapshot.query_once(&BY_SET.replace("{}", &rows), &[&id]).await?;
     let sets = rows.iter().map(|row| {
         let statement_time_ms: Option<f64> = row.get(6);
         let number = |place: usize| row.get::<_, Option<i64>>(place).unwrap_or(0);

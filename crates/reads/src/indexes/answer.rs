@@ -12,6 +12,7 @@ use crate::error::ReadError;
 use crate::flags;
 use crate::instances::coverage::{note_missing, unreadable};
 use crate::instances::store as instances;
+use crate::parts;
 use crate::pg_settings::store as pg_settings;
 use crate::queries::model::{Direction, Unmeasured};
 use crate::queries::names::Names;
@@ -45,7 +46,8 @@ pub async fn list(snapshot: &Snapshot, id: InstanceId, query: IndexesQuery) -> R
     let range = OfOneCluster::read(snapshot, id, asked).await?.range;
     let times = readings::at(snapshot, id, store::SET, at).await?;
     let sized_at = readings::at(snapshot, id, sizes::SET, at).await?;
-    let covered = covered::by_database(snapshot, id, store::SET, range).await?;
+    let summed = parts::summed(snapshot, store::SET, range).await?;
+    let covered = covered::by_database(snapshot, id, store::SET, summed).await?;
     let known = Known {
         indexes: &names::indexes(snapshot, id, at).await?,
         tables: &names::relations(snapshot, id, at).await?,
@@ -102,7 +104,7 @@ pub async fn list(snapshot: &Snapshot, id: InstanceId, query: IndexesQuery) -> R
         unmeasured,
         not_readable: unreadable(&states, &[store::SET, sizes::SET, "pg_index"]),
         flagged_intervals: flags::read(snapshot, id, store::SET, asked).await?,
-        covered: Covered::most(&covered, range),
+        covered: Covered::most(&covered, summed).asked_for(range),
     })
 }
 

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use tokio_postgres::{Error, Row};
 
 use super::model::ActiveSession;
+use crate::parts::Parts;
 use crate::queries::names::{Names, shown};
 use crate::range::{Grid, Range};
 use crate::reader::{InstanceId, Snapshot};
@@ -134,16 +135,26 @@ async fn sums(
     of: &Of,
     condition: &str,
 ) -> Result<Sums, Error> {
+    let (from, sessions) = match snapshot.tiered(SESSIONS).filter(|_| grid.has_buckets()) {
+        None => ("metrics.sessions".to_owned(), "sessions"),
+        Some(tiered) => {
+            let parts = Parts::on(snapshot, id, tiered, range, grid).await?;
+            let labels = ["datid", "userid", "backend_type", "state", "wait_event_type", "wait_event"];
+            let columns: Vec<&str> = labels.into_iter().chain(["sessions_sum"]).collect();
+            (format!("({})", parts.rows(&columns)), "sessions_sum")
+        }
+    };
     let sql = format!(
-        "select {}, {what}, sum(s.sessions)::float8 from metrics.sessions s
+        "select {}, {what}, sum(s.{sessions})::float8 from {from} s
          where s.instance_id = $1 and s.time > $2 and s.time <= $3 and {condition}
              and ($6::int8[] is null or s.datid = any($6)) and ($7::int8[] is null or s.userid = any($7))
          group by 1, 2 order by 1",
         step_of("s.time")
     );
     let step_us = grid.step_us();
-    let rows =
-        snapshot.query(&sql, &[&id, &range.start, &range.end, &grid.start, &step_us, &of.databases, &of.roles]).await?;
+    let rows = snapshot
+        .query_once(&sql, &[&id, &range.start, &range.end, &grid.start, &step_us, &of.databases, &of.roles])
+        .await?;
     let mut sums = Sums::new();
     for row in rows {
         let name: Option<String> = row.get(1);

@@ -13,6 +13,7 @@ use crate::error::ReadError;
 use crate::flags;
 use crate::instances::coverage::{note_missing, unreadable};
 use crate::instances::store as instances;
+use crate::parts;
 use crate::pg_settings::store as pg_settings;
 use crate::queries::model::{Direction, Unmeasured};
 use crate::queries::names::Names;
@@ -68,7 +69,8 @@ pub async fn list(snapshot: &Snapshot, id: InstanceId, query: TablesQuery) -> Re
     let sized_at = readings::at(snapshot, id, sizes::SET, at).await?;
     let sized_before = readings::at_start(snapshot, id, sizes::SET, growing(asked, at)).await?;
     let settings = pg_settings::values(snapshot, id, at).await?;
-    let covered = covered::by_database(snapshot, id, store::SET, range).await?;
+    let summed = parts::summed(snapshot, store::SET, range).await?;
+    let covered = covered::by_database(snapshot, id, store::SET, summed).await?;
     let known = Known {
         relations: &names::relations(snapshot, id, at).await?,
         gauges: &store::gauges(snapshot, id, &times).await?,
@@ -124,7 +126,7 @@ pub async fn list(snapshot: &Snapshot, id: InstanceId, query: TablesQuery) -> Re
         unmeasured,
         not_readable: unreadable(&states, &[store::SET, sizes::SET, "pg_class"]),
         flagged_intervals: flags::read(snapshot, id, store::SET, asked).await?,
-        covered: Covered::most(&covered, range),
+        covered: Covered::most(&covered, summed).asked_for(range),
     })
 }
 

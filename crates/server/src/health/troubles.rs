@@ -16,8 +16,10 @@ pub enum Doing {
     Write,
     /// Answering a request that reads.
     Read,
-    /// Making partitions and dropping old ones.
-    HouseKeeping,
+    /// Making partitions ahead.
+    Partitions,
+    /// Dropping what is past its retention.
+    Retention,
     /// Making buckets of tiers.
     RollUp,
 }
@@ -28,7 +30,8 @@ impl Doing {
             Self::Ingest => "Batches cannot be stored",
             Self::Write => "Changes cannot be stored",
             Self::Read => "Reads fail",
-            Self::HouseKeeping => "House-keeping in the store fails",
+            Self::Partitions => "Partitions cannot be made ahead",
+            Self::Retention => "What is past its retention cannot be dropped",
             Self::RollUp => "Figures per 5 minutes, hour and day cannot be made",
         }
     }
@@ -104,7 +107,7 @@ mod tests {
         let at = |second| Timestamp::from_second(second).unwrap();
         troubles.note(Doing::Ingest, why(&SqlState::DISK_FULL).unwrap(), at(0));
         troubles.note(Doing::Ingest, why(&SqlState::DISK_FULL).unwrap(), at(60));
-        troubles.worked(Doing::HouseKeeping);
+        troubles.worked(Doing::Retention);
         assert_eq!(troubles.sentences(), ["Batches cannot be stored since 1970-01-01T00:00:00Z: its disk is full."]);
         troubles.note(Doing::Write, NO_ANSWER, at(70));
         troubles.note(Doing::Read, why(&SqlState::ADMIN_SHUTDOWN).unwrap(), at(70));

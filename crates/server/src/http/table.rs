@@ -20,6 +20,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     let mut rows = Vec::new();
     rows.extend(server_rows());
     rows.extend(account_rows());
+    rows.extend(store_rows());
     rows.extend(collector_rows());
     rows.extend(metric_rows());
     rows.extend(instance_rows());
@@ -126,6 +127,14 @@ fn account_rows() -> Vec<Endpoint> {
             .takes::<ResetPassword>()
             .answers_nothing(),
     ]
+}
+
+fn store_rows() -> [Endpoint; 1] {
+    use reads::jobs::model::Jobs;
+    [Endpoint::get("/jobs", Who::Admin, reading::jobs)
+        .tag("store")
+        .summary("The background work of all servers: who does it, how it went, when it is due, and how much is due.")
+        .answers::<Jobs>()]
 }
 
 fn collector_rows() -> Vec<Endpoint> {

@@ -35,6 +35,7 @@ pub(crate) async fn fill(watched: &Watched) {
     let client = watched.server.app.metrics.get().await.unwrap();
     let same = "update metrics.collectors set received_at = '2026-03-01 12:00Z', lag_us = 1000;
         update metrics.instances set last_seen = '2026-03-01 12:00Z';
+        update metrics.jobs set next_at = '2026-03-01 12:00Z';
         update pganalytics.users set username = 'viewer' where username like 'viewer-%'";
     client.simple_query(same).await.unwrap();
 }

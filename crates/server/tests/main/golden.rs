@@ -47,7 +47,7 @@ const RANGED: [&str; 18] = [
 ];
 
 /// What else is asked.
-const OTHERS: [&str; 26] = [
+const OTHERS: [&str; 27] = [
     "/health",
     "/version",
     "/auth/me",
@@ -55,6 +55,7 @@ const OTHERS: [&str; 26] = [
     "/users/00000000-0000-7000-8000-000000000000",
     "/collectors",
     "/collectors/00000000-0000-7000-8000-000000000000",
+    "/jobs",
     "/metrics/count",
     "/metrics/health",
     "/catalog",

@@ -61,8 +61,10 @@ impl Store {
     }
 
     async fn newest_due(&self, tier: Tier, now: Timestamp) -> Result<Option<i64>, StoreError> {
-        let client = self.client().await?;
-        due::newest(&client, tier, tier.closed(now.as_microsecond())).await
+        let client = self.working_client().await?;
+        let newest = due::newest(&*client, tier, tier.closed(now.as_microsecond())).await?;
+        client.done();
+        Ok(newest)
     }
 
     /// Makes what is due in the block of a bucket; answers how many buckets, or none when another server is at it.
@@ -70,14 +72,11 @@ impl Store {
         let block = tier.block(newest_us);
         let stretch = *block.start()..=(*block.end()).min(tier.closed(now.as_microsecond()));
         self.ensure_tier_partitions(tier, &stretch).await?;
-        let mut client = self.client().await?;
+        let mut client = self.working_client().await?;
         let made = tokio::time::timeout(LONGEST, self.transact(&mut client, tier, &stretch)).await;
-        let made = made.unwrap_or(Err(StoreError::Timeout));
-        if made.is_err() {
-            // Whatever became of it, the connection must not be used again.
-            drop(Object::take(client));
-        }
-        made
+        let made = made.unwrap_or(Err(StoreError::Timeout))?;
+        client.done();
+        Ok(made)
     }
 
     async fn transact(

@@ -20,7 +20,7 @@ pub(crate) const MICROSECOND: &str = "interval '1 microsecond'";
 pub const REACH_US: i64 = 7 * DAY_US;
 
 /// How long after its end a bucket is made for the first time: the last rows of it are on their way.
-const SETTLE_US: i64 = 30 * SECOND_US;
+pub const SETTLE_US: i64 = 30 * SECOND_US;
 
 /// A resolution at which figures are kept. Its buckets end at multiples of its width since 1970, in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,6 +44,12 @@ impl Tier {
             Self::Hours => 2,
             Self::Days => 3,
         }
+    }
+
+    /// What people call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.suffix().trim_start_matches('_')
     }
 
     /// What its tables are named after those of the raw rows.
