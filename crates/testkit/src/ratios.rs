@@ -139,6 +139,7 @@ fn worse(now: &BTreeMap<String, Ratio>, accepted: &BTreeMap<String, Ratio>) -> V
 
 fn append(history: &Path, line: &Line) -> anyhow::Result<()> {
     let line = serde_json::to_string(line).context("write a line")?;
+    fs::create_dir_all(history.parent().context("find the folder of the history")?).context("make it")?;
     let mut file = OpenOptions::new().create(true).append(true).open(history).context("open the history")?;
     writeln!(file, "{line}").context("append to the history")
 }

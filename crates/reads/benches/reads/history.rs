@@ -140,14 +140,13 @@ impl History {
         history.readings(store, client, midnight).await?;
         history.roll_up(store, client, midnight).await?;
         history.copy_days(store, client, midnight).await?;
-        client.batch_execute("vacuum (analyze)").await.context("analyze")?;
+        client.simple_query("vacuum (analyze)").await.context("analyze")?;
         Ok(history)
     }
 
     async fn fixed(&self, client: &Client) -> Result<()> {
         let now = self.now;
-        client
-            .batch_execute(&format!(
+        client.simple_query(&format!(
                 "insert into metrics.instances (collector_id, name, system_identifier, role, version_num, version, track,
                      last_seen, attributes_at, states_at, max_connections)
                  values (gen_random_uuid(), 'busy', '1', 'primary', 150018, '15.18', 'top', '{now}', '{now}', '{now}', 100);
@@ -158,7 +157,8 @@ impl History {
                 statements = self.size.statements,
             ))
             .await
-            .context("write what is of no set")
+            .context("write what is of no set")?;
+        Ok(())
     }
 
     async fn infos(&self, store: &Store, client: &Client, rows: &Rows) -> Result<()> {
@@ -173,7 +173,8 @@ impl History {
             now = self.now,
             rows = rows.rows,
         );
-        client.batch_execute(&sql).await.with_context(|| format!("fill {}", rows.set))
+        client.simple_query(&sql).await.with_context(|| format!("fill {}", rows.set))?;
+        Ok(())
     }
 
     async fn rows(&self, store: &Store, client: &Client, rows: &Rows, first: Timestamp) -> Result<()> {
@@ -191,7 +192,8 @@ impl History {
             now = self.now,
             rows = rows.rows,
         );
-        client.batch_execute(&sql).await.with_context(|| format!("fill {}", rows.set))
+        client.simple_query(&sql).await.with_context(|| format!("fill {}", rows.set))?;
+        Ok(())
     }
 
     /// As long as they are kept: they are few, and explain the rows.
@@ -215,7 +217,7 @@ impl History {
                  select {INSTANCE}, '{set}', max(time), max(time), {rows} from metrics.readings where set_name = '{set}'",
                 rows = rows.rows,
             );
-            client.batch_execute(&sql).await.with_context(|| format!("fill the readings of {set}"))?;
+            client.simple_query(&sql).await.with_context(|| format!("fill the readings of {set}"))?;
         }
         let sql = format!(
             "insert into metrics.cuts (instance_id, set_name, time, per, rows, ids)
@@ -223,7 +225,8 @@ impl History {
              from generate_series(timestamptz '{midnight}' - interval '1 day', timestamptz '{now}', interval '1 minute') t
              cross join generate_series(0, 4) k"
         );
-        client.batch_execute(&sql).await.context("fill the cuts")
+        client.simple_query(&sql).await.context("fill the cuts")?;
+        Ok(())
     }
 
     /// Makes the buckets of what is there, as the server does.
@@ -262,14 +265,14 @@ impl History {
                      values ('{table}', timestamptz '{midnight}' - {days} * interval '1 day')
                      on conflict (table_name) do update set until = excluded.until"
                 );
-                client.batch_execute(&sql).await.with_context(|| format!("copy {table}"))?;
+                client.simple_query(&sql).await.with_context(|| format!("copy {table}"))?;
             }
             let raw_days = if matches!(raw, "readings" | "cuts") { 31 } else { 1 };
             let gone = format!(
                 "insert into metrics.gone (table_name, until)
                  values ('{raw}', timestamptz '{midnight}' - {raw_days} * interval '1 day')"
             );
-            client.batch_execute(&gone).await.context("write what is gone")?;
+            client.simple_query(&gone).await.context("write what is gone")?;
         }
         store.partitions().forget();
         Ok(())
@@ -289,7 +292,8 @@ async fn partitions(client: &Client, tier: Tier, table: &str, midnight: Timestam
              end loop;
          end $$"
     );
-    client.batch_execute(&sql).await.with_context(|| format!("make partitions of {table}"))
+    client.simple_query(&sql).await.with_context(|| format!("make partitions of {table}"))?;
+    Ok(())
 }
 
 fn is_of_database(store: &Store, set: &str) -> Result<bool> {

@@ -110,7 +110,7 @@ async fn run(size: Size) -> Result<()> {
     let catalog = Arc::new(Catalog::embedded().context("read the catalogue")?);
     let store = Arc::new(Store::prepare(pool, catalog).await?);
     let client = pg.connect("postgres").await?;
-    client.batch_execute("set timezone = 'UTC'; set jit = off").await?;
+    client.simple_query("set timezone = 'UTC'; set jit = off").await?;
     let began = Instant::now();
     let history = History::make(&store, &client, size).await?;
     println!(
