@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use server::retention::TierName;
 
 use crate::load::LoadArguments;
 
@@ -132,6 +133,31 @@ pub(crate) enum AdminCommand {
     /// The server's users
     #[command(subcommand)]
     User(UserCommand),
+    /// Print how long what is kept and what it takes on the disk; change it with --set, --tier and --days
+    #[command(after_help = "\
+A partition goes when all of it is past its days: a day of raw rows, a month of 5m, a year of 1h and 1d. What goes is \
+dropped by the running server within seconds. A coarser tier is kept at least as long as the finer one.")]
+    Retention(RetentionArguments),
+}
+
+/// What to change of how long a set is kept.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct RetentionArguments {
+    /// The set
+    #[arg(long, requires_all = ["tier", "change"])]
+    pub(crate) set: Option<String>,
+    /// raw, 5m, 1h or 1d
+    #[arg(long, requires = "set")]
+    pub(crate) tier: Option<TierName>,
+    /// The days, 1 to 3660
+    #[arg(long, requires = "set", group = "change")]
+    pub(crate) days: Option<i64>,
+    /// As many days as where nothing was said
+    #[arg(long, requires = "set", group = "change")]
+    pub(crate) default: bool,
+    /// Only say what would be in force and what would go
+    #[arg(long, requires = "set")]
+    pub(crate) dry_run: bool,
 }
 
 /// What can be done with users.

@@ -3,11 +3,12 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use server::retention::ChangeDays;
 use server::running::Opened;
 use server::settings::LogFormat;
 use server::{Running, Settings, accounts};
 
-use crate::arguments::{AdminCommand, UserCommand};
+use crate::arguments::{AdminCommand, RetentionArguments, UserCommand};
 use crate::collector_commands::stop_signal;
 use crate::{logging, output};
 
@@ -49,10 +50,12 @@ pub(crate) fn migrate() -> Result<ExitCode> {
 
 /// Runs an administrator's command.
 pub(crate) fn admin(command: AdminCommand) -> Result<ExitCode> {
-    let AdminCommand::User(command) = command;
     with_runtime(Settings::from_environment()?, async |settings| {
         let opened = Opened::new(settings, false).await?;
-        let changed = change_user(&opened, command).await;
+        let changed = match command {
+            AdminCommand::User(command) => change_user(&opened, command).await,
+            AdminCommand::Retention(arguments) => retention(&opened, arguments).await,
+        };
         opened.close().await;
         changed.map(|()| ExitCode::SUCCESS)
     })
@@ -73,6 +76,38 @@ async fn change_user(opened: &Opened, command: UserCommand) -> Result<()> {
         }
     }
     Ok(())
+}
+
+async fn retention(opened: &Opened, arguments: RetentionArguments) -> Result<()> {
+    let RetentionArguments { set, tier, days, dry_run, .. } = arguments;
+    let changes: Vec<ChangeDays> =
+        set.zip(tier).map(|(set, tier)| ChangeDays { set, tier, days }).into_iter().collect();
+    let answer = server::retention::command(&opened.app, &changes, dry_run).await?;
+    output::data(&format!(
+        "{:<28} {:<4} {:>5} {:>8} {:>11} {:>11}",
+        "SET", "TIER", "DAYS", "DEFAULT", "MB", "MB TO GO"
+    ));
+    for set in answer.data.iter().chain(&answer.shared) {
+        for tier in &set.tiers {
+            let (stored, to_go) = (megabytes(tier.bytes), megabytes(tier.expired_bytes));
+            let (name, days, default) = (&set.set, tier.days, tier.default_days);
+            output::data(&format!("{name:<28} {:<4} {days:>5} {default:>8} {stored:>11} {to_go:>11}", tier.tier));
+        }
+    }
+    output::data(&format!(
+        "\n{} MB are stored, {} MB of them go.",
+        megabytes(answer.bytes),
+        megabytes(answer.expired_bytes)
+    ));
+    if !changes.is_empty() {
+        let verb = if dry_run { "would free" } else { "frees" };
+        output::data(&format!("The change {verb} {} MB.", megabytes(answer.freed_bytes)));
+    }
+    Ok(())
+}
+
+fn megabytes(bytes: i64) -> String {
+    format!("{:.1}", bytes as f64 / 1e6)
 }
 
 fn with_runtime(settings: Settings, work: impl AsyncFnOnce(Settings) -> Result<ExitCode>) -> Result<ExitCode> {

@@ -21,6 +21,7 @@ pub mod pg_settings;
 pub mod queries;
 mod relations;
 pub mod replication;
+pub mod retention;
 pub mod sessions;
 pub mod slots;
 pub mod tables;

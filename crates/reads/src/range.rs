@@ -13,7 +13,7 @@ use crate::error::{Detail, ReadError};
 /// The range that is meant where none is given.
 const DEFAULT_RANGE: SignedDuration = SignedDuration::from_hours(1);
 /// The longest range: the longest retention and some.
-pub(crate) const MAX_RANGE: SignedDuration = SignedDuration::from_hours(24 * 366 * 6);
+pub(crate) const MAX_RANGE: SignedDuration = SignedDuration::from_hours(24 * (store::retention::MOST_DAYS + 366));
 /// The most steps of a grid.
 pub(crate) const MAX_POINTS: i64 = 1440;
 /// The steps that grids have, in seconds.

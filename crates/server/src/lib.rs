@@ -19,6 +19,7 @@ pub mod migrations;
 mod occupancy;
 mod push;
 mod reading;
+pub mod retention;
 pub mod running;
 mod serve;
 pub mod settings;

@@ -73,6 +73,8 @@ mod rates;
 mod reader;
 #[path = "main/replication.rs"]
 mod replication;
+#[path = "main/retention.rs"]
+mod retention;
 #[path = "main/serve.rs"]
 mod serve;
 #[path = "main/sessions.rs"]

@@ -11,6 +11,7 @@
 mod definitions;
 mod derived;
 mod error;
+mod expiry;
 mod fitness;
 mod instances;
 mod jobs;
@@ -19,7 +20,7 @@ mod nearest;
 mod partitions;
 mod periods;
 mod pool;
-mod retention;
+pub mod retention;
 mod schema;
 pub mod span;
 mod tables;
@@ -40,10 +41,10 @@ pub use fitness::{OLDEST_STORE, check, too_old};
 pub use instances::Instances;
 pub use jobs::{Holder, Job, Outcome};
 pub use nearest::nearest;
-pub use partitions::{Day, Partitions};
+pub use partitions::{Day, PARTITIONED_FIXED, Partitions, StoredPartition};
 pub use pool::{PoolSettings, ReadPool, open, open_with_reads};
 pub use schema::READER;
-pub use tiers::RolledUp;
+pub use tiers::{Holding, RolledUp};
 pub use why::{NO_ANSWER, NO_CONNECTION, UNANSWERED, why};
 
 /// Clocks that differ by no more are taken for one, in microseconds.

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use tokio_postgres::Row;
 
 use crate::periods::{Period, Stretch};
 use crate::tiers::{self, Holding};
@@ -22,7 +23,7 @@ const DAYS_BACK: i64 = 1;
 const DAYS_AHEAD: i64 = 3;
 
 /// The fixed tables that are partitioned by day like those of the sets.
-pub(crate) const PARTITIONED_FIXED: [&str; 2] = ["readings", "cuts"];
+pub const PARTITIONED_FIXED: [&str; 2] = ["readings", "cuts"];
 
 /// A day in UTC, counted from 1970-01-01.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,7 +57,7 @@ impl Day {
         Some(Self::of(start.timestamp()))
     }
 
-    fn start(self) -> Option<Timestamp> {
+    pub(crate) fn start(self) -> Option<Timestamp> {
         Timestamp::from_microsecond(self.0.checked_mul(DAY_US)?).ok()
     }
 }
@@ -98,6 +99,48 @@ impl Partitions {
     pub fn forget(&self) {
         self.known().clear();
         self.longer().clear();
+    }
+}
+
+/// Whether what ends with this moment is past so many days.
+fn is_past(end: Timestamp, now: Timestamp, days: i64) -> bool {
+    let oldest = now.checked_sub(SignedDuration::from_hours(24 * days)).ok().and_then(|moment| Day::of(moment).start());
+    oldest.is_some_and(|oldest| end <= oldest)
+}
+
+/// A partition that is there.
+#[derive(Clone, Debug)]
+pub struct StoredPartition {
+    /// The table that it is of.
+    pub table: String,
+    /// When what it holds ends.
+    pub end: Timestamp,
+    /// What it takes on the disk, with indexes.
+    pub bytes: i64,
+}
+
+impl StoredPartition {
+    /// What [`StoredPartition::from_row`] takes; `$1`: the names of the tables.
+    pub const OF_TABLES: &'static str =
+        "select p.relname::text, c.relname::text, coalesce(pg_total_relation_size(c.oid), 0)
+        from pg_catalog.pg_inherits i
+        join pg_catalog.pg_class c on c.oid = i.inhrelid
+        join pg_catalog.pg_class p on p.oid = i.inhparent
+        join pg_catalog.pg_namespace n on n.oid = p.relnamespace
+        where n.nspname = 'metrics' and p.relkind = 'p' and p.relname = any($1)";
+
+    /// One of a table with this in it; none where somebody else made it.
+    #[must_use]
+    pub fn from_row(row: &Row, holding: Holding) -> Option<Self> {
+        let (table, name): (String, &str) = (row.get(0), row.get(1));
+        let end = holding.end_of(name.strip_prefix(table.as_str())?.strip_prefix('_')?)?;
+        Some(Self { table, end, bytes: row.get(2) })
+    }
+
+    /// Whether it is past so many days.
+    #[must_use]
+    pub fn is_past(&self, now: Timestamp, days: i64) -> bool {
+        is_past(self.end, now, days)
     }
 }
 
@@ -201,7 +244,6 @@ impl Store {
         now: Timestamp,
         keep_days: i64,
     ) -> Result<u64, StoreError> {
-        let oldest = Day::of(now - SignedDuration::from_hours(24 * keep_days)).start().unwrap_or(Timestamp::MIN);
         let mut client = self.working_client().await?;
         let rows = client
             .query(
@@ -215,11 +257,8 @@ impl Store {
         for row in rows {
             let name: String = row.get(0);
             let suffix = name.strip_prefix(table).and_then(|rest| rest.strip_prefix('_')).unwrap_or_default();
-            let end = match holding {
-                Some(Holding::Buckets(tier)) => tier.period().named(suffix).map(|stretch| stretch.end),
-                Some(Holding::Raw) | None => Day::from_suffix(suffix).and_then(|day| day.plus(1).start()),
-            };
-            let Some(end) = end.filter(|end| *end <= oldest) else { continue };
+            let end = holding.unwrap_or(Holding::Raw).end_of(suffix);
+            let Some(end) = end.filter(|end| is_past(*end, now, keep_days)) else { continue };
             let transaction = client.transaction().await?;
             if holding.is_some() {
                 tiers::pause(&transaction).await?;

@@ -1,10 +1,17 @@
-//! What is thrown away, and when. Idempotent, also where two servers are at it.
+//! How long what is kept: days per set and tier, which of them may be, and what follows from them.
+//!
+//! A coarser tier is kept at least as long as the finer one that it is made from: what comes late would otherwise be in
+//! the finer one and never in the coarser.
 
-use jiff::Timestamp;
+use std::collections::BTreeMap;
 
-use crate::partitions::PARTITIONED_FIXED;
+use tokio_postgres::Row;
+
 use crate::tiers::{Holding, Tier};
 use crate::{Store, StoreError};
+
+/// The most days that anything is kept for.
+pub const MOST_DAYS: i64 = 3660;
 
 /// Days of raw rows unless `metrics.retention` or the list below says otherwise.
 const RAW_DAYS: i64 = 7;
@@ -15,59 +22,202 @@ const LONGER: [(&str, i64); 1] = [("pg_stat_statements", 30)];
 /// The fewest days of readings and cuts: they explain the rows of every set, so they stay as long as any.
 const EXPLANATION_DAYS: i64 = 30;
 
-/// Days of what was discarded and rejected, and of clocks.
-const LOSS_DAYS: i32 = 30;
-
 /// Days of an idle ledger row: twice the spool's maximum age, and a day for clocks. Older batches are refused.
-const LEDGER_DAYS: i32 = 15;
+pub(crate) const LEDGER_DAYS: i64 = 15;
 
-impl Store {
-    /// Drops what is past its retention; answers how many partitions went.
-    ///
-    /// # Errors
-    /// When the store fails; running it again goes on where it stopped.
-    pub async fn drop_expired(&self, now: Timestamp) -> Result<u64, StoreError> {
-        let client = self.working_client().await?;
-        let mut dropped = 0;
-        let configured = client.query("select set_name, raw_days from metrics.retention", &[]).await?;
-        let mut longest = EXPLANATION_DAYS;
-        for known in self.definitions().sets().iter().filter(|known| known.is_partitioned()) {
-            let set = known.definition.name.as_str();
-            let row = configured.iter().find(|row| row.get::<_, &str>(0) == set);
-            let longer = LONGER.iter().find(|(name, _)| *name == set).map(|(_, days)| *days);
-            let days = row.map(|row| i64::from(row.get::<_, i32>(1))).or(longer).unwrap_or(RAW_DAYS);
-            longest = longest.max(days);
-            let holding = self.has_tiers(set).then_some(Holding::Raw);
-            dropped += self.drop_partitions(set, Some(set), holding, now, days).await?;
-            if holding.is_some() {
-                dropped += self.drop_buckets(set, Some(set), now).await?;
-            }
-        }
-        for table in PARTITIONED_FIXED {
-            dropped += self.drop_partitions(table, None, Some(Holding::Raw), now, longest).await?;
-            dropped += self.drop_buckets(table, None, now).await?;
-        }
-        let tier_days = i32::try_from(Tier::Days.keep_days()).unwrap_or(i32::MAX);
-        for (sql, days) in [
-            ("delete from metrics.flags where \"end\" < $1::timestamptz - make_interval(days => $2)", tier_days),
-            ("delete from metrics.clocks where since < $1::timestamptz - make_interval(days => $2)", LOSS_DAYS),
-            ("delete from metrics.discards where at < $1::timestamptz - make_interval(days => $2)", LOSS_DAYS),
-            ("delete from metrics.rejected where at < $1::timestamptz - make_interval(days => $2)", LOSS_DAYS),
-            ("delete from metrics.ledger where last_at < $1::timestamptz - make_interval(days => $2)", LEDGER_DAYS),
-        ] {
-            client.execute(sql, &[&now, &days]).await?;
-        }
-        client.done();
-        Ok(dropped)
+/// What [`Retention::from_rows`] takes.
+pub const CONFIGURED: &str = "select set_name, tier, days from metrics.retention";
+
+/// How long sets are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    configured: BTreeMap<(String, Holding), i64>,
+}
+
+/// A change of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetentionChange {
+    /// The set.
+    pub set: String,
+    /// Its raw rows or a tier.
+    pub holding: Holding,
+    /// The days; none for the built-in ones.
+    pub days: Option<i64>,
+}
+
+impl Retention {
+    /// From rows of [`CONFIGURED`].
+    #[must_use]
+    pub fn from_rows(rows: &[Row]) -> Self {
+        let configured = rows.iter().filter_map(|row| {
+            let holding = Holding::ALL.into_iter().find(|holding| holding.number() == row.get::<_, i16>(1))?;
+            Some(((row.get(0), holding), i64::from(row.get::<_, i32>(2))))
+        });
+        Self { configured: configured.collect() }
     }
 
-    /// Drops the buckets of a table that are past their retention.
-    async fn drop_buckets(&self, raw: &str, set: Option<&str>, now: Timestamp) -> Result<u64, StoreError> {
-        let mut dropped = 0;
+    /// The days that are in force.
+    #[must_use]
+    pub fn days(&self, set: &str, holding: Holding) -> i64 {
+        let configured = self.configured.get(&(set.to_owned(), holding)).copied();
+        configured.unwrap_or_else(|| self.default_days(set, holding))
+    }
+
+    /// The days where nothing else was said: the built-in ones, or as many as those of the finer tier.
+    #[must_use]
+    pub fn default_days(&self, set: &str, holding: Holding) -> i64 {
+        let (built_in, least) = match holding {
+            Holding::Raw => (LONGER.iter().find(|(name, _)| *name == set).map_or(RAW_DAYS, |(_, days)| *days), 1),
+            Holding::Buckets(tier) => (tier.keep_days(), self.least_days(set, tier)),
+        };
+        built_in.max(least)
+    }
+
+    /// The days of what all sets share: as many as of the set that is kept longest.
+    #[must_use]
+    pub fn shared_days<'a>(&self, sets: impl Iterator<Item = &'a str>, holding: Holding) -> i64 {
+        let least = match holding {
+            Holding::Raw => EXPLANATION_DAYS,
+            Holding::Buckets(tier) => tier.keep_days(),
+        };
+        sets.map(|set| self.days(set, holding)).fold(least, i64::max)
+    }
+
+    /// Takes a change over.
+    ///
+    /// # Errors
+    /// Why these days may not be, as a clause about them.
+    pub fn change(&mut self, change: &RetentionChange) -> Result<(), String> {
+        let key = (change.set.clone(), change.holding);
+        match change.days {
+            Some(days) if !(1..=MOST_DAYS).contains(&days) => return Err(format!("must be from 1 to {MOST_DAYS}")),
+            Some(days) => self.configured.insert(key, days),
+            None => self.configured.remove(&key),
+        };
+        Ok(())
+    }
+
+    /// Whether the tiers of a set go together.
+    ///
+    /// # Errors
+    /// The tier that is kept too short, and why, as a clause about its days.
+    pub fn check(&self, set: &str) -> Result<(), (Holding, String)> {
         for tier in Tier::ALL {
-            let holding = Some(Holding::Buckets(tier));
-            dropped += self.drop_partitions(&tier.table(raw), set, holding, now, tier.keep_days()).await?;
+            let (days, least) = (self.days(set, Holding::Buckets(tier)), self.least_days(set, tier));
+            if days < least {
+                let name = tier.name();
+                let reason = if tier == Tier::Minutes && least == LEDGER_DAYS {
+                    format!("must be {least} or more: what a collector kept may come so late")
+                } else {
+                    format!("must be {least} or more for {name}: it is made from what is kept for {least} days")
+                };
+                return Err((Holding::Buckets(tier), reason));
+            }
         }
-        Ok(dropped)
+        Ok(())
+    }
+
+    fn least_days(&self, set: &str, tier: Tier) -> i64 {
+        let finer = match tier {
+            Tier::Minutes => return self.days(set, Holding::Raw).max(LEDGER_DAYS),
+            Tier::Hours => Tier::Minutes,
+            Tier::Days => Tier::Hours,
+        };
+        self.days(set, Holding::Buckets(finer))
+    }
+}
+
+/// Why retention was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum RetentionError {
+    /// The days may not be.
+    #[error("the days of {} of {set}: {reason}", holding.name())]
+    Refused {
+        /// The set.
+        set: String,
+        /// The tier.
+        holding: Holding,
+        /// Why, as a clause about the days.
+        reason: String,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Store {
+    /// Changes how long sets are kept, all or nothing, and lets the job that drops the rest run at once.
+    ///
+    /// # Errors
+    /// When what would be in force may not be, or the store fails.
+    pub async fn change_retention(&self, changes: &[RetentionChange]) -> Result<(), RetentionError> {
+        let store = |error: tokio_postgres::Error| RetentionError::Store(error.into());
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.map_err(store)?;
+        transaction.simple_query("lock table metrics.retention in share row exclusive mode").await.map_err(store)?;
+        let mut retention = Retention::from_rows(&transaction.query(CONFIGURED, &[]).await.map_err(store)?);
+        for change in changes {
+            let refused = |holding, reason| RetentionError::Refused { set: change.set.clone(), holding, reason };
+            retention.change(change).map_err(|reason| refused(change.holding, reason))?;
+        }
+        for change in changes {
+            let refused = |(holding, reason)| RetentionError::Refused { set: change.set.clone(), holding, reason };
+            retention.check(&change.set).map_err(refused)?;
+            let (set, tier) = (&change.set, change.holding.number());
+            match change.days.and_then(|days| i32::try_from(days).ok()) {
+                Some(days) => {
+                    let sql = "insert into metrics.retention (set_name, tier, days) values ($1, $2, $3)
+                        on conflict (set_name, tier) do update set days = excluded.days";
+                    transaction.execute(sql, &[set, &tier, &days]).await.map_err(store)?;
+                }
+                None => {
+                    let sql = "delete from metrics.retention where set_name = $1 and tier = $2";
+                    transaction.execute(sql, &[set, &tier]).await.map_err(store)?;
+                }
+            }
+        }
+        let now = "update metrics.jobs set next_at = now() where name = $1";
+        transaction.execute(now, &[&crate::Job::Retention.name()]).await.map_err(store)?;
+        transaction.commit().await.map_err(store)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(changes: &[(Holding, i64)]) -> Retention {
+        let mut retention = Retention::default();
+        for (holding, days) in changes {
+            let change = RetentionChange { set: "wal".to_owned(), holding: *holding, days: Some(*days) };
+            retention.change(&change).unwrap();
+        }
+        retention
+    }
+
+    #[test]
+    fn a_coarser_tier_follows_the_finer_one_and_is_never_shorter() {
+        let [raw, minutes, hours, days] = Holding::ALL;
+        let of = |retention: &Retention| Holding::ALL.map(|holding| retention.days("wal", holding));
+        assert_eq!(of(&with(&[])), [7, 90, 731, 1827]);
+        assert_eq!(of(&with(&[(raw, 1000)])), [1000, 1000, 1000, 1827], "what is not said follows");
+        assert_eq!(with(&[(raw, 1000), (days, 1000)]).check("wal"), Ok(()));
+        assert_eq!(with(&[(raw, 20), (minutes, 19)]).check("wal").unwrap_err().0, minutes);
+        assert_eq!(with(&[(raw, 1), (minutes, 14)]).check("wal").unwrap_err().0, minutes, "what comes late needs them");
+        assert_eq!(with(&[(hours, 89)]).check("wal").unwrap_err().0, hours);
+        assert_eq!(with(&[(days, 730)]).check("wal").unwrap_err().0, days);
+        for outside in [0, -1, MOST_DAYS + 1, i64::MAX] {
+            let change = RetentionChange { set: "wal".to_owned(), holding: raw, days: Some(outside) };
+            assert!(Retention::default().change(&change).is_err(), "{outside}");
+        }
+    }
+
+    #[test]
+    fn what_all_share_stays_as_long_as_any() {
+        let retention = with(&[(Holding::Raw, 40), (Holding::Buckets(Tier::Days), 3000)]);
+        let days = |sets: &[&'static str], holding| retention.shared_days(sets.iter().copied(), holding);
+        assert_eq!(days(&["wal", "x"], Holding::Raw), 40);
+        assert_eq!(days(&["x"], Holding::Raw), EXPLANATION_DAYS);
+        assert_eq!(days(&["x", "wal"], Holding::Buckets(Tier::Days)), 3000);
     }
 }

@@ -23,7 +23,8 @@ use catalog::{Catalog, Definition};
 use deadpool_postgres::Transaction;
 
 pub use reading::{Part, Tiered};
-pub(crate) use retire::{Holding, is_needed, pause, retire};
+pub use retire::Holding;
+pub(crate) use retire::{is_needed, pause, retire};
 pub use roll_up::RolledUp;
 pub use tier::{LONGEST_WHOLE_US, REACH_US, SETTLE_US, Tier};
 

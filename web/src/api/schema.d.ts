@@ -864,6 +864,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How long each set is kept, raw and per tier, and what that takes on the disk.
+         * @description Who: viewer. Limit: caller.
+         */
+        get: operations["get_retention"];
+        /**
+         * Changes how long sets are kept, and says what goes; with `dry_run` it only says.
+         * @description Who: admin. Limit: caller.
+         */
+        put: operations["put_retention"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/users": {
         parameters: {
             query?: never;
@@ -1226,12 +1250,29 @@ export interface components {
          * @enum {string}
          */
         Because: "dead_rows" | "inserts" | "xid_age" | "mxid_age";
+        /** @description How long one tier of a set is to be kept. */
+        ChangeDays: {
+            /**
+             * Format: int64
+             * @description 1 to 3660, and not fewer than of a finer tier; null for the default.
+             */
+            days?: number | null;
+            /** @description The set. */
+            set: string;
+            /** @description Its tier. */
+            tier: components["schemas"]["TierName"];
+        };
         /** @description The old and the new password. */
         ChangePassword: {
             /** @description The password so far. */
             current_password: string;
             /** @description The new one: 8 characters or more, 72 bytes or fewer. */
             new_password: string;
+        };
+        /** @description Changes of retention: all are made or none. */
+        ChangeRetention: {
+            /** @description One for each set and tier; what is not named stays. */
+            changes: components["schemas"]["ChangeDays"][];
         };
         /** @description What to change of a user; what is absent stays. */
         ChangeUser: {
@@ -2801,6 +2842,49 @@ export interface components {
             /** @description One for each kind of work. */
             data: components["schemas"]["BackgroundJob"][];
         };
+        /** @description One set. */
+        KeptSet: {
+            /** @description Its name. */
+            set: string;
+            /** @description Its raw rows and tiers, the finest first; sets of events have raw rows only. */
+            tiers: components["schemas"]["KeptTier"][];
+        };
+        /** @description One tier of a set. */
+        KeptTier: {
+            /**
+             * Format: int64
+             * @description What they take on the disk, with indexes.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description The days in force.
+             */
+            days: number;
+            /**
+             * Format: int64
+             * @description The days where nothing else is said.
+             */
+            default_days: number;
+            /**
+             * Format: int64
+             * @description Of these, what is past its days.
+             */
+            expired_bytes: number;
+            /**
+             * Format: date-time
+             * @description When the oldest partition ends; null where there is none.
+             */
+            oldest_end?: string | null;
+            /**
+             * Format: int64
+             * @description How many partitions there are: of a day each for raw rows, of a month for 5 minutes, of a year for the others. A
+             *     partition goes when all of it is past its days.
+             */
+            partitions: number;
+            /** @description Which. */
+            tier: components["schemas"]["TierName"];
+        };
         /** @description A session in the tree. */
         LockSession: {
             /** @description The name that its client gave itself. */
@@ -3382,6 +3466,28 @@ export interface components {
         ResetPassword: {
             /** @description 8 characters or more, 72 bytes or fewer. */
             new_password: string;
+        };
+        /** @description How long what is kept. */
+        Retention: {
+            /**
+             * Format: int64
+             * @description What all of them take on the disk, with indexes.
+             */
+            bytes: number;
+            /** @description The sets whose rows have an end, by name. */
+            data: components["schemas"]["KeptSet"][];
+            /**
+             * Format: int64
+             * @description Of these, what is past its days: the job `retention` drops it when its tiers are made.
+             */
+            expired_bytes: number;
+            /**
+             * Format: int64
+             * @description Of these, what is past them by the change that was asked for; 0 where none was.
+             */
+            freed_bytes: number;
+            /** @description What explains the rows of all sets (`readings`, `cuts`): kept as long as those of the set that is kept longest. */
+            shared: components["schemas"]["KeptSet"][];
         };
         /**
          * @description What a user may do. Each may all that the ones before may.
@@ -4094,6 +4200,11 @@ export interface components {
             /** @description Bytes written to temporary files per second. */
             temp_bytes: (number | null)[];
         };
+        /**
+         * @description Raw rows, or what is kept of them per 5 minutes, hour or day.
+         * @enum {string}
+         */
+        TierName: "raw" | "5m" | "1h" | "1d";
         /** @description One statement's figures per step. Increments are spread over the steps that their interval covers. */
         Timeline: {
             /** @description How much of the range was read: sums are of that time, and rates divide by it. */
@@ -6290,6 +6401,80 @@ export interface operations {
                 };
                 content: {
                     "application/json": string;
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_retention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retention"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    put_retention: {
+        parameters: {
+            query?: {
+                /** @description Only say what would be in force and what would go. */
+                dry_run?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeRetention"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retention"];
+                };
+            };
+            /** @description `changed_meanwhile`: somebody else made a change that rules this one out. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
                 };
             };
             /** @description Every failure. */

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use deadpool_postgres::{PoolError, TimeoutType};
 use reads::{Detail, NoSnapshot, ReadError};
 use serde::Serialize;
-use store::{NO_ANSWER, NO_CONNECTION, Short, why};
+use store::{NO_ANSWER, NO_CONNECTION, Short, StoreError, why};
 use tokio_postgres::error::SqlState;
 use utoipa::ToSchema;
 
@@ -270,6 +270,16 @@ impl From<PoolError> for ApiError {
         };
         let why = why.unwrap_or(NO_ANSWER);
         Self::unavailable(format!("The store is not available: {why}.")).for_the_stores_sake(why)
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Postgres(error) => error.into(),
+            StoreError::Pool(error) => error.into(),
+            other => Self::internal(other),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::accounts::users::http as users;
 use crate::collectors::http as collectors;
 use crate::health::http as health;
 use crate::push;
-use crate::reading;
+use crate::{reading, retention};
 
 const USER: PathParameter = PathParameter::uuid("id", "The user.");
 const COLLECTOR: PathParameter = PathParameter::uuid("id", "The collector.");
@@ -129,12 +129,31 @@ fn account_rows() -> Vec<Endpoint> {
     ]
 }
 
-fn store_rows() -> [Endpoint; 1] {
+fn store_rows() -> [Endpoint; 3] {
     use reads::jobs::model::Jobs;
-    [Endpoint::get("/jobs", Who::Admin, reading::jobs)
-        .tag("store")
-        .summary("The background work of all servers: who does it, how it went, when it is due, and how much is due.")
-        .answers::<Jobs>()]
+    use reads::retention::model::{ChangeQuery, ChangeRetention, Retention};
+    [
+        Endpoint::get("/jobs", Who::Admin, reading::jobs)
+            .tag("store")
+            .summary(
+                "The background work of all servers: who does it, how it went, when it is due, and how much is due.",
+            )
+            .answers::<Jobs>(),
+        Endpoint::get("/retention", Who::Viewer, retention::get)
+            .tag("store")
+            .summary("How long each set is kept, raw and per tier, and what that takes on the disk.")
+            .answers::<Retention>(),
+        Endpoint::put("/retention", Who::Admin, retention::put)
+            .tag("store")
+            .summary("Changes how long sets are kept, and says what goes; with `dry_run` it only says.")
+            .query::<ChangeQuery>()
+            .takes::<ChangeRetention>()
+            .answers::<Retention>()
+            .answers_with::<ErrorBody>(
+                409,
+                "`changed_meanwhile`: somebody else made a change that rules this one out.",
+            ),
+    ]
 }
 
 fn collector_rows() -> Vec<Endpoint> {

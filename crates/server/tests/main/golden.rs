@@ -14,8 +14,8 @@ use server::http::endpoints;
 use crate::fixed_store::fill;
 use crate::watched::Watched;
 
-/// Descriptions of the API itself, which have files of their own in the repository.
-const DESCRIPTIONS: [&str; 3] = ["/openapi.json", "/docs", "/docs/style.css"];
+/// Descriptions of the API itself, which have files of their own in the repository, and what is told of the disk.
+const ELSEWHERE: [&str; 4] = ["/openapi.json", "/docs", "/docs/style.css", "/retention"];
 
 /// A whole hour with a gap; edges that cut readings, and a finer step; the hour before, at other intervals.
 const RANGES: [&str; 3] = [
@@ -274,7 +274,7 @@ fn every_get_of_the_table_is_asked() {
         requests.values().flatten().map(|path| segments(path.split('?').next().unwrap())).collect();
     let missing: Vec<&str> = endpoints()
         .iter()
-        .filter(|endpoint| endpoint.method.as_str() == "GET" && !DESCRIPTIONS.contains(&endpoint.path))
+        .filter(|endpoint| endpoint.method.as_str() == "GET" && !ELSEWHERE.contains(&endpoint.path))
         .filter(|endpoint| !asked.iter().any(|path| answers(&segments(endpoint.path), path)))
         .map(|endpoint| endpoint.path)
         .collect();

@@ -5,15 +5,56 @@ use jiff::Timestamp;
 
 use super::ROLL_UP_LOCK;
 use super::tier::Tier;
-use crate::StoreError;
+use crate::{Day, StoreError};
 
 /// What a partition holds.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Holding {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Holding {
     /// Raw rows, that cells are made from.
     Raw,
     /// Buckets.
     Buckets(Tier),
+}
+
+impl Holding {
+    /// All, finest first.
+    pub const ALL: [Self; 4] =
+        [Self::Raw, Self::Buckets(Tier::Minutes), Self::Buckets(Tier::Hours), Self::Buckets(Tier::Days)];
+
+    /// As in `metrics.retention`.
+    #[must_use]
+    pub fn number(self) -> i16 {
+        match self {
+            Self::Raw => 0,
+            Self::Buckets(tier) => tier.number(),
+        }
+    }
+
+    /// What people call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Buckets(tier) => tier.name(),
+        }
+    }
+
+    /// The name of the table.
+    #[must_use]
+    pub fn table(self, raw: &str) -> String {
+        match self {
+            Self::Raw => raw.to_owned(),
+            Self::Buckets(tier) => tier.table(raw),
+        }
+    }
+
+    /// When the partition ends that has this name after its table.
+    pub(crate) fn end_of(self, suffix: &str) -> Option<Timestamp> {
+        match self {
+            Self::Raw => Day::from_suffix(suffix)?.plus(1).start(),
+            Self::Buckets(tier) => Some(tier.period().named(suffix)?.end),
+        }
+    }
 }
 
 /// How long the end of a roll-up is waited for.

@@ -1,0 +1,123 @@
+//! `GET` and `PUT /retention`, with their SQL.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use store::retention::{CONFIGURED, Retention as Kept, RetentionChange};
+use store::{Holding, PARTITIONED_FIXED, StoredPartition};
+
+use super::model::{ChangeDays, KeptSet, KeptTier, Retention};
+use crate::error::{Detail, ReadError};
+use crate::reader::Snapshot;
+
+/// How long what is kept, as it would be with these changes.
+///
+/// # Errors
+/// When the changes may not be, or the store fails.
+pub async fn get(snapshot: &Snapshot, changes: &[ChangeDays]) -> Result<Retention, ReadError> {
+    let before = Kept::from_rows(&snapshot.query(CONFIGURED, &[]).await?);
+    let after = changed(snapshot, &before, changes)?;
+    let stored = Stored::read(snapshot).await?;
+    let before = stored.under(snapshot, &before);
+    let mut answer = stored.under(snapshot, &after);
+    answer.freed_bytes = (answer.expired_bytes - before.expired_bytes).max(0);
+    Ok(answer)
+}
+
+fn changed(snapshot: &Snapshot, before: &Kept, changes: &[ChangeDays]) -> Result<Kept, ReadError> {
+    let mut after = before.clone();
+    let mut details = Vec::new();
+    for (position, change) in changes.iter().enumerate() {
+        let field = |name: &str| format!("changes[{position}].{name}");
+        match holdings(snapshot, &change.set) {
+            None => details.push(Detail::new(field("set"), "is no set whose rows have an end")),
+            Some(holdings) if !holdings.contains(&change.tier.into()) => {
+                details.push(Detail::new(field("tier"), format!("must be raw: {} has no tiers", change.set)));
+            }
+            Some(_) => {
+                if let Err(reason) = after.change(&RetentionChange::from(change)) {
+                    details.push(Detail::new(field("days"), reason));
+                }
+            }
+        }
+    }
+    if details.is_empty() {
+        for (position, change) in changes.iter().enumerate() {
+            if let Err((_, reason)) = after.check(&change.set) {
+                details.push(Detail::new(format!("changes[{position}].days"), reason));
+            }
+        }
+    }
+    if details.is_empty() { Ok(after) } else { Err(ReadError::invalid(details)) }
+}
+
+/// What is kept of a set, where its rows have an end.
+fn holdings(snapshot: &Snapshot, set: &str) -> Option<&'static [Holding]> {
+    let known = snapshot.definitions().set(set).filter(|known| known.is_partitioned())?;
+    Some(if snapshot.tiered(&known.definition.name).is_some() { &Holding::ALL } else { &Holding::ALL[..1] })
+}
+
+/// The partitions that are there.
+struct Stored {
+    now: Timestamp,
+    /// By table.
+    partitions: HashMap<String, Vec<StoredPartition>>,
+}
+
+impl Stored {
+    async fn read(snapshot: &Snapshot) -> Result<Self, ReadError> {
+        let now = snapshot.query_one("select now()", &[]).await?.get(0);
+        let mut partitions: HashMap<String, Vec<StoredPartition>> = HashMap::new();
+        for holding in Holding::ALL {
+            let sets = snapshot.definitions().sets();
+            let names = sets.iter().map(|known| known.definition.name.as_str()).chain(PARTITIONED_FIXED);
+            let tables: Vec<String> = names.map(|name| holding.table(name)).collect();
+            for row in snapshot.query(StoredPartition::OF_TABLES, &[&tables]).await? {
+                if let Some(partition) = StoredPartition::from_row(&row, holding) {
+                    partitions.entry(partition.table.clone()).or_default().push(partition);
+                }
+            }
+        }
+        Ok(Self { now, partitions })
+    }
+
+    fn under(&self, snapshot: &Snapshot, kept: &Kept) -> Retention {
+        let sets = snapshot.definitions().sets();
+        let mut names: Vec<&str> = sets.iter().map(|known| known.definition.name.as_str()).collect();
+        names.retain(|name| holdings(snapshot, name).is_some());
+        names.sort_unstable();
+        let of_set = |set: &&str| {
+            let holdings = holdings(snapshot, set).unwrap_or_default();
+            let tiers = holdings
+                .iter()
+                .map(|holding| self.tier(set, *holding, kept.days(set, *holding), kept.default_days(set, *holding)));
+            KeptSet { set: (*set).to_owned(), tiers: tiers.collect() }
+        };
+        let of_shared = |table: &str| {
+            let tiers = Holding::ALL.into_iter().map(|holding| {
+                let days = |kept: &Kept| kept.shared_days(names.iter().copied(), holding);
+                self.tier(table, holding, days(kept), days(&Kept::default()))
+            });
+            KeptSet { set: table.to_owned(), tiers: tiers.collect() }
+        };
+        let data: Vec<KeptSet> = names.iter().map(of_set).collect();
+        let shared: Vec<KeptSet> = PARTITIONED_FIXED.into_iter().map(of_shared).collect();
+        let sum = |of: fn(&KeptTier) -> i64| data.iter().chain(&shared).flat_map(|set| &set.tiers).map(of).sum();
+        let (bytes, expired_bytes) = (sum(|tier| tier.bytes), sum(|tier| tier.expired_bytes));
+        Retention { data, shared, bytes, expired_bytes, freed_bytes: 0 }
+    }
+
+    fn tier(&self, set: &str, holding: Holding, days: i64, default_days: i64) -> KeptTier {
+        let partitions = self.partitions.get(&holding.table(set)).map(Vec::as_slice).unwrap_or_default();
+        let expired = partitions.iter().filter(|partition| partition.is_past(self.now, days));
+        KeptTier {
+            tier: holding.into(),
+            days,
+            default_days,
+            partitions: i64::try_from(partitions.len()).unwrap_or(i64::MAX),
+            bytes: partitions.iter().map(|partition| partition.bytes).sum(),
+            expired_bytes: expired.map(|partition| partition.bytes).sum(),
+            oldest_end: partitions.iter().map(|partition| partition.end).min(),
+        }
+    }
+}

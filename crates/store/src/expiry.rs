@@ -1,0 +1,54 @@
+//! Throws away what is past its retention. Idempotent, also where two servers are at it.
+
+use jiff::Timestamp;
+
+use crate::partitions::PARTITIONED_FIXED;
+use crate::retention::{CONFIGURED, LEDGER_DAYS, Retention};
+use crate::tiers::{Holding, Tier};
+use crate::{Store, StoreError};
+
+/// Days of what was discarded and rejected, and of clocks.
+const LOSS_DAYS: i64 = 30;
+
+impl Store {
+    /// Drops what is past its retention; answers how many partitions went.
+    ///
+    /// # Errors
+    /// When the store fails; running it again goes on where it stopped.
+    pub async fn drop_expired(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let client = self.working_client().await?;
+        let retention = Retention::from_rows(&client.query(CONFIGURED, &[]).await?);
+        let sets = self.definitions().sets();
+        let names: Vec<&str> =
+            sets.iter().filter(|known| known.is_partitioned()).map(|known| known.definition.name.as_str()).collect();
+        let mut dropped = 0;
+        for set in &names {
+            if !self.has_tiers(set) {
+                dropped += self.drop_partitions(set, Some(set), None, now, retention.days(set, Holding::Raw)).await?;
+                continue;
+            }
+            for holding in Holding::ALL {
+                let days = retention.days(set, holding);
+                dropped += self.drop_partitions(&holding.table(set), Some(set), Some(holding), now, days).await?;
+            }
+        }
+        for table in PARTITIONED_FIXED {
+            for holding in Holding::ALL {
+                let days = retention.shared_days(names.iter().copied(), holding);
+                dropped += self.drop_partitions(&holding.table(table), None, Some(holding), now, days).await?;
+            }
+        }
+        let longest = retention.shared_days(names.iter().copied(), Holding::Buckets(Tier::Days));
+        for (sql, days) in [
+            ("delete from metrics.flags where \"end\" < $1::timestamptz - make_interval(days => $2)", longest),
+            ("delete from metrics.clocks where since < $1::timestamptz - make_interval(days => $2)", LOSS_DAYS),
+            ("delete from metrics.discards where at < $1::timestamptz - make_interval(days => $2)", LOSS_DAYS),
+            ("delete from metrics.rejected where at < $1::timestamptz - make_interval(days => $2)", LOSS_DAYS),
+            ("delete from metrics.ledger where last_at < $1::timestamptz - make_interval(days => $2)", LEDGER_DAYS),
+        ] {
+            client.execute(sql, &[&now, &i32::try_from(days).unwrap_or(i32::MAX)]).await?;
+        }
+        client.done();
+        Ok(dropped)
+    }
+}
