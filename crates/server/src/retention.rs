@@ -51,8 +51,10 @@ pub async fn command(app: &App, changes: &[ChangeDays], is_dry: bool) -> anyhow:
     let snapshot = reader.begin(reads::View::All, app.clock.now()).await?;
     let answer = reads::retention::get(&snapshot, changes).await.map_err(|error| match error {
         reads::ReadError::Invalid(details) => {
-            let reasons: Vec<String> = details.into_iter().map(|detail| detail.reason).collect();
-            anyhow!("not changed: {}", reasons.join("; "))
+            let option = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
+            let reasons: Vec<String> =
+                details.iter().map(|detail| format!("--{} {}", option(&detail.path), detail.reason)).collect();
+            anyhow!("{}", reasons.join("; "))
         }
         other => other.into(),
     })?;
