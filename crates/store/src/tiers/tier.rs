@@ -107,7 +107,7 @@ impl Tier {
     }
 
     /// Days for which buckets are kept: 90 days, two years, five years.
-    pub(crate) fn keep_days(self) -> i64 {
+    pub fn keep_days(self) -> i64 {
         match self {
             Self::Minutes => 90,
             Self::Hours => 731,
