@@ -63,10 +63,8 @@ HISTORY := BENCH_HISTORY=$(CURDIR)/bench/history.jsonl BENCH_COMMIT=$$(git rev-p
 bench: ## what collecting, ingest and reads cost beside bare clients and bare SQL; appends ratios to bench/history.jsonl
 	@scripts/setup bench
 	@cargo bench --quiet $(LOCKED) -p collector --bench cycle
-	@$(HISTORY) BENCH_MEMORY=record cargo bench --quiet $(LOCKED) -p ingest --bench ingest
-	@$(HISTORY) BENCH_MEMORY=record cargo bench --quiet $(LOCKED) -p reads --bench reads
+	@$(HISTORY) BENCH_MEMORY=record cargo bench --quiet $(LOCKED) -p ingest -p reads --bench ingest --bench reads
 
 bench-check: ## measures again; fails where a ratio is more than 10 % worse than the last one in bench/history.jsonl
 	@scripts/setup bench
-	@$(HISTORY) BENCH_MEMORY=check cargo bench --quiet $(LOCKED) -p ingest --bench ingest
-	@$(HISTORY) BENCH_MEMORY=check cargo bench --quiet $(LOCKED) -p reads --bench reads
+	@$(HISTORY) BENCH_MEMORY=check cargo bench --quiet --no-fail-fast $(LOCKED) -p ingest -p reads --bench ingest --bench reads

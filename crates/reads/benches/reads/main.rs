@@ -236,7 +236,7 @@ fn bare(store: &Store) -> Result<String> {
 /// Milliseconds that PostgreSQL spent on the statements of so many runs; a reset has gone before.
 async fn spent(client: &Client, runs: usize) -> Result<f64> {
     let sql = "select coalesce(sum(total_exec_time + total_plan_time), 0) from pg_stat_statements
-               where toplevel and query not like '%pg_stat_statements%' and calls <= $1::int8 * 100";
+               where toplevel and query !~ 'from pg_stat_statements|pg_stat_statements_reset' and calls <= $1::int8 * 100";
     let runs = i64::try_from(runs).unwrap_or(1);
     Ok(client.query_one(sql, &[&runs]).await?.get(0))
 }
@@ -244,7 +244,7 @@ async fn spent(client: &Client, runs: usize) -> Result<f64> {
 async fn print_slowest(client: &Client, endpoint: Endpoint, range: &str, runs: usize, most: i64) -> Result<()> {
     let sql = "select total_exec_time / $1::float8, total_plan_time / $1::float8, calls,
                    left(regexp_replace(query, '\\s+', ' ', 'g'), 230)
-               from pg_stat_statements where query not like '%pg_stat_statements%'
+               from pg_stat_statements where query !~ 'from pg_stat_statements|pg_stat_statements_reset'
                order by total_exec_time + total_plan_time desc limit $2";
     for row in client.query(sql, &[&(runs as f64), &most]).await? {
         let (exec, plan, calls, query): (f64, f64, i64, String) = (row.get(0), row.get(1), row.get(2), row.get(3));
