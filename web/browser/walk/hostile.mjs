@@ -76,6 +76,7 @@ export async function walkHostile(page, { base, must, say, settled, inspect, row
       await look('query');
     }
   }
-  await page.unroute('**/api/v1/batch', turn);
+  // What is still being answered is answered by us.
+  await page.unrouteAll({ behavior: 'wait' });
   say('names that turn the direction of writing act on no page, and no figure is cut however long it is');
 }
