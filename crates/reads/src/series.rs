@@ -1,4 +1,5 @@
-//! Series on a grid, from any set of figures: rates of counters and the largest gauge per step. Feature folders say what they want; the SQL stands here once.
+//! Series on a grid, from any set of figures: rates of counters and the largest gauge per step. Feature folders say
+//! what they want; the SQL stands here once.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;

@@ -114,10 +114,8 @@ pub async fn connections(snapshot: &Snapshot, id: InstanceId, when: When) -> Res
     let grid = when.grid(snapshot, id, store::SESSIONS, now, Fineness::FINE).await?;
     let counted = Counted::read(snapshot, id, store::SESSIONS, range, grid).await?;
     let sums = store::states(snapshot, id, range, grid).await?;
-    let settings = pg_settings::at(snapshot, id, moment).await?;
-    let setting = |name: &str| -> Option<i64> {
-        settings.iter().find(|setting| setting.name == name)?.setting.as_deref()?.parse().ok()
-    };
+    let settings = pg_settings::values(snapshot, id, moment).await?;
+    let setting = |name: &str| -> Option<i64> { settings.get(name)?.parse().ok() };
     let superusers = setting("superuser_reserved_connections");
     // A setting of 16 and newer: without it nothing more is reserved.
     let reserved = superusers.map(|superusers| superusers + setting("reserved_connections").unwrap_or(0));

@@ -181,7 +181,7 @@ pub const SETTINGS: &[Setting] = &[
         "MAX_DATABASE_CONNS",
         number(2, 10_000, "connections"),
         Some("200"),
-        "Connections to the store at most; lowered to what the store allows.",
+        "Connections to the store at most; lowered to what the store allows. A quarter of them, two at least, only read.",
     ),
     row("MAX_IDLE_DATABASE_CONNS", number(1, 10_000, "connections"), Some("50"), "Idle connections that are kept."),
     row(
