@@ -20,7 +20,7 @@ pub use costs::{cost, costs, is_optional};
 pub use definition::{Column, Definition, DefinitionHash, Incompatible, Kind, Scope, SetKind, Type, Unit};
 pub use embedded::{Catalog, CatalogError, USERS_PREFIX};
 pub use reference::reference;
-pub use set::{Availability, Limit, MAX_NAME, RESERVED_COLUMNS, Role, Set, SetError, WithoutGrant};
+pub use set::{Availability, INFO_COLUMNS, Limit, MAX_NAME, RESERVED_COLUMNS, Role, Set, SetError, WithoutGrant};
 pub use version::{Version, VersionError};
 
 /// Ends every statement that a collector sends: its work can be told from that of others who use the same role. It

@@ -14,6 +14,9 @@ pub const MAX_NAME: usize = 48;
 /// Names that every table has besides the set's own columns.
 pub const RESERVED_COLUMNS: [&str; 5] = ["instance_id", "time", "interval_us", "datid_read", "removed"];
 
+/// Columns that tables of infos have besides.
+pub const INFO_COLUMNS: [&str; 3] = ["valid_from", "valid_to", "seen_at"];
+
 /// The role of an instance on which something is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -235,7 +238,8 @@ impl Set {
             if !seen.insert(column.name.as_str()) {
                 return Err(format!("{place} stands twice"));
             }
-            if RESERVED_COLUMNS.contains(&column.name.as_str()) {
+            let is_info = column.kind == Kind::Info && INFO_COLUMNS.contains(&column.name.as_str());
+            if is_info || RESERVED_COLUMNS.contains(&column.name.as_str()) {
                 return Err(format!("{place}: every table has a column of this name already"));
             }
             check_column(column).map_err(|reason| format!("{place}: {reason}"))?;

@@ -43,8 +43,12 @@ pub(crate) fn check_frame(definition: &Definition, frame: &Frame) -> Result<(), 
     let key_is_indexed = definition.kind() != SetKind::Figures;
     let mut key_lengths = vec![0_usize; if key_is_indexed { frame.rows } else { 0 }];
     for (at, meaning) in definition.columns.iter().enumerate() {
-        let Some(column) = frame.column(at) else { continue };
         let problem = |reason| Problem { column: Some(at), reason };
+        let is_key = meaning.kind == Kind::Label && definition.kind() == SetKind::Info;
+        if is_key && frame.rows > 0 && frame.column(at).is_none_or(|column| column.nulls.any()) {
+            return Err(problem("no_key"));
+        }
+        let Some(column) = frame.column(at) else { continue };
         if column.len() != frame.rows {
             return Err(problem("wrong_length"));
         }

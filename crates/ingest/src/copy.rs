@@ -4,8 +4,8 @@
 //! has length -1. Moments count from 2000-01-01, with the ends of 64 bits being ∓infinity.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use catalog::{Definition, Scope, SetKind, Type};
-use wire::{Bitmap, Frame, FrameColumn, Values};
+use catalog::{Definition, Scope, Type};
+use wire::{Frame, FrameColumn, Values};
 
 /// What a COPY stream begins with: signature, no flags, no extension.
 pub(crate) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -37,7 +37,7 @@ pub(crate) struct Shared {
     pub(crate) instance_id: i32,
     /// The rows' time, microseconds since 1970.
     pub(crate) time_us: i64,
-    /// The interval's length, for figures and events.
+    /// The interval's length.
     pub(crate) interval_us: Option<i64>,
     /// The database that was read, for sets of scope `database`.
     pub(crate) datid: Option<i64>,
@@ -57,6 +57,12 @@ impl Rows {
     }
 
     /// Their bytes, without header and trailer.
+    #[must_use]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The same, for good.
     #[must_use]
     pub(crate) fn into_bytes(self) -> Bytes {
         self.bytes.freeze()
@@ -172,9 +178,8 @@ impl Rows {
         self.bytes.put_slice(bytes);
     }
 
-    /// All rows of a frame, in the order of [`store::Known::copy_statement`].
-    pub(crate) fn frame(&mut self, definition: &Definition, frame: &Frame, shared: Shared, removed: &Bitmap) {
-        let is_info = definition.kind() == SetKind::Info;
+    /// All rows of a frame, in the order of [`store::Known::write_statement`].
+    pub(crate) fn frame(&mut self, definition: &Definition, frame: &Frame, shared: Shared) {
         let per_database = definition.scope == Scope::Database;
         let fields = 3 + usize::from(per_database) + definition.columns.len();
         self.bytes.reserve(frame.rows * (fields * 8 + 16));
@@ -184,20 +189,21 @@ impl Rows {
             self.begin(fields);
             self.int4(shared.instance_id);
             self.moment(shared.time_us);
-            if is_info {
-                self.bool(removed.get(row));
-            } else {
-                self.int8_or_null(shared.interval_us);
-            }
+            self.int8_or_null(shared.interval_us);
             if per_database {
                 self.int8_or_null(shared.datid);
             }
             for (column_type, column) in &columns {
-                match column {
-                    Some(column) if !column.is_null(row) => self.cell(*column_type, &column.values, row),
-                    _ => self.null(),
-                }
+                self.cell_or_null(*column_type, *column, row);
             }
+        }
+    }
+
+    /// A value of a row; a column that was not sent is NULL.
+    pub(crate) fn cell_or_null(&mut self, column_type: Type, column: Option<&FrameColumn>, row: usize) {
+        match column {
+            Some(column) if !column.is_null(row) => self.cell(column_type, &column.values, row),
+            _ => self.null(),
         }
     }
 

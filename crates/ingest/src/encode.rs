@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use catalog::SetKind;
+use catalog::{Scope, SetKind};
 use jiff::Timestamp;
 use uuid::Uuid;
 use wire::{Bitmap, Flag, FlagReason, Frame, Instance, Status};
@@ -16,6 +16,7 @@ use crate::clock::Correction;
 use crate::copy::{Rows, Shared};
 use crate::due::{COPY_DUE, DueCells};
 use crate::incoming::{Incoming, IncomingReading, RowsOf};
+use crate::infos::Said;
 use crate::{PushError, Rejected};
 
 /// The most values that one batch may hold, NULLs of columns that were not sent included: they
@@ -65,6 +66,7 @@ pub(crate) struct Prepared {
     /// What the instances said of themselves, with their numbers in ascending order.
     pub(crate) instances: Vec<(i32, Instance)>,
     pub(crate) texts: Vec<Text>,
+    pub(crate) infos: Vec<Said>,
     pub(crate) latest: Vec<Latest>,
     /// Flags whose start is not known: the instance, and the end.
     pub(crate) open_flags: BTreeSet<(i32, i64)>,
@@ -94,14 +96,16 @@ pub(crate) struct Latest {
 }
 
 impl Prepared {
-    /// Rows for COPY.
+    /// Rows for the database.
     pub(crate) fn rows(&self) -> u64 {
-        self.tables.values().map(|(rows, _)| rows).sum()
+        let said = self.infos.iter().map(|said| said.frame.rows as u64);
+        self.tables.values().map(|(rows, _)| *rows).chain(said).sum()
     }
 
-    /// Bytes for COPY.
+    /// Bytes for the database.
     pub(crate) fn bytes(&self) -> u64 {
-        self.tables.values().map(|(_, bytes)| bytes.len() as u64).sum()
+        let said = self.infos.iter().map(Said::bytes);
+        self.tables.values().map(|(_, bytes)| bytes.len() as u64).chain(said).sum()
     }
 }
 
@@ -190,6 +194,7 @@ pub(crate) fn encode(
         days: encoder.days,
         instances: numbered,
         texts: encoder.texts,
+        infos: encoder.infos,
         latest: encoder.latest,
         open_flags: encoder.open_flags,
         rows_by_set: encoder.rows_by_set,
@@ -246,6 +251,7 @@ struct Encoder {
     days: BTreeSet<(String, Day)>,
     due: DueCells,
     texts: Vec<Text>,
+    infos: Vec<Said>,
     latest: Vec<Latest>,
     open_flags: BTreeSet<(i32, i64)>,
     rows_by_set: BTreeMap<String, u64>,
@@ -261,11 +267,11 @@ impl Encoder {
         let IncomingReading { set, known, datid, started_us, time_us, interval_us, .. } = reading;
         let mut stored = 0;
         if let Some(known) = known {
-            match decode(reading.rows, &known) {
+            match decode(reading.rows, &known, datid) {
                 Ok((frame, removed)) => {
                     let shared = Shared { instance_id, time_us, interval_us, datid };
                     stored = frame.rows as u64;
-                    self.rows(&known, &frame, shared, &removed);
+                    self.rows(&known, frame, shared, removed);
                     *self.rows_by_set.entry(set.clone()).or_default() += stored;
                 }
                 Err((column, reason)) => self.reject(&set, column, &reason, sent),
@@ -312,15 +318,19 @@ impl Encoder {
         self.latest.push(Latest { instance_id, set, started_us, time_us, rows: stored, error });
     }
 
-    fn rows(&mut self, known: &Known, frame: &Frame, shared: Shared, removed: &Bitmap) {
-        if known.kind == SetKind::Texts {
-            return self.text_rows(known, frame, shared);
+    fn rows(&mut self, known: &Arc<Known>, frame: Frame, shared: Shared, removed: Bitmap) {
+        let Shared { instance_id, time_us, datid, .. } = shared;
+        match known.kind {
+            SetKind::Texts => self.text_rows(known, &frame, shared),
+            SetKind::Info => {
+                self.infos.push(Said { known: Arc::clone(known), instance_id, time_us, datid, frame, removed });
+            }
+            SetKind::Figures | SetKind::Events => {
+                self.days.insert((known.definition.name.clone(), Day::of_micros(time_us)));
+                let rows = self.sets.entry(Arc::clone(&known.write_statement)).or_default();
+                rows.frame(&known.definition, &frame, shared);
+            }
         }
-        if known.is_partitioned() {
-            self.days.insert((known.definition.name.clone(), Day::of_micros(shared.time_us)));
-        }
-        let rows = self.sets.entry(Arc::clone(&known.copy_statement)).or_default();
-        rows.frame(&known.definition, frame, shared, removed);
     }
 
     fn text_rows(&mut self, known: &Known, frame: &Frame, shared: Shared) {
@@ -376,8 +386,12 @@ impl Encoder {
 }
 
 /// The rows of a reading, checked; else the column and the reason.
-fn decode(rows: RowsOf, known: &Known) -> Result<(Frame, Bitmap), (Option<String>, String)> {
+fn decode(rows: RowsOf, known: &Known, datid: Option<i64>) -> Result<(Frame, Bitmap), (Option<String>, String)> {
     let definition = &known.definition;
+    // What is said of infos is merged by their key.
+    if known.kind == SetKind::Info && definition.scope == Scope::Database && datid.is_none() {
+        return Err((None, "no_database".to_owned()));
+    }
     let (frame, removed) = match rows {
         RowsOf::Frame(frame, removed) => (frame, removed),
         RowsOf::Wire(reading) => {

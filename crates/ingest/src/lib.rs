@@ -15,6 +15,7 @@ mod copy;
 mod due;
 mod encode;
 mod incoming;
+mod infos;
 mod json;
 mod many;
 mod process;

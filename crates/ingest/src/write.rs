@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::Rejected;
 use crate::copy::{HEADER, TRAILER};
 use crate::encode::{Prepared, rejected_rows};
+use crate::infos;
 use crate::process::{self, Replaced};
 use crate::said;
 use store::{Day, Failure, Store, StoreError};
@@ -137,6 +138,7 @@ async fn transact(client: &mut Object, group: &[Arc<Prepared>]) -> Result<Vec<Ou
     for wave in waves(&fresh) {
         said::write(&transaction, &wave).await?;
     }
+    infos::write(&transaction, &fresh).await?;
     transaction.commit().await?;
     Ok(outcomes)
 }

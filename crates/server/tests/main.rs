@@ -31,6 +31,8 @@ mod health;
 mod host;
 #[path = "main/indexes.rs"]
 mod indexes;
+#[path = "main/infos.rs"]
+mod infos;
 #[path = "main/ingest.rs"]
 mod ingest;
 #[path = "main/ingest_faults.rs"]

@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, RwLock};
 
-use catalog::{Definition, DefinitionHash, Kind, MAX_NAME, RESERVED_COLUMNS, Scope, SetKind, Type, Unit};
+use catalog::{Definition, DefinitionHash, INFO_COLUMNS, Kind, MAX_NAME, RESERVED_COLUMNS, Scope, SetKind, Type, Unit};
 use deadpool_postgres::{GenericClient, Transaction};
 
-use crate::{Store, StoreError, derived, schema, tables, tiers, views};
+use crate::{Store, StoreError, derived, infos, schema, tables, tiers, views};
 
 /// The most columns that a set may have; PostgreSQL's own limit is 1600.
 const MAX_COLUMNS: usize = 500;
@@ -68,15 +68,18 @@ pub struct Known {
     pub hash: DefinitionHash,
     /// How it is kept.
     pub kind: SetKind,
-    /// The statement that its rows are copied with.
-    pub copy_statement: Arc<str>,
+    /// The statement that its rows are written with: a copy, and a merge of what is said of infos.
+    pub write_statement: Arc<str>,
 }
 
 impl Known {
     fn new(definition: Definition) -> Self {
         let kind = definition.kind();
-        let copy_statement = tables::copy_statement(&definition).into();
-        Self { hash: definition.hash(), kind, copy_statement, definition }
+        let write_statement = match kind {
+            SetKind::Info => infos::observe_statement(&definition).into(),
+            _ => tables::copy_statement(&definition).into(),
+        };
+        Self { hash: definition.hash(), kind, write_statement, definition }
     }
 
     /// Whether its table is partitioned by day.
@@ -313,7 +316,8 @@ pub(crate) fn check(definition: &Definition) -> Result<(), String> {
         if !seen.insert(place.as_str()) {
             return Err(format!("column {place} stands twice"));
         }
-        if RESERVED_COLUMNS.contains(&place.as_str()) {
+        if RESERVED_COLUMNS.contains(&place.as_str()) || kind == SetKind::Info && INFO_COLUMNS.contains(&place.as_str())
+        {
             return Err(format!("column {place}: every table has a column of this name already"));
         }
         if column.help.len() > MAX_HELP {

@@ -1,14 +1,31 @@
 //! Throws away what is past its retention. Idempotent, also where two servers are at it.
 
+use std::sync::Arc;
+
+use catalog::{Kind, SetKind};
 use jiff::Timestamp;
 
 use crate::partitions::PARTITIONED_FIXED;
 use crate::retention::{CONFIGURED, LEDGER_DAYS, Retention};
 use crate::tiers::{Holding, Tier};
-use crate::{Store, StoreError};
+use crate::{Known, Store, StoreError, infos};
 
 /// Days of what was discarded and rejected, and of clocks.
 const LOSS_DAYS: i64 = 30;
+
+/// Texts that were captured before all rows that are kept and that none of them knows.
+fn expired_texts(tables: impl Iterator<Item = String>) -> String {
+    let unknown: String = tables
+        .map(|table| {
+            format!(
+                " and not exists (
+                     select from metrics.\"{table}\" r
+                     where r.instance_id = t.instance_id and r.dbid = t.dbid and r.queryid = t.queryid)"
+            )
+        })
+        .collect();
+    format!("delete from metrics.texts t where t.captured_at < $1::timestamptz - make_interval(days => $2){unknown}")
+}
 
 impl Store {
     /// Drops what is past its retention; answers how many partitions went.
@@ -48,6 +65,24 @@ impl Store {
         ] {
             client.execute(sql, &[&now, &i32::try_from(days).unwrap_or(i32::MAX)]).await?;
         }
+        let infos = sets.iter().filter(|known| known.kind == SetKind::Info);
+        for known in infos {
+            client
+                .execute(&infos::expire(&known.definition.name), &[&now, &i32::try_from(longest).unwrap_or(i32::MAX)])
+                .await?;
+        }
+        let known = |known: &&Arc<Known>| {
+            let has = |name| known.definition.column(name).is_some_and(|(_, column)| column.kind == Kind::Label);
+            known.kind == SetKind::Figures && has("dbid") && has("queryid")
+        };
+        let statements: Vec<&str> = sets.iter().filter(known).map(|known| known.definition.name.as_str()).collect();
+        let tables = statements.iter().flat_map(|set| {
+            let holdings = if self.has_tiers(set) { &Holding::ALL[..] } else { &[Holding::Raw] };
+            holdings.iter().map(|holding| holding.table(set))
+        });
+        let days = retention.shared_days(statements.iter().copied(), Holding::Buckets(Tier::Days));
+        let sql = expired_texts(tables);
+        client.execute(&sql, &[&now, &i32::try_from(days).unwrap_or(i32::MAX)]).await?;
         client.done();
         Ok(dropped)
     }

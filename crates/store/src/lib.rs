@@ -13,6 +13,7 @@ mod derived;
 mod error;
 mod expiry;
 mod fitness;
+mod infos;
 mod instances;
 mod jobs;
 pub mod migrations;

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use catalog::{Column, Definition, Kind, Scope, SetKind};
+use catalog::{Column, Definition, Scope, SetKind};
 use deadpool_postgres::Transaction;
 
-use crate::StoreError;
+use crate::{StoreError, infos};
 
 /// Whether the set's table is partitioned by day.
 pub(crate) fn is_partitioned(kind: SetKind) -> bool {
@@ -15,10 +15,12 @@ pub(crate) fn is_partitioned(kind: SetKind) -> bool {
 
 /// The columns that the table has before the set's own, as (name, type, constraint).
 pub(crate) fn leading(definition: &Definition) -> Vec<(&'static str, &'static str, &'static str)> {
-    let mut columns = vec![("instance_id", "integer", "not null"), ("time", "timestamp with time zone", "not null")];
+    const MOMENT: &str = "timestamp with time zone";
+    let mut columns = vec![("instance_id", "integer", "not null")];
     if is_partitioned(definition.kind()) {
-        columns.push(("interval_us", "bigint", ""));
+        columns.extend([("time", MOMENT, "not null"), ("interval_us", "bigint", "")]);
     } else {
+        columns.extend(["valid_from", "valid_to", "seen_at"].map(|name| (name, MOMENT, "not null")));
         columns.push(("removed", "boolean", "not null"));
     }
     if definition.scope == Scope::Database {
@@ -27,7 +29,7 @@ pub(crate) fn leading(definition: &Definition) -> Vec<(&'static str, &'static st
     columns
 }
 
-/// The statement that rows of this definition are copied with; texts have a table of their own.
+/// The statement that rows of this definition are copied with; infos are merged and texts have a table of their own.
 pub(crate) fn copy_statement(definition: &Definition) -> String {
     let names = leading(definition).into_iter().map(|(name, _, _)| name);
     let names: Vec<String> =
@@ -42,6 +44,9 @@ pub(crate) async fn create_or_widen(
 ) -> Result<bool, StoreError> {
     if definition.kind() == SetKind::Texts {
         return Ok(false);
+    }
+    if definition.kind() == SetKind::Info {
+        infos::convert(transaction, definition).await?;
     }
     let present = columns(transaction, &definition.name).await?;
     let sql = if present.is_empty() { create(definition) } else { widen(definition, &present) };
@@ -78,14 +83,9 @@ fn create(definition: &Definition) -> String {
         sql.push_str(" partition by range (\"time\");");
         let _ = write!(sql, "create index on metrics.\"{name}\" (instance_id, \"time\");");
     } else {
-        sql.push(';');
-        let database = (definition.scope == Scope::Database).then_some("datid_read");
-        let labels = definition.columns.iter().filter(|c| c.kind == Kind::Label).map(|c| c.name.as_str());
-        let labels: String = database.into_iter().chain(labels).fold(String::new(), |mut list, name| {
-            let _ = write!(list, "\"{name}\", ");
-            list
-        });
-        let _ = write!(sql, "create index on metrics.\"{name}\" (instance_id, {labels}\"time\" desc);");
+        let _ = write!(sql, " with (fillfactor = {});", infos::FILLFACTOR);
+        let key: String = infos::key(definition).iter().map(|name| format!("\"{name}\", ")).collect();
+        let _ = write!(sql, "create index on metrics.\"{name}\" (instance_id, {key}valid_from desc);");
     }
     let _ = write!(sql, "comment on table metrics.\"{name}\" is {};", literal(&definition.help));
     for column in &definition.columns {

@@ -60,7 +60,7 @@ fn select(definition: &Definition, whole: &BTreeMap<String, Definition>) -> Stri
             " left join lateral (
                  select n.\"{name}\" as name from metrics.\"{names}\" n
                  where n.instance_id = t.instance_id and n.\"{key}\" = t.\"{column}\"
-                 order by n.\"time\" desc limit 1) {title} on true"
+                 order by n.valid_from desc limit 1) {title} on true"
         ));
     }
     for (names, key, title) in RELATIONS {
@@ -75,7 +75,7 @@ fn select(definition: &Definition, whole: &BTreeMap<String, Definition>) -> Stri
                  select n.schema, n.relname from metrics.\"{names}\" n
                  where n.instance_id = t.instance_id and n.datid_read = t.datid_read and n.\"{key}\" = t.\"{key}\"
                      and n.relname is not null
-                 order by n.\"time\" desc limit 1) {title} on true"
+                 order by n.valid_from desc limit 1) {title} on true"
         ));
     }
     if has("dbid") && has("queryid") && free("query") {

@@ -3581,7 +3581,7 @@ export interface components {
         SetCount: {
             /**
              * Format: date-time
-             * @description The newest row's time.
+             * @description The newest row's time; of infos, when one was last said.
              */
             last_sample?: string | null;
             /**
@@ -3639,14 +3639,17 @@ export interface components {
         /** @description Rows of a set, newest first. */
         SetRows: {
             /**
-             * @description What the rows' columns mean. Each row also has `time`, `instance_id` and `interval_ms` or `removed`. Counters are
-             *     increments over `interval_ms`, with `step` over the time within the step that was read: a rate is one over the
-             *     other.
+             * @description What the rows' columns mean. Each row also has `time`, `instance_id` and `interval_ms`. Counters are increments
+             *     over `interval_ms`, with `step` over the time within the step that was read: a rate is one over the other. Of
+             *     infos, which hold until something changes, a row has `removed`, `valid_to` and `seen_at` instead of `interval_ms`.
              */
             columns: components["schemas"]["MeasuredColumn"][];
             /** @description How many rows follow here. */
             count: number;
-            /** @description The rows: `time` is the end of the interval, or of the step. */
+            /**
+             * @description The rows: `time` is the end of the interval, or of the step. Of infos these are the rows that hold at some moment
+             *     of the range: from `time` on, until `valid_to` (null: still), and `seen_at` is when that was last said.
+             */
             data: Record<string, never>[];
             /** Format: date-time */
             end: string;

@@ -164,10 +164,9 @@ impl History {
     async fn infos(&self, store: &Store, client: &Client, rows: &Rows) -> Result<()> {
         let (names, values) = columns(store, rows)?;
         let sql = format!(
-            "insert into metrics.\"{set}\" (instance_id, time, removed{names})
-             select {INSTANCE}, t, false{values}
-             from generate_series(timestamptz '{now}' - interval '1 year', timestamptz '{now}', interval '1 day')
-                 with ordinality as g (t, n)
+            "insert into metrics.\"{set}\" (instance_id, valid_from, valid_to, seen_at, removed{names})
+             select {INSTANCE}, t, 'infinity', '{now}', false{values}
+             from (select timestamptz '{now}' - interval '1 year' as t, 1 as n) g
              cross join generate_series(1::bigint, {rows}) as k",
             set = rows.set,
             now = self.now,

@@ -248,18 +248,18 @@ const LIMITED: &str = "with used as (
     from (select instance_id, datid, sum(used)::int8 as used from used group by 1, 2) d
     cross join lateral (
         select p.datname, p.datconnlimit from metrics.pg_database p
-        where p.instance_id = d.instance_id and p.datid = d.datid and p.time <= $3
-            and p.time >= metrics.cluster_since(d.instance_id, $3)
-        order by p.time desc limit 1) l
+        where p.instance_id = d.instance_id and p.datid = d.datid and p.valid_from <= $3
+            and p.valid_from >= metrics.cluster_since(d.instance_id, $3)
+        order by p.valid_from desc limit 1) l
     where l.datconnlimit > 0 and l.datname is not null
     union all
     select u.instance_id, 'role ' || l.rolname, u.used, l.rolconnlimit::int8
     from (select instance_id, userid, sum(used)::int8 as used from used group by 1, 2) u
     cross join lateral (
         select p.rolname, p.rolconnlimit, p.rolsuper from metrics.pg_roles p
-        where p.instance_id = u.instance_id and p.roleid = u.userid and p.time <= $3
-            and p.time >= metrics.cluster_since(u.instance_id, $3)
-        order by p.time desc limit 1) l
+        where p.instance_id = u.instance_id and p.roleid = u.userid and p.valid_from <= $3
+            and p.valid_from >= metrics.cluster_since(u.instance_id, $3)
+        order by p.valid_from desc limit 1) l
     where l.rolconnlimit > 0 and l.rolname is not null and l.rolsuper is not true
     order by 1, 2";
 

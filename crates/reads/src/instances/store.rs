@@ -349,8 +349,8 @@ pub(crate) async fn connections(snapshot: &Snapshot, times: &Times) -> Result<Ha
 }
 
 const LIMITS_AT: &str = "select distinct on (s.instance_id) s.instance_id, s.setting from metrics.pg_settings s
-    where s.instance_id = any($1) and s.name = 'max_connections' and s.time <= $2 and not s.removed
-    order by s.instance_id, s.time desc";
+    where s.instance_id = any($1) and s.name = 'max_connections' and s.valid_from <= $2 and not s.removed
+    order by s.instance_id, s.valid_from desc";
 
 /// `max_connections` as it was at a moment, by instance.
 pub(crate) async fn limits_at(
@@ -366,11 +366,11 @@ pub(crate) async fn limits_at(
 const RESERVED_AT: &str =
     "select s.instance_id, sum(case when s.setting ~ '^[0-9]{1,6}$' then s.setting::int8 end)::int8
     from (
-        select distinct on (p.instance_id, p.name) p.instance_id, p.setting, p.removed from metrics.pg_settings p
+        select p.instance_id, p.setting from metrics.pg_settings p
         where p.instance_id = any($1) and p.name in ('superuser_reserved_connections', 'reserved_connections')
-            and p.time <= $2 and p.time >= metrics.cluster_since(p.instance_id, $2)
-        order by p.instance_id, p.name, p.time desc) s
-    where not s.removed group by s.instance_id";
+            and p.valid_from <= $2 and p.valid_to > $2 and not p.removed
+            and p.valid_from >= metrics.cluster_since(p.instance_id, $2)) s
+    group by s.instance_id";
 
 /// Connections that only superusers and `pg_use_reserved_connections` may take, by instance.
 pub(crate) async fn reserved_at(
@@ -425,11 +425,10 @@ pub(crate) async fn behind(snapshot: &Snapshot, times: &Times) -> Result<HashMap
     Ok(all)
 }
 
-const DATABASES: &str = "select n.datid, n.datname from (
-        select distinct on (d.datid) d.datid, d.datname, d.removed from metrics.pg_database d
-        where d.instance_id = $1 and d.time >= metrics.cluster_since($1, 'infinity')
-        order by d.datid, d.time desc) n
-    where n.datname is not null and not n.removed order by n.datname";
+const DATABASES: &str = "select d.datid, d.datname from metrics.pg_database d
+    where d.instance_id = $1 and d.valid_to = 'infinity' and not d.removed and d.datname is not null
+        and d.valid_from >= (select metrics.cluster_since($1, 'infinity'))
+    order by d.datname";
 
 /// The databases of an instance by name, as last read.
 pub(crate) async fn databases(snapshot: &Snapshot, id: InstanceId) -> Result<Vec<DatabaseName>, Error> {

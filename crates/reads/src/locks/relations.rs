@@ -20,24 +20,28 @@ const KNOWN: &str =
 const NAMES: &str = "select distinct on (n.datid_read, n.relid) n.datid_read, n.relid,
         concat_ws('.', n.schema, n.relname), n.is_index
     from (
-        select c.datid_read, c.relid, c.schema, c.relname, false as is_index, c.time
+        select c.datid_read, c.relid, c.schema, c.relname, false as is_index, c.valid_from
         from metrics.pg_class c
         join unnest($2::int8[], $3::int8[]) w (datid, relid) on w.datid = c.datid_read and w.relid = c.relid
         where c.instance_id = $1 and c.relname is not null
-            and c.time >= metrics.cluster_since($1, $4) and c.time < metrics.cluster_until($1, $4)
+            and c.valid_from >= (select metrics.cluster_since($1, $4))
+            and c.valid_from < (select metrics.cluster_until($1, $4))
         union all
-        select x.datid_read, x.indexrelid, x.schema, x.relname, true, x.time
+        select x.datid_read, x.indexrelid, x.schema, x.relname, true, x.valid_from
         from metrics.pg_index x
         join unnest($2::int8[], $3::int8[]) w (datid, relid) on w.datid = x.datid_read and w.relid = x.indexrelid
         where x.instance_id = $1 and x.relname is not null
-            and x.time >= metrics.cluster_since($1, $4) and x.time < metrics.cluster_until($1, $4)
+            and x.valid_from >= (select metrics.cluster_since($1, $4))
+            and x.valid_from < (select metrics.cluster_until($1, $4))
         union all
-        select c.datid_read, c.toast_relid, 'the TOAST table of ' || c.schema, c.relname, false, c.time
+        select c.datid_read, c.toast_relid, 'the TOAST table of ' || c.schema, c.relname, false, c.valid_from
         from metrics.pg_class c
         join unnest($2::int8[], $3::int8[]) w (datid, relid) on w.datid = c.datid_read and w.relid = c.toast_relid
         where c.instance_id = $1 and c.relname is not null
-            and c.time >= metrics.cluster_since($1, $4) and c.time < metrics.cluster_until($1, $4)) n
-    order by n.datid_read, n.relid, n.time > $4, case when n.time > $4 then n.time end, n.time desc";
+            and c.valid_from >= (select metrics.cluster_since($1, $4))
+            and c.valid_from < (select metrics.cluster_until($1, $4))) n
+    order by n.datid_read, n.relid, n.valid_from > $4,
+        case when n.valid_from > $4 then n.valid_from end, n.valid_from desc";
 
 impl Relations {
     /// Those that are asked for, as (database, oid).

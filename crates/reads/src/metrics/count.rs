@@ -35,7 +35,7 @@ pub struct Counts {
 pub(crate) struct SetCount {
     /// Rows.
     rows: i64,
-    /// The newest row's time.
+    /// The newest row's time; of infos, when one was last said.
     #[schema(value_type = Option<String>, format = DateTime)]
     last_sample: Option<Timestamp>,
 }
@@ -48,7 +48,8 @@ pub(crate) async fn count(snapshot: &Snapshot, query: &CountQuery) -> Result<Cou
         // All text sets share one table.
         let (table, time) = match known.kind {
             SetKind::Texts => ("texts", "captured_at"),
-            SetKind::Figures | SetKind::Info | SetKind::Events => (set, "time"),
+            SetKind::Info => (set, "seen_at"),
+            SetKind::Figures | SetKind::Events => (set, "time"),
         };
         let sql = format!(
             "select count(*), max(t.\"{time}\") from metrics.\"{table}\" t

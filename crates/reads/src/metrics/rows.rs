@@ -68,11 +68,12 @@ pub struct SetRows {
     end: Timestamp,
     /// The length of a step; null for rows as stored.
     step_ms: Option<i64>,
-    /// What the rows' columns mean. Each row also has `time`, `instance_id` and `interval_ms` or `removed`. Counters are
-    /// increments over `interval_ms`, with `step` over the time within the step that was read: a rate is one over the
-    /// other.
+    /// What the rows' columns mean. Each row also has `time`, `instance_id` and `interval_ms`. Counters are increments
+    /// over `interval_ms`, with `step` over the time within the step that was read: a rate is one over the other. Of
+    /// infos, which hold until something changes, a row has `removed`, `valid_to` and `seen_at` instead of `interval_ms`.
     columns: Vec<MeasuredColumn>,
-    /// The rows: `time` is the end of the interval, or of the step.
+    /// The rows: `time` is the end of the interval, or of the step. Of infos these are the rows that hold at some moment
+    /// of the range: from `time` on, until `valid_to` (null: still), and `seen_at` is when that was last said.
     #[schema(value_type = Vec<Object>)]
     data: Vec<Map<String, Value>>,
     /// How many rows follow here.
@@ -183,8 +184,10 @@ impl<'a> Plan<'a> {
     /// Parameters: start, end, instance, limit, offset, then the step, then the database.
     fn sql(&self, definitions: &Definitions, database: Option<&str>) -> Result<String, ReadError> {
         let table = &self.known.definition.name;
-        let mut filter =
-            "t.\"time\" > $1 and t.\"time\" <= $2 and ($3::int4[] is null or t.instance_id = any($3))".to_owned();
+        let is_info = self.known.kind == SetKind::Info;
+        let within =
+            if is_info { "t.valid_to > $1 and t.valid_from <= $2" } else { "t.\"time\" > $1 and t.\"time\" <= $2" };
+        let mut filter = format!("{within} and ($3::int4[] is null or t.instance_id = any($3))");
         let mut read_there = String::new();
         if database.is_some() {
             let place = if self.step_us.is_some() { 7 } else { 6 };
@@ -194,15 +197,18 @@ impl<'a> Plan<'a> {
                 read_there = format!(" and {}", of_database(definitions, "r.datid", "r", place));
             }
         }
-        let extra = if self.known.kind == SetKind::Info { "t.removed" } else { "t.interval_us" };
+        let (time, extra) = if is_info { ("t.valid_from", "t.removed") } else { ("t.\"time\"", "t.interval_us") };
         let mut list = String::new();
         if self.step_us.is_none() {
             for one in &self.columns {
                 let _ = write!(list, ", t.\"{}\"", one.name);
             }
+            if is_info {
+                list.push_str(", nullif(t.valid_to, 'infinity'), t.seen_at");
+            }
             return Ok(format!(
-                "select t.\"time\", t.instance_id, {extra}{list} from metrics.\"{table}\" t where {filter}
-                 order by t.\"time\" desc, t.ctid limit $4 offset $5"
+                "select {time}, t.instance_id, {extra}{list} from metrics.\"{table}\" t where {filter}
+                 order by {time} desc, t.ctid limit $4 offset $5"
             ));
         }
         let mut keys = String::new();
@@ -276,7 +282,10 @@ impl<'a> Plan<'a> {
         values.insert("time".to_owned(), moment(row.get(0)));
         values.insert("instance_id".to_owned(), Value::from(row.get::<_, i32>(1)));
         if self.known.kind == SetKind::Info {
+            let behind = self.columns.len() + 3;
             values.insert("removed".to_owned(), Value::from(row.get::<_, bool>(2)));
+            values.insert("valid_to".to_owned(), moment(row.get(behind)));
+            values.insert("seen_at".to_owned(), moment(row.get(behind + 1)));
         } else {
             let interval_ms = row.get::<_, Option<i64>>(2).map(|us| us as f64 / 1000.0);
             values.insert("interval_ms".to_owned(), Value::from(interval_ms));

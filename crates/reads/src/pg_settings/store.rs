@@ -9,16 +9,16 @@ use super::model::Setting;
 use crate::infos;
 use crate::reader::{InstanceId, Snapshot};
 
-/// Rows come on change, and again when a collector sends all of them anew: only another value is a change.
+/// A row comes with any change: only another value is a change of the setting.
 const SETTINGS: &str = "select s.name, s.setting, s.unit, s.boot_val, s.source, s.category, s.short_desc,
         s.pending_restart, s.changed_at
     from (
-        select v.*, max(v.time) filter (where v.setting <> v.before) over (partition by v.name) as changed_at
+        select v.*, max(v.valid_from) filter (where v.setting <> v.before) over (partition by v.name) as changed_at
         from (
-            select h.*, lag(h.setting) over (partition by h.name order by h.time) as before,
-                row_number() over (partition by h.name order by h.time desc) as newest
-            from metrics.pg_settings h where h.instance_id = $1 and h.time <= $2
-                and h.time >= metrics.cluster_since($1, $2)) v) s
+            select h.*, lag(h.setting) over (partition by h.name order by h.valid_from) as before,
+                row_number() over (partition by h.name order by h.valid_from desc) as newest
+            from metrics.pg_settings h where h.instance_id = $1 and h.valid_from <= $2
+                and h.valid_from >= (select metrics.cluster_since($1, $2))) v) s
     where s.newest = 1 and not s.removed
     order by s.name";
 
@@ -44,8 +44,8 @@ pub(crate) async fn values(
     id: InstanceId,
     at: Timestamp,
 ) -> Result<HashMap<String, String>, Error> {
-    let newest = infos::newest("pg_settings", &["name"]);
-    let sql = format!("select n.name, n.setting from ({newest}) n where not n.removed and n.setting is not null");
+    let valid = infos::valid("pg_settings");
+    let sql = format!("select n.name, n.setting from ({valid}) n where not n.removed and n.setting is not null");
     let rows = snapshot.query(&sql, &[&id, &at]).await?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
@@ -54,7 +54,7 @@ pub(crate) async fn values(
 const BLOCK_SIZE: i64 = 8192;
 
 const BLOCK_SIZE_READ: &str = "select s.setting from metrics.pg_settings s
-    where s.instance_id = $1 and s.name = 'block_size' and not s.removed order by s.time desc limit 1";
+    where s.instance_id = $1 and s.name = 'block_size' and not s.removed order by s.valid_from desc limit 1";
 
 /// The bytes of a block. They are decided when PostgreSQL is compiled, so that the moment does not matter.
 pub(crate) async fn block_size(snapshot: &Snapshot, id: InstanceId) -> Result<i64, Error> {

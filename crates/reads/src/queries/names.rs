@@ -42,7 +42,7 @@ impl Names {
         instance: InstanceId,
         at: Timestamp,
     ) -> Result<Self, tokio_postgres::Error> {
-        let sql = format!("select n.{oid}, n.{name} from ({}) n", infos::nearest(set, &[oid], name));
+        let sql = format!("select n.{oid}, n.{name} from ({}) n", infos::nearest(set, oid, name));
         let rows = snapshot.query(&sql, &[&instance, &at]).await?;
         Ok(Self { names: rows.iter().map(|row| (row.get(0), row.get(1))).collect() })
     }
@@ -86,7 +86,8 @@ impl Watchers {
         all: &[Worked],
     ) -> Result<Self, tokio_postgres::Error> {
         let sql = "select distinct roleid from metrics.pg_roles where instance_id = $1 and collects
-                     and time >= metrics.cluster_since($1, $2) and time < metrics.cluster_until($1, $2)";
+                     and valid_from >= (select metrics.cluster_since($1, $2))
+                     and valid_from < (select metrics.cluster_until($1, $2))";
         let rows = snapshot.query(sql, &[&instance, &at]).await?;
         let roles: HashSet<i64> = rows.iter().map(|row| row.get(0)).collect();
         let theirs = all.iter().filter(|worked| roles.contains(&worked.key.userid));

@@ -22,7 +22,7 @@ pub(crate) struct Relation {
 
 const RELATIONS: &str = "select n.datid_read, n.relid, n.schema, n.relname, n.relkind, n.relpersistence, n.root_relid,
         n.reloptions
-    from ({}) n where not n.removed and n.datid_read is not null and n.relid is not null";
+    from ({}) n where not n.removed";
 
 /// The tables of an instance at a moment.
 pub(crate) async fn relations(
@@ -30,7 +30,7 @@ pub(crate) async fn relations(
     id: InstanceId,
     at: Timestamp,
 ) -> Result<HashMap<Key, Relation>, Error> {
-    let sql = RELATIONS.replace("{}", &infos::newest("pg_class", &["datid_read", "relid"]));
+    let sql = RELATIONS.replace("{}", &infos::valid("pg_class"));
     let rows = snapshot.query(&sql, &[&id, &at]).await?;
     let relation = |row: &tokio_postgres::Row| Relation {
         schema: row.get(2),
@@ -74,11 +74,11 @@ const INDEXES: &str = "select n.datid_read, n.indexrelid, n.relid, n.schema, n.r
         n.columns, n.included, n.has_predicate, n.signature, n.first_seen, n.supports_foreign_key
     from (
         select distinct on (x.datid_read, x.indexrelid) x.*,
-            min(x.time) over (partition by x.datid_read, x.indexrelid) as first_seen
+            min(x.valid_from) over (partition by x.datid_read, x.indexrelid) as first_seen
         from metrics.pg_index x
-        where x.instance_id = $1 and x.time <= $2 and x.time >= metrics.cluster_since($1, $2)
-        order by x.datid_read, x.indexrelid, x.time desc) n
-    where not n.removed and n.datid_read is not null and n.indexrelid is not null";
+        where x.instance_id = $1 and x.valid_from <= $2 and x.valid_from >= (select metrics.cluster_since($1, $2))
+        order by x.datid_read, x.indexrelid, x.valid_from desc) n
+    where not n.removed";
 
 /// The indexes of an instance at a moment.
 pub(crate) async fn indexes(snapshot: &Snapshot, id: InstanceId, at: Timestamp) -> Result<HashMap<Key, Index>, Error> {

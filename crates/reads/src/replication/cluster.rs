@@ -16,9 +16,9 @@ const MEMBERS_MOST: i64 = 50;
 
 const MEMBERS: &str = "select m.id, m.name, m.collector_id, nullif(m.host, ''), nullif(m.role, ''), m.timeline,
         (select nullif(s.setting, '') from metrics.pg_settings s
-         where s.instance_id = m.id and s.name = 'cluster_name' and s.time <= $2 order by s.time desc limit 1),
+         where s.instance_id = m.id and s.name = 'cluster_name' and s.valid_from <= $2 order by s.valid_from desc limit 1),
         (select s.setting from metrics.pg_settings s
-         where s.instance_id = m.id and s.name = 'port' and s.time <= $2 order by s.time desc limit 1)
+         where s.instance_id = m.id and s.name = 'port' and s.valid_from <= $2 order by s.valid_from desc limit 1)
     from metrics.instances i
     join metrics.instances m on m.system_identifier = i.system_identifier
     where i.id = $1 and i.system_identifier <> '' and ($4::int4[] is null or m.id = any($4)) order by m.name, m.id limit $3";

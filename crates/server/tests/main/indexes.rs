@@ -59,7 +59,9 @@ async fn some_indexes() -> (Monitored, String) {
     ];
     monitored.push_database("main", SHOP, &shop).await;
     // Everything but one has been known for a month.
-    monitored.execute("update metrics.pg_index set time = time - interval '30 days' where indexrelid <> 16").await;
+    monitored
+        .execute("update metrics.pg_index set valid_from = valid_from - interval '30 days' where indexrelid <> 16")
+        .await;
     let path = format!("/instances/{}/indexes", monitored.id("main").await);
     (monitored, path)
 }

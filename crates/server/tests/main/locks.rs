@@ -89,12 +89,11 @@ async fn relations_have_the_names_that_they_had() {
     monitored.push("main", &[("lock_waits", "11:52:00", json!([wait(2, 1, json!({}))]))]).await;
     let id = monitored.id("main").await;
     let names = format!(
-        "create table if not exists metrics.pg_class (instance_id int, time timestamptz, removed bool,
-             datid_read bigint, relid bigint, schema text, relname text);
-         insert into metrics.pg_class (instance_id, time, removed, datid_read, relid, schema, relname) values
-             ({id}, '2026-03-01T10:00:00Z', false, 5, 700, 'public', 'stock'),
-             ({id}, '2026-03-01T11:55:00Z', false, 5, 700, 'old', 'stock_1'),
-             ({id}, '2026-03-01T10:00:00Z', false, 6, 700, 'public', 'another')"
+        "insert into metrics.pg_class
+             (instance_id, valid_from, valid_to, seen_at, removed, datid_read, relid, schema, relname) values
+             ({id}, '2026-03-01T10:00Z', '2026-03-01T11:55Z', '2026-03-01T10:00Z', false, 5, 700, 'public', 'stock'),
+             ({id}, '2026-03-01T11:55Z', 'infinity', '2026-03-01T11:55Z', false, 5, 700, 'old', 'stock_1'),
+             ({id}, '2026-03-01T10:00Z', 'infinity', '2026-03-01T10:00Z', false, 6, 700, 'public', 'another')"
     );
     monitored.execute(&names).await;
     let answer = monitored.get(&format!("/instances/{id}/locks?{RANGE}")).await.expect(200);

@@ -16,7 +16,9 @@ pub(crate) struct Monitored {
 
 impl Monitored {
     pub(crate) async fn new() -> Self {
-        let server = Server::measuring(&[("RATE_LIMIT_USER_PER_MINUTE", "100000")]).await;
+        // A test may push many bodies of one collector at once.
+        let settings = [("RATE_LIMIT_USER_PER_MINUTE", "100000"), ("METRICS_BUFFER_SIZE", "1073741824")];
+        let server = Server::measuring(&settings).await;
         let (collector, token) = server.collector("measured").await;
         let viewer = server.signed_in(Role::Viewer).await;
         Self { server, collector, token, viewer }
@@ -42,8 +44,13 @@ impl Monitored {
             })
             .collect();
         let body = json!({"collector_id": self.collector, "metrics": metrics});
-        let answer = self.server.post("/metrics/push").bearer(&self.token).json(body).send().await.expect(202);
+        let answer = self.send(body).await;
         assert_eq!(answer["rejected"], json!([]), "{answer}");
+    }
+
+    /// Pushes a body, whatever the server takes of it.
+    pub(crate) async fn send(&self, body: Value) -> Value {
+        self.server.post("/metrics/push").bearer(&self.token).json(body).send().await.expect(202)
     }
 
     /// The number of an instance.

@@ -194,14 +194,17 @@ async fn every_set_has_a_view_with_names() {
     let client = database.connect().await.unwrap();
     for known in store.definitions().sets().iter().filter(|known| known.kind != catalog::SetKind::Texts) {
         let view = format!("metrics.{}_named", known.definition.name);
-        client.query(&format!("select instance, time from {view}"), &[]).await.unwrap();
+        let time = if known.kind == catalog::SetKind::Info { "valid_from" } else { "time" };
+        client.query(&format!("select instance, {time} from {view}"), &[]).await.unwrap();
     }
     client
         .simple_query(
             "insert into metrics.instances (collector_id, name, version_num) values (gen_random_uuid(), 'one', 150001);
-             insert into metrics.pg_database (instance_id, time, removed, datid, datname)
-             values (1, now() - interval '1 day', false, 5, 'old'), (1, now(), false, 5, 'shop');
-             insert into metrics.pg_roles (instance_id, time, removed, roleid, rolname) values (1, now(), false, 10, 'ada');
+             insert into metrics.pg_database (instance_id, valid_from, valid_to, seen_at, removed, datid, datname)
+             values (1, now() - interval '1 day', now(), now(), false, 5, 'old'),
+                 (1, now(), 'infinity', now(), false, 5, 'shop');
+             insert into metrics.pg_roles (instance_id, valid_from, valid_to, seen_at, removed, roleid, rolname)
+             values (1, now(), 'infinity', now(), false, 10, 'ada');
              insert into metrics.texts (instance_id, major, dbid, queryid, query, captured_at)
              values (1, 14, 5, -1, 'older', now()), (1, 15, 5, -1, 'select $1', now());
              insert into metrics.pg_stat_statements (instance_id, time, userid, dbid, queryid, toplevel, calls)
