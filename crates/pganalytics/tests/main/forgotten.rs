@@ -37,14 +37,24 @@ async fn with(world: &World, name: &str) -> BTreeSet<String> {
     ] {
         admin.simple_query(&statement).await.unwrap();
     }
-    world
+    let stored = world
         .until("all that was made is stored", async |world| {
             let stored = stored(world).await?;
             let has = |what: String| stored.iter().any(|one| one.ends_with(&what));
             let made = [format!("database {name}_database"), format!("role {name}_role"), format!(" {name}_table")];
             (made.into_iter().all(has) && has(format!("select count(*) from {name}_table"))).then_some(stored)
         })
-        .await
+        .await;
+    // A later batch tells that the collector has the answer to the one that was stored.
+    let before = batches(world).await;
+    world.until("what is stored is acknowledged", async |world| (batches(world).await > before).then_some(())).await;
+    stored
+}
+
+async fn batches(world: &World) -> Option<i64> {
+    let sql =
+        "select max(upper(seen)) from metrics.ledger where epoch = (select max(epoch::text)::uuid from metrics.ledger)";
+    world.store_connection().await.query_one(sql, &[]).await.unwrap().get(0)
 }
 
 async fn all_is_there_again(world: &World, before: &BTreeSet<String>) {
