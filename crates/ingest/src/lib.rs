@@ -14,6 +14,7 @@ mod clock;
 mod copy;
 mod due;
 mod encode;
+mod examine;
 mod incoming;
 mod infos;
 mod json;
@@ -37,6 +38,7 @@ use uuid::Uuid;
 pub use answer::{PushAnswer, PushError, Rejected, Said};
 pub use body::{Batches, Compression, Encoding, MANY_CONTENT_TYPE, MAX_COMPRESSED, MAX_DECODED};
 pub use budget::{Budget, Room};
+pub use examine::{Examined, examine};
 pub use many::MAX_BATCHES;
 pub use strict::{Strict, Texts};
 

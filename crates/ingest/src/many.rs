@@ -64,7 +64,7 @@ impl Ingest {
 ///
 /// # Errors
 /// 400 when there is none or the last one is cut off, 413 when there are too many.
-fn split(body: &Bytes) -> Result<Vec<Bytes>, PushError> {
+pub(crate) fn split(body: &Bytes) -> Result<Vec<Bytes>, PushError> {
     let mut batches = Vec::new();
     let mut rest = body.as_ref();
     while !rest.is_empty() {

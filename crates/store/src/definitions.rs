@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, RwLock};
 
-use catalog::{Definition, DefinitionHash, INFO_COLUMNS, Kind, MAX_NAME, RESERVED_COLUMNS, Scope, SetKind, Type, Unit};
+use catalog::{Catalog, Definition, DefinitionHash, INFO_COLUMNS, Kind, MAX_NAME, RESERVED_COLUMNS, Scope, SetKind, Type, Unit};
 use deadpool_postgres::{GenericClient, Transaction};
 
 use crate::{Store, StoreError, derived, infos, schema, tables, tiers, views};
@@ -119,6 +119,14 @@ pub enum DefinitionError {
 }
 
 impl Definitions {
+    /// The sets of a catalogue alone, as before any store is there.
+    #[must_use]
+    pub fn of(catalog: &Catalog) -> Self {
+        let all: Vec<Definition> = catalog.sets().map(|set| set.definition.clone()).collect();
+        let whole = all.iter().map(|one| (one.name.clone(), one.clone())).collect();
+        Self::new(whole, &all)
+    }
+
     pub(crate) fn new(whole: BTreeMap<String, Definition>, all: &[Definition]) -> Self {
         let definitions = Self::default();
         definitions.remember(whole.into_values(), all.iter().cloned());
