@@ -60,6 +60,18 @@ pub(crate) async fn sums(
     rows.iter().map(|row| Ok(Worked { key: key(row, 0)?, sums: Sums::read(row, 4)? })).collect()
 }
 
+/// The execution time of all statements that clients sent, in microseconds.
+pub(crate) async fn total_us(
+    snapshot: &Snapshot,
+    instance: InstanceId,
+    range: Range,
+) -> Result<f64, tokio_postgres::Error> {
+    let parts = Parts::of(snapshot, instance, tiered(snapshot), range).await?;
+    let rows = parts.only(&["total_exec_time"], " and coalesce(r.toplevel, true)");
+    let sql = format!("select coalesce(sum(s.total_exec_time), 0)::float8 from ({rows}) s");
+    Ok(snapshot.query_one_once(&sql, &[&instance]).await?.get(0))
+}
+
 /// The columns of a key.
 const KEY: &str = "case when s.queryid is null then 0 else coalesce(s.userid, 0) end, coalesce(s.dbid, 0),
     coalesce(s.queryid, 0), coalesce(s.toplevel, true)";
