@@ -67,7 +67,7 @@ pub(crate) async fn columns(transaction: &Transaction<'_>, table: &str) -> Resul
 }
 
 /// Names and types as the columns of a table: the widest first, so that no row has room between two of them.
-pub(crate) fn side_by_side<'a>(mut columns: Vec<(&'a str, impl AsRef<str>)>) -> String {
+pub(crate) fn side_by_side(mut columns: Vec<(&str, impl AsRef<str>)>) -> String {
     let place = |sql_type: &str| match sql_type {
         _ if sql_type.contains("[]") => 3,
         wide if ["bigint", "double", "timestamp"].iter().any(|word| wide.starts_with(word)) => 0,
