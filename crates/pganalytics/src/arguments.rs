@@ -146,7 +146,7 @@ pub(crate) struct RetentionArguments {
     /// The set
     #[arg(long, requires_all = ["tier", "change"])]
     pub(crate) set: Option<String>,
-    /// raw, 5m, 1h or 1d
+    /// raw, 5m, 1h, 1d or 1w
     #[arg(long, requires = "set")]
     pub(crate) tier: Option<TierName>,
     /// The days, 1 to 3660

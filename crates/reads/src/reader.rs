@@ -17,6 +17,7 @@ use serde::Serialize;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Error, Row};
 
+use crate::parts::standing::Standing;
 use store::tiers::Tiered;
 use store::{Definitions, ReadPool, Store};
 
@@ -128,7 +129,7 @@ impl Reader {
         let client = Some(pool.get().await?);
         let connection = Connection { client, under_way: AtomicUsize::new(0), canceller: canceller.clone() };
         connection.run(connection.simple_query(BEGIN)).await?;
-        Ok(Snapshot { connection, view, now, store: Arc::clone(&self.store) })
+        Ok(Snapshot { connection, view, now, store: Arc::clone(&self.store), standing: Standing::default() })
     }
 }
 
@@ -138,6 +139,7 @@ pub struct Snapshot {
     view: View,
     now: Timestamp,
     store: Arc<Store>,
+    standing: Standing,
 }
 
 impl fmt::Debug for Snapshot {
@@ -151,6 +153,11 @@ impl Snapshot {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// What parts of ranges follow from, as far as it was asked for.
+    pub(crate) fn standing(&self) -> &Standing {
+        &self.standing
     }
 
     /// What is measured.

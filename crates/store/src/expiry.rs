@@ -55,7 +55,7 @@ impl Store {
                 dropped += self.drop_partitions(&holding.table(table), None, Some(holding), now, days).await?;
             }
         }
-        let longest = retention.shared_days(names.iter().copied(), Holding::Buckets(Tier::Days));
+        let longest = retention.shared_days(names.iter().copied(), Holding::Buckets(Tier::Weeks));
         for (sql, days) in [
             ("delete from metrics.flags where \"end\" < $1::timestamptz - make_interval(days => $2)", longest),
             ("delete from metrics.clocks where since < $1::timestamptz - make_interval(days => $2)", LOSS_DAYS),

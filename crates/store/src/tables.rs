@@ -71,14 +71,28 @@ pub(crate) async fn columns(transaction: &Transaction<'_>, table: &str) -> Resul
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
+/// Names and types as the columns of a table: the widest first, so that no row has room between two of them.
+pub(crate) fn side_by_side(mut columns: Vec<(&str, impl AsRef<str>)>) -> String {
+    let place = |sql_type: &str| match sql_type {
+        _ if sql_type.contains("[]") => 3,
+        wide if ["bigint", "double", "timestamp"].iter().any(|word| wide.starts_with(word)) => 0,
+        middle if middle.starts_with("integer") => 1,
+        narrow if narrow.starts_with("boolean") => 2,
+        _ => 3,
+    };
+    columns.sort_by_key(|(_, sql_type)| place(sql_type.as_ref()));
+    let columns: Vec<String> =
+        columns.iter().map(|(name, sql_type)| format!("\"{name}\" {}", sql_type.as_ref())).collect();
+    columns.join(", ")
+}
+
 fn create(definition: &Definition) -> String {
     let name = &definition.name;
-    let mut columns: Vec<String> = leading(definition)
-        .into_iter()
-        .map(|(column, column_type, constraint)| format!("\"{column}\" {column_type} {constraint}"))
-        .collect();
-    columns.extend(definition.columns.iter().map(|c| format!("\"{}\" {}", c.name, c.column_type.in_store())));
-    let mut sql = format!("create table metrics.\"{name}\" ({})", columns.join(", "));
+    let leading = leading(definition).into_iter();
+    let mut columns: Vec<(&str, String)> =
+        leading.map(|(column, sql_type, constraint)| (column, format!("{sql_type} {constraint}"))).collect();
+    columns.extend(definition.columns.iter().map(|c| (c.name.as_str(), c.column_type.in_store().to_owned())));
+    let mut sql = format!("create table metrics.\"{name}\" ({})", side_by_side(columns));
     if is_partitioned(definition.kind()) {
         sql.push_str(" partition by range (\"time\");");
         let _ = write!(sql, "create index on metrics.\"{name}\" (instance_id, \"time\");");

@@ -1,7 +1,7 @@
-//! Tiers: what was measured per 5 minutes, hour and day, beside the raw rows.
+//! Tiers: what was measured per 5 minutes, hour, day and week, beside the raw rows.
 //!
 //! ```text
-//! raw rows ─► due (with the rows, in their transaction) ─► roll-up ─► 5m ─► due ─► 1h ─► due ─► 1d
+//! raw rows ─► due (with the rows, in their transaction) ─► roll-up ─► 5m ─► due ─► 1h ─► due ─► 1d ─► due ─► 1w
 //! ```
 //! A bucket holds the rows with `start < time <= end` and is named by its end. A row of an interval over 5 minutes is
 //! divided over the 5-minute cells that it covers. A bucket says what the raw rows say wherever nothing is due for it
@@ -9,6 +9,7 @@
 //! which tier answers what.
 
 mod due;
+mod figures;
 mod reading;
 mod retire;
 mod roll_up;
@@ -22,6 +23,7 @@ use std::collections::BTreeMap;
 use catalog::{Catalog, Definition};
 use deadpool_postgres::Transaction;
 
+pub use figures::{FLUSH_WAIT, REPLAY_WAIT, WRITE_WAIT};
 pub use reading::{Part, Tiered};
 pub use retire::Holding;
 pub(crate) use retire::{is_needed, pause, retire};
@@ -48,7 +50,8 @@ fn has_reserved_end(name: &str) -> bool {
 pub(crate) fn check(definition: &Definition, whole: &BTreeMap<String, Definition>) -> Result<(), String> {
     let name = &definition.name;
     if has_reserved_end(name) {
-        return Err(format!("the name {name} ends like those of tiers: _5m, _1h, _1d"));
+        let ends = Tier::ALL.map(Tier::suffix).join(", ");
+        return Err(format!("the name {name} ends like those of tiers: {ends}"));
     }
     if let Some(tier) = taken(name, |table| whole.contains_key(table)) {
         return Err(format!("the name {tier}, which a tier of it would have, is that of another set"));
@@ -73,21 +76,31 @@ pub(crate) async fn prepare(
     catalog: &Catalog,
     whole: &BTreeMap<String, Definition>,
 ) -> Result<(), StoreError> {
-    let mut new = Vec::new();
+    let mut made: BTreeMap<Tier, Vec<&str>> = BTreeMap::new();
     for definition in whole.values() {
         match shape_of(definition, |set| whole.contains_key(set)) {
-            Some(shape) if tables::create_or_widen(transaction, &shape, third(catalog, &shape.raw)).await? => {
-                new.push(definition.name.as_str());
+            Some(shape) => {
+                for tier in tables::create_or_widen(transaction, &shape, third(catalog, &shape.raw)).await? {
+                    made.entry(tier).or_default().push(definition.name.as_str());
+                }
             }
             None if definition.kind() == catalog::SetKind::Figures => {
                 tracing::warn!(set = definition.name, "its names are in the way of tiers: it has raw rows only");
             }
-            Some(_) | None => {}
+            None => {}
         }
     }
     let mut is_first = false;
     for shape in Shape::fixed() {
-        is_first |= tables::create_or_widen(transaction, &shape, None).await?;
+        is_first |= tables::create_or_widen(transaction, &shape, None).await?.contains(&Tier::Minutes);
+    }
+    // The finest tier is made from raw rows, and all coarser ones follow; one that comes to it later is made from it.
+    let new = made.remove(&Tier::Minutes).unwrap_or_default();
+    for (tier, mut sets) in made {
+        sets.retain(|set| !new.contains(set));
+        if !sets.is_empty() {
+            due::add_from_finer(transaction, tier, &sets).await?;
+        }
     }
     let named: Vec<&str> = if is_first { whole.keys().map(String::as_str).collect() } else { new.clone() };
     if named.is_empty() { Ok(()) } else { due::add_stored(transaction, &new, &named).await }
@@ -129,7 +142,7 @@ mod tests {
 
     #[test]
     fn names_of_tiers_and_their_partitions_are_not_for_sets() {
-        for taken in ["x_a_5m", "x_a_1h", "x_a_1d", "x_a_5m_202611", "x_a_1d_2026"] {
+        for taken in ["x_a_5m", "x_a_1h", "x_a_1d", "x_a_1w", "x_a_5m_202611", "x_a_1d_2026"] {
             assert!(has_reserved_end(taken), "{taken}");
         }
         for free in ["x_a", "x_5min", "x_a_1h_more", "x_a_2026", "x_a5m", "x_a_1h2"] {

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use store::tiers::Tiered;
 use tokio_postgres::Error;
 
-use crate::parts::Parts;
+use crate::parts::{Parts, standing};
 use crate::range::Range;
 use crate::reader::{InstanceId, Snapshot};
 
@@ -26,7 +26,7 @@ struct Bucket {
 }
 
 async fn buckets(snapshot: &Snapshot, id: InstanceId, set: &str, range: Range) -> Result<Vec<Bucket>, Error> {
-    let parts = Parts::of(snapshot, id, Tiered::readings(set), range).await?;
+    let parts = Parts::of_days(snapshot, id, Tiered::readings(set), range).await?;
     let sql = format!(
         "select time, sum(readings)::int8, sum(covered_us)::int8 from ({}) r group by time order by time",
         parts.rows(&["readings", "covered_us"])
@@ -123,9 +123,7 @@ pub(super) async fn others_read(
     Ok(snapshot.query_one(OTHERS, &[&id, &set, &start, &end]).await?.get(0))
 }
 
-const GONE: &str = "select until from metrics.gone where table_name = 'readings'";
-
 /// Until when readings are kept by buckets alone.
 pub(super) async fn gone(snapshot: &Snapshot) -> Result<Option<Timestamp>, Error> {
-    Ok(snapshot.query_opt(GONE, &[]).await?.and_then(|row| row.get(0)))
+    Ok(standing::gone(snapshot).await?.get("readings").copied())
 }

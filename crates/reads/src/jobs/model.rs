@@ -68,7 +68,7 @@ pub(crate) struct BackgroundJob {
 /// Buckets of a tier that are over and not made, or to be made again.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct DueBuckets {
-    /// `5m`, `1h` or `1d`.
+    /// `5m`, `1h`, `1d` or `1w`.
     pub(crate) tier: &'static str,
     /// Notes of what is due: of an instance and a stretch of time each.
     pub(crate) count: i64,

@@ -30,6 +30,9 @@ columns = [
     { name = "small", type = "int4", kind = "gauge", help = "h" },
     { name = "ratio", type = "float8", kind = "gauge", help = "h" },
     { name = "age", type = "duration", kind = "gauge", unit = "microseconds", help = "h" },
+    { name = "longest", type = "duration", kind = "gauge", unit = "microseconds", extreme = "greatest", help = "h" },
+    { name = "fewest", type = "int4", kind = "gauge", extreme = "least", help = "h" },
+    { name = "counts_from", type = "timestamptz", kind = "gauge", extreme = "least", help = "h" },
     { name = "position", type = "lsn", kind = "gauge", unit = "bytes", help = "h" },
     { name = "owner", type = "oid", kind = "gauge", help = "h" },
     { name = "at", type = "timestamptz", kind = "gauge", help = "h" },
@@ -74,14 +77,14 @@ pub(crate) const HOUR: i64 = 60 * MINUTE;
 pub(crate) const DAY: i64 = 24 * HOUR;
 
 /// The tiers: what their tables end with, and how long their buckets are.
-pub(crate) const TIERS: [(&str, i64); 3] = [("_5m", CELL), ("_1h", HOUR), ("_1d", DAY)];
+pub(crate) const TIERS: [(&str, i64); 4] = [("_5m", CELL), ("_1h", HOUR), ("_1d", DAY), ("_1w", 7 * DAY)];
 
 pub(crate) fn now() -> Timestamp {
     "2026-03-10T12:34:56Z".parse().unwrap()
 }
 
 pub(crate) fn far_later() -> Timestamp {
-    now() + SignedDuration::from_hours(24)
+    now() + SignedDuration::from_hours(8 * 24)
 }
 
 pub(crate) struct Fixture {

@@ -8,8 +8,9 @@ use deadpool_postgres::{GenericClient, Transaction};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::tier::{self, LONGEST_WHOLE_US, Tier};
+use super::tier::{self, EPOCH, LONGEST_WHOLE_US, MICROSECOND, Tier};
 use crate::StoreError;
+use crate::partitions::PARTITIONED_FIXED;
 
 /// Rows of `metrics.due` that none of the finer tiers holds back.
 const FREE: &str = "not exists (
@@ -201,11 +202,39 @@ pub(crate) async fn add_stored(transaction: &Transaction<'_>, raw: &[&str], all:
     Ok(())
 }
 
+/// Makes the buckets of a tier due whose tables are new, of sets that had the finer tier before. What cannot be made
+/// whole any more is gone from the beginning.
+pub(crate) async fn add_from_finer(transaction: &Transaction<'_>, tier: Tier, sets: &[&str]) -> Result<(), StoreError> {
+    let Some(finer) = tier.finer() else { return Ok(()) };
+    let width = tier.interval();
+    let end = |moment: &str| format!("date_bin({width}, {moment} - {MICROSECOND}, {EPOCH}) + {width}");
+    let tables: Vec<String> = sets.iter().copied().chain(PARTITIONED_FIXED).map(|set| finer.table(set)).collect();
+    let own: Vec<String> = sets.iter().copied().chain(PARTITIONED_FIXED).map(|set| tier.table(set)).collect();
+    let gone = format!(
+        "insert into metrics.gone (table_name, until)
+         select n.own, {} from unnest($1::text[], $2::text[]) as n (own, finer)
+         join metrics.gone g on g.table_name = n.finer
+         on conflict do nothing",
+        end("g.until")
+    );
+    transaction.execute(&gone, &[&own, &tables]).await?;
+    let due = format!(
+        "insert into metrics.due (tier, instance_id, first, last, sets)
+         select $1, b.instance_id, b.bucket, b.bucket, array_agg(b.set_name) from (
+             select distinct r.instance_id, r.set_name, {} as bucket from metrics.\"{}\" r
+             where r.set_name = any($2)) b
+         left join metrics.gone g on g.table_name = b.set_name || $3
+         where g.until is null or b.bucket - {width} >= g.until
+         group by b.instance_id, b.bucket",
+        end("r.time"),
+        finer.table("readings")
+    );
+    transaction.execute(&due, &[&tier.number(), &sets, &tier.suffix()]).await?;
+    Ok(())
+}
+
 fn free(tier: Tier) -> String {
-    match tier {
-        Tier::Minutes => "true".to_owned(),
-        Tier::Hours | Tier::Days => FREE.replace("$WIDTH", &tier.interval()),
-    }
+    if tier.finer().is_none() { "true".to_owned() } else { FREE.replace("$WIDTH", &tier.interval()) }
 }
 
 /// A moment of the grid, which is always one that a clock can show.

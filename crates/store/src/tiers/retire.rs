@@ -18,8 +18,13 @@ pub enum Holding {
 
 impl Holding {
     /// All, finest first.
-    pub const ALL: [Self; 4] =
-        [Self::Raw, Self::Buckets(Tier::Minutes), Self::Buckets(Tier::Hours), Self::Buckets(Tier::Days)];
+    pub const ALL: [Self; 5] = [
+        Self::Raw,
+        Self::Buckets(Tier::Minutes),
+        Self::Buckets(Tier::Hours),
+        Self::Buckets(Tier::Days),
+        Self::Buckets(Tier::Weeks),
+    ];
 
     /// As in `metrics.retention`.
     #[must_use]

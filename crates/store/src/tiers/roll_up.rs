@@ -195,9 +195,9 @@ impl Work {
                 }
                 let bucket = (due.instance_id, end);
                 for set in &due.sets {
-                    let is_gone = match tier {
-                        Tier::Minutes => end <= until(set),
-                        Tier::Hours | Tier::Days => end - tier.width_us() < until(set),
+                    let is_gone = match tier.finer() {
+                        None => end <= until(set),
+                        Some(_) => end - tier.width_us() < until(set),
                     };
                     if !is_gone {
                         work.whole.entry(set.clone()).or_default().insert(bucket);

@@ -10,10 +10,7 @@ use super::tier::{self, LONGEST_WHOLE_US, MICROSECOND, REACH_US, Tier};
 pub(crate) fn remake(shape: &Shape, tier: Tier) -> String {
     let table = tier.table(&shape.raw);
     let set = if shape.names_set { " and t.set_name = c.set_name" } else { "" };
-    let input = match tier {
-        Tier::Minutes => from_rows(shape),
-        Tier::Hours | Tier::Days => from_buckets(shape, tier),
-    };
+    let input = if tier.finer().is_none() { from_rows(shape) } else { from_buckets(shape, tier) };
     format!(
         "with c as materialized ({cells}),
          old as (delete from metrics.\"{table}\" t using c where t.instance_id = c.instance_id and t.time = c.bucket{set})
