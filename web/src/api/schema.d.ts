@@ -1190,9 +1190,9 @@ export interface components {
         /** @description One job. All times are by the clock of the store. */
         BackgroundJob: {
             /** @description What the last run that did not fail did, as counts. */
-            done: {
+            done?: {
                 [key: string]: number;
-            };
+            } | null;
             /** @description What is to be made, by tier: of `roll_up` only. The newest is made first. */
             due?: components["schemas"]["DueBuckets"][] | null;
             /**
