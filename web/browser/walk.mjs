@@ -182,6 +182,33 @@ async function openCatalogue(page) {
   await rows(page, 'Queries').first().waitFor();
 }
 
+/** Background work, growth and retention, for an administrator: by the keyboard up to what a change would free. */
+async function openStore(page) {
+  await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Store', exact: true }).click();
+  await page.waitForURL(/\/store/);
+  await rows(page, 'Background work').first().waitFor();
+  await rows(page, 'Retention').first().waitFor();
+  say(`store: ${await page.locator('h1').innerText()}`);
+  await inspect(page, 'store');
+  const cell = grid(page, 'Retention').locator('tbody tr td').first();
+  const set = await cell.innerText();
+  await cell.focus();
+  await page.keyboard.press('Enter');
+  const editor = page.getByRole('form', { name: new RegExp(`^Days of ${set}`) });
+  await editor.waitFor();
+  await page.waitForFunction(() => document.activeElement?.closest('form') !== null);
+  const save = editor.getByRole('button', { name: 'Save' });
+  must(await save.isDisabled(), 'a change can be saved before it was looked at');
+  await page.keyboard.press('Enter');
+  await editor.getByText(/would go/i).first().waitFor();
+  must(await save.isEnabled(), 'a change that was looked at cannot be saved');
+  say(`looked at a change: ${(await editor.getByRole('status').innerText()).replaceAll('\n', ' ')}`);
+  await inspect(page, 'store-change');
+  await editor.getByRole('textbox').focus();
+  await page.keyboard.press('Escape');
+  await editor.waitFor({ state: 'detached' });
+}
+
 /** How long each waits and how many it blocks is in sight at either size, and what is waited for is named. */
 async function locksInSight(page) {
   const tree = page.locator('[role=treegrid]');
@@ -415,6 +442,7 @@ try {
     await signIn(page);
     await openInstance(page, 'standby');
     await openTabs(page, 'standby');
+    await openStore(page);
     await openFleet(page);
     await openInstance(page, 'primary');
     await openTabs(page, 'primary');

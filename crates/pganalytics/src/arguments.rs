@@ -133,10 +133,12 @@ pub(crate) enum AdminCommand {
     /// The server's users
     #[command(subcommand)]
     User(UserCommand),
-    /// Print how long what is kept and what it takes on the disk; change it with --set, --tier and --days
+    /// Print how long what is kept, what it takes on the disk and how that grows; change it with --set, --tier and --days
     #[command(after_help = "\
 A partition goes when all of it is past its days: a day of raw rows, a month of 5m, a year of 1h and 1d. What goes is \
-dropped by the running server within seconds. A coarser tier is kept at least as long as the finer one.")]
+dropped by the running server within seconds. A coarser tier is kept at least as long as the finer one.\n\
+Growth is told from sizes that the server notes daily, from the second day on; when the disk is full only where its room \
+is known: of the private store in DATA_DIR, or as STORE_DISK_BYTES says.")]
     Retention(RetentionArguments),
 }
 

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use server::retention::ChangeDays;
 use server::running::Opened;
 use server::settings::LogFormat;
+use server::sizes::StoreSizes;
 use server::{Running, Settings, accounts};
 
 use crate::arguments::{AdminCommand, RetentionArguments, UserCommand};
@@ -83,15 +84,20 @@ async fn retention(opened: &Opened, arguments: RetentionArguments) -> Result<()>
     let changes: Vec<ChangeDays> =
         set.zip(tier).map(|(set, tier)| ChangeDays { set, tier, days }).into_iter().collect();
     let answer = server::retention::command(&opened.app, &changes, dry_run).await?;
+    let sizes = server::sizes::command(&opened.app).await?;
     output::data(&format!(
-        "{:<28} {:<4} {:>5} {:>8} {:>11} {:>11}",
-        "SET", "TIER", "DAYS", "DEFAULT", "MB", "MB TO GO"
+        "{:<28} {:<4} {:>5} {:>8} {:>11} {:>11} {:>11}",
+        "SET", "TIER", "DAYS", "DEFAULT", "MB", "MB/DAY", "MB TO GO"
     ));
     for set in answer.data.iter().chain(&answer.shared) {
         for tier in &set.tiers {
             let (stored, to_go) = (megabytes(tier.bytes), megabytes(tier.expired_bytes));
+            let growth = sizes.growth_of(&set.set, tier.tier).map_or_else(|| "-".to_owned(), megabytes_a_day);
             let (name, days, default) = (&set.set, tier.days, tier.default_days);
-            output::data(&format!("{name:<28} {:<4} {days:>5} {default:>8} {stored:>11} {to_go:>11}", tier.tier));
+            output::data(&format!(
+                "{name:<28} {:<4} {days:>5} {default:>8} {stored:>11} {growth:>11} {to_go:>11}",
+                tier.tier
+            ));
         }
     }
     output::data(&format!(
@@ -103,7 +109,34 @@ async fn retention(opened: &Opened, arguments: RetentionArguments) -> Result<()>
         let verb = if dry_run { "would free" } else { "frees" };
         output::data(&format!("The change {verb} {} MB.", megabytes(answer.freed_bytes)));
     }
+    growth(&sizes);
     Ok(())
+}
+
+/// How the whole database grows, and when its disk is full.
+fn growth(sizes: &StoreSizes) {
+    let taken = megabytes(sizes.bytes);
+    match (sizes.bytes_per_day, sizes.since) {
+        (Some(per_day), Some(since)) => output::data(&format!(
+            "The database takes {taken} MB, {} MB a day more since {}.",
+            megabytes_a_day(per_day),
+            store::span::moment(since)
+        )),
+        _ => output::data(&format!("The database takes {taken} MB.")),
+    }
+    if let Some(free) = sizes.disk.free_bytes {
+        output::data(&format!("Its disk has {} MB free.", megabytes(free)));
+    }
+    if let Some(full_at) = sizes.disk.full_at {
+        output::data(&format!("At this rate it is full on {}.", store::span::moment(full_at)));
+    }
+    for reason in [&sizes.reason, &sizes.disk.reason].into_iter().flatten() {
+        output::data(reason);
+    }
+}
+
+fn megabytes_a_day(bytes: f64) -> String {
+    format!("{:.1}", bytes / 1e6)
 }
 
 fn megabytes(bytes: i64) -> String {

@@ -23,6 +23,7 @@ pub mod retention;
 pub mod running;
 mod serve;
 pub mod settings;
+pub mod sizes;
 
 mod app;
 mod clock;

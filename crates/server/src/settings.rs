@@ -96,6 +96,7 @@ pub struct Settings {
     pub max_connections: usize,
     pub catalog_dir: Option<PathBuf>,
     pub embedded_listen: Option<SocketAddr>,
+    pub store_disk_bytes: Option<u64>,
     values: Values,
 }
 
@@ -168,6 +169,7 @@ impl Settings {
             max_connections: values.number("MAX_CONNECTIONS"),
             catalog_dir: values.optional("CATALOG_DIR").map(PathBuf::from),
             embedded_listen: values.optional("EMBEDDED_LISTEN").and_then(|address| address.parse().ok()),
+            store_disk_bytes: values.optional("STORE_DISK_BYTES").and_then(|bytes| bytes.parse().ok()),
             values,
         }
     }

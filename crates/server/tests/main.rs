@@ -61,6 +61,8 @@ mod migrations;
 mod monitored;
 #[path = "main/openapi.rs"]
 mod openapi;
+#[path = "main/over.rs"]
+mod over;
 #[path = "main/pages.rs"]
 mod pages;
 #[path = "main/pg_settings.rs"]
@@ -81,6 +83,8 @@ mod retention;
 mod serve;
 #[path = "main/sessions.rs"]
 mod sessions;
+#[path = "main/sizes.rs"]
+mod sizes;
 #[path = "main/store.rs"]
 mod store;
 #[path = "main/support.rs"]

@@ -18,7 +18,7 @@ const MAX_COLUMNS: usize = 500;
 const MAX_HELP: usize = 4096;
 
 /// Names that sets cannot have: the fixed tables of schema `metrics`.
-const FIXED_TABLES: [&str; 23] = [
+const FIXED_TABLES: [&str; 25] = [
     "clocks",
     "clusters",
     "collectors",
@@ -29,6 +29,7 @@ const FIXED_TABLES: [&str; 23] = [
     "due",
     "flags",
     "gone",
+    "instance_sizes",
     "instances",
     "jobs",
     "latest",
@@ -39,6 +40,7 @@ const FIXED_TABLES: [&str; 23] = [
     "rejected",
     "retention",
     "set_states",
+    "sizes",
     "statements",
     "store",
     "texts",
@@ -237,6 +239,7 @@ impl Store {
             if tables::create_or_widen(&transaction, joined).await? {
                 tiers::create_or_widen(&transaction, &self.catalog, joined, &whole).await?;
                 derived::refresh(&mut transaction, &views::all(&whole)).await?;
+                derived::refresh(&mut transaction, &tiers::functions(&whole)).await?;
             }
         }
         insert(&transaction, &definition).await?;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::partitions::PARTITIONED_FIXED;
 use crate::retention::{CONFIGURED, LEDGER_DAYS, Retention};
 use crate::tiers::{Holding, Tier};
-use crate::{Known, Store, StoreError, infos};
+use crate::{Known, Store, StoreError, infos, sizes};
 
 /// Days of what was discarded and rejected, and of clocks.
 const LOSS_DAYS: i64 = 30;
@@ -61,6 +61,11 @@ impl Store {
             ("delete from metrics.clocks where since < $1::timestamptz - make_interval(days => $2)", LOSS_DAYS),
             ("delete from metrics.discards where at < $1::timestamptz - make_interval(days => $2)", LOSS_DAYS),
             ("delete from metrics.rejected where at < $1::timestamptz - make_interval(days => $2)", LOSS_DAYS),
+            ("delete from metrics.sizes where at < $1::timestamptz - make_interval(days => $2)", sizes::KEEP_DAYS),
+            (
+                "delete from metrics.instance_sizes where at < $1::timestamptz - make_interval(days => $2)",
+                sizes::LOOK_BACK_DAYS + 1,
+            ),
             ("delete from metrics.ledger where last_at < $1::timestamptz - make_interval(days => $2)", LEDGER_DAYS),
         ] {
             client.execute(sql, &[&now, &i32::try_from(days).unwrap_or(i32::MAX)]).await?;

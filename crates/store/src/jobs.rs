@@ -35,11 +35,13 @@ pub enum Job {
     Retention,
     /// Buckets of tiers.
     RollUp,
+    /// What the store takes.
+    Sizes,
 }
 
 impl Job {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Partitions, Self::Retention, Self::RollUp];
+    pub const ALL: [Self; 4] = [Self::Partitions, Self::Retention, Self::RollUp, Self::Sizes];
 
     /// As in `metrics.jobs`.
     #[must_use]
@@ -48,6 +50,7 @@ impl Job {
             Self::Partitions => "partitions",
             Self::Retention => "retention",
             Self::RollUp => "roll_up",
+            Self::Sizes => "sizes",
         }
     }
 
@@ -58,6 +61,7 @@ impl Job {
             Self::Partitions => "Makes the partitions of the days to come.",
             Self::Retention => "Drops what is past its retention.",
             Self::RollUp => "Makes figures per 5 minutes, hour and day from what was measured.",
+            Self::Sizes => "Notes what the store takes on the disk, so that its growth can be told.",
         }
     }
 
@@ -67,6 +71,7 @@ impl Job {
         match self {
             Self::Partitions | Self::Retention => Duration::from_secs(600),
             Self::RollUp => Duration::from_secs(10),
+            Self::Sizes => Duration::from_secs(86_400),
         }
     }
 
@@ -202,6 +207,7 @@ impl Store {
                 Done { what: "partitions_made", count: self.make_partitions_ahead(now).await?, is_left: false }
             }
             Job::Retention => Done { what: "partitions_dropped", count: self.drop_expired(now).await?, is_left: false },
+            Job::Sizes => Done { what: "tables_noted", count: self.note_sizes(now).await?, is_left: false },
             Job::RollUp => {
                 let made = self.roll_up(now).await?;
                 Done { what: "buckets", count: made.buckets, is_left: made.is_left && made.buckets > 0 }

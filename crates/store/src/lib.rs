@@ -23,6 +23,7 @@ mod periods;
 mod pool;
 pub mod retention;
 mod schema;
+pub mod sizes;
 pub mod span;
 mod tables;
 pub mod tiers;

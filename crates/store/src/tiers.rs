@@ -10,6 +10,7 @@
 
 mod due;
 mod figures;
+mod over;
 mod reading;
 mod retire;
 mod roll_up;
@@ -30,6 +31,7 @@ pub(crate) use retire::{is_needed, pause, retire};
 pub use roll_up::RolledUp;
 pub use tier::{LONGEST_WHOLE_US, REACH_US, SETTLE_US, Tier};
 
+use crate::derived::Derived;
 use crate::{Store, StoreError};
 use shape::Shape;
 
@@ -117,6 +119,15 @@ pub(crate) async fn create_or_widen(
         tables::create_or_widen(transaction, &shape, third(catalog, &shape.raw)).await?;
     }
     Ok(())
+}
+
+/// The functions that sum over long ranges, for dashboards and people.
+pub(crate) fn functions(whole: &BTreeMap<String, Definition>) -> Vec<Derived> {
+    let of_set = |definition: &Definition| {
+        let shape = shape_of(definition, |set| whole.contains_key(set))?;
+        over::of_set(definition, &shape)
+    };
+    over::shared().into_iter().chain(whole.values().filter_map(of_set)).collect()
 }
 
 /// The label by which single rows are looked for: the one that names them to people where a set is limited.

@@ -48,7 +48,7 @@ pub(crate) struct BackgroundJob {
     /// How long that took.
     pub(crate) duration_ms: Option<f64>,
     /// What the last run that did not fail did, as counts.
-    #[schema(value_type = BTreeMap<String, i64>)]
+    #[schema(value_type = Option<BTreeMap<String, i64>>)]
     pub(crate) done: Option<serde_json::Value>,
     /// Why the last run failed that did; it stays when later ones do not.
     pub(crate) error: Option<String>,

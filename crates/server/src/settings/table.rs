@@ -214,6 +214,13 @@ pub const SETTINGS: &[Setting] = &[
          was measured, with the password in `DATA_DIR/grafana-password`. Beyond this machine's own addresses each start warns.",
     )
     .absent("a Unix socket only"),
+    row(
+        "STORE_DISK_BYTES",
+        number(1 << 20, 1 << 60, "bytes"),
+        None,
+        "What the store's disk holds, or what the store may take of it: `GET /store` tells from it when it is full.",
+    )
+    .absent("what this machine tells of `DATA_DIR`; not known for a store elsewhere"),
     later("TLS_ENABLED", Kind::Flag, Some("false"), "Whether the listener speaks TLS."),
     later("TLS_CERT_PATH", Kind::Path, None, "The listener's certificate.").aliases(&["TLS_CERT"]),
     later("TLS_KEY_PATH", Kind::Path, None, "The listener's key.").aliases(&["TLS_KEY"]),

@@ -28,7 +28,7 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
     })
 }
 
-fn a_read() -> impl Strategy<Value = Read> {
+pub(crate) fn a_read() -> impl Strategy<Value = Read> {
     let now = now().as_microsecond();
     let time = prop_oneof![
         3 => (0..40 * HOUR).prop_map(move |ago| now - ago),
