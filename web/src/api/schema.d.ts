@@ -2164,7 +2164,7 @@ export interface components {
              * @description The end of the oldest bucket; null where none is due.
              */
             oldest?: string | null;
-            /** @description `5m`, `1h` or `1d`. */
+            /** @description `5m`, `1h`, `1d` or `1w`. */
             tier: string;
         };
         /** @description The body of every answer that is not a success. */
@@ -4201,10 +4201,10 @@ export interface components {
             temp_bytes: (number | null)[];
         };
         /**
-         * @description Raw rows, or what is kept of them per 5 minutes, hour or day.
+         * @description Raw rows, or what is kept of them per 5 minutes, hour, day or week.
          * @enum {string}
          */
-        TierName: "raw" | "5m" | "1h" | "1d";
+        TierName: "raw" | "5m" | "1h" | "1d" | "1w";
         /** @description One statement's figures per step. Increments are spread over the steps that their interval covers. */
         Timeline: {
             /** @description How much of the range was read: sums are of that time, and rates divide by it. */
