@@ -252,25 +252,40 @@ impl Snapshot {
         client.run(client.query(sql, parameters)).await
     }
 
-    /// Rows of a statement that sums many rows into few. Of several columns PostgreSQL takes a fifth of the rows for
+    /// Rows of a statement about one instance, its `$1`, that will hardly come again: in one round trip.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn query_of(&self, sql: &str, id: InstanceId) -> Result<Vec<Row>, Error> {
+        let client = &self.connection;
+        client.run(client.query_typed(sql, &[(&id, Type::INT4)])).await
+    }
+
+    /// The same of a statement that sums many rows into few. Of several columns PostgreSQL takes a fifth of the rows for
     /// groups and would sort them all on disk; they are hashed.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn query_grouped(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
-        self.set("set local enable_sort = off").await?;
-        let rows = self.query_once(sql, parameters).await?;
-        self.set("set local enable_sort = on").await?;
+    pub async fn query_grouped(&self, sql: &str, id: InstanceId) -> Result<Vec<Row>, Error> {
+        // All three are sent at once, and run in this order.
+        let (off, rows, on) = tokio::join!(
+            self.set("set local enable_sort = off"),
+            self.query_of(sql, id),
+            self.set("set local enable_sort = on")
+        );
+        off?;
+        let rows = rows?;
+        on?;
         Ok(rows)
     }
 
-    /// The one row of a statement that will hardly come again.
+    /// The one row of a statement about one instance, its `$1`, that will hardly come again.
     ///
     /// # Errors
     /// When the store fails, or there is another number of rows.
-    pub async fn query_one_once(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Row, Error> {
+    pub async fn query_one_of(&self, sql: &str, id: InstanceId) -> Result<Row, Error> {
         let client = &self.connection;
-        client.run(client.query_one(sql, parameters)).await
+        client.run(client.query_typed_one(sql, &[(&id, Type::INT4)])).await
     }
 
     /// Settings of the transaction.

@@ -31,7 +31,7 @@ async fn buckets(snapshot: &Snapshot, id: InstanceId, set: &str, range: Range) -
         "select time, sum(readings)::int8, sum(covered_us)::int8 from ({}) r group by time order by time",
         parts.rows(&["readings", "covered_us"])
     );
-    let rows = snapshot.query_once(&sql, &[&id]).await?;
+    let rows = snapshot.query_of(&sql, id).await?;
     let bucket = |row: &tokio_postgres::Row| {
         let end: Timestamp = row.get(0);
         Bucket { start: parts.bucket_start(end), end, readings: row.get(1), covered_us: row.get(2) }

@@ -56,7 +56,7 @@ pub(crate) async fn sums(
         Sums::select("s"),
         parts.only(&columns(), &of_statement(queryid))
     );
-    let rows = snapshot.query_grouped(&sql, &[&instance]).await?;
+    let rows = snapshot.query_grouped(&sql, instance).await?;
     let mut all: BTreeMap<Key, Sums> = BTreeMap::new();
     for row in &rows {
         all.entry(key(row, 0)?).or_default().add(&Sums::read(row, 4)?);
@@ -73,7 +73,7 @@ pub(crate) async fn total_us(
     let parts = Parts::of(snapshot, instance, tiered(snapshot), range).await?;
     let rows = parts.only(&["total_exec_time"], " and coalesce(r.toplevel, true)");
     let sql = format!("select coalesce(sum(s.total_exec_time), 0)::float8 from ({rows}) s");
-    Ok(snapshot.query_one_once(&sql, &[&instance]).await?.get(0))
+    Ok(snapshot.query_one_of(&sql, instance).await?.get(0))
 }
 
 /// The columns of a key, as they are: groups of expressions would be worked out for every row.
@@ -136,7 +136,7 @@ impl Readings {
              group by time order by time",
             parts.rows(&["readings", "rows", "covered_us"])
         );
-        let rows = snapshot.query_once(&sql, &[&instance]).await?;
+        let rows = snapshot.query_of(&sql, instance).await?;
         let readings = rows.iter().map(|row| Reading { end: row.get(0), covered_us: row.get(1) }).collect();
         Ok(Self { grid, readings, gaps })
     }
@@ -204,7 +204,7 @@ pub(crate) async fn by_reading(
         Sums::select("s"),
         parts.only(&columns, &format!(" and r.queryid in ({})", ids.join(", ")))
     );
-    let rows = snapshot.query_once(&sql, &[&instance]).await?;
+    let rows = snapshot.query_of(&sql, instance).await?;
     rows.iter()
         .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, Worked { key: key(row, 2)?, sums: Sums::read(row, 6)? })))
         .collect()
@@ -232,7 +232,7 @@ pub(crate) async fn trends(
     );
     let zeros = readings.zeros();
     let mut trends: HashMap<Key, Vec<Option<f64>>> = keys.iter().map(|key| (*key, zeros.clone())).collect();
-    for row in snapshot.query_once(&sql, &[&instance]).await? {
+    for row in snapshot.query_of(&sql, instance).await? {
         let (end, interval_us, time): (Timestamp, i64, Option<f64>) = (row.get(0), row.get(1), row.get(6));
         let (Some(trend), Some(time)) = (trends.get_mut(&key(&row, 2)?), time) else { continue };
         if readings.gaps.hide(end, grid) {
@@ -258,7 +258,7 @@ pub(crate) async fn cut(
         "select distinct c.per, i.id from ({}) c cross join lateral unnest(c.ids) as i (id)",
         parts.rows(&["per", "ids"])
     );
-    let rows = snapshot.query_once(&sql, &[&instance]).await?;
+    let rows = snapshot.query_of(&sql, instance).await?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 

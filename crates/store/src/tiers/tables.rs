@@ -29,12 +29,12 @@ pub(crate) async fn create_or_widen(
                 made.push(tier);
             }
             for name in shape.outdated.iter().filter(|name| present.contains(*name)) {
-                // Somebody's own view may stand on it.
+                // Somebody's own view may stand on it, or somebody read it for long.
                 let _ = write!(
                     sql,
                     "do $$ begin alter table metrics.\"{table}\" drop column \"{name}\";
-                     exception when dependent_objects_still_exist then
-                         raise warning 'metrics.{table} keeps its column {name}: something stands on it';
+                     exception when dependent_objects_still_exist or lock_not_available then
+                         raise warning 'metrics.{table} keeps its column {name} for now: something stands on it';
                      end $$;"
                 );
             }
@@ -47,10 +47,12 @@ pub(crate) async fn create_or_widen(
             }
         }
         if let Some(third) = third.filter(|_| has_keys(tier)) {
-            // Single rows over long times: each is found by its own name.
+            // Looked for first: `if not exists` waits for who writes.
             let _ = write!(
                 sql,
-                "create index if not exists \"{table}_key\" on metrics.\"{table}\" (instance_id, \"{third}\", time);"
+                "do $$ begin if to_regclass('metrics.\"{table}_key\"') is null then
+                     create index \"{table}_key\" on metrics.\"{table}\" (instance_id, \"{third}\", time);
+                 end if; end $$;"
             );
         }
         if !sql.is_empty() {
