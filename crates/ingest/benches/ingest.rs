@@ -181,7 +181,10 @@ async fn push(ingest: &Ingest, definition: &Definition, frame: &Frame, batches: 
         bytes += body.len();
         let room = ingest.admit(collector_id, body.len() as u64).context("find room")?;
         let (encoding, compression) = (Encoding::Protobuf, Compression::Zstd);
-        ingest.push(Push { collector_id, room, encoding, compression, body, now }).await.context("push a batch")?;
+        ingest
+            .push(Push { collector_id, room, encoding, compression, body, now, since: Instant::now() })
+            .await
+            .context("push a batch")?;
     }
     Ok(bytes)
 }

@@ -109,7 +109,7 @@ pub(super) async fn run(
     let id = registration.collector_id;
     let deadline = shared.deadline;
     let mut one = Collector {
-        sender: Sender { collector, id, newest: first.saturating_sub(1), acknowledged: None },
+        sender: Sender { collector, id, newest: first.saturating_sub(1), acknowledged: None, answered: None },
         spool: Spool::new(first),
         next: first,
         token: registration.token,
@@ -355,6 +355,9 @@ impl Collector {
         }
         self.tried.remove(&cycle);
         self.sender.acknowledged = Some(cycle);
+        if let Some(made) = accepted.answered_at {
+            self.sender.answered = Some((made.as_microsecond(), now_us()));
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use catalog::Catalog;
 use prost::Message as _;
 use uuid::Uuid;
 use wire::{
-    Attributes, BATCH_FORMAT, Batch, BatchKey, ClockReading, Flag, FlagReason, Instance, Reading, SetState, State,
-    StateCode, Status,
+    Answered, Attributes, BATCH_FORMAT, Batch, BatchKey, ClockReading, Flag, FlagReason, Instance, Reading, SetState,
+    State, StateCode, Status,
 };
 
 use super::arguments::LoadArguments;
@@ -255,6 +255,10 @@ impl Plan {
                 cpu_us: 50_000 * (u64::from(sender.newest) + 1),
                 peak_memory_bytes: 30 << 20,
                 sent_us: Some(now_us + self.drift_of(sender.collector)),
+                answered: sender.answered.map(|(server_us, came_in_us)| Answered {
+                    server_us,
+                    ago_us: u64::try_from(now_us - came_in_us).unwrap_or(0),
+                }),
                 clock: Some(self.clock(sender.collector, sender.newest, now_us)),
                 acknowledged: sender.acknowledged.map(|cycle| self.key(sender.collector, cycle)),
                 ..Status::default()
@@ -290,4 +294,6 @@ pub(super) struct Sender {
     pub(super) newest: u32,
     /// The batch that was acknowledged last.
     pub(super) acknowledged: Option<u32>,
+    /// When the last answer was made, by the server's clock, and when it came in, truly.
+    pub(super) answered: Option<(i64, i64)>,
 }
