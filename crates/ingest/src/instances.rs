@@ -19,12 +19,7 @@ pub(crate) async fn write(transaction: &Transaction<'_>, batches: &[&Prepared]) 
     errors(transaction, batches).await?;
     attributes(transaction, batches).await?;
     clusters(transaction, batches).await?;
-    for batch in batches {
-        for (id, instance) in batch.instances.iter().filter(|(_, instance)| !instance.states.is_empty()) {
-            states(transaction, *id, instance, moment(batch.created_us)).await?;
-        }
-    }
-    Ok(())
+    states(transaction, batches).await
 }
 
 /// Batches can arrive out of order: an older one never overwrites what a newer one said.
@@ -192,58 +187,70 @@ async fn cluster(
 }
 
 /// An instance's states come whole: what is not among them is forgotten, `since` of what did not change stays.
-async fn states(
-    transaction: &Transaction<'_>,
-    id: i32,
-    instance: &Instance,
-    created: Option<Timestamp>,
-) -> Result<(), StoreError> {
-    let newest = transaction
-        .execute(
-            "update metrics.instances set states_at = $2
-             where id = $1 and $2 >= coalesce(states_at, '-infinity')",
-            &[&id, &created],
-        )
-        .await?;
-    if newest == 0 {
+async fn states(transaction: &Transaction<'_>, batches: &[&Prepared]) -> Result<(), StoreError> {
+    let told: BTreeMap<i32, (&Instance, Option<Timestamp>)> = batches
+        .iter()
+        .flat_map(|batch| batch.instances.iter().map(|(id, instance)| (*id, (instance, moment(batch.created_us)))))
+        .filter(|(_, (instance, _))| !instance.states.is_empty())
+        .collect();
+    if told.is_empty() {
         return Ok(());
     }
-    let mut by_key: BTreeMap<(String, String), [String; 4]> = BTreeMap::new();
-    for state in &instance.states {
-        let key = (clean(&state.set, catalog::MAX_NAME), clean(&state.column, catalog::MAX_NAME));
-        let words = [
-            state_word(state.state).to_owned(),
-            code_word(state.code).to_owned(),
-            clean(&state.message, MAX_MESSAGE),
-            clean(&state.fix, MAX_MESSAGE),
-        ];
-        by_key.insert(key, words);
-    }
-    let sets: Vec<&str> = by_key.keys().map(|(set, _)| set.as_str()).collect();
-    let columns: Vec<&str> = by_key.keys().map(|(_, column)| column.as_str()).collect();
-    let nth = |at: usize| by_key.values().map(|words| words[at].as_str()).collect::<Vec<&str>>();
-    transaction
-        .execute(
-            "delete from metrics.set_states s where s.instance_id = $1 and not exists (
-                 select from unnest($2::text[], $3::text[]) as n (set_name, column_name)
-                 where n.set_name = s.set_name and n.column_name = s.column_name)",
-            &[&id, &sets, &columns],
+    let ids: Vec<i32> = told.keys().copied().collect();
+    let created: Vec<Option<Timestamp>> = told.values().map(|(_, created)| *created).collect();
+    let statement = transaction
+        .prepare_cached(
+            "update metrics.instances i set states_at = n.at
+             from unnest($1::int4[], $2::timestamptz[]) as n (id, at)
+             where i.id = n.id and n.at >= coalesce(i.states_at, '-infinity') returning i.id",
         )
         .await?;
-    transaction
-        .execute(
+    let rows = transaction.query(&statement, &[&ids, &created]).await?;
+    let mut newest: Vec<i32> = rows.iter().map(|row| row.get(0)).collect();
+    newest.sort_unstable();
+    let mut by_key: BTreeMap<(i32, String, String), (Option<Timestamp>, [String; 4])> = BTreeMap::new();
+    for id in &newest {
+        let Some((instance, created)) = told.get(id) else { continue };
+        for state in &instance.states {
+            let key = (*id, clean(&state.set, catalog::MAX_NAME), clean(&state.column, catalog::MAX_NAME));
+            let words = [
+                state_word(state.state).to_owned(),
+                code_word(state.code).to_owned(),
+                clean(&state.message, MAX_MESSAGE),
+                clean(&state.fix, MAX_MESSAGE),
+            ];
+            by_key.insert(key, (*created, words));
+        }
+    }
+    let ids: Vec<i32> = by_key.keys().map(|(id, ..)| *id).collect();
+    let sets: Vec<&str> = by_key.keys().map(|(_, set, _)| set.as_str()).collect();
+    let columns: Vec<&str> = by_key.keys().map(|(.., column)| column.as_str()).collect();
+    let checked: Vec<Option<Timestamp>> = by_key.values().map(|(created, _)| *created).collect();
+    let nth = |at: usize| by_key.values().map(|(_, words)| words[at].as_str()).collect::<Vec<&str>>();
+    let statement = transaction
+        .prepare_cached(
+            "delete from metrics.set_states s where s.instance_id = any($1::int4[]) and not exists (
+                 select from unnest($2::int4[], $3::text[], $4::text[]) as n (instance_id, set_name, column_name)
+                 where n.instance_id = s.instance_id and n.set_name = s.set_name and n.column_name = s.column_name)",
+        )
+        .await?;
+    transaction.execute(&statement, &[&newest, &ids, &sets, &columns]).await?;
+    let statement = transaction
+        .prepare_cached(
             "insert into metrics.set_states as s
                  (instance_id, set_name, column_name, state, code, message, fix, since, checked_at)
-             select $1, n.*, $8, $8
-             from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) as n
+             select n.instance_id, n.set_name, n.column_name, n.state, n.code, n.message, n.fix, n.at, n.at
+             from unnest($1::int4[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+                     $8::timestamptz[])
+                 as n (instance_id, set_name, column_name, state, code, message, fix, at)
              on conflict (instance_id, set_name, column_name) do update set
                  since = case when s.state = excluded.state and s.code = excluded.code then s.since
                               else excluded.since end,
                  state = excluded.state, code = excluded.code, message = excluded.message, fix = excluded.fix,
                  checked_at = excluded.checked_at",
-            &[&id, &sets, &columns, &nth(0), &nth(1), &nth(2), &nth(3), &created],
         )
         .await?;
+    transaction.execute(&statement, &[&ids, &sets, &columns, &nth(0), &nth(1), &nth(2), &nth(3), &checked]).await?;
     Ok(())
 }
 

@@ -267,6 +267,26 @@ impl Plan {
         }
     }
 
+    /// Whether clocks are off: then each process begins with a sign of life, as a collector does, whose answer tells the
+    /// server's time.
+    pub(super) const fn drifts(&self) -> bool {
+        self.drift_us > 0
+    }
+
+    /// A batch without readings.
+    pub(super) fn sign_of_life(&self, sender: &Sender, waiting: usize, now_us: i64) -> Vec<u8> {
+        let sign = Batch {
+            format: BATCH_FORMAT,
+            epoch: self.key(sender.collector, sender.newest).epoch,
+            created_us: now_us + self.drift_of(sender.collector),
+            collector_version: env!("CARGO_PKG_VERSION").to_owned(),
+            hostname: format!("{}.example", self.name(sender.collector)),
+            clock: Some(self.clock(sender.collector, sender.newest, now_us)),
+            ..self.status(sender, waiting, now_us)
+        };
+        sign.encode_to_vec()
+    }
+
     /// A batch as it travels: the spool's bytes, and the status behind them.
     pub(super) fn bytes(&self, sender: &Sender, cycle: u32, waiting: usize, now_us: i64) -> (Vec<u8>, BySet) {
         let (batch, sums) = self.batch(sender.collector, cycle);
