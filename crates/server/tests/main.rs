@@ -25,6 +25,8 @@ mod fixture;
 mod foreign;
 #[path = "main/golden.rs"]
 mod golden;
+#[path = "main/groups.rs"]
+mod groups;
 #[path = "main/health.rs"]
 mod health;
 #[path = "main/host.rs"]

@@ -152,7 +152,15 @@ impl Fixture {
         let body = Bytes::from(batch.encode_to_vec());
         let room = self.ingest.admit(self.collector, body.len() as u64).unwrap();
         let (encoding, compression) = (Encoding::Protobuf, Compression::None);
-        let push = Push { collector_id: self.collector, room, encoding, compression, body, now };
+        let push = Push {
+            collector_id: self.collector,
+            room,
+            encoding,
+            compression,
+            body,
+            now,
+            since: std::time::Instant::now(),
+        };
         let answer = self.ingest.push(push).await.unwrap();
         assert_eq!(answer.rejected, []);
     }
