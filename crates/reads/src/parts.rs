@@ -36,7 +36,7 @@ struct Due {
 const DUE: &str = "select tier, first, last from metrics.due
     where instance_id = $1 and $2 = any(sets) and last > $3 and first <= $4::timestamptz + interval '1 day'";
 
-const GONE: &str = "select table_name, until from metrics.gone where table_name = any($1)";
+const GONE: &str = "select table_name, until from metrics.absent where table_name = any($1)";
 
 const LONG: &str = "select distinct time from metrics.readings
     where instance_id = $1 and set_name = $2 and interval_us > 300000000 and time > $3 and time <= $4

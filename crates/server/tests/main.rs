@@ -43,6 +43,8 @@ mod inputs;
 mod instances;
 #[path = "main/jobs.rs"]
 mod jobs;
+#[path = "main/leaving.rs"]
+mod leaving;
 #[path = "main/limits.rs"]
 mod limits;
 #[path = "main/listener.rs"]

@@ -15,6 +15,7 @@ mod expiry;
 mod fitness;
 mod instances;
 mod jobs;
+mod layout;
 pub mod migrations;
 mod nearest;
 mod partitions;
@@ -40,8 +41,9 @@ pub use error::{Failure, Short, StoreError};
 pub use fitness::{OLDEST_STORE, check, too_old};
 pub use instances::Instances;
 pub use jobs::{Holder, Job, Outcome};
+pub use layout::{Layout, StoredPartition};
 pub use nearest::nearest;
-pub use partitions::{Day, PARTITIONED_FIXED, Partitions, StoredPartition};
+pub use partitions::{Day, PARTITIONED_FIXED, Partitions};
 pub use pool::{PoolSettings, ReadPool, open, open_with_reads};
 pub use schema::READER;
 pub use tiers::{Holding, RolledUp};
@@ -58,6 +60,7 @@ pub struct Store {
     definitions: Definitions,
     instances: Instances,
     partitions: Partitions,
+    layout: Layout,
     store_id: Uuid,
 }
 
@@ -70,7 +73,7 @@ impl Store {
         let mut client = pool.get().await?;
         migrations::METRICS.migrate(&mut client).await?;
         let mut transaction = client.transaction().await?;
-        let (store_id, definitions) = schema::prepare(&mut transaction, &catalog).await?;
+        let (store_id, definitions) = schema::prepare(&mut transaction, Layout::Native, &catalog).await?;
         jobs::prepare(&transaction).await?;
         // The store's clock decides: a server's may be off.
         let now = transaction.query_one("select now()", &[]).await?.get(0);
@@ -78,7 +81,15 @@ impl Store {
         schema::create_reader(&mut client).await?;
         drop(client);
         let partitions = Partitions::default();
-        let store = Self { pool, catalog, definitions, instances: Instances::default(), partitions, store_id };
+        let store = Self {
+            pool,
+            catalog,
+            definitions,
+            instances: Instances::default(),
+            partitions,
+            layout: Layout::Native,
+            store_id,
+        };
         store.make_partitions_ahead(now).await?;
         Ok(store)
     }
@@ -119,6 +130,12 @@ impl Store {
     #[must_use]
     pub fn partitions(&self) -> &Partitions {
         &self.partitions
+    }
+
+    /// How its tables are kept.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        self.layout
     }
 
     /// The identity of this store, made once.

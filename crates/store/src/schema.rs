@@ -7,7 +7,7 @@ use deadpool_postgres::{Object, Transaction};
 use uuid::Uuid;
 
 use crate::definitions::{self, Definitions};
-use crate::{StoreError, derived, tables, tiers, views};
+use crate::{Layout, StoreError, derived, tables, tiers, views};
 
 /// The advisory lock under which schema `metrics` is changed; a number of our own choosing.
 pub(crate) const SCHEMA_LOCK: i64 = 0x7067_616e_0001;
@@ -21,6 +21,7 @@ pub const READER: &str = "pganalytics_read";
 /// Makes or widens everything, in one transaction.
 pub(crate) async fn prepare(
     transaction: &mut Transaction<'_>,
+    layout: Layout,
     catalog: &Catalog,
 ) -> Result<(Uuid, Definitions), StoreError> {
     lock(transaction).await?;
@@ -40,11 +41,11 @@ pub(crate) async fn prepare(
     for definition in whole.values() {
         definitions::check(definition)
             .map_err(|reason| StoreError::Definition { set: definition.name.clone(), reason })?;
-        tables::create_or_widen(transaction, definition).await?;
+        tables::create_or_widen(transaction, layout, definition).await?;
     }
     // After all tables: views name each other's sets.
     derived::refresh(transaction, &views::all(&whole)).await?;
-    tiers::prepare(transaction, catalog, &whole).await?;
+    tiers::prepare(transaction, layout, catalog, &whole).await?;
     for definition in &all {
         definitions::insert(transaction, definition).await?;
     }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use catalog::{Column, Definition, Kind, Scope, SetKind};
 use deadpool_postgres::Transaction;
 
-use crate::StoreError;
+use crate::{Layout, StoreError};
 
 /// Whether the set's table is partitioned by day.
 pub(crate) fn is_partitioned(kind: SetKind) -> bool {
@@ -38,13 +38,14 @@ pub(crate) fn copy_statement(definition: &Definition) -> String {
 /// Makes the set's table, or adds the columns that it lacks; answers whether it did either.
 pub(crate) async fn create_or_widen(
     transaction: &Transaction<'_>,
+    layout: Layout,
     definition: &Definition,
 ) -> Result<bool, StoreError> {
     if definition.kind() == SetKind::Texts {
         return Ok(false);
     }
     let present = columns(transaction, &definition.name).await?;
-    let sql = if present.is_empty() { create(definition) } else { widen(definition, &present) };
+    let sql = if present.is_empty() { create(layout, definition) } else { widen(definition, &present) };
     if !sql.is_empty() {
         tracing::info!(set = definition.name, columns = definition.columns.len(), "the set's table is made or widened");
         transaction.simple_query(&sql).await?;
@@ -66,7 +67,7 @@ pub(crate) async fn columns(transaction: &Transaction<'_>, table: &str) -> Resul
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-fn create(definition: &Definition) -> String {
+fn create(layout: Layout, definition: &Definition) -> String {
     let name = &definition.name;
     let mut columns: Vec<String> = leading(definition)
         .into_iter()
@@ -75,7 +76,7 @@ fn create(definition: &Definition) -> String {
     columns.extend(definition.columns.iter().map(|c| format!("\"{}\" {}", c.name, c.column_type.in_store())));
     let mut sql = format!("create table metrics.\"{name}\" ({})", columns.join(", "));
     if is_partitioned(definition.kind()) {
-        sql.push_str(" partition by range (\"time\");");
+        let _ = write!(sql, "{};", layout.partitioned());
         let _ = write!(sql, "create index on metrics.\"{name}\" (instance_id, \"time\");");
     } else {
         sql.push(';');

@@ -8,6 +8,7 @@
 //! in its own tier or a finer one. Owns the tables, what is due, the making and the end of buckets; leaves to readers
 //! which tier answers what.
 
+mod absent;
 mod due;
 mod reading;
 mod retire;
@@ -24,15 +25,15 @@ use deadpool_postgres::Transaction;
 
 pub use reading::{Part, Tiered};
 pub use retire::Holding;
-pub(crate) use retire::{is_needed, pause, retire};
+pub(crate) use retire::{is_needed, retire};
 pub use roll_up::RolledUp;
 pub use tier::{LONGEST_WHOLE_US, REACH_US, SETTLE_US, Tier};
 
-use crate::{Store, StoreError};
+use crate::{Layout, Store, StoreError};
 use shape::Shape;
 
 /// The advisory lock of who makes buckets, or takes away what they are made from.
-const ROLL_UP_LOCK: i64 = 0x7067_616e_0003;
+pub(crate) const ROLL_UP_LOCK: i64 = 0x7067_616e_0003;
 
 /// How the name of a set should not end: its table would be taken for a tier of another set, or a partition of one.
 fn has_reserved_end(name: &str) -> bool {
@@ -70,13 +71,14 @@ fn shape_of(definition: &Definition, is_set: impl Fn(&str) -> bool) -> Option<Sh
 /// Makes or widens the tables of all tiers, and makes due what is stored of those that are new.
 pub(crate) async fn prepare(
     transaction: &Transaction<'_>,
+    layout: Layout,
     catalog: &Catalog,
     whole: &BTreeMap<String, Definition>,
 ) -> Result<(), StoreError> {
     let mut new = Vec::new();
     for definition in whole.values() {
         match shape_of(definition, |set| whole.contains_key(set)) {
-            Some(shape) if tables::create_or_widen(transaction, &shape, third(catalog, &shape.raw)).await? => {
+            Some(shape) if tables::create_or_widen(transaction, layout, &shape, third(catalog, &shape.raw)).await? => {
                 new.push(definition.name.as_str());
             }
             None if definition.kind() == catalog::SetKind::Figures => {
@@ -87,21 +89,22 @@ pub(crate) async fn prepare(
     }
     let mut is_first = false;
     for shape in Shape::fixed() {
-        is_first |= tables::create_or_widen(transaction, &shape, None).await?;
+        is_first |= tables::create_or_widen(transaction, layout, &shape, None).await?;
     }
     let named: Vec<&str> = if is_first { whole.keys().map(String::as_str).collect() } else { new.clone() };
-    if named.is_empty() { Ok(()) } else { due::add_stored(transaction, &new, &named).await }
+    if named.is_empty() { Ok(()) } else { due::add_stored(transaction, layout, &new, &named).await }
 }
 
 /// Makes or widens the tables of a set's tiers.
 pub(crate) async fn create_or_widen(
     transaction: &Transaction<'_>,
+    layout: Layout,
     catalog: &Catalog,
     definition: &Definition,
     whole: &BTreeMap<String, Definition>,
 ) -> Result<(), StoreError> {
     if let Some(shape) = shape_of(definition, |set| whole.contains_key(set)) {
-        tables::create_or_widen(transaction, &shape, third(catalog, &shape.raw)).await?;
+        tables::create_or_widen(transaction, layout, &shape, third(catalog, &shape.raw)).await?;
     }
     Ok(())
 }

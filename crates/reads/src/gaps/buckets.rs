@@ -123,7 +123,7 @@ pub(super) async fn others_read(
     Ok(snapshot.query_one(OTHERS, &[&id, &set, &start, &end]).await?.get(0))
 }
 
-const GONE: &str = "select until from metrics.gone where table_name = 'readings'";
+const GONE: &str = "select until from metrics.absent where table_name = 'readings'";
 
 /// Until when readings are kept by buckets alone.
 pub(super) async fn gone(snapshot: &Snapshot) -> Result<Option<Timestamp>, Error> {

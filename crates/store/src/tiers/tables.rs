@@ -6,11 +6,12 @@ use deadpool_postgres::Transaction;
 
 use super::shape::Shape;
 use super::tier::Tier;
-use crate::{StoreError, tables};
+use crate::{Layout, StoreError, tables};
 
 /// Makes the tables of all tiers, or adds the columns that they lacked; answers whether one was made.
 pub(crate) async fn create_or_widen(
     transaction: &Transaction<'_>,
+    layout: Layout,
     shape: &Shape,
     third: Option<&str>,
 ) -> Result<bool, StoreError> {
@@ -21,7 +22,7 @@ pub(crate) async fn create_or_widen(
         let mut sql = String::new();
         if present.is_empty() {
             made = true;
-            sql = create(shape, tier, third);
+            sql = create(layout, shape, tier, third);
         } else {
             for kept in shape.columns.iter().filter(|kept| !present.contains(&kept.name)) {
                 let _ = write!(
@@ -38,7 +39,7 @@ pub(crate) async fn create_or_widen(
     Ok(made)
 }
 
-fn create(shape: &Shape, tier: Tier, third: Option<&str>) -> String {
+fn create(layout: Layout, shape: &Shape, tier: Tier, third: Option<&str>) -> String {
     let table = tier.table(&shape.raw);
     let mut columns = "instance_id integer not null, time timestamp with time zone not null".to_owned();
     for kept in &shape.columns {
@@ -48,8 +49,9 @@ fn create(shape: &Shape, tier: Tier, third: Option<&str>) -> String {
     let third = third.map(|column| format!(", \"{column}\"")).unwrap_or_default();
     let raw = &shape.raw;
     let width = tier.width_us() / 60_000_000;
+    let partitioned = layout.partitioned();
     format!(
-        "create table metrics.\"{table}\" ({columns}) partition by range (time);
+        "create table metrics.\"{table}\" ({columns}){partitioned};
          create index on metrics.\"{table}\" (instance_id, {set}time{third});
          comment on table metrics.\"{table}\" is 'What metrics.{raw} has per {width} minutes; time is the end of them.';
          comment on column metrics.\"{table}\".time is 'The end of the bucket, which belongs to it; its start does not.';"
