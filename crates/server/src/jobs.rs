@@ -81,5 +81,6 @@ fn doing(job: Job) -> Doing {
         Job::Partitions => Doing::Partitions,
         Job::Retention => Doing::Retention,
         Job::RollUp => Doing::RollUp,
+        Job::Compress => Doing::Compress,
     }
 }

@@ -233,7 +233,7 @@ impl Store {
             if before.is_none_or(|before| tiers::check(&before, &whole).is_ok()) {
                 tiers::check(joined, &whole).map_err(invalid)?;
             }
-            if tables::create_or_widen(&transaction, self.layout, joined).await? {
+            if tables::create_or_widen(&transaction, self.layout, &self.catalog, joined).await? {
                 tiers::create_or_widen(&transaction, self.layout, &self.catalog, joined, &whole).await?;
                 derived::refresh(&mut transaction, &views::all(&whole)).await?;
             }

@@ -35,11 +35,13 @@ pub enum Job {
     Retention,
     /// Buckets of tiers.
     RollUp,
+    /// What is not written to any more.
+    Compress,
 }
 
 impl Job {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Partitions, Self::Retention, Self::RollUp];
+    pub const ALL: [Self; 4] = [Self::Partitions, Self::Retention, Self::RollUp, Self::Compress];
 
     /// As in `metrics.jobs`.
     #[must_use]
@@ -48,6 +50,7 @@ impl Job {
             Self::Partitions => "partitions",
             Self::Retention => "retention",
             Self::RollUp => "roll_up",
+            Self::Compress => "compress",
         }
     }
 
@@ -58,6 +61,7 @@ impl Job {
             Self::Partitions => "Makes the partitions of the days to come.",
             Self::Retention => "Drops what is past its retention.",
             Self::RollUp => "Makes figures per 5 minutes, hour and day from what was measured.",
+            Self::Compress => "Compresses what is not written to any more, in a store with TimescaleDB.",
         }
     }
 
@@ -65,7 +69,7 @@ impl Job {
     #[must_use]
     pub const fn every(self) -> Duration {
         match self {
-            Self::Partitions | Self::Retention => Duration::from_secs(600),
+            Self::Partitions | Self::Retention | Self::Compress => Duration::from_secs(600),
             Self::RollUp => Duration::from_secs(10),
         }
     }
@@ -202,6 +206,10 @@ impl Store {
                 Done { what: "partitions_made", count: self.make_partitions_ahead(now).await?, is_left: false }
             }
             Job::Retention => Done { what: "partitions_dropped", count: self.drop_expired(now).await?, is_left: false },
+            Job::Compress => {
+                let done = self.compress(now).await?;
+                Done { what: "chunks_compressed", count: done.chunks, is_left: done.is_left && done.chunks > 0 }
+            }
             Job::RollUp => {
                 let made = self.roll_up(now).await?;
                 Done { what: "buckets", count: made.buckets, is_left: made.is_left && made.buckets > 0 }

@@ -41,7 +41,7 @@ pub use error::{Failure, Short, StoreError};
 pub use fitness::{OLDEST_STORE, check, too_old};
 pub use instances::Instances;
 pub use jobs::{Holder, Job, Outcome};
-pub use layout::{Layout, StoredPartition};
+pub use layout::{Layout, Moved, StoredPartition, to_timescale};
 pub use nearest::nearest;
 pub use partitions::{Day, PARTITIONED_FIXED, Partitions};
 pub use pool::{PoolSettings, ReadPool, open, open_with_reads};
@@ -70,26 +70,31 @@ impl Store {
     /// # Errors
     /// When the database cannot be reached, denies a statement, or holds tables that contradict the catalogue.
     pub async fn prepare(pool: Pool, catalog: Arc<Catalog>) -> Result<Self, StoreError> {
+        Self::prepare_as(pool, catalog, None).await
+    }
+
+    /// The same; a store that is made now gets this layout, or the one that its database is ready for.
+    ///
+    /// # Errors
+    /// Also when the layout cannot be had.
+    pub async fn prepare_as(pool: Pool, catalog: Arc<Catalog>, wanted: Option<Layout>) -> Result<Self, StoreError> {
         let mut client = pool.get().await?;
         migrations::METRICS.migrate(&mut client).await?;
+        let chosen = Layout::choose(&client, wanted).await?;
         let mut transaction = client.transaction().await?;
-        let (store_id, definitions) = schema::prepare(&mut transaction, Layout::Native, &catalog).await?;
+        let (store_id, layout, definitions) = schema::prepare(&mut transaction, chosen, &catalog).await?;
         jobs::prepare(&transaction).await?;
         // The store's clock decides: a server's may be off.
         let now = transaction.query_one("select now()", &[]).await?.get(0);
         transaction.commit().await?;
+        if let Some(wanted) = wanted.filter(|wanted| *wanted != layout) {
+            let (wanted, layout) = (wanted.name(), layout.name());
+            tracing::warn!(wanted, layout, "the store stays as it was made: STORE_LAYOUT is for stores that are made");
+        }
         schema::create_reader(&mut client).await?;
         drop(client);
         let partitions = Partitions::default();
-        let store = Self {
-            pool,
-            catalog,
-            definitions,
-            instances: Instances::default(),
-            partitions,
-            layout: Layout::Native,
-            store_id,
-        };
+        let store = Self { pool, catalog, definitions, instances: Instances::default(), partitions, layout, store_id };
         store.make_partitions_ahead(now).await?;
         Ok(store)
     }

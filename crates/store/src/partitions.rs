@@ -163,6 +163,9 @@ impl Store {
     }
 
     async fn make_partition(&self, table: &str, stretch: &Stretch) -> Result<bool, StoreError> {
+        if self.layout.makes_partitions_itself() {
+            return Ok(false);
+        }
         let mut client = self.working_client().await?;
         let made = self.layout.make(&mut client, table, stretch).await?;
         client.done();

@@ -7,6 +7,8 @@ use jiff::{Timestamp, ToSpan as _};
 /// How long the partitions of a table are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Period {
+    /// A day in UTC.
+    Day,
     /// A month of the calendar.
     Month,
     /// A year of the calendar.
@@ -27,6 +29,7 @@ pub(crate) struct Stretch {
 impl Period {
     fn format(self) -> &'static str {
         match self {
+            Self::Day => "%Y%m%d",
             Self::Month => "%Y%m",
             Self::Year => "%Y",
         }
@@ -34,6 +37,7 @@ impl Period {
 
     fn stretch(self, date: Date) -> Option<Stretch> {
         let (first, length) = match self {
+            Self::Day => (date, 1.day()),
             Self::Month => (date.first_of_month(), 1.month()),
             Self::Year => (date.first_of_year(), 1.year()),
         };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use catalog::{Catalog, Definition};
-use deadpool_postgres::{Object, Transaction};
+use deadpool_postgres::{GenericClient, Object, Transaction};
 use uuid::Uuid;
 
 use crate::definitions::{self, Definitions};
@@ -18,30 +18,25 @@ pub(crate) const DDL_LOCK_TIMEOUT: &str = "5s";
 /// The role that dashboards read with.
 pub const READER: &str = "pganalytics_read";
 
-/// Makes or widens everything, in one transaction.
+/// Makes or widens everything, in one transaction. `chosen` is the layout that a store gets which is made now.
 pub(crate) async fn prepare(
     transaction: &mut Transaction<'_>,
-    layout: Layout,
+    chosen: Layout,
     catalog: &Catalog,
-) -> Result<(Uuid, Definitions), StoreError> {
+) -> Result<(Uuid, Layout, Definitions), StoreError> {
     lock(transaction).await?;
-    transaction
-        .execute("insert into metrics.store (id) values ($1) on conflict do nothing", &[&Uuid::new_v4()])
-        .await?;
-    let store_id = transaction.query_one("select id from metrics.store", &[]).await?.get(0);
-
-    let stored = definitions::load(transaction).await?;
-    let mut whole: BTreeMap<String, Definition> = BTreeMap::new();
-    let mut all: Vec<Definition> = catalog.sets().map(|set| set.definition.clone()).collect();
-    all.extend(stored);
-    for definition in &all {
-        definitions::join(&mut whole, definition)
-            .map_err(|reason| StoreError::Definition { set: definition.name.clone(), reason })?;
+    let made = "insert into metrics.store (id, layout) values ($1, $2) on conflict do nothing";
+    if transaction.execute(made, &[&Uuid::new_v4(), &chosen.name()]).await? > 0 {
+        chosen.adopt(transaction).await?;
     }
+    let row = transaction.query_one("select id, layout, changing_to from metrics.store", &[]).await?;
+    let layout = Layout::stored_as(row.get(1), row.get(2))?;
+
+    let (all, whole) = definitions(transaction, catalog).await?;
     for definition in whole.values() {
         definitions::check(definition)
             .map_err(|reason| StoreError::Definition { set: definition.name.clone(), reason })?;
-        tables::create_or_widen(transaction, layout, definition).await?;
+        tables::create_or_widen(transaction, layout, catalog, definition).await?;
     }
     // After all tables: views name each other's sets.
     derived::refresh(transaction, &views::all(&whole)).await?;
@@ -49,7 +44,22 @@ pub(crate) async fn prepare(
     for definition in &all {
         definitions::insert(transaction, definition).await?;
     }
-    Ok((store_id, Definitions::new(whole, &all)))
+    Ok((row.get(0), layout, Definitions::new(whole, &all)))
+}
+
+/// The definitions of the catalogue and those that are stored, and what each set has by all of them.
+pub(crate) async fn definitions(
+    client: &impl GenericClient,
+    catalog: &Catalog,
+) -> Result<(Vec<Definition>, BTreeMap<String, Definition>), StoreError> {
+    let mut whole: BTreeMap<String, Definition> = BTreeMap::new();
+    let mut all: Vec<Definition> = catalog.sets().map(|set| set.definition.clone()).collect();
+    all.extend(definitions::load(client).await?);
+    for definition in &all {
+        definitions::join(&mut whole, definition)
+            .map_err(|reason| StoreError::Definition { set: definition.name.clone(), reason })?;
+    }
+    Ok((all, whole))
 }
 
 /// Takes the schema's lock until the transaction ends, with a bound on waiting for other locks.

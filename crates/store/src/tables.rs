@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use catalog::{Column, Definition, Kind, Scope, SetKind};
+use catalog::{Catalog, Column, Definition, Kind, Scope, SetKind};
 use deadpool_postgres::Transaction;
 
+use crate::layout::Table;
+use crate::periods::Period;
 use crate::{Layout, StoreError};
 
 /// Whether the set's table is partitioned by day.
@@ -39,13 +41,18 @@ pub(crate) fn copy_statement(definition: &Definition) -> String {
 pub(crate) async fn create_or_widen(
     transaction: &Transaction<'_>,
     layout: Layout,
+    catalog: &Catalog,
     definition: &Definition,
 ) -> Result<bool, StoreError> {
     if definition.kind() == SetKind::Texts {
         return Ok(false);
     }
     let present = columns(transaction, &definition.name).await?;
-    let sql = if present.is_empty() { create(layout, definition) } else { widen(definition, &present) };
+    let sql = if present.is_empty() {
+        create(layout, definition, id(catalog, &definition.name))
+    } else {
+        widen(definition, &present)
+    };
     if !sql.is_empty() {
         tracing::info!(set = definition.name, columns = definition.columns.len(), "the set's table is made or widened");
         transaction.simple_query(&sql).await?;
@@ -67,25 +74,36 @@ pub(crate) async fn columns(transaction: &Transaction<'_>, table: &str) -> Resul
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-fn create(layout: Layout, definition: &Definition) -> String {
+/// The label by which single rows are looked for: the one that names them to people where a set is limited.
+pub(crate) fn id<'a>(catalog: &'a Catalog, set: &str) -> Option<&'a str> {
+    Some(catalog.get(set)?.limit.as_ref()?.id.as_str())
+}
+
+/// What a row is of, beside instance and time.
+fn keys(definition: &Definition) -> impl Iterator<Item = &str> {
+    let database = (definition.scope == Scope::Database).then_some("datid_read");
+    let labels = definition.columns.iter().filter(|column| column.kind == Kind::Label);
+    database.into_iter().chain(labels.map(|column| column.name.as_str()))
+}
+
+/// How the set's table is to be kept.
+pub(crate) fn table(definition: &Definition, id: Option<&str>) -> Table {
+    let period = is_partitioned(definition.kind()).then_some(Period::Day);
+    Table::new(&definition.name, period, id, keys(definition))
+}
+
+fn create(layout: Layout, definition: &Definition, id: Option<&str>) -> String {
     let name = &definition.name;
     let mut columns: Vec<String> = leading(definition)
         .into_iter()
         .map(|(column, column_type, constraint)| format!("\"{column}\" {column_type} {constraint}"))
         .collect();
     columns.extend(definition.columns.iter().map(|c| format!("\"{}\" {}", c.name, c.column_type.in_store())));
-    let mut sql = format!("create table metrics.\"{name}\" ({})", columns.join(", "));
+    let mut sql = layout.create(&table(definition, id), &columns.join(", "));
     if is_partitioned(definition.kind()) {
-        let _ = write!(sql, "{};", layout.partitioned());
         let _ = write!(sql, "create index on metrics.\"{name}\" (instance_id, \"time\");");
     } else {
-        sql.push(';');
-        let database = (definition.scope == Scope::Database).then_some("datid_read");
-        let labels = definition.columns.iter().filter(|c| c.kind == Kind::Label).map(|c| c.name.as_str());
-        let labels: String = database.into_iter().chain(labels).fold(String::new(), |mut list, name| {
-            let _ = write!(list, "\"{name}\", ");
-            list
-        });
+        let labels: String = keys(definition).map(|key| format!("\"{key}\", ")).collect();
         let _ = write!(sql, "create index on metrics.\"{name}\" (instance_id, {labels}\"time\" desc);");
     }
     let _ = write!(sql, "comment on table metrics.\"{name}\" is {};", literal(&definition.help));

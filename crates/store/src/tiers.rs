@@ -29,6 +29,7 @@ pub(crate) use retire::{is_needed, retire};
 pub use roll_up::RolledUp;
 pub use tier::{LONGEST_WHOLE_US, REACH_US, SETTLE_US, Tier};
 
+use crate::layout::Table;
 use crate::{Layout, Store, StoreError};
 use shape::Shape;
 
@@ -78,7 +79,10 @@ pub(crate) async fn prepare(
     let mut new = Vec::new();
     for definition in whole.values() {
         match shape_of(definition, |set| whole.contains_key(set)) {
-            Some(shape) if tables::create_or_widen(transaction, layout, &shape, third(catalog, &shape.raw)).await? => {
+            Some(shape)
+                if tables::create_or_widen(transaction, layout, &shape, crate::tables::id(catalog, &shape.raw))
+                    .await? =>
+            {
                 new.push(definition.name.as_str());
             }
             None if definition.kind() == catalog::SetKind::Figures => {
@@ -92,7 +96,10 @@ pub(crate) async fn prepare(
         is_first |= tables::create_or_widen(transaction, layout, &shape, None).await?;
     }
     let named: Vec<&str> = if is_first { whole.keys().map(String::as_str).collect() } else { new.clone() };
-    if named.is_empty() { Ok(()) } else { due::add_stored(transaction, layout, &new, &named).await }
+    if named.is_empty() || !layout.was_before_tiers() {
+        return Ok(());
+    }
+    due::add_stored(transaction, layout, &new, &named).await
 }
 
 /// Makes or widens the tables of a set's tiers.
@@ -104,14 +111,17 @@ pub(crate) async fn create_or_widen(
     whole: &BTreeMap<String, Definition>,
 ) -> Result<(), StoreError> {
     if let Some(shape) = shape_of(definition, |set| whole.contains_key(set)) {
-        tables::create_or_widen(transaction, layout, &shape, third(catalog, &shape.raw)).await?;
+        tables::create_or_widen(transaction, layout, &shape, crate::tables::id(catalog, &shape.raw)).await?;
     }
     Ok(())
 }
 
-/// The label by which single rows are looked for: the one that names them to people where a set is limited.
-fn third<'a>(catalog: &'a Catalog, set: &str) -> Option<&'a str> {
-    Some(catalog.get(set)?.limit.as_ref()?.id.as_str())
+/// How the tables of tiers are to be kept.
+pub(crate) fn kept(catalog: &Catalog, whole: &BTreeMap<String, Definition>) -> Vec<Table> {
+    let of_sets = whole.values().filter_map(|definition| shape_of(definition, |set| whole.contains_key(set)));
+    let of_sets = of_sets.map(|shape| (crate::tables::id(catalog, &shape.raw), shape));
+    let all = of_sets.chain(Shape::fixed().into_iter().map(|shape| (None, shape)));
+    all.flat_map(|(id, shape)| Tier::ALL.map(|tier| tables::kept(&shape, tier, id))).collect()
 }
 
 impl Store {

@@ -22,6 +22,8 @@ pub enum Doing {
     Retention,
     /// Making buckets of tiers.
     RollUp,
+    /// Compressing what is over.
+    Compress,
 }
 
 impl Doing {
@@ -33,6 +35,7 @@ impl Doing {
             Self::Partitions => "Partitions cannot be made ahead",
             Self::Retention => "What is past its retention cannot be dropped",
             Self::RollUp => "Figures per 5 minutes, hour and day cannot be made",
+            Self::Compress => "What is not written to any more cannot be compressed",
         }
     }
 }

@@ -10,17 +10,21 @@ use super::tiers_rule::compare;
 use super::tiers_store::{Fixture, MINUTE, Read};
 
 /// Three days with rows, all rolled up and past their retention at [`Days::later`].
-struct Days {
-    fixture: Fixture,
-    stored: Vec<Read>,
-    sequence: u64,
-    later: Timestamp,
+pub(crate) struct Days {
+    pub(crate) fixture: Fixture,
+    pub(crate) stored: Vec<Read>,
+    pub(crate) sequence: u64,
+    pub(crate) later: Timestamp,
 }
 
 impl Days {
     async fn new() -> Self {
+        Self::over(Fixture::new().await).await
+    }
+
+    pub(crate) async fn over(fixture: Fixture) -> Self {
         let later = "2026-03-23T06:00:00Z".parse().unwrap();
-        let mut days = Self { fixture: Fixture::new().await, stored: Vec::new(), sequence: 0, later };
+        let mut days = Self { fixture, stored: Vec::new(), sequence: 0, later };
         for day in 10..13 {
             for set in 0..3 {
                 days.push(set, &format!("2026-03-{day}T12:00:00Z"), 5).await;
@@ -31,14 +35,14 @@ impl Days {
         days
     }
 
-    async fn push(&mut self, set: usize, time: &str, seed: u64) {
+    pub(crate) async fn push(&mut self, set: usize, time: &str, seed: u64) {
         let one = read(set, time.parse().unwrap(), MINUTE, rows_of(&[1], seed));
         self.sequence += 1;
         self.fixture.push_at(self.sequence, std::slice::from_ref(&one), self.later).await;
         self.stored.push(one);
     }
 
-    async fn expire(&self) {
+    pub(crate) async fn expire(&self) {
         self.fixture.store.drop_expired(self.later).await.unwrap();
     }
 
@@ -49,7 +53,7 @@ impl Days {
     }
 
     /// What is left of three days comes late, once and once again, and counts once.
-    async fn late_rows_count_once(&mut self) {
+    pub(crate) async fn late_rows_count_once(&mut self) {
         for (seed, time) in [(20, "2026-03-11T12:00:30Z"), (21, "2026-03-11T12:01:00Z"), (22, "2026-03-12T12:01:00Z")] {
             self.push(0, time, seed).await;
             self.fixture.roll_up(self.later).await;

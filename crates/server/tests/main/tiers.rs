@@ -233,7 +233,11 @@ async fn a_store_with_rows_and_without_tiers_gets_them() {
     fixture.client.simple_query(&drop).await.unwrap();
     fixture
         .client
-        .simple_query("drop table metrics.due, metrics.gone; delete from metrics.migrations where number = 3")
+        .simple_query(
+            "drop view metrics.absent; drop table metrics.due, metrics.gone, metrics.leaving;
+             alter table metrics.store drop column layout, drop column changing_to;
+             delete from metrics.migrations where number in (3, 6)",
+        )
         .await
         .unwrap();
     let fixture = Fixture { store: open_tiers(&fixture.database).await, ..fixture };

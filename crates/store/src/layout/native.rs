@@ -17,7 +17,7 @@ use crate::tiers::{self, ROLL_UP_LOCK};
 use crate::working::Working;
 
 /// How long the end of a roll-up, or of another change of the schema, is waited for.
-const WORK_LOCK_TIMEOUT: &str = "30s";
+pub(super) const WORK_LOCK_TIMEOUT: &str = "30s";
 
 /// How a partition stands to its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +29,8 @@ pub(super) enum Standing {
     Detached,
 }
 
-/// The partitions of tables, `$1`, by what their bounds say; `size` is the function that measures one.
-pub(super) fn partitions(size: &str) -> String {
+/// The partitions of tables of a schema, `$1`, by what their bounds say; `size` is the function that measures one.
+pub(super) fn partitions(schema: &str, size: &str) -> String {
     format!(
         "select p.relname::text, c.relname::text, b.bounds[1]::timestamptz, b.bounds[2]::timestamptz,
              coalesce({size}(c.oid), 0)::int8,
@@ -42,7 +42,7 @@ pub(super) fn partitions(size: &str) -> String {
          cross join lateral (
              select regexp_match(pg_get_expr(c.relpartbound, c.oid), $$FROM \\('([^']+)'\\) TO \\('([^']+)'\\)$$) as bounds
          ) b
-         where n.nspname = 'metrics' and p.relkind = 'p' and p.relname = any($1::text[]) and b.bounds is not null
+         where n.nspname = '{schema}' and p.relkind = 'p' and p.relname = any($1::text[]) and b.bounds is not null
          union all
          select l.table_name, l.partition_name, l.first, l.until, coalesce({size}(c.oid), 0)::int8, true
          from metrics.leaving l
@@ -109,6 +109,10 @@ async fn attach(
         ))
         .await?;
     Ok(())
+}
+
+pub(super) fn drop_table(partition: &StoredPartition) -> String {
+    format!("drop table if exists metrics.\"{}\"", partition.name)
 }
 
 /// Drops a partition that is past its retention. Locks of the session stand around it: detaching runs in no
@@ -199,7 +203,7 @@ async fn retire_and_drop(
 ) -> Result<bool, StoreError> {
     let transaction = client.transaction().await?;
     schema::lock(&transaction).await?;
-    transaction.simple_query(&format!("drop table if exists metrics.\"{}\"", partition.name)).await?;
+    transaction.simple_query(&drop_table(partition)).await?;
     if let Some(holding) = expiring.holding
         && !tiers::retire(&transaction, &partition.table, expiring.set, holding, partition.end).await?
     {
@@ -222,6 +226,6 @@ async fn keep(client: &mut Working, partition: &StoredPartition) -> Result<(), S
     Ok(())
 }
 
-fn is_locked(error: &StoreError) -> bool {
+pub(super) fn is_locked(error: &StoreError) -> bool {
     error.sql_state() == Some(&SqlState::LOCK_NOT_AVAILABLE)
 }

@@ -44,8 +44,7 @@ impl Absent {
         let sql = "select l.table_name, l.first, l.until,
                 exists (select from pg_catalog.pg_inherits i
                         join pg_catalog.pg_class c on c.oid = i.inhrelid
-                        join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-                        where n.nspname = 'metrics' and c.relname = l.partition_name and not i.inhdetachpending)
+                        where c.relname = l.partition_name and not i.inhdetachpending)
             from metrics.leaving l";
         let leaving = transaction.query(sql, &[]).await?;
         Ok(Self {

@@ -126,10 +126,10 @@ pub(crate) async fn add<'a>(
             "insert into metrics.due (tier, instance_id, first, last, sets, reading)
              select $1, n.* from jsonb_to_recordset($2) as n
                  (instance_id integer, first timestamptz, last timestamptz, sets text[], reading timestamptz)
-             where not exists (
-                 select from metrics.due d
-                 where d.tier = $1 and d.instance_id = n.instance_id and d.first = n.first and d.last = n.last
-                     and d.sets @> n.sets and d.reading is not distinct from n.reading)",
+             left join metrics.due d
+                 on d.tier = $1 and d.instance_id = n.instance_id and d.first = n.first and d.last = n.last
+                     and d.sets @> n.sets and d.reading is not distinct from n.reading
+             where d.instance_id is null",
             &[&tier.number(), &rows],
         )
         .await?;

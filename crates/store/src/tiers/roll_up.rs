@@ -110,6 +110,7 @@ impl Store {
         transaction
             .simple_query("set local jit = off; set local work_mem = '32MB'; set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off")
             .await?;
+        self.layout.prepare_rewriting(&transaction).await?;
         let taken = due::take(&transaction, tier, stretch, MOST_BUCKETS).await?;
         if self.learn_definitions(&transaction).await? {
             // Begun again, with the partitions that are needed now.
@@ -247,7 +248,9 @@ async fn remake(
 ) -> Result<u64, StoreError> {
     let (instances, ends): (Vec<i32>, Vec<Timestamp>) = buckets.iter().map(|(id, end)| (*id, moment(*end))).unzip();
     let (first, last) = bounds(&ends, tier);
-    transaction.execute(&statements::remake(shape, tier), &[&instances, &ends, &first, &last]).await?;
+    for statement in [statements::clear(shape, tier), statements::remake(shape, tier)] {
+        transaction.execute(&statement, &[&instances, &ends, &first, &last]).await?;
+    }
     Ok(buckets.len() as u64)
 }
 
@@ -269,7 +272,9 @@ async fn remake_named(
         return Ok(());
     }
     let (first, last) = bounds(&ends, tier);
-    transaction.execute(&statements::remake(shape, tier), &[&instances, &ends, &first, &last, &sets]).await?;
+    for statement in [statements::clear(shape, tier), statements::remake(shape, tier)] {
+        transaction.execute(&statement, &[&instances, &ends, &first, &last, &sets]).await?;
+    }
     Ok(())
 }
 

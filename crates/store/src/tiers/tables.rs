@@ -6,6 +6,7 @@ use deadpool_postgres::Transaction;
 
 use super::shape::Shape;
 use super::tier::Tier;
+use crate::layout::Table;
 use crate::{Layout, StoreError, tables};
 
 /// Makes the tables of all tiers, or adds the columns that they lacked; answers whether one was made.
@@ -39,6 +40,12 @@ pub(crate) async fn create_or_widen(
     Ok(made)
 }
 
+/// How the table of a tier is to be kept.
+pub(crate) fn kept(shape: &Shape, tier: Tier, id: Option<&str>) -> Table {
+    let keys = shape.columns.iter().filter(|kept| kept.is_key).map(|kept| kept.name.as_str());
+    Table::new(&tier.table(&shape.raw), Some(tier.period()), id, keys)
+}
+
 fn create(layout: Layout, shape: &Shape, tier: Tier, third: Option<&str>) -> String {
     let table = tier.table(&shape.raw);
     let mut columns = "instance_id integer not null, time timestamp with time zone not null".to_owned();
@@ -46,12 +53,12 @@ fn create(layout: Layout, shape: &Shape, tier: Tier, third: Option<&str>) -> Str
         let _ = write!(columns, ", \"{}\" {}", kept.name, kept.sql_type);
     }
     let set = if shape.names_set { "set_name, " } else { "" };
+    let made = layout.create(&kept(shape, tier, third), &columns);
     let third = third.map(|column| format!(", \"{column}\"")).unwrap_or_default();
     let raw = &shape.raw;
     let width = tier.width_us() / 60_000_000;
-    let partitioned = layout.partitioned();
     format!(
-        "create table metrics.\"{table}\" ({columns}){partitioned};
+        "{made}
          create index on metrics.\"{table}\" (instance_id, {set}time{third});
          comment on table metrics.\"{table}\" is 'What metrics.{raw} has per {width} minutes; time is the end of them.';
          comment on column metrics.\"{table}\".time is 'The end of the bucket, which belongs to it; its start does not.';"
