@@ -140,6 +140,24 @@ dropped by the running server within seconds. A coarser tier is kept at least as
 Growth is told from sizes that the server notes daily, from the second day on; when the disk is full only where its room \
 is known: of the private store in DATA_DIR, or as STORE_DISK_BYTES says.")]
     Retention(RetentionArguments),
+    /// Bring the store to another layout, while no server runs; run again, it goes on where it was cut off
+    #[command(after_help = "\
+timescale: what is measured goes from partitions of PostgreSQL to compressed hypertables of TimescaleDB, partition by \
+partition, each in a transaction of its own, so that the disk never holds more than one of them twice. First stop all \
+servers: collectors keep what they measure meanwhile, for 7 days. The database needs the extension timescaledb \
+(`create extension timescaledb`). Until it is done no server takes the store. There is no way back.")]
+    Layout {
+        /// The layout
+        #[arg(value_enum)]
+        to: NewLayout,
+    },
+}
+
+/// A layout that a store can be brought to.
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+pub(crate) enum NewLayout {
+    /// Hypertables of TimescaleDB
+    Timescale,
 }
 
 /// What to change of how long a set is kept.

@@ -9,7 +9,7 @@ use server::settings::LogFormat;
 use server::sizes::StoreSizes;
 use server::{Running, Settings, accounts};
 
-use crate::arguments::{AdminCommand, RetentionArguments, UserCommand};
+use crate::arguments::{AdminCommand, NewLayout, RetentionArguments, UserCommand};
 use crate::collector_commands::stop_signal;
 use crate::{logging, output};
 
@@ -52,8 +52,12 @@ pub(crate) fn migrate() -> Result<ExitCode> {
 /// Runs an administrator's command.
 pub(crate) fn admin(command: AdminCommand) -> Result<ExitCode> {
     with_runtime(Settings::from_environment()?, async |settings| {
+        if let AdminCommand::Layout { to: NewLayout::Timescale } = command {
+            return to_timescale(&settings).await.map(|()| ExitCode::SUCCESS);
+        }
         let opened = Opened::new(settings, false).await?;
         let changed = match command {
+            AdminCommand::Layout { .. } => Ok(()),
             AdminCommand::User(command) => change_user(&opened, command).await,
             AdminCommand::Retention(arguments) => retention(&opened, arguments).await,
         };
@@ -137,6 +141,16 @@ fn growth(sizes: &StoreSizes) {
 
 fn megabytes_a_day(bytes: f64) -> String {
     format!("{:.1}", bytes / 1e6)
+}
+
+async fn to_timescale(settings: &Settings) -> Result<()> {
+    let rows = server::layout::to_timescale(settings, |moved| {
+        let (table, end, rows, left) = (&moved.table, moved.end, moved.rows, moved.left);
+        output::progress(&format!("{table} until {end}: {rows} rows moved; {left} partitions left"));
+    });
+    let rows = rows.await?;
+    output::data(&format!("The store is kept in TimescaleDB now; {rows} rows were moved. Servers can be started."));
+    Ok(())
 }
 
 fn megabytes(bytes: i64) -> String {

@@ -19,7 +19,7 @@ use tokio_postgres::{Error, Row};
 
 use crate::parts::standing::Standing;
 use store::tiers::Tiered;
-use store::{Definitions, ReadPool, Store};
+use store::{Definitions, Layout, ReadPool, Store};
 
 /// Begins a snapshot whose statements are given up after ten seconds; compiling them is never worth it.
 const BEGIN: &str = "begin isolation level repeatable read read only;
@@ -170,6 +170,12 @@ impl Snapshot {
     #[must_use]
     pub fn definitions(&self) -> &Definitions {
         self.store.definitions()
+    }
+
+    /// How the store's tables are kept.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        self.store.layout()
     }
 
     /// A set's rows as its tiers have them; none where it has no figures.

@@ -82,5 +82,6 @@ fn doing(job: Job) -> Doing {
         Job::Retention => Doing::Retention,
         Job::RollUp => Doing::RollUp,
         Job::Sizes => Doing::Sizes,
+        Job::Compress => Doing::Compress,
     }
 }

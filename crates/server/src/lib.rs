@@ -14,6 +14,7 @@ mod embedded;
 pub mod health;
 pub mod http;
 mod jobs;
+pub mod layout;
 mod listener;
 pub mod migrations;
 mod occupancy;

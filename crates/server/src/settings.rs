@@ -13,6 +13,8 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use store::Layout;
+
 use crate::accounts::passwords;
 pub use table::{Kind, SETTINGS, Setting, Standing};
 use value::Values;
@@ -75,6 +77,7 @@ pub struct Settings {
     pub data_dir: PathBuf,
     pub database_url: Option<Secret>,
     pub timescale_url: Option<Secret>,
+    pub store_layout: Option<Layout>,
     pub environment: Environment,
     pub log_level: String,
     pub log_format: LogFormat,
@@ -142,6 +145,7 @@ impl Settings {
             data_dir: PathBuf::from(values.text("DATA_DIR")),
             database_url: values.secret("DATABASE_URL"),
             timescale_url: values.secret("TIMESCALE_URL"),
+            store_layout: Layout::ALL.into_iter().find(|layout| layout.name() == values.text("STORE_LAYOUT")),
             environment: match values.text("ENVIRONMENT").as_str() {
                 "production" => Environment::Production,
                 _ => Environment::Development,

@@ -47,6 +47,10 @@ mod inputs;
 mod instances;
 #[path = "main/jobs.rs"]
 mod jobs;
+#[path = "main/layouts.rs"]
+mod layouts;
+#[path = "main/leaving.rs"]
+mod leaving;
 #[path = "main/limits.rs"]
 mod limits;
 #[path = "main/listener.rs"]

@@ -19,6 +19,7 @@ const MAX_HELP: usize = 4096;
 
 /// Names that sets cannot have: the fixed tables of schema `metrics`.
 const FIXED_TABLES: [&str; 25] = [
+    "absent",
     "clocks",
     "clusters",
     "collectors",
@@ -33,6 +34,7 @@ const FIXED_TABLES: [&str; 25] = [
     "instances",
     "jobs",
     "latest",
+    "leaving",
     "ledger",
     "migrations",
     "processes",
@@ -236,8 +238,8 @@ impl Store {
             if before.is_none_or(|before| tiers::check(&before, &whole).is_ok()) {
                 tiers::check(joined, &whole).map_err(invalid)?;
             }
-            if tables::create_or_widen(&transaction, joined).await? {
-                tiers::create_or_widen(&transaction, &self.catalog, joined, &whole).await?;
+            if tables::create_or_widen(&transaction, self.layout, &self.catalog, joined).await? {
+                tiers::create_or_widen(&transaction, self.layout, &self.catalog, joined, &whole).await?;
                 derived::refresh(&mut transaction, &views::all(&whole)).await?;
                 derived::refresh(&mut transaction, &tiers::functions(&whole)).await?;
             }

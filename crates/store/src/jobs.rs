@@ -37,11 +37,13 @@ pub enum Job {
     RollUp,
     /// What the store takes.
     Sizes,
+    /// What is not written to any more.
+    Compress,
 }
 
 impl Job {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Partitions, Self::Retention, Self::RollUp, Self::Sizes];
+    pub const ALL: [Self; 5] = [Self::Partitions, Self::Retention, Self::RollUp, Self::Sizes, Self::Compress];
 
     /// As in `metrics.jobs`.
     #[must_use]
@@ -51,6 +53,7 @@ impl Job {
             Self::Retention => "retention",
             Self::RollUp => "roll_up",
             Self::Sizes => "sizes",
+            Self::Compress => "compress",
         }
     }
 
@@ -62,6 +65,7 @@ impl Job {
             Self::Retention => "Drops what is past its retention.",
             Self::RollUp => "Makes figures per 5 minutes, hour and day from what was measured.",
             Self::Sizes => "Notes what the store takes on the disk, so that its growth can be told.",
+            Self::Compress => "Compresses what is not written to any more, in a store with TimescaleDB.",
         }
     }
 
@@ -69,7 +73,7 @@ impl Job {
     #[must_use]
     pub const fn every(self) -> Duration {
         match self {
-            Self::Partitions | Self::Retention => Duration::from_secs(600),
+            Self::Partitions | Self::Retention | Self::Compress => Duration::from_secs(600),
             Self::RollUp => Duration::from_secs(10),
             Self::Sizes => Duration::from_secs(86_400),
         }
@@ -208,6 +212,10 @@ impl Store {
             }
             Job::Retention => Done { what: "partitions_dropped", count: self.drop_expired(now).await?, is_left: false },
             Job::Sizes => Done { what: "tables_noted", count: self.note_sizes(now).await?, is_left: false },
+            Job::Compress => {
+                let done = self.compress(now).await?;
+                Done { what: "chunks_compressed", count: done.chunks, is_left: done.is_left && done.chunks > 0 }
+            }
             Job::RollUp => {
                 let made = self.roll_up(now).await?;
                 Done { what: "buckets", count: made.buckets, is_left: made.is_left && made.buckets > 0 }

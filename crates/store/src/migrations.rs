@@ -42,6 +42,7 @@ pub const METRICS: Schema = Schema {
         Migration { number: 5, name: "retention", sql: include_str!("../migrations/0005_retention.sql") },
         Migration { number: 6, name: "weeks", sql: include_str!("../migrations/0006_weeks.sql") },
         Migration { number: 7, name: "sizes", sql: include_str!("../migrations/0007_sizes.sql") },
+        Migration { number: 8, name: "layout", sql: include_str!("../migrations/0008_layout.sql") },
     ],
 };
 

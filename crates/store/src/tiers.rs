@@ -8,6 +8,7 @@
 //! in its own tier or a finer one. Owns the tables, what is due, the making and the end of buckets; leaves to readers
 //! which tier answers what.
 
+mod absent;
 mod due;
 mod figures;
 mod over;
@@ -27,16 +28,17 @@ use deadpool_postgres::Transaction;
 pub use figures::{FLUSH_WAIT, REPLAY_WAIT, WRITE_WAIT};
 pub use reading::{Part, Tiered};
 pub use retire::Holding;
-pub(crate) use retire::{is_needed, pause, retire};
+pub(crate) use retire::{is_needed, retire};
 pub use roll_up::RolledUp;
 pub use tier::{LONGEST_WHOLE_US, REACH_US, SETTLE_US, Tier};
 
 use crate::derived::Derived;
-use crate::{Store, StoreError};
+use crate::layout::Table;
+use crate::{Layout, Store, StoreError};
 use shape::Shape;
 
 /// The advisory lock of who makes buckets, or takes away what they are made from.
-const ROLL_UP_LOCK: i64 = 0x7067_616e_0003;
+pub(crate) const ROLL_UP_LOCK: i64 = 0x7067_616e_0003;
 
 /// How the name of a set should not end: its table would be taken for a tier of another set, or a partition of one.
 fn has_reserved_end(name: &str) -> bool {
@@ -75,6 +77,7 @@ fn shape_of(definition: &Definition, is_set: impl Fn(&str) -> bool) -> Option<Sh
 /// Makes or widens the tables of all tiers, and makes due what is stored of those that are new.
 pub(crate) async fn prepare(
     transaction: &Transaction<'_>,
+    layout: Layout,
     catalog: &Catalog,
     whole: &BTreeMap<String, Definition>,
 ) -> Result<(), StoreError> {
@@ -82,7 +85,8 @@ pub(crate) async fn prepare(
     for definition in whole.values() {
         match shape_of(definition, |set| whole.contains_key(set)) {
             Some(shape) => {
-                for tier in tables::create_or_widen(transaction, &shape, third(catalog, &shape.raw)).await? {
+                let id = crate::tables::id(catalog, &shape.raw);
+                for tier in tables::create_or_widen(transaction, layout, &shape, id).await? {
                     made.entry(tier).or_default().push(definition.name.as_str());
                 }
             }
@@ -94,7 +98,7 @@ pub(crate) async fn prepare(
     }
     let mut is_first = false;
     for shape in Shape::fixed() {
-        is_first |= tables::create_or_widen(transaction, &shape, None).await?.contains(&Tier::Minutes);
+        is_first |= tables::create_or_widen(transaction, layout, &shape, None).await?.contains(&Tier::Minutes);
     }
     // The finest tier is made from raw rows, and all coarser ones follow; one that comes to it later is made from it.
     let new = made.remove(&Tier::Minutes).unwrap_or_default();
@@ -105,18 +109,22 @@ pub(crate) async fn prepare(
         }
     }
     let named: Vec<&str> = if is_first { whole.keys().map(String::as_str).collect() } else { new.clone() };
-    if named.is_empty() { Ok(()) } else { due::add_stored(transaction, &new, &named).await }
+    if named.is_empty() || !layout.was_before_tiers() {
+        return Ok(());
+    }
+    due::add_stored(transaction, layout, &new, &named).await
 }
 
 /// Makes or widens the tables of a set's tiers.
 pub(crate) async fn create_or_widen(
     transaction: &Transaction<'_>,
+    layout: Layout,
     catalog: &Catalog,
     definition: &Definition,
     whole: &BTreeMap<String, Definition>,
 ) -> Result<(), StoreError> {
     if let Some(shape) = shape_of(definition, |set| whole.contains_key(set)) {
-        tables::create_or_widen(transaction, &shape, third(catalog, &shape.raw)).await?;
+        tables::create_or_widen(transaction, layout, &shape, crate::tables::id(catalog, &shape.raw)).await?;
     }
     Ok(())
 }
@@ -130,9 +138,12 @@ pub(crate) fn functions(whole: &BTreeMap<String, Definition>) -> Vec<Derived> {
     over::shared().into_iter().chain(whole.values().filter_map(of_set)).collect()
 }
 
-/// The label by which single rows are looked for: the one that names them to people where a set is limited.
-fn third<'a>(catalog: &'a Catalog, set: &str) -> Option<&'a str> {
-    Some(catalog.get(set)?.limit.as_ref()?.id.as_str())
+/// How the tables of tiers are to be kept.
+pub(crate) fn kept(catalog: &Catalog, whole: &BTreeMap<String, Definition>) -> Vec<Table> {
+    let of_sets = whole.values().filter_map(|definition| shape_of(definition, |set| whole.contains_key(set)));
+    let of_sets = of_sets.map(|shape| (crate::tables::id(catalog, &shape.raw), shape));
+    let all = of_sets.chain(Shape::fixed().into_iter().map(|shape| (None, shape)));
+    all.flat_map(|(id, shape)| Tier::ALL.map(|tier| tables::kept(&shape, tier, id))).collect()
 }
 
 impl Store {

@@ -2926,8 +2926,8 @@ export interface components {
             oldest_end?: string | null;
             /**
              * Format: int64
-             * @description How many partitions there are: of a day each for raw rows, of a month for 5 minutes, of a year for the others. A
-             *     partition goes when all of it is past its days.
+             * @description How many partitions there are: of a day each for raw rows, of a month for 5 minutes, of a year for the others; in
+             *     a store with TimescaleDB of 7 and 30 days. A partition goes when all of it is past its days.
              */
             partitions: number;
             /** @description Which. */

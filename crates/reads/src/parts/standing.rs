@@ -30,7 +30,7 @@ pub(super) struct Due {
     pub(super) sets: Vec<String>,
 }
 
-const GONE: &str = "select table_name, until from metrics.gone";
+const GONE: &str = "select table_name, until from metrics.absent";
 
 const DUE: &str = "select tier, first, last, sets from metrics.due where instance_id = $1";
 

@@ -142,8 +142,8 @@ pub struct KeptTier {
     pub days: i64,
     /// The days where nothing else is said.
     pub default_days: i64,
-    /// How many partitions there are: of a day each for raw rows, of a month for 5 minutes, of a year for the others. A
-    /// partition goes when all of it is past its days.
+    /// How many partitions there are: of a day each for raw rows, of a month for 5 minutes, of a year for the others; in
+    /// a store with TimescaleDB of 7 and 30 days. A partition goes when all of it is past its days.
     pub partitions: i64,
     /// What they take on the disk, with indexes.
     pub bytes: i64,

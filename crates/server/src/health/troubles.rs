@@ -24,6 +24,8 @@ pub enum Doing {
     RollUp,
     /// Noting what the store takes.
     Sizes,
+    /// Compressing what is over.
+    Compress,
 }
 
 impl Doing {
@@ -36,6 +38,7 @@ impl Doing {
             Self::Retention => "What is past its retention cannot be dropped",
             Self::RollUp => "Figures per 5 minutes, hour and day cannot be made",
             Self::Sizes => "What the store takes cannot be noted",
+            Self::Compress => "What is not written to any more cannot be compressed",
         }
     }
 }

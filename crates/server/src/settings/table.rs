@@ -128,6 +128,14 @@ pub const SETTINGS: &[Setting] = &[
         .secret()
         .absent("the same as `DATABASE_URL`"),
     row(
+        "STORE_LAYOUT",
+        Kind::OneOf(&["auto", "native", "timescale", "citus"]),
+        Some("auto"),
+        "How a store that is made now keeps what is measured: in partitions of PostgreSQL (`native`), in TimescaleDB or in \
+         Citus, whose extension is created where it is missing. `auto` takes the extension that somebody has created in \
+         its database, else `native`. A store that is there stays as it is; `pganalytics admin layout timescale` changes it.",
+    ),
+    row(
         "ENVIRONMENT",
         Kind::OneOf(&["development", "production"]),
         Some("development"),

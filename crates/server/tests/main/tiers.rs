@@ -116,12 +116,12 @@ fn tiers_say_what_the_raw_rows_say() {
 }
 
 /// Rows of some keys, the seeds of whose values begin with a number.
-fn rows_of(keys: &[i64], first_seed: u64) -> Vec<Row> {
+pub(crate) fn rows_of(keys: &[i64], first_seed: u64) -> Vec<Row> {
     let seeds = |key: i64| (0..23).map(|at| (first_seed + at * 7919 + key.unsigned_abs()) * 1_000_003).collect();
     keys.iter().map(|key| Row { key: *key, word: Some("a"), seeds: seeds(*key) }).collect()
 }
 
-fn read(set: usize, time: Timestamp, interval: i64, rows: Vec<Row>) -> Read {
+pub(crate) fn read(set: usize, time: Timestamp, interval: i64, rows: Vec<Row>) -> Read {
     let time = time.as_microsecond();
     let cuts = Vec::new();
     Read { set, instance: 0, datid: 1, time, interval: Some(interval), error: false, late_cycles: 0, cuts, rows }
@@ -233,7 +233,11 @@ async fn a_store_with_rows_and_without_tiers_gets_them() {
     fixture.client.simple_query(&drop).await.unwrap();
     fixture
         .client
-        .simple_query("drop table metrics.due, metrics.gone; delete from metrics.migrations where number = 3")
+        .simple_query(
+            "drop view metrics.absent; drop table metrics.due, metrics.gone, metrics.leaving;
+             alter table metrics.store drop column layout, drop column changing_to;
+             delete from metrics.migrations where number in (3, 6)",
+        )
         .await
         .unwrap();
     let fixture = Fixture { store: open_tiers(&fixture.database).await, ..fixture };

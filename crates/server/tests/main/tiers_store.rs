@@ -97,6 +97,12 @@ pub(crate) struct Fixture {
 }
 
 pub(crate) async fn open_tiers(database: &StoreDatabase) -> Arc<Store> {
+    let pool = open(&PoolSettings { url: database.dsn.clone(), max_connections: 6 }).await.unwrap();
+    Arc::new(Store::prepare(pool, sets()).await.unwrap())
+}
+
+/// The sets that tiers are tested with.
+pub(crate) fn sets() -> Arc<Catalog> {
     let folder = tempfile::tempdir().unwrap();
     for (scope, name, content) in SETS {
         let set = folder.path().join(scope).join(name);
@@ -104,15 +110,17 @@ pub(crate) async fn open_tiers(database: &StoreDatabase) -> Arc<Store> {
         std::fs::write(set.join("set.toml"), content).unwrap();
         std::fs::write(set.join("12.sql"), "select 1").unwrap();
     }
-    let catalog = Arc::new(Catalog::default().with_dir(folder.path()).unwrap());
-    let pool = open(&PoolSettings { url: database.dsn.clone(), max_connections: 6 }).await.unwrap();
-    Arc::new(Store::prepare(pool, catalog).await.unwrap())
+    Arc::new(Catalog::default().with_dir(folder.path()).unwrap())
 }
 
 impl Fixture {
     pub(crate) async fn new() -> Self {
         let database = testkit::store().await.unwrap();
         let store = open_tiers(&database).await;
+        Self::over(database, store).await
+    }
+
+    pub(crate) async fn over(database: StoreDatabase, store: Arc<Store>) -> Self {
         Self {
             ingest: Ingest::start(Arc::clone(&store), 50 << 20, CustomSets::Accept),
             client: database.connect().await.unwrap(),

@@ -127,10 +127,10 @@ pub(crate) async fn add<'a>(
             "insert into metrics.due (tier, instance_id, first, last, sets, reading)
              select $1, n.* from jsonb_to_recordset($2) as n
                  (instance_id integer, first timestamptz, last timestamptz, sets text[], reading timestamptz)
-             where not exists (
-                 select from metrics.due d
-                 where d.tier = $1 and d.instance_id = n.instance_id and d.first = n.first and d.last = n.last
-                     and d.sets @> n.sets and d.reading is not distinct from n.reading)",
+             left join metrics.due d
+                 on d.tier = $1 and d.instance_id = n.instance_id and d.first = n.first and d.last = n.last
+                     and d.sets @> n.sets and d.reading is not distinct from n.reading
+             where d.instance_id is null",
             &[&tier.number(), &rows],
         )
         .await?;
@@ -155,7 +155,12 @@ pub(crate) fn coarser(made: &BTreeMap<String, BTreeSet<(i32, i64)>>, tier: Tier)
 }
 
 /// Makes everything due that is stored of sets whose tiers were just made.
-pub(crate) async fn add_stored(transaction: &Transaction<'_>, raw: &[&str], all: &[&str]) -> Result<(), StoreError> {
+pub(crate) async fn add_stored(
+    transaction: &Transaction<'_>,
+    layout: Layout,
+    raw: &[&str],
+    all: &[&str],
+) -> Result<(), StoreError> {
     let mut stored = String::new();
     for set in all {
         let literal = set.replace('\'', "''");
@@ -178,13 +183,14 @@ pub(crate) async fn add_stored(transaction: &Transaction<'_>, raw: &[&str], all:
              select i.id, d.day, array_remove(array[{stored}null], null) as sets
              from metrics.instances i
              cross join (
-                 select distinct to_date(right(p.relname, 8), 'YYYYMMDD')::timestamp at time zone 'UTC' as day
-                 from pg_catalog.pg_inherits h join pg_catalog.pg_class p on p.oid = h.inhrelid
-                 where h.inhparent = any($1::text[]::regclass[])) d) n
-         where cardinality(n.sets) > 0"
+                 select distinct g.day
+                 from ({partitions}) p (table_name, partition_name, first, until)
+                 cross join lateral generate_series(p.first, p.until - interval '1 second', interval '24 hours') g (day)
+             ) d) n
+         where cardinality(n.sets) > 0",
+        partitions = layout.partitions(),
     );
-    let tables: Vec<String> =
-        raw.iter().copied().chain(["readings"]).map(|table| format!("metrics.\"{table}\"")).collect();
+    let tables: Vec<&str> = raw.iter().copied().chain(["readings"]).collect();
     transaction.execute(&sql, &[&tables]).await?;
     transaction
         .execute(

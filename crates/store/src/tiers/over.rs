@@ -267,7 +267,7 @@ pub(super) fn rows_by_set() -> String {
     format!(
         "with s as materialized (select * from metrics.parts('readings', null, $1, $2, {STEP}))
          select p.set_name, sum(p.rows)::bigint
-         from ({}) p left join metrics.gone g on g.table_name = p.set_name
+         from ({}) p left join metrics.absent g on g.table_name = p.set_name
          where ($4::int4[] is null or p.instance_id = any($4)) and (g.until is null or p.\"$at\" > g.until)
          group by 1",
         stepped(&shape, &Arguments { set: None, from: "$1", to: "$2", step: STEP }),
@@ -361,7 +361,7 @@ fn parts() -> Derived {
              end if;
              select array_agg(coalesce(g.until, '-infinity') order by t.place) into _gone
              from unnest(array[{tables}]) with ordinality as t (name, place)
-             left join metrics.gone g on g.table_name = t.name;
+             left join metrics.absent g on g.table_name = t.name;
              -- Nothing was measured before 1970, nor will be that late.
              _bound := greatest(\"from\", {EPOCH});
              _start := {start};

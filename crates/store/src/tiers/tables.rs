@@ -6,12 +6,14 @@ use deadpool_postgres::Transaction;
 
 use super::shape::Shape;
 use super::tier::Tier;
-use crate::{StoreError, tables};
+use crate::layout::Table;
+use crate::{Layout, StoreError, tables};
 
 /// Makes the tables of all tiers, or adds the columns that they lacked; answers which are to be made
 /// of what is stored.
 pub(crate) async fn create_or_widen(
     transaction: &Transaction<'_>,
+    layout: Layout,
     shape: &Shape,
     third: Option<&str>,
 ) -> Result<Vec<Tier>, StoreError> {
@@ -22,7 +24,7 @@ pub(crate) async fn create_or_widen(
         let mut sql = String::new();
         if present.is_empty() {
             made.push(tier);
-            sql = create(shape, tier, third);
+            sql = create(layout, shape, tier, third);
         } else {
             if shape.figures().any(|name| !present.contains(name)) {
                 // Buckets that are there lack it: as far as there are raw rows, they are made again.
@@ -68,17 +70,24 @@ fn has_keys(tier: Tier) -> bool {
     tier > Tier::Minutes
 }
 
-fn create(shape: &Shape, tier: Tier, third: Option<&str>) -> String {
+/// How the table of a tier is to be kept.
+pub(crate) fn kept(shape: &Shape, tier: Tier, id: Option<&str>) -> Table {
+    let keys = shape.columns.iter().filter(|kept| kept.is_key).map(|kept| kept.name.as_str());
+    Table::new(&tier.table(&shape.raw), Some(tier.period()), id, keys)
+}
+
+fn create(layout: Layout, shape: &Shape, tier: Tier, third: Option<&str>) -> String {
     let table = tier.table(&shape.raw);
     let mut columns = vec![("instance_id", "integer not null"), ("time", "timestamp with time zone not null")];
     columns.extend(shape.columns.iter().map(|kept| (kept.name.as_str(), kept.sql_type)));
     let columns = tables::side_by_side(columns);
     let set = if shape.names_set { "set_name, " } else { "" };
+    let made = layout.create(&kept(shape, tier, third), &columns);
     let third = third.filter(|_| !has_keys(tier)).map(|column| format!(", \"{column}\"")).unwrap_or_default();
     let raw = &shape.raw;
     let width = tier.width_us() / 60_000_000;
     format!(
-        "create table metrics.\"{table}\" ({columns}) partition by range (time);
+        "{made}
          create index on metrics.\"{table}\" (instance_id, {set}time{third});
          comment on table metrics.\"{table}\" is 'What metrics.{raw} has per {width} minutes; time is the end of them.';
          comment on column metrics.\"{table}\".time is 'The end of the bucket, which belongs to it; its start does not.';"
