@@ -207,6 +207,29 @@ async function openStore(page) {
   await editor.getByRole('textbox').focus();
   await page.keyboard.press('Escape');
   await editor.waitFor({ state: 'detached' });
+  await storeOfOthers(page);
+}
+
+/** Who is no administrator gets no link to the store, and is told so where somebody else's link led. */
+async function storeOfOthers(page) {
+  const refused = { status: 403, body: { code: 403, error: 'forbidden', message: 'Not yours.', request_id: '1' } };
+  await page.route('**/api/v1/auth/refresh', async (route) => {
+    const response = await route.fetch();
+    const body = await response.json();
+    await route.fulfill({ response, json: { ...body, user: { ...body.user, role: 'viewer' } } });
+  });
+  await page.route('**/api/v1/batch', async (route) => {
+    const { requests } = route.request().postDataJSON();
+    await route.fulfill({ json: { responses: requests.map(() => refused) } });
+  });
+  await page.reload();
+  await page.getByText('Your role (viewer) may not see this.').waitFor();
+  must((await page.getByRole('link', { name: 'Store', exact: true }).count()) === 0, 'a viewer is led to the store');
+  must((await page.locator('[role=grid]').count()) === 0, 'a viewer sees tables of the store');
+  await page.unrouteAll({ behavior: 'wait' });
+  await page.reload();
+  await rows(page, 'Retention').first().waitFor();
+  say('a viewer has no link to the store, and is told why it shows nothing');
 }
 
 /** How long each waits and how many it blocks is in sight at either size, and what is waited for is named. */

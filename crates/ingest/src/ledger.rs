@@ -194,6 +194,7 @@ mod tests {
             days: BTreeSet::new(),
             instances: Vec::new(),
             texts: Vec::new(),
+            infos: Vec::new(),
             latest: Vec::new(),
             open_flags: BTreeSet::new(),
             rows_by_set: BTreeMap::new(),

@@ -18,7 +18,7 @@ const MAX_COLUMNS: usize = 500;
 const MAX_HELP: usize = 4096;
 
 /// Names that sets cannot have: the fixed tables of schema `metrics`.
-const FIXED_TABLES: [&str; 25] = [
+const FIXED_TABLES: [&str; 27] = [
     "absent",
     "clocks",
     "clusters",

@@ -3231,6 +3231,12 @@ export interface components {
         };
         /** @description A batch is stored, or was before. */
         PushAnswer: {
+            /**
+             * Format: date-time
+             * @description When this answer was made, by the server's clock. A collector tells it with its next batch, so that a slow
+             *     request is not taken for a slow clock.
+             */
+            answered_at: string;
             /** @description `<epoch>/<sequence>`; null for a batch without them. */
             batch_id?: string | null;
             /** @description Whether the server can tell a repetition: false without epoch and sequence. */

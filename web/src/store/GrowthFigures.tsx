@@ -41,7 +41,8 @@ export function GrowthFigures({ sizes, zone, outdated }: Props) {
   const notes = [
     sizes.noted_at == null ? null : `Sizes were noted ${moment(sizes.noted_at)}.`,
     since == null ? (sizes.reason ?? null) : `Growth is since ${moment(since)}, and goes on like that only if the same is measured.`,
-    disk.reason ?? null,
+    // While growth is not known nothing more needs to be said of a disk that is.
+    since == null && disk.free_bytes != null ? null : (disk.reason ?? null),
   ];
   return (
     <section className={styles.figures} aria-label="Growth" data-outdated={outdated}>

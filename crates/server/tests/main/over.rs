@@ -66,6 +66,9 @@ fn pieces(read: &Read, is_divided: bool) -> Vec<(i64, i64, i64, bool)> {
 
 type Key = Vec<Option<String>>;
 
+/// What was read of a step and instance, by database and moment: least and most, in microseconds.
+type Covered = BTreeMap<(i64, usize), BTreeMap<(Option<i64>, i64), [i64; 2]>>;
+
 /// A row: the parts of each column, the seconds that were read (least and most), and which counters were measured.
 #[derive(Default)]
 struct Row {
@@ -80,7 +83,7 @@ fn rule(definition: &Definition, stored: &[&Read], asked: Asked, ids: &[i32]) ->
     let is_divided = definition.columns.iter().any(|one| matches!(one.kind, Kind::Counter | Kind::Count));
     let mut rows: BTreeMap<Key, Row> = BTreeMap::new();
     // By step and instance, and by database and moment: several batches of one reading are one.
-    let mut covered: BTreeMap<(i64, usize), BTreeMap<(Option<i64>, i64), [i64; 2]>> = BTreeMap::new();
+    let mut covered = Covered::new();
     for read in stored.iter().filter(|read| !read.error) {
         for (at, from, upto, _) in pieces(read, true) {
             let Some(end) = asked.step_end(at) else { continue };

@@ -163,6 +163,12 @@ async fn sums_of_any_range_are_those_of_the_raw_rows() {
         store.drop_expired(later).await.unwrap();
         let widened = compare(&watched, &all, ranges(20), &format!("after {days} days")).await;
         assert!(widened, "what has no raw rows any more is answered in whole buckets");
+        // What readings brought is what is there, also where retention has taken a part.
+        let client = watched.server.app.metrics.get().await.unwrap();
+        let there = "select count(*) from metrics.pg_stat_statements";
+        let there: i64 = client.query_one(there, &[]).await.unwrap().get(0);
+        let counts = watched.server.get("/metrics/count").bearer(&watched.viewer).send().await.expect(200);
+        assert_eq!(counts["sets"][SET]["rows"], there, "after {days} days");
     }
     // What was read is known from buckets alone now, and what was not.
     let gaps =

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::tier::{self, EPOCH, LONGEST_WHOLE_US, MICROSECOND, Tier};
-use crate::StoreError;
 use crate::partitions::PARTITIONED_FIXED;
+use crate::{Layout, StoreError};
 
 /// Rows of `metrics.due` that none of the finer tiers holds back.
 const FREE: &str = "not exists (
