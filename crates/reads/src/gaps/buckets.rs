@@ -10,7 +10,7 @@ use crate::range::Range;
 use crate::reader::{InstanceId, Snapshot};
 
 /// A shorter range is looked at reading by reading.
-const LONG: SignedDuration = SignedDuration::from_hours(48);
+const LONG: SignedDuration = SignedDuration::from_hours(12);
 /// A bucket that lacks so much of a reading may have a part of a gap.
 const MISSING: f64 = 0.75;
 /// So many usual intervals before and after a span lie the readings that a gap in it is between.
