@@ -39,9 +39,10 @@ impl Store {
             client
                 .execute(
                     "insert into metrics.instances (collector_id, name)
-                     select $1, n from unnest($2::text[]) as n
-                     where not exists (select from metrics.instances i where i.collector_id = $1 and i.name = n)
-                     order by n
+                     select $1, n.name from unnest($2::text[]) as n (name)
+                     left join metrics.instances i on i.collector_id = $1 and i.name = n.name
+                     where i.id is null
+                     order by n.name
                      on conflict do nothing",
                     &[&collector_id, &missing],
                 )

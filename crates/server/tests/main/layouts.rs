@@ -178,7 +178,7 @@ async fn a_store_is_brought_to_timescale_and_that_goes_on_where_it_was_cut_off()
     let fixture = Fixture { collector, epoch, ..Fixture::over(database, store).await };
     compare(&fixture, &stored).await;
     let one = ::store::Holder { id: uuid::Uuid::now_v7(), host: "one".to_owned() };
-    for job in Job::ALL {
+    for job in [Job::Partitions, Job::Compress] {
         fixture.store.run_due(job, &one).await.unwrap();
     }
     let mut days = Days { fixture, stored, sequence: 1000, later };
