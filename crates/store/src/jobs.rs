@@ -164,14 +164,16 @@ impl Store {
     }
 
     /// Takes a job that is due; answers when, by the store's clock, and how many runs failed in a row. What is put off
-    /// or held for longer than ever is so by a clock that was set back.
+    /// or held for longer than ever is so by a clock that was set back: by the clock as it is after waiting for who took it
+    /// meanwhile.
     async fn take(&self, job: Job, holder: &Holder) -> Result<(Option<Timestamp>, i32), StoreError> {
         let sql = "with taken as (
                 update metrics.jobs
                 set holder = $2, host = $3, held_until = now() + make_interval(secs => $4), started_at = now()
                 where name = $1
-                    and (next_at <= now() or next_at > now() + make_interval(secs => $5))
-                    and (held_until is null or held_until < now() or held_until > now() + make_interval(secs => $4))
+                    and (next_at <= now() or next_at > clock_timestamp() + make_interval(secs => $5))
+                    and (held_until is null or held_until < now()
+                        or held_until > clock_timestamp() + make_interval(secs => $4))
                 returning started_at)
             select (select started_at from taken), failures from metrics.jobs where name = $1";
         let client = self.working_client().await?;

@@ -156,6 +156,8 @@ async fn a_partition_that_was_detached_by_a_dead_process_takes_rows_again() {
     let name = "select table_name from metrics.leaving";
     let table: String = days.fixture.client.query_one(name, &[]).await.unwrap().get(0);
     assert_eq!(table, "x_all", "it is the first");
+    // A newer definition came meanwhile.
+    days.fixture.client.simple_query("alter table metrics.x_all add column newer bigint").await.unwrap();
     days.fixture.store.partitions().forget();
     days.push(0, "2026-03-10T12:00:30Z", 9).await;
     days.fixture.roll_up(days.later).await;

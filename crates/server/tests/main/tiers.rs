@@ -236,7 +236,7 @@ async fn a_store_with_rows_and_without_tiers_gets_them() {
         .simple_query(
             "drop view metrics.absent; drop table metrics.due, metrics.gone, metrics.leaving;
              alter table metrics.store drop column layout, drop column changing_to;
-             delete from metrics.migrations where number in (3, 6)",
+             delete from metrics.migrations where name in ('tiers', 'layout')",
         )
         .await
         .unwrap();

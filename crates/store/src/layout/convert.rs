@@ -21,8 +21,11 @@ use crate::{StoreError, schema, tables, tiers};
 /// Where tables wait whose rows are moved.
 const WAITING: &str = "metrics_native";
 
+/// Lets the store end a statement soon after this process is gone; not every system can.
+const NOTICE_GONE: &str = "set client_connection_check_interval = '2s'";
+
 /// How long connections are waited for that are being closed.
-const CLOSING: Duration = Duration::from_secs(2);
+const CLOSING: Duration = Duration::from_secs(10);
 
 /// A partition whose rows were moved.
 #[derive(Clone, Debug)]
@@ -43,6 +46,7 @@ pub struct Moved {
 /// When it may not be done as the store stands, or the store fails; running it again goes on where it stopped.
 pub async fn to_timescale(pool: &Pool, catalog: &Catalog, mut say: impl FnMut(&Moved)) -> Result<u64, StoreError> {
     let mut client = pool.get().await?;
+    let _ = client.simple_query(NOTICE_GONE).await;
     METRICS.migrate(&mut client).await?;
     let tables = begin(&mut client, catalog).await?;
     let mut left = 0;

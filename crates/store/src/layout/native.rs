@@ -82,7 +82,7 @@ pub(super) async fn make(client: &mut Working, table: &str, stretch: &Stretch) -
         Standing::Attached => {}
         Standing::Pending => return Err(StoreError::Held),
         // Retention was cut off between detaching and dropping it, and now there are rows for it again.
-        Standing::Detached => attach(&transaction, table, &name, stretch).await?,
+        Standing::Detached => attach_again(&transaction, table, &name, stretch).await?,
         Standing::Missing => {
             transaction
                 .simple_query(&format!(
@@ -109,6 +109,27 @@ async fn attach(
         ))
         .await?;
     Ok(())
+}
+
+/// Attaches what was detached, with the columns that its table got meanwhile.
+async fn attach_again(
+    transaction: &Transaction<'_>,
+    table: &str,
+    partition: &str,
+    stretch: &Stretch,
+) -> Result<(), StoreError> {
+    let missing = "select string_agg(format('alter table metrics.%I add column %I %s', $2::text, a.attname,
+            format_type(a.atttypid, a.atttypmod)), ';' order by a.attnum)
+        from pg_catalog.pg_attribute a
+        where a.attrelid = format('metrics.%I', $1::text)::regclass and a.attnum > 0 and not a.attisdropped
+            and not exists (
+                select from pg_catalog.pg_attribute b
+                where b.attrelid = format('metrics.%I', $2::text)::regclass and b.attname = a.attname
+                    and not b.attisdropped)";
+    if let Some(sql) = transaction.query_one(missing, &[&table, &partition]).await?.get::<_, Option<String>>(0) {
+        transaction.simple_query(&sql).await?;
+    }
+    attach(transaction, table, partition, stretch).await
 }
 
 pub(super) fn drop_table(partition: &StoredPartition) -> String {
@@ -220,7 +241,8 @@ async fn keep(client: &mut Working, partition: &StoredPartition) -> Result<(), S
     schema::lock(&transaction).await?;
     if standing(&transaction, &partition.name).await? == Standing::Detached {
         let (start, end) = (partition.start, partition.end);
-        attach(&transaction, &partition.table, &partition.name, &Stretch { start, end, suffix: String::new() }).await?;
+        let stretch = Stretch { start, end, suffix: String::new() };
+        attach_again(&transaction, &partition.table, &partition.name, &stretch).await?;
     }
     transaction.commit().await?;
     Ok(())

@@ -15,7 +15,7 @@ use crate::{Store, StoreError};
 /// The chunks of tables, `$1`, with what they take when compressed.
 pub(super) const CHUNKS: &str = "select c.hypertable_name::text, c.chunk_name::text, c.range_start, c.range_end,
         coalesce(pg_total_relation_size(format('%I.%I', c.chunk_schema, c.chunk_name)), 0)
-            + coalesce(pg_total_relation_size(format('%I.%I', z.schema_name, z.table_name)), 0),
+            + coalesce(pg_total_relation_size(quote_ident(z.schema_name) || '.' || quote_ident(z.table_name)), 0),
         exists (select from metrics.leaving l where l.partition_name = c.chunk_name)
     from timescaledb_information.chunks c
     left join _timescaledb_catalog.chunk k on k.schema_name = c.chunk_schema and k.table_name = c.chunk_name

@@ -64,7 +64,7 @@ pub(crate) async fn is_needed(
         Holding::Raw => Tier::Minutes,
         Holding::Buckets(tier) => tier.coarser().unwrap_or(tier),
     };
-    let sql = "select exists (select from metrics.due where tier <= $1 and first <= $2
+    let sql = "select exists (select 1 from metrics.due where tier <= $1 and first <= $2
                               and ($3::text is null or $3 = any(sets)))";
     Ok(client.query_one(sql, &[&tier.number(), &until, &set]).await?.get(0))
 }
