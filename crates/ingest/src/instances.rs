@@ -14,6 +14,9 @@ use store::StoreError;
 /// The longest message or SQL of a set's state, in bytes.
 const MAX_MESSAGE: usize = 4096;
 
+/// Which state: the instance, the set, and the column.
+type StateKey = (i32, String, String);
+
 /// Writes what batches say of their instances, of each collector one batch.
 pub(crate) async fn write(transaction: &Transaction<'_>, batches: &[&Prepared]) -> Result<(), StoreError> {
     errors(transaction, batches).await?;
@@ -208,7 +211,7 @@ async fn states(transaction: &Transaction<'_>, batches: &[&Prepared]) -> Result<
     let rows = transaction.query(&statement, &[&ids, &created]).await?;
     let mut newest: Vec<i32> = rows.iter().map(|row| row.get(0)).collect();
     newest.sort_unstable();
-    let mut by_key: BTreeMap<(i32, String, String), (Option<Timestamp>, [String; 4])> = BTreeMap::new();
+    let mut by_key: BTreeMap<StateKey, (Option<Timestamp>, [String; 4])> = BTreeMap::new();
     for id in &newest {
         let Some((instance, created)) = told.get(id) else { continue };
         for state in &instance.states {

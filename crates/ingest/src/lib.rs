@@ -29,12 +29,15 @@ mod texts;
 mod write;
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::num::NonZero;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
+use std::thread::available_parallelism;
 use std::time::Instant;
 
 use bytes::Bytes;
 use catalog::DefinitionHash;
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 pub use answer::{PushAnswer, PushError, Rejected, Said};
@@ -291,8 +294,13 @@ impl Ingest {
     }
 }
 
-/// Runs what takes long without waiting where it does not hold up other requests.
+/// Runs what takes long without waiting where it does not hold up other requests; as many at a time as there are
+/// processors: of thousands that arrive at once each would take a thread and memory, and be no sooner.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, PushError> {
+    static PLACES: LazyLock<Semaphore> =
+        LazyLock::new(|| Semaphore::new(available_parallelism().map_or(1, NonZero::get)));
+    // It is never closed.
+    let _place = PLACES.acquire().await;
     tokio::task::spawn_blocking(work).await.map_err(|error| {
         tracing::error!(%error, "a batch could not be read");
         PushError::Malformed { reason: "the batch could not be read".to_owned() }

@@ -23,6 +23,9 @@ use store::{Day, Failure, Store, StoreError};
 /// How long one transaction may take before its connection is given up.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The most bytes of texts in one statement, unless one batch has more.
+const MAX_TEXT_BYTES: usize = 1 << 18;
+
 /// What became of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -81,12 +84,30 @@ async fn write_texts(store: &Store, group: &[Arc<Prepared>]) -> Result<(), Store
     let mut client = store.client().await?;
     let written = tokio::time::timeout(WRITE_TIMEOUT, async {
         for wave in &waves {
-            texts::write(&mut client, wave).await?;
+            for part in parts(wave) {
+                texts::write(&mut client, part).await?;
+            }
         }
         Ok(())
     })
     .await;
     written.unwrap_or_else(|_| Err(given_up(client)))
+}
+
+/// Batches in parts whose texts are of a size that a connection may keep memory for: it keeps what its largest
+/// statement took, and all connections of a pool come to that.
+fn parts<'a, 'b>(batches: &'b [&'a Prepared]) -> Vec<&'b [&'a Prepared]> {
+    let (mut parts, mut begin, mut bytes) = (Vec::new(), 0, 0);
+    for (nth, batch) in batches.iter().enumerate() {
+        let more: usize = batch.texts.iter().map(|text| text.query.len()).sum();
+        if bytes + more > MAX_TEXT_BYTES && begin < nth {
+            parts.push(&batches[begin..nth]);
+            (begin, bytes) = (nth, 0);
+        }
+        bytes += more;
+    }
+    parts.push(&batches[begin..]);
+    parts
 }
 
 /// Whatever it was doing, the connection must not be used again.

@@ -29,6 +29,13 @@ pub(super) struct Drain {
     refused: u32,
 }
 
+/// The body of a request, and the batches in it.
+#[derive(Default)]
+struct Joined {
+    body: Vec<u8>,
+    batches: Vec<(Pending, Record)>,
+}
+
 /// How many requests of one batch follow on one of several that was refused as a whole.
 const ALONE_AFTER_REFUSAL: u32 = 1000;
 
@@ -68,7 +75,7 @@ impl Pusher {
         next: Vec<(Pending, Option<Record>)>,
         sent: &Sent,
     ) -> Result<Step> {
-        let (body, batches) = self.join(next, progress)?;
+        let Joined { body, batches } = self.join(next, progress)?;
         if batches.len() < 2 {
             progress.drain.alone = true;
             return Ok(Step::Sent);
@@ -109,12 +116,8 @@ impl Pusher {
     }
 
     /// The body of a request of several batches, as many as can be unfolded and fit.
-    fn join(
-        &self,
-        next: Vec<(Pending, Option<Record>)>,
-        progress: &Progress,
-    ) -> Result<(Vec<u8>, Vec<(Pending, Record)>)> {
-        let (mut body, mut batches, mut unfolded) = (Vec::new(), Vec::new(), 0);
+    fn join(&self, next: Vec<(Pending, Option<Record>)>, progress: &Progress) -> Result<Joined> {
+        let (mut joined, mut unfolded) = (Joined::default(), 0);
         for (pending, record) in next {
             let Some(record) = record else { break };
             let Ok(batch) = wire::decompress(&record.batch, MOST_UNFOLDED) else { break };
@@ -126,11 +129,11 @@ impl Pusher {
             }
             let mut delimiter = Vec::new();
             prost::encode_length_delimiter(length, &mut delimiter).context("write a length")?;
-            body.extend(wire::compress(&delimiter).context("compress a length")?);
-            body.extend(&record.batch);
-            body.extend(wire::compress(&behind).context("compress the status")?);
-            batches.push((pending, record));
+            joined.body.extend(wire::compress(&delimiter).context("compress a length")?);
+            joined.body.extend(&record.batch);
+            joined.body.extend(wire::compress(&behind).context("compress the status")?);
+            joined.batches.push((pending, record));
         }
-        Ok((body, batches))
+        Ok(joined)
     }
 }
