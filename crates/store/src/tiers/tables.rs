@@ -72,6 +72,8 @@ fn has_keys(tier: Tier) -> bool {
 
 /// How the table of a tier is to be kept.
 pub(crate) fn kept(shape: &Shape, tier: Tier, id: Option<&str>) -> Table {
+    // Days are too few in a chunk to be kept by themselves for each of these.
+    let id = id.filter(|_| tier != Tier::Days);
     let keys = shape.columns.iter().filter(|kept| kept.is_key).map(|kept| kept.name.as_str());
     Table::new(&tier.table(&shape.raw), Some(tier.period()), id, keys)
 }
