@@ -41,6 +41,7 @@ pub(crate) async fn prepare(
     // After all tables: views name each other's sets.
     derived::refresh(transaction, &views::all(&whole)).await?;
     tiers::prepare(transaction, layout, catalog, &whole).await?;
+    derived::refresh(transaction, &tiers::functions(&whole)).await?;
     for definition in &all {
         definitions::insert(transaction, definition).await?;
     }

@@ -172,6 +172,7 @@ async fn every_get_answers_over_the_fixed_store_as_it_did() {
         let mut document = String::new();
         for path in paths {
             let answer = watched.server.get(path).bearer(&admin).send().await;
+            assert!(answer.status.as_u16() < 500, "{path}: {}", answer.json());
             let _ = writeln!(document, "GET {path}\n{}", answer.status.as_u16());
             written(&answer.json(), 0, &mut document);
             document.push_str("\n\n");

@@ -240,15 +240,23 @@ fn union(shape: &Shape, Arguments { set, from, to, .. }: &Arguments) -> String {
 /// microseconds, which may be null. Selects `step_end`, `instance_id`, and these columns in their order; `condition` is one on the row `p`,
 /// which has the columns in `also` too.
 pub(super) fn on_steps(shape: &Shape, set: &str, columns: &[&str], also: &[&str], condition: &str) -> String {
+    // Of a gauge that is an extreme itself, buckets have that alone.
+    let find = |name: &str| {
+        let ends = ["", "_min", "_max"].map(|end| format!("{name}{end}"));
+        ends.iter().find_map(|name| shape.columns.iter().find(|kept| kept.name == *name))
+    };
+    let chosen: Vec<(&str, &Kept)> = columns.iter().filter_map(|name| Some((*name, find(name)?))).collect();
     let mut asked = shape.clone();
-    asked.columns.retain(|kept| columns.contains(&kept.name.as_str()) || also.contains(&kept.name.as_str()));
+    asked.columns.retain(|kept| {
+        chosen.iter().any(|(_, chosen)| chosen.name == kept.name) || also.contains(&kept.name.as_str())
+    });
     let mut keys = String::new();
     let mut list = String::new();
-    for kept in columns.iter().filter_map(|name| asked.columns.iter().find(|kept| kept.name == **name)) {
+    for (name, kept) in chosen {
         if kept.is_key {
             let _ = write!(keys, ", p.\"{}\"", kept.name);
         }
-        let _ = write!(list, ", {} as \"{}\"", kept.merged, kept.name);
+        let _ = write!(list, ", {} as \"{name}\"", kept.merged);
     }
     format!(
         "with s as materialized (select * from metrics.parts('{set}', '{set}', $1, $2, {STEP}))
