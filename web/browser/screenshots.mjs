@@ -67,6 +67,9 @@ try {
   await main.getByRole('link', { name: 'Catalogue', exact: true }).click();
   await page.locator('tr[data-open]').first().waitFor();
   await shoot(page, 'catalogue');
+  await main.getByRole('link', { name: 'Store', exact: true }).click();
+  await page.locator('[aria-label=Retention] tr[data-open]').first().waitFor();
+  await shoot(page, 'store');
   await main.getByRole('link', { name: 'Fleet', exact: true }).click();
   await instance('standby').click();
   await open('Replication');

@@ -182,6 +182,56 @@ async function openCatalogue(page) {
   await rows(page, 'Queries').first().waitFor();
 }
 
+/** Background work, growth and retention, for an administrator: by the keyboard up to what a change would free. */
+async function openStore(page) {
+  await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Store', exact: true }).click();
+  await page.waitForURL(/\/store/);
+  await rows(page, 'Background work').first().waitFor();
+  await rows(page, 'Retention').first().waitFor();
+  say(`store: ${await page.locator('h1').innerText()}`);
+  await inspect(page, 'store');
+  const cell = grid(page, 'Retention').locator('tbody tr td').first();
+  const set = await cell.innerText();
+  await cell.focus();
+  await page.keyboard.press('Enter');
+  const editor = page.getByRole('form', { name: new RegExp(`^Days of ${set}`) });
+  await editor.waitFor();
+  await page.waitForFunction(() => document.activeElement?.closest('form') !== null);
+  const save = editor.getByRole('button', { name: 'Save' });
+  must(await save.isDisabled(), 'a change can be saved before it was looked at');
+  await page.keyboard.press('Enter');
+  await editor.getByText(/would go/i).first().waitFor();
+  must(await save.isEnabled(), 'a change that was looked at cannot be saved');
+  say(`looked at a change: ${(await editor.getByRole('status').innerText()).replaceAll('\n', ' ')}`);
+  await inspect(page, 'store-change');
+  await editor.getByRole('textbox').focus();
+  await page.keyboard.press('Escape');
+  await editor.waitFor({ state: 'detached' });
+  await storeOfOthers(page);
+}
+
+/** Who is no administrator gets no link to the store, and is told so where somebody else's link led. */
+async function storeOfOthers(page) {
+  const refused = { status: 403, body: { code: 403, error: 'forbidden', message: 'Not yours.', request_id: '1' } };
+  await page.route('**/api/v1/auth/refresh', async (route) => {
+    const response = await route.fetch();
+    const body = await response.json();
+    await route.fulfill({ response, json: { ...body, user: { ...body.user, role: 'viewer' } } });
+  });
+  await page.route('**/api/v1/batch', async (route) => {
+    const { requests } = route.request().postDataJSON();
+    await route.fulfill({ json: { responses: requests.map(() => refused) } });
+  });
+  await page.reload();
+  await page.getByText('Your role (viewer) may not see this.').waitFor();
+  must((await page.getByRole('link', { name: 'Store', exact: true }).count()) === 0, 'a viewer is led to the store');
+  must((await page.locator('[role=grid]').count()) === 0, 'a viewer sees tables of the store');
+  await page.unrouteAll({ behavior: 'wait' });
+  await page.reload();
+  await rows(page, 'Retention').first().waitFor();
+  say('a viewer has no link to the store, and is told why it shows nothing');
+}
+
 /** How long each waits and how many it blocks is in sight at either size, and what is waited for is named. */
 async function locksInSight(page) {
   const tree = page.locator('[role=treegrid]');
@@ -415,6 +465,7 @@ try {
     await signIn(page);
     await openInstance(page, 'standby');
     await openTabs(page, 'standby');
+    await openStore(page);
     await openFleet(page);
     await openInstance(page, 'primary');
     await openTabs(page, 'primary');

@@ -186,6 +186,16 @@ impl Unit {
     }
 }
 
+/// Which end of what it was measured over a gauge is itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Extreme {
+    /// The least: of several readings the least one tells.
+    Least,
+    /// The greatest: of several readings the greatest one tells.
+    Greatest,
+}
+
 /// One column of a set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -217,6 +227,9 @@ pub struct Column {
     /// Whether it holds the text of a statement: secrets are taken out of it, and it is cut, before it is kept.
     #[serde(default, skip_serializing_if = "is_false")]
     pub statement: bool,
+    /// Whether it is a gauge that is itself the least or the greatest of much. Not part of the hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extreme: Option<Extreme>,
 }
 
 impl Column {

@@ -17,7 +17,7 @@ mod set;
 mod version;
 
 pub use costs::{cost, costs, is_optional};
-pub use definition::{Column, Definition, DefinitionHash, Incompatible, Kind, Scope, SetKind, Type, Unit};
+pub use definition::{Column, Definition, DefinitionHash, Extreme, Incompatible, Kind, Scope, SetKind, Type, Unit};
 pub use embedded::{Catalog, CatalogError, USERS_PREFIX};
 pub use reference::reference;
 pub use set::{Availability, INFO_COLUMNS, Limit, MAX_NAME, RESERVED_COLUMNS, Role, Set, SetError, WithoutGrant};

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::definition::{Column, Definition, Kind, Scope, SetKind, Type, Unit};
+use crate::definition::{Column, Definition, Extreme, Kind, Scope, SetKind, Type, Unit};
 use crate::version::{Version, VersionError};
 
 /// The longest name of a set or column: PostgreSQL's 63 bytes less room for partition suffixes.
@@ -328,6 +328,11 @@ fn check_column(column: &Column) -> Result<(), String> {
         return Err("unit microseconds and type duration go together".to_owned());
     }
     let number = matches!(column.column_type, Type::Int4 | Type::Int8 | Type::Float8 | Type::Duration);
+    let may_be_extreme = match column.extreme {
+        Some(Extreme::Greatest) => false,
+        Some(Extreme::Least) => column.column_type == Type::Timestamptz,
+        None => true,
+    };
     match column.kind {
         Kind::Label if column.requires_setting.is_some() || column.role.is_some() || column.since.is_some() => {
             Err("a label is always known: it requires no setting, role or version".to_owned())
@@ -336,6 +341,10 @@ fn check_column(column: &Column) -> Result<(), String> {
         Kind::Counter | Kind::Count if column.unit == Unit::None => Err("a counter has a unit".to_owned()),
         Kind::Label if column.column_type == Type::Float8 => Err("a label is no floating-point number".to_owned()),
         _ if column.statement && column.column_type != Type::Text => Err("a statement has type text".to_owned()),
+        _ if column.extreme.is_some() && column.kind != Kind::Gauge => Err("an extreme is a gauge".to_owned()),
+        Kind::Gauge if !(number || may_be_extreme) => {
+            Err("an extreme is a number, a duration, or the least of moments".to_owned())
+        }
         Kind::Text if column.column_type != Type::Text => Err("kind text has type text".to_owned()),
         Kind::Reset | Kind::Since if column.column_type != Type::Timestamptz => {
             Err("reset and since are moments: type timestamptz".to_owned())

@@ -88,6 +88,9 @@ pub struct Accepted {
     /// How long ago that was.
     #[serde(default)]
     pub last_process_ago_ms: Option<f64>,
+    /// When the answer was made, by the server's clock; absent where the server does not tell.
+    #[serde(default)]
+    pub answered_at: Option<jiff::Timestamp>,
     /// What was not stored.
     #[serde(default)]
     pub rejected: Vec<Rejected>,

@@ -1,9 +1,11 @@
-//! Sends what is spooled, oldest first; after an outage the newest in between, so that live data
-//! does not wait for the backlog.
+//! Sends what is spooled, oldest first; after an outage many at a time (`drain.rs`), and the newest in between, so that
+//! live data does not wait for the backlog.
 //!
 //! The first thing sent after a start is a sign of life, a batch without readings: its answer says what the server has,
 //! and so whether this state directory is an older one. Another is sent when a cycle cannot be spooled, since then
 //! there is no batch that could tell it.
+
+mod drain;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use jiff::SignedDuration;
 use prost::Message;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
-use wire::{Batch, BatchKey, Status};
+use wire::{Answered, Batch, BatchKey, Status};
 
 use crate::backend::{Accepted, Answer, Backend, REGISTER_AGAIN};
 use crate::spool::{Pending, Record};
@@ -91,6 +93,24 @@ struct Progress {
     newest: bool,
     /// How many cycles the server was told of that could not be spooled.
     told_cycles: u64,
+    /// When the last answer was made, by the server's clock, and when it came, by ours.
+    answered: Option<(i64, i64)>,
+    /// The server takes one batch in a request only, or did not take all of the last several: one goes alone.
+    drain: drain::Drain,
+}
+
+/// What was true when something was sent.
+struct Sent {
+    /// Cycles that could not be spooled.
+    cycles: u64,
+    /// How old this process was.
+    age: Duration,
+}
+
+impl Progress {
+    fn token(&self) -> String {
+        self.registration.as_ref().map(|known| known.token.clone()).unwrap_or_default()
+    }
 }
 
 /// The pause after one more failure: each twice as long, half of it by chance, so that many collectors do not come back
@@ -149,55 +169,59 @@ impl Pusher {
         }
     }
 
-    /// Sends one batch, if there is one and the collector is registered. The first one of all is a sign of life, whose
-    /// answer says what the server has of this spool.
+    /// Sends what is next, if there is something and the collector is registered. The first of all is a sign of life,
+    /// whose answer says what the server has of this spool.
     async fn step(&self, progress: &mut Progress) -> Result<Step> {
-        let next = self.next(&mut progress.newest);
-        if next.is_none() && !self.has_news(progress) {
+        let mut next = self.next(progress);
+        if next.is_empty() && !self.has_news(progress) {
             return Ok(Step::Nothing);
         }
-        let known = match &mut progress.registration {
-            Some(known) => known,
-            none => none.insert(self.registration().await?),
+        self.registered(progress).await?;
+        let sent = {
+            let held = lock(&self.shared);
+            Sent { cycles: held.unspooled_cycles(), age: held.age() }
         };
-        let left = known.expires_at.duration_since(jiff::Timestamp::now());
-        if left < REFRESH_BELOW {
-            match self.backend.refresh(known).await {
-                Ok(fresh) => {
-                    fresh.save(&self.state_dir)?;
-                    *known = fresh;
-                }
-                Err(error) if left > EARLY => {
-                    tracing::warn!(error = format!("{error:#}"), "the token was not refreshed")
-                }
-                Err(error) => return Err(error),
-            }
+        if next.len() > 1 {
+            return self.drain(progress, next, &sent).await;
         }
-        let (sequence, sent) = match next {
-            Some((pending, Some(record))) => (pending.sequence, Some((pending, record))),
+        let batch = match next.pop() {
             Some((pending, None)) => {
                 let sequence = pending.sequence;
                 tracing::error!(batch.sequence = sequence, "a batch cannot be read any more: it is lost, and counted");
                 lock(&self.shared).give_up(pending, "damaged")?;
                 return Ok(Step::Sent);
             }
-            None => (0, None),
+            Some((pending, Some(record))) => Some((pending, record)),
+            None => None,
         };
-        let cycles = lock(&self.shared).unspooled_cycles();
-        let age = lock(&self.shared).age();
-        let body = self.body(sent.as_ref().map(|(_, record)| record), known)?;
-        let mut answer = self.backend.push(&known.token, body.clone()).await;
+        let record = batch.as_ref().map(|(_, record)| record);
+        let mut body = record.map(|record| record.batch.clone()).unwrap_or_default();
+        body.extend(wire::compress(&self.behind(record, progress).encode_to_vec()).context("compress the status")?);
+        let token = progress.token();
+        let mut answer = self.backend.push(&token, body.clone()).await;
         if matches!(answer, Answer::UnknownDefinition) {
-            self.define(&known.token).await?;
-            answer = self.backend.push(&known.token, body).await;
+            self.define(&token).await?;
+            answer = self.backend.push(&token, body).await;
         }
-        match (answer, sent) {
-            (Answer::Accepted(accepted), sent) => {
-                self.accepted(&accepted, known);
-                progress.told_cycles = cycles;
-                match sent {
+        self.settle(progress, answer, batch, &sent).await
+    }
+
+    /// Does what an answer says; of a sign of life there is no batch.
+    async fn settle(
+        &self,
+        progress: &mut Progress,
+        answer: Answer,
+        batch: Option<(Pending, Record)>,
+        sent: &Sent,
+    ) -> Result<Step> {
+        let sequence = batch.as_ref().map_or(0, |(pending, _)| pending.sequence);
+        match (answer, batch) {
+            (Answer::Accepted(accepted), batch) => {
+                self.accepted(&accepted, progress);
+                progress.told_cycles = sent.cycles;
+                match batch {
                     Some((pending, _)) => lock(&self.shared).spool.acknowledge(pending.sequence)?,
-                    None => lock(&self.shared).compare(accepted.knows(age))?,
+                    None => lock(&self.shared).compare(accepted.knows(sent.age))?,
                 }
                 Ok(Step::Sent)
             }
@@ -275,15 +299,14 @@ impl Pusher {
         !held.is_verified() || held.unspooled_cycles() > progress.told_cycles
     }
 
-    /// The batch to send now, with its record where that can be read.
-    fn next(&self, newest: &mut bool) -> Option<(Pending, Option<Record>)> {
+    /// The batches to send now, each with its record where that can be read.
+    fn next(&self, progress: &mut Progress) -> Vec<(Pending, Option<Record>)> {
         let held = lock(&self.shared);
         if !held.is_verified() {
-            return None;
+            return Vec::new();
         }
         let backlog = held.spool.pending_len() > BACKLOG;
-        *newest = backlog && !*newest;
-        let pending = if *newest { held.spool.pending().next_back() } else { held.spool.pending().next() };
+        progress.newest = backlog && !progress.newest;
         let read = |pending| match held.spool.read(pending) {
             Ok(record) => (pending, record),
             Err(error) => {
@@ -291,7 +314,33 @@ impl Pusher {
                 (pending, None)
             }
         };
-        pending.map(read)
+        if progress.newest {
+            return held.spool.pending().next_back().map(read).into_iter().collect();
+        }
+        let most = if backlog { progress.drain.most() } else { 1 };
+        drain::together(held.spool.pending().take(most).map(read))
+    }
+
+    /// Sees to a registration whose token lasts.
+    async fn registered(&self, progress: &mut Progress) -> Result<()> {
+        let known = match &mut progress.registration {
+            Some(known) => known,
+            none => none.insert(self.registration().await?),
+        };
+        let left = known.expires_at.duration_since(jiff::Timestamp::now());
+        if left < REFRESH_BELOW {
+            match self.backend.refresh(known).await {
+                Ok(fresh) => {
+                    fresh.save(&self.state_dir)?;
+                    *known = fresh;
+                }
+                Err(error) if left > EARLY => {
+                    tracing::warn!(error = format!("{error:#}"), "the token was not refreshed")
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// The kept registration, or a new one.
@@ -309,47 +358,50 @@ impl Pusher {
         Ok(Registration::load(&self.state_dir)?.unwrap_or(registration))
     }
 
-    /// The record's batch, and behind it what is known only now. Without a record: a sign of life.
-    fn body(&self, record: Option<&Record>, registration: &Registration) -> Result<Vec<u8>> {
-        let mut behind = Batch { collector_id: registration.collector_id.as_bytes().to_vec(), ..Batch::default() };
-        {
-            let held = lock(&self.shared);
-            let trouble = held.trouble();
-            behind.status = Some(Status {
-                spool_records: held.spool.pending_len() as u64 + u64::from(record.is_none()),
-                spool_bytes: held.spool.pending_bytes(),
-                spool_max_bytes: held.spool.max_bytes(),
-                late_cycles: self.counters.late_cycles.load(Ordering::Relaxed),
-                refused_batches: self.counters.refused_batches.load(Ordering::Relaxed),
-                sent_us: Some(held.clock().time_of_day_us()),
-                clock: Some(held.clock().reading()),
-                spool_error: trouble.map(|trouble| trouble.error.clone()).unwrap_or_default(),
-                spool_error_since_us: trouble.map(|trouble| trouble.since_us),
-                unspooled_cycles: held.unspooled_cycles(),
-                acknowledged: held
-                    .spool
-                    .acknowledged()
-                    .map(|(epoch, sequence)| BatchKey { epoch: epoch.as_bytes().to_vec(), sequence }),
-                ..crate::cost::own()
-            });
-            // Of two values of a field the later one counts.
-            let moved = record.and_then(|record| held.spool.moved_to(record.sequence));
-            behind.epoch = moved.map(<[u8]>::to_vec).unwrap_or_default();
-            if record.is_none() {
-                behind.format = wire::BATCH_FORMAT;
-                behind.epoch = held.spool.epoch().as_bytes().to_vec();
-                behind.created_us = held.clock().now_us();
-                behind.clock = Some(held.clock().reading());
-                behind.collector_version = env!("CARGO_PKG_VERSION").to_owned();
-                behind.hostname.clone_from(&self.hostname);
-            }
+    /// What goes behind a record's batch, since it is known only now. Without a record: a sign of life.
+    fn behind(&self, record: Option<&Record>, progress: &Progress) -> Batch {
+        let collector_id = progress.registration.as_ref().map(|known| known.collector_id.as_bytes().to_vec());
+        let mut behind = Batch { collector_id: collector_id.unwrap_or_default(), ..Batch::default() };
+        let held = lock(&self.shared);
+        let trouble = held.trouble();
+        let ago = |came_in_us: i64| u64::try_from(held.clock().now_us() - came_in_us).unwrap_or(0);
+        behind.status = Some(Status {
+            spool_records: held.spool.pending_len() as u64 + u64::from(record.is_none()),
+            spool_bytes: held.spool.pending_bytes(),
+            spool_max_bytes: held.spool.max_bytes(),
+            late_cycles: self.counters.late_cycles.load(Ordering::Relaxed),
+            refused_batches: self.counters.refused_batches.load(Ordering::Relaxed),
+            answered: progress.answered.map(|(server_us, came_in_us)| Answered { server_us, ago_us: ago(came_in_us) }),
+            sent_us: Some(held.clock().time_of_day_us()),
+            clock: Some(held.clock().reading()),
+            spool_error: trouble.map(|trouble| trouble.error.clone()).unwrap_or_default(),
+            spool_error_since_us: trouble.map(|trouble| trouble.since_us),
+            unspooled_cycles: held.unspooled_cycles(),
+            acknowledged: held
+                .spool
+                .acknowledged()
+                .map(|(epoch, sequence)| BatchKey { epoch: epoch.as_bytes().to_vec(), sequence }),
+            ..crate::cost::own()
+        });
+        // Of two values of a field the later one counts.
+        let moved = record.and_then(|record| held.spool.moved_to(record.sequence));
+        behind.epoch = moved.map(<[u8]>::to_vec).unwrap_or_default();
+        if record.is_none() {
+            behind.format = wire::BATCH_FORMAT;
+            behind.epoch = held.spool.epoch().as_bytes().to_vec();
+            behind.created_us = held.clock().now_us();
+            behind.clock = Some(held.clock().reading());
+            behind.collector_version = env!("CARGO_PKG_VERSION").to_owned();
+            behind.hostname.clone_from(&self.hostname);
         }
-        let mut body = record.map(|record| record.batch.clone()).unwrap_or_default();
-        body.extend(wire::compress(&behind.encode_to_vec()).context("compress the status")?);
-        Ok(body)
+        behind
     }
 
-    fn accepted(&self, accepted: &Accepted, known: &mut Registration) {
+    fn accepted(&self, accepted: &Accepted, progress: &mut Progress) {
+        if let Some(made) = accepted.answered_at {
+            progress.answered = Some((made.as_microsecond(), lock(&self.shared).clock().now_us()));
+        }
+        let Some(known) = &mut progress.registration else { return };
         for rejected in &accepted.rejected {
             tracing::warn!(
                 set.name = rejected.set,

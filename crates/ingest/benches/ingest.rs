@@ -63,11 +63,13 @@ fn main() -> Result<()> {
             let mut ours = Vec::new();
             for collectors in COLLECTORS {
                 let batches = total / ROWS.unsigned_abs() / collectors as u64;
+                let sent = (0..collectors).map(|_| Sent::of(&definition, &frame, batches));
+                let sent = sent.collect::<Result<Vec<Sent>>>()?;
+                let bytes: usize = sent.iter().flat_map(|one| &one.bodies).map(Bytes::len).sum();
+                per_row = bytes as f64 / total as f64;
                 let began = Instant::now();
-                let pushes = (0..collectors).map(|_| push(&ingest, &definition, &frame, batches));
-                let bytes: Vec<usize> = try_join_all(pushes).await?;
+                try_join_all(sent.iter().map(|one| one.push(&ingest))).await?;
                 ours.push((format!("{collectors} collectors"), total as f64 / began.elapsed().as_secs_f64()));
-                per_row = bytes.iter().sum::<usize>() as f64 / total as f64;
             }
             let copy = Copy::of(&database, &definition, total).await?;
             let [one, two] = [copy.rows_a_second(1).await?, copy.rows_a_second(2).await?];
@@ -151,37 +153,50 @@ fn rows(definition: &Definition) -> Frame {
     frame
 }
 
-/// So many batches of one collector, one after the other; answers their bytes.
-async fn push(ingest: &Ingest, definition: &Definition, frame: &Frame, batches: u64) -> Result<usize> {
-    let (collector_id, epoch) = (Uuid::now_v7(), Uuid::now_v7());
-    let mut bytes = 0;
-    for sequence in 1..=batches {
-        let now = Timestamp::now();
-        let now_us = now.as_microsecond();
-        let mut reading = Reading {
-            set: definition.name.clone(),
-            definition: definition.hash().0.to_vec(),
-            started_us: now_us - 1000,
-            time_us: now_us,
-            interval_us: Some(60_000_000),
-            ..Reading::default()
+/// What one collector sends: made before the clock runs, as the rows of bare COPY are.
+struct Sent {
+    collector_id: Uuid,
+    bodies: Vec<Bytes>,
+}
+
+impl Sent {
+    fn of(definition: &Definition, frame: &Frame, batches: u64) -> Result<Self> {
+        let (collector_id, epoch) = (Uuid::now_v7(), Uuid::now_v7());
+        let body = |sequence| {
+            let now_us = Timestamp::now().as_microsecond();
+            let mut reading = Reading {
+                set: definition.name.clone(),
+                definition: definition.hash().0.to_vec(),
+                started_us: now_us - 1000,
+                time_us: now_us,
+                interval_us: Some(60_000_000),
+                ..Reading::default()
+            };
+            reading.encode_rows(frame);
+            let batch = Batch {
+                format: BATCH_FORMAT,
+                collector_id: collector_id.as_bytes().to_vec(),
+                epoch: epoch.as_bytes().to_vec(),
+                sequence,
+                created_us: now_us,
+                instances: vec![Instance { name: "one".to_owned(), ..Instance::default() }],
+                readings: vec![reading],
+                ..Batch::default()
+            };
+            Ok(Bytes::from(compress(&batch.encode_to_vec()).context("compress a batch")?))
         };
-        reading.encode_rows(frame);
-        let batch = Batch {
-            format: BATCH_FORMAT,
-            collector_id: collector_id.as_bytes().to_vec(),
-            epoch: epoch.as_bytes().to_vec(),
-            sequence,
-            created_us: now_us,
-            instances: vec![Instance { name: "one".to_owned(), ..Instance::default() }],
-            readings: vec![reading],
-            ..Batch::default()
-        };
-        let body = Bytes::from(compress(&batch.encode_to_vec()).context("compress a batch")?);
-        bytes += body.len();
-        let room = ingest.admit(collector_id, body.len() as u64).context("find room")?;
-        let (encoding, compression) = (Encoding::Protobuf, Compression::Zstd);
-        ingest.push(Push { collector_id, room, encoding, compression, body, now }).await.context("push a batch")?;
+        Ok(Self { collector_id, bodies: (1..=batches).map(body).collect::<Result<_>>()? })
     }
-    Ok(bytes)
+
+    /// One after the other.
+    async fn push(&self, ingest: &Ingest) -> Result<()> {
+        for body in &self.bodies {
+            let (collector_id, now, since) = (self.collector_id, Timestamp::now(), Instant::now());
+            let room = ingest.admit(collector_id, body.len() as u64).context("find room")?;
+            let (encoding, compression, body) = (Encoding::Protobuf, Compression::Zstd, body.clone());
+            let push = Push { collector_id, room, encoding, compression, body, now, since };
+            ingest.push(push).await.context("push a batch")?;
+        }
+        Ok(())
+    }
 }

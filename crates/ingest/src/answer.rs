@@ -42,6 +42,10 @@ pub struct PushAnswer {
     pub rows_by_set: BTreeMap<String, u64>,
     /// What was not stored, and why.
     pub rejected: Vec<Rejected>,
+    /// When this answer was made, by the server's clock. A collector tells it with its next batch, so that a slow
+    /// request is not taken for a slow clock.
+    #[schema(value_type = String, format = DateTime)]
+    pub answered_at: Timestamp,
     /// From the body's arrival to the commit.
     pub processing_time_ms: f64,
     /// The store's identity; when it changes, texts and infos are to be sent again.

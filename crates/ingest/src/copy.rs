@@ -81,14 +81,21 @@ impl Rows {
 
     /// An `integer`.
     pub(crate) fn int4(&mut self, value: i32) {
-        self.bytes.put_i32(4);
-        self.bytes.put_i32(value);
+        let mut field = [0, 0, 0, 4, 0, 0, 0, 0];
+        field[4..].copy_from_slice(&value.to_be_bytes());
+        self.bytes.put_slice(&field);
     }
 
     /// A `bigint`.
     pub(crate) fn int8(&mut self, value: i64) {
-        self.bytes.put_i32(8);
-        self.bytes.put_i64(value);
+        self.eight(value.to_be_bytes());
+    }
+
+    /// A field of eight bytes, in one piece: most are.
+    fn eight(&mut self, bytes: [u8; 8]) {
+        let mut field = [0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0];
+        field[4..].copy_from_slice(&bytes);
+        self.bytes.put_slice(&field);
     }
 
     /// A `bigint` or NULL.
@@ -101,8 +108,7 @@ impl Rows {
 
     /// A `double precision`.
     pub(crate) fn float8(&mut self, value: f64) {
-        self.bytes.put_i32(8);
-        self.bytes.put_f64(value);
+        self.eight(value.to_be_bytes());
     }
 
     /// A `boolean`.
@@ -182,7 +188,7 @@ impl Rows {
     pub(crate) fn frame(&mut self, definition: &Definition, frame: &Frame, shared: Shared) {
         let per_database = definition.scope == Scope::Database;
         let fields = 3 + usize::from(per_database) + definition.columns.len();
-        self.bytes.reserve(frame.rows * (fields * 8 + 16));
+        self.bytes.reserve(frame.rows * (2 + fields * 12));
         let columns: Vec<(Type, Option<&FrameColumn>)> =
             definition.columns.iter().enumerate().map(|(at, c)| (c.column_type, frame.column(at))).collect();
         for row in 0..frame.rows {

@@ -12,7 +12,7 @@ use wire::{Bitmap, Flag, FlagReason, Frame, Instance, Status};
 use store::{Day, Known};
 
 use crate::check::{self, check_frame, clean, is_in_window};
-use crate::clock::Correction;
+use crate::clock::{ClockNote, Correction};
 use crate::copy::{Rows, Shared};
 use crate::due::{COPY_DUE, DueCells};
 use crate::incoming::{Incoming, IncomingReading, RowsOf};
@@ -49,6 +49,10 @@ const COPY_REJECTED: &str = "copy metrics.rejected \
 pub(crate) struct Prepared {
     pub(crate) collector_id: Uuid,
     pub(crate) key: Option<(Uuid, i64)>,
+    /// The epoch that its collector spools under.
+    pub(crate) epoch: Option<Uuid>,
+    /// Epoch and sequence of the batch that its collector takes for acknowledged last.
+    pub(crate) acknowledged: Option<(Uuid, i64)>,
     /// The process that delivers it.
     pub(crate) process: Option<Uuid>,
     pub(crate) created_us: i64,
@@ -59,6 +63,8 @@ pub(crate) struct Prepared {
     pub(crate) arrived: Timestamp,
     /// How far the collector's machine is ahead of us.
     pub(crate) ahead_us: Option<i64>,
+    /// What is new about the clock that stamped it.
+    pub(crate) clock: Option<ClockNote>,
     /// Rows for COPY, by statement.
     pub(crate) tables: BTreeMap<Arc<str>, (u64, Bytes)>,
     /// The partitions that those rows need.
@@ -130,11 +136,11 @@ pub(crate) fn encode(
     incoming: Incoming,
     instance_ids: &[i32],
     now: Timestamp,
-    Correction { ahead_us, .. }: Correction,
+    Correction { ahead_us, note, .. }: Correction,
 ) -> Prepared {
     let mut encoder = Encoder::default();
-    let Incoming { collector_id, key, process, created_us, hostname, version, instances, readings, .. } = incoming;
-    let Incoming { discarded, lost, status, rejected, .. } = incoming;
+    let Incoming { collector_id, key, epoch, acknowledged, process, created_us, hostname, version, .. } = incoming;
+    let Incoming { instances, readings, discarded, lost, status, rejected, .. } = incoming;
     let offsets: Vec<Option<i64>> =
         instances.iter().map(|instance| instance.attributes.as_ref()?.clock_offset_us).collect();
     encoder.rejected = rejected;
@@ -183,6 +189,8 @@ pub(crate) fn encode(
     Prepared {
         collector_id,
         key,
+        epoch,
+        acknowledged,
         process,
         created_us,
         hostname,
@@ -190,6 +198,7 @@ pub(crate) fn encode(
         status,
         arrived: now,
         ahead_us,
+        clock: note,
         tables: tables.map(|(statement, rows)| (statement, (rows.count(), rows.into_bytes()))).collect(),
         days: encoder.days,
         instances: numbered,

@@ -17,22 +17,28 @@ mod encode;
 mod examine;
 mod incoming;
 mod infos;
+mod instances;
 mod json;
+mod ledger;
 mod many;
 mod process;
 mod protobuf;
 mod queue;
 mod said;
 mod strict;
+mod texts;
 mod write;
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::num::NonZero;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
+use std::thread::available_parallelism;
 use std::time::Instant;
 
 use bytes::Bytes;
 use catalog::DefinitionHash;
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 pub use answer::{PushAnswer, PushError, Rejected, Said};
@@ -45,10 +51,11 @@ pub use strict::{Strict, Texts};
 use clock::Clocks;
 use encode::Prepared;
 use incoming::Incoming;
+use ledger::Entry;
 use process::Replaced;
 use queue::{Queue, Written};
 use store::{CustomSets, DefinitionError, Failure, Store, StoreError};
-use write::{Known, Outcome};
+use write::Outcome;
 
 /// Seconds after which a collector that found no room or no store asks again; it adds jitter.
 const RETRY_AFTER_SECONDS: u32 = 5;
@@ -85,14 +92,15 @@ pub struct Push {
     pub body: Bytes,
     /// When it began to arrive.
     pub now: Timestamp,
+    /// The same moment by the clock that nobody sets.
+    pub since: Instant,
 }
 
 /// A batch on its way into the store.
 struct Taken {
     began: Instant,
+    arrived: (Timestamp, Instant),
     room: Room,
-    epoch: Option<Uuid>,
-    acknowledged: Option<(Uuid, i64)>,
     prepared: Arc<Prepared>,
     written: Written,
 }
@@ -152,7 +160,7 @@ impl Ingest {
     /// Reads, checks and encodes a batch, and puts it into the queue.
     async fn take(&self, push: Push) -> Result<Taken, PushError> {
         let began = Instant::now();
-        let Push { collector_id, room, encoding, compression, body, now } = push;
+        let Push { collector_id, room, encoding, compression, body, now, since } = push;
         let (mut incoming, decoded_bytes) = self.read(encoding, compression, body, now).await?;
         if incoming.collector_id != collector_id {
             return Err(PushError::WrongCollector);
@@ -166,32 +174,27 @@ impl Ingest {
         }
         let room = room.grow(decoded_bytes + encode::weigh(&incoming)?).ok_or_else(busy)?;
 
-        let (epoch, acknowledged) = (incoming.epoch, incoming.acknowledged);
         let names = incoming.instances.iter().map(|instance| &instance.name);
         let names: Vec<&str> =
             names.chain(incoming.lost.iter().map(|lost| &lost.instance)).map(String::as_str).collect();
         let ids = self.store.instance_ids(collector_id, &names).await.map_err(unavailable)?;
         let prepared = blocking(move || encode::encode(incoming, &ids, now, correction)).await?;
-        write::write_texts(&self.store, &prepared).await.map_err(unavailable)?;
         let prepared = Arc::new(prepared);
         let written = self.queue.put(Arc::clone(&prepared)).map_err(unavailable)?;
-        Ok(Taken { began, room, epoch, acknowledged, prepared, written })
+        Ok(Taken { began, arrived: (now, since), room, prepared, written })
     }
 
     /// Waits until a batch is written, and says what became of it.
     async fn answer(&self, taken: Taken) -> Result<PushAnswer, PushError> {
-        let Taken { began, room, epoch, acknowledged, prepared, written } = taken;
-        let outcome = written.outcome().await.map_err(unavailable)?;
+        let Taken { began, arrived: (now, since), room, prepared, written } = taken;
+        let Entry { outcome, known } = written.entry().await.map_err(unavailable)?;
         drop(room);
         if let Outcome::Replaced(Replaced { since, hostname }) = outcome {
             return Err(PushError::IdentityInUse { since, hostname });
         }
-        let known = match epoch {
-            Some(epoch) => {
-                write::known(&self.store, prepared.collector_id, epoch, acknowledged).await.map_err(unavailable)?
-            }
-            None => Known::default(),
-        };
+        if let (Some(note), Outcome::Stored) = (prepared.clock, &outcome) {
+            self.clocks.saved(prepared.collector_id, note);
+        }
         let said = Said { hostname: prepared.hostname.clone(), version: prepared.version.clone() };
 
         let duplicate = outcome == Outcome::Duplicate;
@@ -216,6 +219,7 @@ impl Ingest {
             rows_inserted: rows_by_set.values().sum(),
             rows_by_set,
             rejected,
+            answered_at: now.saturating_add(since.elapsed()).unwrap_or(now),
             processing_time_ms: began.elapsed().as_secs_f64() * 1000.0,
             store_id: self.store.store_id(),
             next_config_version: None,
@@ -292,8 +296,13 @@ impl Ingest {
     }
 }
 
-/// Runs what takes long without waiting where it does not hold up other requests.
+/// Runs what takes long without waiting where it does not hold up other requests; as many at a time as there are
+/// processors: of thousands that arrive at once each would take a thread and memory, and be no sooner.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, PushError> {
+    static PLACES: LazyLock<Semaphore> =
+        LazyLock::new(|| Semaphore::new(available_parallelism().map_or(1, NonZero::get)));
+    // It is never closed.
+    let _place = PLACES.acquire().await;
     tokio::task::spawn_blocking(work).await.map_err(|error| {
         tracing::error!(%error, "a batch could not be read");
         PushError::Malformed { reason: "the batch could not be read".to_owned() }

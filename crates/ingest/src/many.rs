@@ -19,7 +19,7 @@ impl Ingest {
     /// # Errors
     /// When the body as a whole cannot be taken: then nothing of it was stored.
     pub async fn push_many(&self, many: Push) -> Result<Vec<Result<PushAnswer, PushError>>, PushError> {
-        let Push { collector_id, room, compression, body, now, .. } = many;
+        let Push { collector_id, room, compression, body, now, since, .. } = many;
         let (bodies, bytes) = blocking(move || {
             let decoded = Bytes::from(compression.decode(&body)?);
             Ok::<_, PushError>((split(&decoded)?, decoded.len() as u64))
@@ -30,7 +30,8 @@ impl Ingest {
         let mut waiting = Vec::with_capacity(AT_ONCE);
         for body in bodies {
             let (encoding, compression) = (Encoding::Protobuf, Compression::None);
-            let push = || Push { collector_id, room: room.inside(), encoding, compression, body: body.clone(), now };
+            let push =
+                || Push { collector_id, room: room.inside(), encoding, compression, body: body.clone(), now, since };
             let mut taken = self.take(push()).await;
             if matches!(taken, Err(PushError::Busy { .. })) && waiting.iter().any(Result::is_ok) {
                 // Those before it have the room.

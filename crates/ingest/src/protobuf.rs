@@ -146,7 +146,7 @@ pub(crate) fn unfold(batch: Batch, definitions: &Definitions) -> Result<Incoming
         instances: batch.instances,
         readings,
         discarded: batch.discarded,
-        stamp: Stamp::new(batch.clock.as_ref(), sent_by, batch.status.as_ref().and_then(|status| status.sent_us)),
+        stamp: Stamp::new(batch.clock.as_ref(), batch.status.as_ref()),
         lost: batch.lost,
         status: batch.status,
         rejected,

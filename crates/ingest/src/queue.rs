@@ -8,7 +8,8 @@ use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
 
 use crate::encode::Prepared;
-use crate::write::{Outcome, write_group};
+use crate::ledger::Entry;
+use crate::write::write_group;
 use store::{Store, StoreError};
 
 /// Transactions under way at a time: measured, two connections copy nearly twice as fast as one.
@@ -25,7 +26,7 @@ const MAX_GROUP_BYTES: u64 = 64 << 20;
 
 struct Job {
     batch: Arc<Prepared>,
-    answer: oneshot::Sender<Result<Outcome, StoreError>>,
+    answer: oneshot::Sender<Result<Entry, StoreError>>,
 }
 
 #[derive(Default)]
@@ -43,11 +44,11 @@ pub(crate) struct Queue {
 }
 
 /// What will have become of a batch.
-pub(crate) struct Written(oneshot::Receiver<Result<Outcome, StoreError>>);
+pub(crate) struct Written(oneshot::Receiver<Result<Entry, StoreError>>);
 
 impl Written {
     /// Waits until the batch is written.
-    pub(crate) async fn outcome(self) -> Result<Outcome, StoreError> {
+    pub(crate) async fn entry(self) -> Result<Entry, StoreError> {
         self.0.await.unwrap_or(Err(StoreError::Closed))
     }
 }
@@ -116,10 +117,10 @@ impl Queue {
                 continue;
             }
             let batches: Vec<Arc<Prepared>> = group.iter().map(|job| Arc::clone(&job.batch)).collect();
-            let outcomes = write_group(&store, &batches).await;
-            for (job, outcome) in group.into_iter().zip(outcomes) {
+            let entries = write_group(&store, &batches).await;
+            for (job, entry) in group.into_iter().zip(entries) {
                 // Whoever asked may be gone; the ledger answers when they ask again.
-                let _ = job.answer.send(outcome);
+                let _ = job.answer.send(entry);
             }
         }
     }

@@ -1,39 +1,30 @@
 //! What batches say of collectors, instances and sets, beside the rows of sets: the newest of each. Batches of several
 //! collectors are written together, so that each statement runs once for all of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
-use wire::{Instance, State, StateCode};
+use uuid::Uuid;
+use wire::Status;
 
 use crate::check::clean;
 use crate::encode::{Latest, Prepared};
+use crate::{clock, instances};
 use store::StoreError;
 
-/// The longest message or SQL of a set's state, in bytes.
+/// The longest error of a spool, in bytes.
 const MAX_MESSAGE: usize = 4096;
 
 /// Writes what batches say, of each collector one.
 pub(crate) async fn write(transaction: &Transaction<'_>, batches: &[&Prepared]) -> Result<(), StoreError> {
     arrivals(transaction, batches).await?;
-    for batch in batches {
-        let created = moment(batch.created_us);
-        for (id, instance) in &batch.instances {
-            instance_row(transaction, *id, instance, created).await?;
-            cluster(transaction, batch, *id, instance).await?;
-            if !instance.states.is_empty() {
-                states(transaction, *id, instance, created).await?;
-            }
-        }
-    }
+    clock::save(transaction, batches).await?;
+    instances::write(transaction, batches).await?;
     open_flags(transaction, batches).await?;
     latest(transaction, batches).await?;
     outlived_errors(transaction, batches).await?;
-    for batch in batches {
-        collector(transaction, batch).await?;
-    }
-    Ok(())
+    collectors(transaction, batches).await
 }
 
 /// Something was heard of these instances: by our clock, whatever time it tells of.
@@ -70,25 +61,43 @@ async fn open_flags(transaction: &Transaction<'_>, batches: &[&Prepared]) -> Res
     Ok(())
 }
 
-/// What a collector says of itself.
-async fn collector(transaction: &Transaction<'_>, batch: &Prepared) -> Result<(), StoreError> {
-    let created = moment(batch.created_us);
-    let status = batch.status.as_ref();
-    let number =
-        |value: fn(&wire::Status) -> u64| status.map(|status| i64::try_from(value(status)).unwrap_or(i64::MAX));
-    let error = status.map(|status| clean(&status.spool_error, MAX_MESSAGE)).filter(|error| !error.is_empty());
-    let error_since = status.and_then(|status| moment(status.spool_error_since_us?));
-    let good = || batch.latest.iter().filter(|latest| latest.error.is_none());
-    let started = good().map(|latest| latest.started_us).max().and_then(moment);
-    let time = good().map(|latest| latest.time_us).max().and_then(moment);
+/// What collectors say of themselves.
+async fn collectors(transaction: &Transaction<'_>, batches: &[&Prepared]) -> Result<(), StoreError> {
+    let ids: Vec<Uuid> = batches.iter().map(|batch| batch.collector_id).collect();
+    let versions: Vec<&str> = batches.iter().map(|batch| batch.version.as_str()).collect();
+    let hostnames: Vec<&str> = batches.iter().map(|batch| batch.hostname.as_str()).collect();
+    let numbers = |of: fn(&Status) -> u64| -> Vec<Option<i64>> {
+        let number = |batch: &&Prepared| Some(i64::try_from(of(batch.status.as_ref()?)).unwrap_or(i64::MAX));
+        batches.iter().map(number).collect()
+    };
+    let created: Vec<Option<Timestamp>> = batches.iter().map(|batch| moment(batch.created_us)).collect();
+    let newest = |of: fn(&Latest) -> i64| -> Vec<Option<Timestamp>> {
+        let good = |batch: &&Prepared| batch.latest.iter().filter(|latest| latest.error.is_none()).map(of).max();
+        batches.iter().map(|batch| good(batch).and_then(moment)).collect()
+    };
+    let ahead: Vec<Option<i64>> = batches.iter().map(|batch| batch.ahead_us).collect();
+    let statuses = || batches.iter().map(|batch| batch.status.as_ref());
+    let errors: Vec<Option<String>> = statuses()
+        .map(|status| Some(clean(&status?.spool_error, MAX_MESSAGE)).filter(|error| !error.is_empty()))
+        .collect();
+    let error_since: Vec<Option<Timestamp>> = statuses().map(|status| moment(status?.spool_error_since_us?)).collect();
     let statement = transaction
         .prepare_cached(
             "insert into metrics.collectors as c (collector_id, version, hostname, spool_records, spool_bytes,
                  spool_max_bytes, cpu_us, peak_memory_bytes, late_cycles, refused_batches, received_at,
                  batch_created_at, last_reading_started, last_reading_time, lag_us, clock_ahead_us,
                  spool_error, spool_error_since, unspooled_cycles)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now(), $11, $12, $13,
-                 greatest((extract(epoch from now() - $11) * 1000000)::int8, 0), $14, $15, $16, $17)
+             select n.id, n.version, n.hostname, n.spool_records, n.spool_bytes, n.spool_max_bytes, n.cpu_us,
+                 n.peak_memory_bytes, n.late_cycles, n.refused_batches, now(), n.created, n.started, n.time,
+                 greatest((extract(epoch from now() - n.created) * 1000000)::int8, 0), n.ahead_us,
+                 n.spool_error, n.spool_error_since, n.unspooled_cycles
+             from unnest($1::uuid[], $2::text[], $3::text[], $4::int8[], $5::int8[], $6::int8[], $7::int8[],
+                     $8::int8[], $9::int8[], $10::int8[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[],
+                     $14::int8[], $15::text[], $16::timestamptz[], $17::int8[])
+                 as n (id, version, hostname, spool_records, spool_bytes, spool_max_bytes, cpu_us, peak_memory_bytes,
+                     late_cycles, refused_batches, created, started, time, ahead_us, spool_error, spool_error_since,
+                     unspooled_cycles)
+             order by n.id
              on conflict (collector_id) do update set
                  version = excluded.version, hostname = excluded.hostname,
                  spool_records = coalesce(excluded.spool_records, c.spool_records),
@@ -111,171 +120,24 @@ async fn collector(transaction: &Transaction<'_>, batch: &Prepared) -> Result<()
         .execute(
             &statement,
             &[
-                &batch.collector_id,
-                &batch.version,
-                &batch.hostname,
-                &number(|s| s.spool_records),
-                &number(|s| s.spool_bytes),
-                &number(|s| s.spool_max_bytes),
-                &number(|s| s.cpu_us),
-                &number(|s| s.peak_memory_bytes),
-                &number(|s| s.late_cycles),
-                &number(|s| s.refused_batches),
+                &ids,
+                &versions,
+                &hostnames,
+                &numbers(|status| status.spool_records),
+                &numbers(|status| status.spool_bytes),
+                &numbers(|status| status.spool_max_bytes),
+                &numbers(|status| status.cpu_us),
+                &numbers(|status| status.peak_memory_bytes),
+                &numbers(|status| status.late_cycles),
+                &numbers(|status| status.refused_batches),
                 &created,
-                &started,
-                &time,
-                &batch.ahead_us,
-                &error,
+                &newest(|latest| latest.started_us),
+                &newest(|latest| latest.time_us),
+                &ahead,
+                &errors,
                 &error_since,
-                &number(|s| s.unspooled_cycles),
+                &numbers(|status| status.unspooled_cycles),
             ],
-        )
-        .await?;
-    Ok(())
-}
-
-/// Batches can arrive out of order: an older one never overwrites what a newer one said.
-async fn instance_row(
-    transaction: &Transaction<'_>,
-    id: i32,
-    instance: &Instance,
-    created: Option<Timestamp>,
-) -> Result<(), StoreError> {
-    if let Some(error) = &instance.error {
-        let statement = transaction
-            .prepare_cached(
-                "update metrics.instances set error = $2, error_at = $3
-                 where id = $1 and $3 >= coalesce(greatest(error_at, attributes_at), '-infinity')",
-            )
-            .await?;
-        transaction.execute(&statement, &[&id, &clean(error, MAX_MESSAGE), &created]).await?;
-    }
-    let Some(said) = &instance.attributes else { return Ok(()) };
-    let statement = transaction
-        .prepare_cached(
-            "update metrics.instances set
-                 system_identifier = $2, role = $3, version_num = $4, version = $5, host = $6, port = $7,
-                 timeline = $8, postmaster_start = $9, clock_offset_us = $10, max_connections = $11, track = $12,
-                 statements_version = $13, attributes_at = $14,
-                 error = case when error_at > $14 then error end, error_at = case when error_at > $14 then error_at end
-             where id = $1 and $14 >= coalesce(attributes_at, '-infinity')",
-        )
-        .await?;
-    let int4 = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
-    let word = |text: &str| clean(text, MAX_MESSAGE);
-    transaction
-        .execute(
-            &statement,
-            &[
-                &id,
-                &word(&said.system_identifier),
-                &word(&said.role),
-                &int4(said.version_num),
-                &word(&said.version),
-                &word(&said.host),
-                &int4(said.port),
-                &said.timeline.map(i64::from),
-                &moment(said.postmaster_start_us),
-                &said.clock_offset_us,
-                &said.max_connections.map(int4),
-                &said.track.as_deref().map(word),
-                &said.statements_version.as_deref().map(word),
-                &created,
-            ],
-        )
-        .await?;
-    Ok(())
-}
-
-/// Notes from when on another cluster answers under the instance's name: from the first reading of the batch that says
-/// so, as all that is read in a cycle is of one cluster. The first that is ever told of answered before, too. Batches
-/// arrive in any order: an earlier one of the same cluster moves its beginning.
-pub(crate) async fn cluster(
-    transaction: &Transaction<'_>,
-    batch: &Prepared,
-    id: i32,
-    instance: &Instance,
-) -> Result<(), StoreError> {
-    let identifier = instance.attributes.as_ref().map(|said| clean(&said.system_identifier, MAX_MESSAGE));
-    let Some(identifier) = identifier.filter(|identifier| !identifier.is_empty()) else { return Ok(()) };
-    let readings = batch.latest.iter().filter(|latest| latest.instance_id == id && latest.error.is_none());
-    let since = readings.map(|latest| latest.started_us.min(latest.time_us)).min().unwrap_or(batch.created_us);
-    let statement = transaction
-        .prepare_cached(
-            "with before as (
-                 select c.system_identifier from metrics.clusters c where c.instance_id = $1 and c.since <= $2
-                 order by c.since desc limit 1),
-             after as (
-                 select c.since, c.system_identifier from metrics.clusters c where c.instance_id = $1 and c.since > $2
-                 order by c.since limit 1),
-             moved as (
-                 update metrics.clusters c set since = $2 from after a
-                 where c.instance_id = $1 and c.since = a.since and a.system_identifier = $3
-                     and $3 is distinct from (select b.system_identifier from before b)
-                 returning c.since)
-             insert into metrics.clusters (instance_id, since, system_identifier)
-             select $1, case when known.told then $2::timestamptz else '-infinity' end, $3
-             from (select exists (select from metrics.clusters c where c.instance_id = $1) as told) known
-             where $3 is distinct from (select b.system_identifier from before b)
-                 and not exists (select from moved)
-             on conflict do nothing",
-        )
-        .await?;
-    transaction.execute(&statement, &[&id, &moment(since), &identifier]).await?;
-    Ok(())
-}
-
-/// An instance's states come whole: what is not among them is forgotten, `since` of what did not change stays.
-async fn states(
-    transaction: &Transaction<'_>,
-    id: i32,
-    instance: &Instance,
-    created: Option<Timestamp>,
-) -> Result<(), StoreError> {
-    let newest = transaction
-        .execute(
-            "update metrics.instances set states_at = $2
-             where id = $1 and $2 >= coalesce(states_at, '-infinity')",
-            &[&id, &created],
-        )
-        .await?;
-    if newest == 0 {
-        return Ok(());
-    }
-    let mut by_key: BTreeMap<(String, String), [String; 4]> = BTreeMap::new();
-    for state in &instance.states {
-        let key = (clean(&state.set, catalog::MAX_NAME), clean(&state.column, catalog::MAX_NAME));
-        let words = [
-            state_word(state.state).to_owned(),
-            code_word(state.code).to_owned(),
-            clean(&state.message, MAX_MESSAGE),
-            clean(&state.fix, MAX_MESSAGE),
-        ];
-        by_key.insert(key, words);
-    }
-    let sets: Vec<&str> = by_key.keys().map(|(set, _)| set.as_str()).collect();
-    let columns: Vec<&str> = by_key.keys().map(|(_, column)| column.as_str()).collect();
-    let nth = |at: usize| by_key.values().map(|words| words[at].as_str()).collect::<Vec<&str>>();
-    transaction
-        .execute(
-            "delete from metrics.set_states s where s.instance_id = $1 and not exists (
-                 select from unnest($2::text[], $3::text[]) as n (set_name, column_name)
-                 where n.set_name = s.set_name and n.column_name = s.column_name)",
-            &[&id, &sets, &columns],
-        )
-        .await?;
-    transaction
-        .execute(
-            "insert into metrics.set_states as s
-                 (instance_id, set_name, column_name, state, code, message, fix, since, checked_at)
-             select $1, n.*, $8, $8
-             from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) as n
-             on conflict (instance_id, set_name, column_name) do update set
-                 since = case when s.state = excluded.state and s.code = excluded.code then s.since
-                              else excluded.since end,
-                 state = excluded.state, code = excluded.code, message = excluded.message, fix = excluded.fix,
-                 checked_at = excluded.checked_at",
-            &[&id, &sets, &columns, &nth(0), &nth(1), &nth(2), &nth(3), &created],
         )
         .await?;
     Ok(())
@@ -350,27 +212,4 @@ async fn outlived_errors(transaction: &Transaction<'_>, batches: &[&Prepared]) -
 /// A moment in microseconds since 1970, if there is such a one.
 pub(crate) fn moment(micros: i64) -> Option<Timestamp> {
     Timestamp::from_microsecond(micros).ok()
-}
-
-fn state_word(state: i32) -> &'static str {
-    match State::try_from(state).unwrap_or(State::Error) {
-        State::Works => "works",
-        State::Degraded => "degraded",
-        State::Missing => "missing",
-        State::Error => "error",
-    }
-}
-
-fn code_word(code: i32) -> &'static str {
-    match StateCode::try_from(code).unwrap_or(StateCode::Failed) {
-        StateCode::None => "",
-        StateCode::Setting => "setting",
-        StateCode::Version => "version",
-        StateCode::Privilege => "privilege",
-        StateCode::Role => "role",
-        StateCode::Extension => "extension",
-        StateCode::Failed => "failed",
-        StateCode::Disabled => "disabled",
-        StateCode::Machine => "machine",
-    }
 }

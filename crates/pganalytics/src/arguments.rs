@@ -133,11 +133,31 @@ pub(crate) enum AdminCommand {
     /// The server's users
     #[command(subcommand)]
     User(UserCommand),
-    /// Print how long what is kept and what it takes on the disk; change it with --set, --tier and --days
+    /// Print how long what is kept, what it takes on the disk and how that grows; change it with --set, --tier and --days
     #[command(after_help = "\
 A partition goes when all of it is past its days: a day of raw rows, a month of 5m, a year of 1h and 1d. What goes is \
-dropped by the running server within seconds. A coarser tier is kept at least as long as the finer one.")]
+dropped by the running server within seconds. A coarser tier is kept at least as long as the finer one.\n\
+Growth is told from sizes that the server notes daily, from the second day on; when the disk is full only where its room \
+is known: of the private store in DATA_DIR, or as STORE_DISK_BYTES says.")]
     Retention(RetentionArguments),
+    /// Bring the store to another layout, while no server runs; run again, it goes on where it was cut off
+    #[command(after_help = "\
+timescale: what is measured goes from partitions of PostgreSQL to compressed hypertables of TimescaleDB, partition by \
+partition, each in a transaction of its own, so that the disk never holds more than one of them twice. First stop all \
+servers: collectors keep what they measure meanwhile, for 7 days. The database needs the extension timescaledb \
+(`create extension timescaledb`). Until it is done no server takes the store. There is no way back.")]
+    Layout {
+        /// The layout
+        #[arg(value_enum)]
+        to: NewLayout,
+    },
+}
+
+/// A layout that a store can be brought to.
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+pub(crate) enum NewLayout {
+    /// Hypertables of TimescaleDB
+    Timescale,
 }
 
 /// What to change of how long a set is kept.
@@ -146,7 +166,7 @@ pub(crate) struct RetentionArguments {
     /// The set
     #[arg(long, requires_all = ["tier", "change"])]
     pub(crate) set: Option<String>,
-    /// raw, 5m, 1h or 1d
+    /// raw, 5m, 1h, 1d or 1w
     #[arg(long, requires = "set")]
     pub(crate) tier: Option<TierName>,
     /// The days, 1 to 3660

@@ -6,9 +6,10 @@ use anyhow::{Context, Result};
 use server::retention::ChangeDays;
 use server::running::Opened;
 use server::settings::LogFormat;
+use server::sizes::StoreSizes;
 use server::{Running, Settings, accounts};
 
-use crate::arguments::{AdminCommand, RetentionArguments, UserCommand};
+use crate::arguments::{AdminCommand, NewLayout, RetentionArguments, UserCommand};
 use crate::collector_commands::stop_signal;
 use crate::{logging, output};
 
@@ -51,8 +52,12 @@ pub(crate) fn migrate() -> Result<ExitCode> {
 /// Runs an administrator's command.
 pub(crate) fn admin(command: AdminCommand) -> Result<ExitCode> {
     with_runtime(Settings::from_environment()?, async |settings| {
+        if let AdminCommand::Layout { to: NewLayout::Timescale } = command {
+            return to_timescale(&settings).await.map(|()| ExitCode::SUCCESS);
+        }
         let opened = Opened::new(settings, false).await?;
         let changed = match command {
+            AdminCommand::Layout { .. } => Ok(()),
             AdminCommand::User(command) => change_user(&opened, command).await,
             AdminCommand::Retention(arguments) => retention(&opened, arguments).await,
         };
@@ -83,15 +88,20 @@ async fn retention(opened: &Opened, arguments: RetentionArguments) -> Result<()>
     let changes: Vec<ChangeDays> =
         set.zip(tier).map(|(set, tier)| ChangeDays { set, tier, days }).into_iter().collect();
     let answer = server::retention::command(&opened.app, &changes, dry_run).await?;
+    let sizes = server::sizes::command(&opened.app).await?;
     output::data(&format!(
-        "{:<28} {:<4} {:>5} {:>8} {:>11} {:>11}",
-        "SET", "TIER", "DAYS", "DEFAULT", "MB", "MB TO GO"
+        "{:<28} {:<4} {:>5} {:>8} {:>11} {:>11} {:>11}",
+        "SET", "TIER", "DAYS", "DEFAULT", "MB", "MB/DAY", "MB TO GO"
     ));
     for set in answer.data.iter().chain(&answer.shared) {
         for tier in &set.tiers {
             let (stored, to_go) = (megabytes(tier.bytes), megabytes(tier.expired_bytes));
+            let growth = sizes.growth_of(&set.set, tier.tier).map_or_else(|| "-".to_owned(), megabytes_a_day);
             let (name, days, default) = (&set.set, tier.days, tier.default_days);
-            output::data(&format!("{name:<28} {:<4} {days:>5} {default:>8} {stored:>11} {to_go:>11}", tier.tier));
+            output::data(&format!(
+                "{name:<28} {:<4} {days:>5} {default:>8} {stored:>11} {growth:>11} {to_go:>11}",
+                tier.tier
+            ));
         }
     }
     output::data(&format!(
@@ -103,6 +113,43 @@ async fn retention(opened: &Opened, arguments: RetentionArguments) -> Result<()>
         let verb = if dry_run { "would free" } else { "frees" };
         output::data(&format!("The change {verb} {} MB.", megabytes(answer.freed_bytes)));
     }
+    growth(&sizes);
+    Ok(())
+}
+
+/// How the whole database grows, and when its disk is full.
+fn growth(sizes: &StoreSizes) {
+    let taken = megabytes(sizes.bytes);
+    match (sizes.bytes_per_day, sizes.since) {
+        (Some(per_day), Some(since)) => output::data(&format!(
+            "The database takes {taken} MB, {} MB a day more since {}.",
+            megabytes_a_day(per_day),
+            store::span::moment(since)
+        )),
+        _ => output::data(&format!("The database takes {taken} MB.")),
+    }
+    if let Some(free) = sizes.disk.free_bytes {
+        output::data(&format!("Its disk has {} MB free.", megabytes(free)));
+    }
+    if let Some(full_at) = sizes.disk.full_at {
+        output::data(&format!("At this rate it is full on {}.", store::span::moment(full_at)));
+    }
+    for reason in [&sizes.reason, &sizes.disk.reason].into_iter().flatten() {
+        output::data(reason);
+    }
+}
+
+fn megabytes_a_day(bytes: f64) -> String {
+    format!("{:.1}", bytes / 1e6)
+}
+
+async fn to_timescale(settings: &Settings) -> Result<()> {
+    let rows = server::layout::to_timescale(settings, |moved| {
+        let (table, end, rows, left) = (&moved.table, moved.end, moved.rows, moved.left);
+        output::progress(&format!("{table} until {end}: {rows} rows moved; {left} partitions left"));
+    });
+    let rows = rows.await?;
+    output::data(&format!("The store is kept in TimescaleDB now; {rows} rows were moved. Servers can be started."));
     Ok(())
 }
 

@@ -31,6 +31,8 @@ mod losses;
 mod relations;
 #[path = "main/secrets.rs"]
 mod secrets;
+#[path = "main/servers.rs"]
+mod servers;
 #[path = "main/spool.rs"]
 mod spool;
 #[path = "main/standbys.rs"]

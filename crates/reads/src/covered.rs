@@ -54,7 +54,7 @@ pub(crate) async fn by_database(
          where o.us > 0 group by o.datid",
         parts.rows(&["datid", "covered_us"])
     );
-    let rows = snapshot.query_once(&sql, &[&id]).await?;
+    let rows = snapshot.query_of(&sql, id).await?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 

@@ -23,6 +23,7 @@ mod relations;
 pub mod replication;
 pub mod retention;
 pub mod sessions;
+pub mod sizes;
 pub mod slots;
 pub mod tables;
 pub mod wal;

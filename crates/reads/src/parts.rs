@@ -4,17 +4,19 @@
 //! bucket is due to be made again, comes from finer ones, at last from the raw rows. So a sum is that of the raw rows,
 //! to the last unit. Where retention has taken the finer ones, the range widens to the buckets that are left.
 
-use std::collections::HashMap;
+pub(crate) mod standing;
 
 use jiff::Timestamp;
-use store::tiers::{LONGEST_WHOLE_US, Part, REACH_US, Tier, Tiered};
+use store::tiers::{LONGEST_WHOLE_US, Part, Tier, Tiered};
 use tokio_postgres::Error;
 
 use crate::range::{Grid, Range};
 use crate::reader::{InstanceId, Snapshot};
+use standing::Due;
 
 /// Finest first, with the raw rows.
-const LEVELS: [Option<Tier>; 4] = [None, Some(Tier::Minutes), Some(Tier::Hours), Some(Tier::Days)];
+const LEVELS: [Option<Tier>; Tier::ALL.len() + 1] =
+    [None, Some(Tier::Minutes), Some(Tier::Hours), Some(Tier::Days), Some(Tier::Weeks)];
 
 /// The parts of a range.
 #[derive(Debug)]
@@ -25,28 +27,21 @@ pub(crate) struct Parts {
     long: Option<Vec<Timestamp>>,
 }
 
-/// What is due to be made again, from the beginning of its first bucket to the end of its last, in microseconds.
-#[derive(Clone, Copy, Debug)]
-struct Due {
-    tier: i16,
-    start: i64,
-    end: i64,
-}
-
-const DUE: &str = "select tier, first, last from metrics.due
-    where instance_id = $1 and $2 = any(sets) and last > $3 and first <= $4::timestamptz + interval '1 day'";
-
-const GONE: &str = "select table_name, until from metrics.gone where table_name = any($1)";
-
-const LONG: &str = "select distinct time from metrics.readings
-    where instance_id = $1 and set_name = $2 and interval_us > 300000000 and time > $3 and time <= $4
-        and time - least(interval_us, $6::int8) * interval '1 microsecond' < $5
-    order by time";
-
 impl Parts {
     /// For sums over a whole range.
     pub(crate) async fn of(snapshot: &Snapshot, id: InstanceId, tiered: Tiered, range: Range) -> Result<Self, Error> {
-        Self::fitting(snapshot, id, tiered, range, None).await
+        Self::up_to(snapshot, id, tiered, range, LEVELS.len() - 1, true).await
+    }
+
+    /// For what is looked at bucket by bucket, of days at most.
+    pub(crate) async fn of_days(
+        snapshot: &Snapshot,
+        id: InstanceId,
+        tiered: Tiered,
+        range: Range,
+    ) -> Result<Self, Error> {
+        let days = LEVELS.iter().position(|level| *level == Some(Tier::Days)).unwrap_or_default();
+        Self::up_to(snapshot, id, tiered, range, days, true).await
     }
 
     /// For each step of a grid: where it is finer than buckets, the rows as they were read.
@@ -57,43 +52,33 @@ impl Parts {
         range: Range,
         grid: Grid,
     ) -> Result<Self, Error> {
-        Self::fitting(snapshot, id, tiered, range, Some(grid)).await
+        let coarsest = (1..LEVELS.len()).rev().find(|level| fits(*level, grid.step_ms * 1000)).unwrap_or(0);
+        Self::up_to(snapshot, id, tiered, range, coarsest, grid.has_buckets()).await
     }
 
-    async fn fitting(
+    /// From a level and those below it. Rows of long intervals are divided, or as they were read.
+    async fn up_to(
         snapshot: &Snapshot,
         id: InstanceId,
         tiered: Tiered,
         asked: Range,
-        grid: Option<Grid>,
+        coarsest: usize,
+        is_divided: bool,
     ) -> Result<Self, Error> {
-        let step_us = grid.map(|grid| grid.step_ms * 1000);
         let gone = gone(snapshot, tiered.raw()).await?;
         let range = widened(asked, &gone);
-        let rows = snapshot.query(DUE, &[&id, &tiered.set_name(), &range.start, &range.end]).await?;
-        let due: Vec<Due> = rows
-            .iter()
-            .filter_map(|row| {
-                let (tier, first, last): (i16, Timestamp, Timestamp) = (row.get(0), row.get(1), row.get(2));
-                let width = Tier::ALL.iter().find(|one| one.number() == tier)?.width_us();
-                Some(Due { tier, start: first.as_microsecond() - width, end: last.as_microsecond() })
-            })
-            .collect();
-        let coarsest = (1..LEVELS.len()).rev().find(|level| fits(*level, step_us)).unwrap_or(0);
+        let due = standing::due(snapshot, id).await?;
+        let due: Vec<&Due> = due.iter().filter(|due| due.sets.iter().any(|set| set == tiered.set_name())).collect();
         let mut cover = Cover { due: &due, gone: &gone, parts: Vec::new() };
         cover.cover(coarsest, range.start.as_microsecond(), range.end.as_microsecond());
         let parts = cover.parts;
         let raw = || parts.iter().filter(|part| part.tier.is_none());
-        let is_divided = grid.is_none_or(Grid::has_buckets);
         let mut long = is_divided.then(Vec::new);
         if let (Some(first), Some(last)) = (raw().map(|part| part.start).min(), raw().map(|part| part.end).max())
             && is_divided
             && tiered.is_divided()
         {
-            let reach = jiff::SignedDuration::from_micros(REACH_US);
-            let until = last.saturating_add(reach).unwrap_or(last);
-            let rows = snapshot.query(LONG, &[&id, &tiered.set_name(), &first, &until, &last, &REACH_US]).await?;
-            long = Some(rows.iter().map(|row| row.get(0)).collect());
+            long = standing::long(snapshot, id, first, last).await?.get(tiered.set_name()).cloned().or(long);
         }
         Ok(Self { tiered, parts, long })
     }
@@ -123,18 +108,14 @@ pub(crate) async fn summed(snapshot: &Snapshot, set: &str, asked: Range) -> Resu
 
 /// Until when retention has taken each level of a table, in microseconds.
 async fn gone(snapshot: &Snapshot, raw: &str) -> Result<Vec<i64>, Error> {
-    let tables: Vec<String> = LEVELS.iter().map(|level| level.map_or(raw.to_owned(), |tier| tier.table(raw))).collect();
-    let mut gone: HashMap<String, Timestamp> = HashMap::new();
-    for row in snapshot.query(GONE, &[&tables]).await? {
-        gone.insert(row.get(0), row.get(1));
-    }
-    Ok(tables.iter().map(|table| gone.get(table).map_or(i64::MIN, |until| until.as_microsecond())).collect())
+    let gone = standing::gone(snapshot).await?;
+    let of = |level: &Option<Tier>| level.map_or_else(|| gone.get(raw), |tier| gone.get(&tier.table(raw)));
+    Ok(LEVELS.iter().map(|level| of(level).map_or(i64::MIN, |until| until.as_microsecond())).collect())
 }
 
 /// Whether the buckets of a level make whole steps.
-fn fits(level: usize, step_us: Option<i64>) -> bool {
-    let width = LEVELS[level].map_or(LONGEST_WHOLE_US, Tier::width_us);
-    step_us.is_none_or(|step_us| step_us % width == 0)
+fn fits(level: usize, step_us: i64) -> bool {
+    step_us % LEVELS[level].map_or(LONGEST_WHOLE_US, Tier::width_us) == 0
 }
 
 /// The range in whole buckets of what is left at its ends.
@@ -154,7 +135,7 @@ fn widened(asked: Range, gone: &[i64]) -> Range {
 }
 
 struct Cover<'a> {
-    due: &'a [Due],
+    due: &'a [&'a Due],
     gone: &'a [i64],
     parts: Vec<Part>,
 }
@@ -169,7 +150,9 @@ impl Cover<'_> {
             return;
         };
         let width = tier.width_us();
-        let (first, last) = ((start + width - 1).div_euclid(width) * width, end.div_euclid(width) * width);
+        // What was gone in part when this tier came is in the finer one alone.
+        let from = if self.gone[level] > self.gone[level - 1] { start.max(self.gone[level]) } else { start };
+        let (first, last) = ((from + width - 1).div_euclid(width) * width, end.div_euclid(width) * width);
         if first >= last {
             self.cover(level - 1, start, end);
             return;
@@ -235,10 +218,15 @@ mod tests {
     const HOUR: i64 = 3_600_000_000;
     const CELL: i64 = 300_000_000;
     const DAY: i64 = 24 * HOUR;
-    const NEVER: [i64; 4] = [i64::MIN; 4];
+    const NEVER: [i64; 5] = [i64::MIN; 5];
+
+    fn due(tier: i16, start: i64, end: i64) -> Due {
+        Due { tier, start, end, sets: Vec::new() }
+    }
 
     fn parts(coarsest: usize, start: i64, end: i64, due: &[Due], gone: &[i64]) -> Vec<(Option<Tier>, i64, i64)> {
-        let mut cover = Cover { due, gone, parts: Vec::new() };
+        let due: Vec<&Due> = due.iter().collect();
+        let mut cover = Cover { due: &due, gone, parts: Vec::new() };
         cover.cover(coarsest, start, end);
         let micros = |part: &Part| (part.tier, part.start.as_microsecond(), part.end.as_microsecond());
         cover.parts.iter().map(micros).collect()
@@ -268,7 +256,7 @@ mod tests {
     #[test]
     fn what_is_due_is_read_from_what_it_is_made_from() {
         let (cells, hours) = (Some(Tier::Minutes), Some(Tier::Hours));
-        let cell = [Due { tier: 1, start: HOUR + CELL, end: HOUR + 2 * CELL }];
+        let cell = [due(1, HOUR + CELL, HOUR + 2 * CELL)];
         assert_eq!(
             parts(2, 0, 3 * HOUR, &cell, &NEVER),
             [
@@ -279,14 +267,27 @@ mod tests {
                 (hours, 2 * HOUR, 3 * HOUR),
             ]
         );
-        let hour = [Due { tier: 2, start: HOUR, end: 2 * HOUR }];
+        let hour = [due(2, HOUR, 2 * HOUR)];
         assert_eq!(
             parts(2, 0, 3 * HOUR, &hour, &NEVER),
             [(hours, 0, HOUR), (cells, HOUR, 2 * HOUR), (hours, 2 * HOUR, 3 * HOUR)]
         );
         assert_eq!(parts(1, 0, 3 * HOUR, &hour, &NEVER), [(cells, 0, 3 * HOUR)], "the cells of it are made");
-        let raw_gone = [DAY, i64::MIN, i64::MIN, i64::MIN];
+        let raw_gone = [DAY, i64::MIN, i64::MIN, i64::MIN, i64::MIN];
         assert_eq!(parts(1, 0, HOUR, &cell, &raw_gone), [(cells, 0, HOUR)], "all that is known");
+    }
+
+    #[test]
+    fn weeks_that_could_not_be_made_are_read_from_days() {
+        let (days, weeks) = (Some(Tier::Days), Some(Tier::Weeks));
+        assert_eq!(
+            parts(4, DAY, 22 * DAY, &[], &NEVER),
+            [(days, DAY, 7 * DAY), (weeks, 7 * DAY, 21 * DAY), (days, 21 * DAY, 22 * DAY)]
+        );
+        let days_gone = [9 * DAY, 9 * DAY, 9 * DAY, 2 * DAY, 7 * DAY];
+        assert_eq!(parts(4, 0, 14 * DAY, &[], &days_gone), [(days, 0, 7 * DAY), (weeks, 7 * DAY, 14 * DAY)]);
+        let all_gone = [14 * DAY, 14 * DAY, 14 * DAY, 14 * DAY, 7 * DAY];
+        assert_eq!(parts(4, 0, 14 * DAY, &[], &all_gone), [(weeks, 0, 14 * DAY)]);
     }
 
     #[test]
@@ -297,8 +298,11 @@ mod tests {
         };
         let asked = range(DAY + HOUR + 7, 3 * DAY + 7);
         assert_eq!(widened(asked, &NEVER), asked);
-        assert_eq!(widened(asked, &[2 * DAY, i64::MIN, i64::MIN, i64::MIN]), range(DAY + HOUR, 3 * DAY + 7));
-        assert_eq!(widened(asked, &[9 * DAY, 9 * DAY, 2 * DAY, i64::MIN]), range(DAY, 3 * DAY + HOUR));
-        assert_eq!(widened(range(DAY, 2 * DAY), &[9 * DAY, 9 * DAY, i64::MIN, i64::MIN]), range(DAY, 2 * DAY));
+        assert_eq!(widened(asked, &[2 * DAY, i64::MIN, i64::MIN, i64::MIN, i64::MIN]), range(DAY + HOUR, 3 * DAY + 7));
+        assert_eq!(widened(asked, &[9 * DAY, 9 * DAY, 2 * DAY, i64::MIN, i64::MIN]), range(DAY, 3 * DAY + HOUR));
+        assert_eq!(
+            widened(range(DAY, 2 * DAY), &[9 * DAY, 9 * DAY, i64::MIN, i64::MIN, i64::MIN]),
+            range(DAY, 2 * DAY)
+        );
     }
 }

@@ -20,8 +20,11 @@ pub(crate) const MAX_POINTS: i64 = 1440;
 const STEPS: [i64; 18] =
     [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400];
 
-/// Those that are hours and days, or finer than half an hour.
-const COARSE: [i64; 14] = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 3600, 10_800, 86_400];
+/// Those that are hours, days and weeks, or finer than half an hour.
+const COARSE: [i64; 15] = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 3600, 10_800, 86_400, WEEK];
+
+/// The step of what would have too many of days.
+const WEEK: i64 = 604_800;
 
 /// A range of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,13 +79,10 @@ impl Grid {
     /// A grid over a range: of about `points` steps, each no shorter than `shortest` (the interval of readings).
     pub(crate) fn over(range: Range, points: i64, shortest: Option<SignedDuration>) -> Self {
         let (start, end) = range.micros();
-        let seconds = (end - start).div_euclid(1_000_000).max(1);
-        let wanted = (seconds / points.clamp(1, MAX_POINTS)).max(1);
-        let shortest = shortest.map_or(1, |shortest| {
-            i64::try_from(shortest.as_millis()).unwrap_or(i64::MAX).saturating_add(500).div_euclid(1000).max(1)
-        });
-        let step = STEPS.into_iter().find(|step| *step >= wanted.max(shortest)).unwrap_or(86_400);
-        Self::of_step(range, step)
+        let wanted = wanted(range, points, shortest);
+        let days = (end - start) / 86_400_000_000;
+        let longest = if days < MAX_POINTS { 86_400 } else { WEEK };
+        Self::of_step(range, STEPS.into_iter().find(|step| *step >= wanted).unwrap_or(longest))
     }
 
     /// A grid over a range with a step that was asked for, in seconds.
@@ -110,9 +110,8 @@ impl Grid {
 
     /// A grid of about `points` steps, of lengths that coarse buckets make.
     pub(crate) fn coarse(range: Range, points: i64, shortest: Option<SignedDuration>) -> Self {
-        let fine = Self::over(range, points, shortest);
-        let step = COARSE.into_iter().find(|step| *step * 1000 >= fine.step_ms).unwrap_or(fine.step_ms / 1000);
-        Self::of_step(range, step)
+        let wanted = wanted(range, points, shortest);
+        Self::of_step(range, COARSE.into_iter().find(|step| *step >= wanted).unwrap_or(WEEK))
     }
 
     /// Whether its steps are made of buckets: then what ends in a step is of that step whole. What is read over longer
@@ -153,6 +152,17 @@ impl Grid {
     }
 }
 
+/// The length of one of about so many steps in seconds, and no shorter than the interval of readings.
+fn wanted(range: Range, points: i64, shortest: Option<SignedDuration>) -> i64 {
+    let (start, end) = range.micros();
+    let seconds = (end - start).div_euclid(1_000_000).max(1);
+    let wanted = (seconds / points.clamp(1, MAX_POINTS)).max(1);
+    let shortest = shortest.map_or(1, |shortest| {
+        i64::try_from(shortest.as_millis()).unwrap_or(i64::MAX).saturating_add(500).div_euclid(1000).max(1)
+    });
+    wanted.max(shortest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,6 +183,17 @@ mod tests {
         assert!(Grid::asked(range, i64::MAX).is_err());
         assert_eq!(Grid::asked(range, MAX_RANGE.as_secs()).unwrap().points, 1);
         assert_eq!(Grid::asked(range, 3).unwrap().step_ms, 3000);
+    }
+
+    #[test]
+    fn long_ranges_have_steps_of_days_and_weeks() {
+        let steps = |days: i64| {
+            let range = Range { start: at(0), end: at(days * 86_400) };
+            [Grid::over(range, 240, None), Grid::coarse(range, 60, None)].map(|grid| (grid.step_ms / 1000, grid.points))
+        };
+        assert_eq!(steps(60), [(21_600, 240), (86_400, 60)]);
+        assert_eq!(steps(364), [(86_400, 364), (604_800, 52)]);
+        assert_eq!(steps(1827), [(604_800, 261), (604_800, 261)], "no more than may be");
     }
 
     #[test]

@@ -17,8 +17,9 @@ use serde::Serialize;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Error, Row};
 
+use crate::parts::standing::Standing;
 use store::tiers::Tiered;
-use store::{Definitions, ReadPool, Store};
+use store::{Definitions, Layout, ReadPool, Store};
 
 /// Begins a snapshot whose statements are given up after ten seconds; compiling them is never worth it.
 const BEGIN: &str = "begin isolation level repeatable read read only;
@@ -128,7 +129,7 @@ impl Reader {
         let client = Some(pool.get().await?);
         let connection = Connection { client, under_way: AtomicUsize::new(0), canceller: canceller.clone() };
         connection.run(connection.simple_query(BEGIN)).await?;
-        Ok(Snapshot { connection, view, now, store: Arc::clone(&self.store) })
+        Ok(Snapshot { connection, view, now, store: Arc::clone(&self.store), standing: Standing::default() })
     }
 }
 
@@ -138,6 +139,7 @@ pub struct Snapshot {
     view: View,
     now: Timestamp,
     store: Arc<Store>,
+    standing: Standing,
 }
 
 impl fmt::Debug for Snapshot {
@@ -153,6 +155,11 @@ impl Snapshot {
         self.now
     }
 
+    /// What parts of ranges follow from, as far as it was asked for.
+    pub(crate) fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
     /// What is measured.
     #[must_use]
     pub fn catalog(&self) -> &Catalog {
@@ -163,6 +170,12 @@ impl Snapshot {
     #[must_use]
     pub fn definitions(&self) -> &Definitions {
         self.store.definitions()
+    }
+
+    /// How the store's tables are kept.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        self.store.layout()
     }
 
     /// A set's rows as its tiers have them; none where it has no figures.
@@ -245,25 +258,40 @@ impl Snapshot {
         client.run(client.query(sql, parameters)).await
     }
 
-    /// Rows of a statement that sums many rows into few. Of several columns PostgreSQL takes a fifth of the rows for
+    /// Rows of a statement about one instance, its `$1`, that will hardly come again: in one round trip.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn query_of(&self, sql: &str, id: InstanceId) -> Result<Vec<Row>, Error> {
+        let client = &self.connection;
+        client.run(client.query_typed(sql, &[(&id, Type::INT4)])).await
+    }
+
+    /// The same of a statement that sums many rows into few. Of several columns PostgreSQL takes a fifth of the rows for
     /// groups and would sort them all on disk; they are hashed.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn query_grouped(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
-        self.set("set local enable_sort = off").await?;
-        let rows = self.query_once(sql, parameters).await?;
-        self.set("set local enable_sort = on").await?;
+    pub async fn query_grouped(&self, sql: &str, id: InstanceId) -> Result<Vec<Row>, Error> {
+        // All three are sent at once, and run in this order.
+        let (off, rows, on) = tokio::join!(
+            self.set("set local enable_sort = off"),
+            self.query_of(sql, id),
+            self.set("set local enable_sort = on")
+        );
+        off?;
+        let rows = rows?;
+        on?;
         Ok(rows)
     }
 
-    /// The one row of a statement that will hardly come again.
+    /// The one row of a statement about one instance, its `$1`, that will hardly come again.
     ///
     /// # Errors
     /// When the store fails, or there is another number of rows.
-    pub async fn query_one_once(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Row, Error> {
+    pub async fn query_one_of(&self, sql: &str, id: InstanceId) -> Result<Row, Error> {
         let client = &self.connection;
-        client.run(client.query_one(sql, parameters)).await
+        client.run(client.query_typed_one(sql, &[(&id, Type::INT4)])).await
     }
 
     /// Settings of the transaction.

@@ -19,7 +19,7 @@ const DATABASE: &str = "pganalytics";
 /// The role that Grafana signs in as.
 const GRAFANA: &str = "pganalytics_grafana";
 /// The cluster's folder in `DATA_DIR`.
-const FOLDER: &str = "postgresql";
+pub(crate) const FOLDER: &str = "postgresql";
 /// What differs from PostgreSQL's own defaults: a store is written in large transactions and read rarely.
 const STORE_SETTINGS: [(&str, &str); 6] = [
     ("max_connections", "100"),

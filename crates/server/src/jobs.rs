@@ -81,5 +81,7 @@ fn doing(job: Job) -> Doing {
         Job::Partitions => Doing::Partitions,
         Job::Retention => Doing::Retention,
         Job::RollUp => Doing::RollUp,
+        Job::Sizes => Doing::Sizes,
+        Job::Compress => Doing::Compress,
     }
 }

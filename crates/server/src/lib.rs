@@ -14,6 +14,7 @@ mod embedded;
 pub mod health;
 pub mod http;
 mod jobs;
+pub mod layout;
 mod listener;
 pub mod migrations;
 mod occupancy;
@@ -23,6 +24,7 @@ pub mod retention;
 pub mod running;
 mod serve;
 pub mod settings;
+pub mod sizes;
 
 mod app;
 mod clock;

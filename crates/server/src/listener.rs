@@ -24,6 +24,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::app::App;
 use crate::http;
+pub(crate) use conversation::Arrived;
 use places::{Bounds, Places};
 pub(crate) use places::{OnReserve, Place};
 

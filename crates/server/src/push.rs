@@ -1,6 +1,7 @@
 //! `POST /metrics/push`, one batch or several, and `POST /metrics/definitions`.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::{Extension, FromRequest, Request, State};
@@ -17,6 +18,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::collectors;
 use crate::http::{ApiError, Caller, JsonBody, RequestId};
+use crate::listener::Arrived;
 use ingest::{Batches, Compression, Encoding, MAX_COMPRESSED, Push, PushAnswer, PushError};
 use reads::Detail;
 use store::{NO_CONNECTION, Short};
@@ -79,10 +81,13 @@ pub(crate) async fn push(
     request: Request,
 ) -> Result<Response, ApiError> {
     let collector_id = caller.collector()?;
-    // Before the body: a slow line is no clock that is behind.
-    let now = app.clock.now();
+    // Before the caller was asked for and the body: neither is a clock that is behind.
+    let arrived = match request.extensions().get::<Arrived>() {
+        Some(Arrived(since)) => (before(app.clock.now(), since.elapsed()), *since),
+        None => (app.clock.now(), Instant::now()),
+    };
     let batches = Batches::from_header(header(request.headers(), &CONTENT_TYPE))?;
-    let push = arrive(&app, collector_id, request, now).await?;
+    let push = arrive(&app, collector_id, request, arrived).await?;
     let ingest = app.ingest()?;
     match batches {
         Batches::One => {
@@ -99,6 +104,10 @@ pub(crate) async fn push(
             several(answers, &id)
         }
     }
+}
+
+fn before(now: Timestamp, long: Duration) -> Timestamp {
+    now.checked_sub(long).unwrap_or(now)
 }
 
 /// The answers of several batches. What one says of the store's health, the whole says.
@@ -128,7 +137,12 @@ fn several(answers: Vec<Result<PushAnswer, PushError>>, id: &RequestId) -> Resul
 }
 
 /// Room is asked for before the body is read: what waits at the door takes none.
-async fn arrive(app: &Arc<App>, collector_id: Uuid, request: Request, now: Timestamp) -> Result<Push, ApiError> {
+async fn arrive(
+    app: &Arc<App>,
+    collector_id: Uuid,
+    request: Request,
+    (now, since): (Timestamp, Instant),
+) -> Result<Push, ApiError> {
     let headers = request.headers();
     let encoding = Encoding::from_header(header(headers, &CONTENT_TYPE))?;
     let compression = Compression::from_header(header(headers, &CONTENT_ENCODING))?;
@@ -137,7 +151,7 @@ async fn arrive(app: &Arc<App>, collector_id: Uuid, request: Request, now: Times
     let room = app.ingest()?.admit(collector_id, body_bytes)?;
     let body =
         Bytes::from_request(request, app).await.map_err(|rejection| ApiError::from_status(rejection.status()))?;
-    Ok(Push { collector_id, room, encoding, compression, body, now })
+    Ok(Push { collector_id, room, encoding, compression, body, now, since })
 }
 
 /// A header's text; one that is no text is none of those that are known.

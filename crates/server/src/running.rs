@@ -127,8 +127,9 @@ impl Opened {
         if !ran.is_empty() {
             tracing::info!(migrations = ran.len(), "schema pganalytics is up to date");
         }
+        let layout = settings.store_layout;
         let app = App::new(settings, pool, metrics, reads, catalog, Arc::new(SystemClock))?;
-        let store = Store::prepare(app.metrics.clone(), Arc::clone(&app.catalog))
+        let store = Store::prepare_as(app.metrics.clone(), Arc::clone(&app.catalog), layout)
             .await
             .context("bring schema metrics up to date")?;
         app.start_ingest(Arc::new(store));

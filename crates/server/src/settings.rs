@@ -13,6 +13,8 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use store::Layout;
+
 use crate::accounts::passwords;
 pub use table::{Kind, SETTINGS, Setting, Standing};
 use value::Values;
@@ -75,6 +77,7 @@ pub struct Settings {
     pub data_dir: PathBuf,
     pub database_url: Option<Secret>,
     pub timescale_url: Option<Secret>,
+    pub store_layout: Option<Layout>,
     pub environment: Environment,
     pub log_level: String,
     pub log_format: LogFormat,
@@ -96,6 +99,7 @@ pub struct Settings {
     pub max_connections: usize,
     pub catalog_dir: Option<PathBuf>,
     pub embedded_listen: Option<SocketAddr>,
+    pub store_disk_bytes: Option<u64>,
     values: Values,
 }
 
@@ -141,6 +145,7 @@ impl Settings {
             data_dir: PathBuf::from(values.text("DATA_DIR")),
             database_url: values.secret("DATABASE_URL"),
             timescale_url: values.secret("TIMESCALE_URL"),
+            store_layout: Layout::ALL.into_iter().find(|layout| layout.name() == values.text("STORE_LAYOUT")),
             environment: match values.text("ENVIRONMENT").as_str() {
                 "production" => Environment::Production,
                 _ => Environment::Development,
@@ -168,6 +173,7 @@ impl Settings {
             max_connections: values.number("MAX_CONNECTIONS"),
             catalog_dir: values.optional("CATALOG_DIR").map(PathBuf::from),
             embedded_listen: values.optional("EMBEDDED_LISTEN").and_then(|address| address.parse().ok()),
+            store_disk_bytes: values.optional("STORE_DISK_BYTES").and_then(|bytes| bytes.parse().ok()),
             values,
         }
     }

@@ -25,6 +25,8 @@ mod fixture;
 mod foreign;
 #[path = "main/golden.rs"]
 mod golden;
+#[path = "main/groups.rs"]
+mod groups;
 #[path = "main/health.rs"]
 mod health;
 #[path = "main/host.rs"]
@@ -45,6 +47,10 @@ mod inputs;
 mod instances;
 #[path = "main/jobs.rs"]
 mod jobs;
+#[path = "main/layouts.rs"]
+mod layouts;
+#[path = "main/leaving.rs"]
+mod leaving;
 #[path = "main/limits.rs"]
 mod limits;
 #[path = "main/listener.rs"]
@@ -61,6 +67,8 @@ mod migrations;
 mod monitored;
 #[path = "main/openapi.rs"]
 mod openapi;
+#[path = "main/over.rs"]
+mod over;
 #[path = "main/pages.rs"]
 mod pages;
 #[path = "main/pg_settings.rs"]
@@ -81,6 +89,8 @@ mod retention;
 mod serve;
 #[path = "main/sessions.rs"]
 mod sessions;
+#[path = "main/sizes.rs"]
+mod sizes;
 #[path = "main/store.rs"]
 mod store;
 #[path = "main/support.rs"]

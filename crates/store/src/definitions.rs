@@ -18,7 +18,8 @@ const MAX_COLUMNS: usize = 500;
 const MAX_HELP: usize = 4096;
 
 /// Names that sets cannot have: the fixed tables of schema `metrics`.
-const FIXED_TABLES: [&str; 23] = [
+const FIXED_TABLES: [&str; 27] = [
+    "absent",
     "clocks",
     "clusters",
     "collectors",
@@ -29,9 +30,11 @@ const FIXED_TABLES: [&str; 23] = [
     "due",
     "flags",
     "gone",
+    "instance_sizes",
     "instances",
     "jobs",
     "latest",
+    "leaving",
     "ledger",
     "migrations",
     "processes",
@@ -39,6 +42,7 @@ const FIXED_TABLES: [&str; 23] = [
     "rejected",
     "retention",
     "set_states",
+    "sizes",
     "statements",
     "store",
     "texts",
@@ -242,9 +246,10 @@ impl Store {
             if before.is_none_or(|before| tiers::check(&before, &whole).is_ok()) {
                 tiers::check(joined, &whole).map_err(invalid)?;
             }
-            if tables::create_or_widen(&transaction, joined).await? {
-                tiers::create_or_widen(&transaction, &self.catalog, joined, &whole).await?;
+            if tables::create_or_widen(&transaction, self.layout, &self.catalog, joined).await? {
+                tiers::create_or_widen(&transaction, self.layout, &self.catalog, joined, &whole).await?;
                 derived::refresh(&mut transaction, &views::all(&whole)).await?;
+                derived::refresh(&mut transaction, &tiers::functions(&whole)).await?;
             }
         }
         insert(&transaction, &definition).await?;

@@ -1,4 +1,4 @@
-//! What follows from the catalogue and from our own words (views, later functions): each is kept with the hash of the
+//! What follows from the catalogue and from our own words (views and functions): each is kept with the hash of the
 //! statements that made it, and made anew when they change.
 
 use std::collections::HashMap;
@@ -22,7 +22,9 @@ pub(crate) struct Derived {
 /// stays as it was, and is said.
 pub(crate) async fn refresh(transaction: &mut Transaction<'_>, wanted: &[Derived]) -> Result<(), StoreError> {
     let sql = "select name, hash from metrics.derived
-        where to_regclass('metrics.' || quote_ident(name)) is not null";
+        where to_regclass('metrics.' || quote_ident(name)) is not null
+            or exists (select from pg_catalog.pg_proc p
+                       where p.pronamespace = 'metrics'::regnamespace and p.proname = derived.name)";
     let rows = transaction.query(sql, &[]).await?;
     let known: HashMap<String, Vec<u8>> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     for one in wanted {

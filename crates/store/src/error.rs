@@ -50,6 +50,9 @@ pub enum StoreError {
     /// An instance was removed while a batch of it came in.
     #[error("instance of a batch is gone")]
     Gone,
+    /// A partition cannot be made while the one in its place is on its way out.
+    #[error("a partition that retention takes is still read")]
+    Held,
 }
 
 /// What a server is short of, whose store may be well.
@@ -97,6 +100,7 @@ impl StoreError {
     pub fn why(&self) -> &'static str {
         match (self, self.sql_state()) {
             (Self::Shared { why }, _) => why,
+            (Self::Held, _) => "a reader holds back a partition that retention takes",
             (Self::Gone, _) => "it lost an instance while a batch of it came in",
             (_, None) => NO_ANSWER,
             (_, Some(state)) => why(state).unwrap_or("it refuses a statement"),

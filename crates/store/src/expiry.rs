@@ -5,10 +5,11 @@ use std::sync::Arc;
 use catalog::{Kind, SetKind};
 use jiff::Timestamp;
 
+use crate::layout::Expiring;
 use crate::partitions::PARTITIONED_FIXED;
 use crate::retention::{CONFIGURED, LEDGER_DAYS, Retention};
 use crate::tiers::{Holding, Tier};
-use crate::{Known, Store, StoreError, infos};
+use crate::{Known, Store, StoreError, infos, sizes};
 
 /// Days of what was discarded and rejected, and of clocks.
 const LOSS_DAYS: i64 = 30;
@@ -40,27 +41,34 @@ impl Store {
             sets.iter().filter(|known| known.is_partitioned()).map(|known| known.definition.name.as_str()).collect();
         let mut dropped = 0;
         for set in &names {
+            let expiring = |holding| Expiring { set: Some(set), holding };
             if !self.has_tiers(set) {
-                dropped += self.drop_partitions(set, Some(set), None, now, retention.days(set, Holding::Raw)).await?;
+                dropped += self.drop_partitions(set, expiring(None), now, retention.days(set, Holding::Raw)).await?;
                 continue;
             }
             for holding in Holding::ALL {
                 let days = retention.days(set, holding);
-                dropped += self.drop_partitions(&holding.table(set), Some(set), Some(holding), now, days).await?;
+                dropped += self.drop_partitions(&holding.table(set), expiring(Some(holding)), now, days).await?;
             }
         }
         for table in PARTITIONED_FIXED {
             for holding in Holding::ALL {
                 let days = retention.shared_days(names.iter().copied(), holding);
-                dropped += self.drop_partitions(&holding.table(table), None, Some(holding), now, days).await?;
+                let expiring = Expiring { set: None, holding: Some(holding) };
+                dropped += self.drop_partitions(&holding.table(table), expiring, now, days).await?;
             }
         }
-        let longest = retention.shared_days(names.iter().copied(), Holding::Buckets(Tier::Days));
+        let longest = retention.shared_days(names.iter().copied(), Holding::Buckets(Tier::Weeks));
         for (sql, days) in [
             ("delete from metrics.flags where \"end\" < $1::timestamptz - make_interval(days => $2)", longest),
             ("delete from metrics.clocks where since < $1::timestamptz - make_interval(days => $2)", LOSS_DAYS),
             ("delete from metrics.discards where at < $1::timestamptz - make_interval(days => $2)", LOSS_DAYS),
             ("delete from metrics.rejected where at < $1::timestamptz - make_interval(days => $2)", LOSS_DAYS),
+            ("delete from metrics.sizes where at < $1::timestamptz - make_interval(days => $2)", sizes::KEEP_DAYS),
+            (
+                "delete from metrics.instance_sizes where at < $1::timestamptz - make_interval(days => $2)",
+                sizes::LOOK_BACK_DAYS + 1,
+            ),
             ("delete from metrics.ledger where last_at < $1::timestamptz - make_interval(days => $2)", LEDGER_DAYS),
         ] {
             client.execute(sql, &[&now, &i32::try_from(days).unwrap_or(i32::MAX)]).await?;

@@ -38,10 +38,11 @@ impl Store {
             let client = self.client().await?;
             client
                 .execute(
-                    "insert into metrics.instances (collector_id, name)
-                     select $1, n from unnest($2::text[]) as n
-                     where not exists (select from metrics.instances i where i.collector_id = $1 and i.name = n)
-                     order by n
+                    "with n as materialized (
+                         select n.name from unnest($2::text[]) as n (name)
+                         except select i.name from metrics.instances i where i.collector_id = $1)
+                     insert into metrics.instances (collector_id, name)
+                     select $1, n.name from n order by n.name
                      on conflict do nothing",
                     &[&collector_id, &missing],
                 )

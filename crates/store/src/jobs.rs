@@ -35,11 +35,15 @@ pub enum Job {
     Retention,
     /// Buckets of tiers.
     RollUp,
+    /// What the store takes.
+    Sizes,
+    /// What is not written to any more.
+    Compress,
 }
 
 impl Job {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Partitions, Self::Retention, Self::RollUp];
+    pub const ALL: [Self; 5] = [Self::Partitions, Self::Retention, Self::RollUp, Self::Sizes, Self::Compress];
 
     /// As in `metrics.jobs`.
     #[must_use]
@@ -48,6 +52,8 @@ impl Job {
             Self::Partitions => "partitions",
             Self::Retention => "retention",
             Self::RollUp => "roll_up",
+            Self::Sizes => "sizes",
+            Self::Compress => "compress",
         }
     }
 
@@ -58,6 +64,8 @@ impl Job {
             Self::Partitions => "Makes the partitions of the days to come.",
             Self::Retention => "Drops what is past its retention.",
             Self::RollUp => "Makes figures per 5 minutes, hour and day from what was measured.",
+            Self::Sizes => "Notes what the store takes on the disk, so that its growth can be told.",
+            Self::Compress => "Compresses what is not written to any more, in a store with TimescaleDB.",
         }
     }
 
@@ -65,8 +73,9 @@ impl Job {
     #[must_use]
     pub const fn every(self) -> Duration {
         match self {
-            Self::Partitions | Self::Retention => Duration::from_secs(600),
+            Self::Partitions | Self::Retention | Self::Compress => Duration::from_secs(600),
             Self::RollUp => Duration::from_secs(10),
+            Self::Sizes => Duration::from_secs(86_400),
         }
     }
 
@@ -155,14 +164,16 @@ impl Store {
     }
 
     /// Takes a job that is due; answers when, by the store's clock, and how many runs failed in a row. What is put off
-    /// or held for longer than ever is so by a clock that was set back.
+    /// or held for longer than ever is so by a clock that was set back: by the clock as it is after waiting for who took it
+    /// meanwhile.
     async fn take(&self, job: Job, holder: &Holder) -> Result<(Option<Timestamp>, i32), StoreError> {
         let sql = "with taken as (
                 update metrics.jobs
                 set holder = $2, host = $3, held_until = now() + make_interval(secs => $4), started_at = now()
                 where name = $1
-                    and (next_at <= now() or next_at > now() + make_interval(secs => $5))
-                    and (held_until is null or held_until < now() or held_until > now() + make_interval(secs => $4))
+                    and (next_at <= now() or next_at > clock_timestamp() + make_interval(secs => $5))
+                    and (held_until is null or held_until < now()
+                        or held_until > clock_timestamp() + make_interval(secs => $4))
                 returning started_at)
             select (select started_at from taken), failures from metrics.jobs where name = $1";
         let client = self.working_client().await?;
@@ -202,6 +213,11 @@ impl Store {
                 Done { what: "partitions_made", count: self.make_partitions_ahead(now).await?, is_left: false }
             }
             Job::Retention => Done { what: "partitions_dropped", count: self.drop_expired(now).await?, is_left: false },
+            Job::Sizes => Done { what: "tables_noted", count: self.note_sizes(now).await?, is_left: false },
+            Job::Compress => {
+                let done = self.compress(now).await?;
+                Done { what: "chunks_compressed", count: done.chunks, is_left: done.is_left && done.chunks > 0 }
+            }
             Job::RollUp => {
                 let made = self.roll_up(now).await?;
                 Done { what: "buckets", count: made.buckets, is_left: made.is_left && made.buckets > 0 }

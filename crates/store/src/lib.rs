@@ -16,6 +16,7 @@ mod fitness;
 mod infos;
 mod instances;
 mod jobs;
+mod layout;
 pub mod migrations;
 mod nearest;
 mod partitions;
@@ -23,6 +24,7 @@ mod periods;
 mod pool;
 pub mod retention;
 mod schema;
+pub mod sizes;
 pub mod span;
 mod tables;
 pub mod tiers;
@@ -41,8 +43,9 @@ pub use error::{Failure, Short, StoreError};
 pub use fitness::{OLDEST_STORE, check, too_old};
 pub use instances::Instances;
 pub use jobs::{Holder, Job, Outcome};
+pub use layout::{Layout, Moved, StoredPartition, to_timescale};
 pub use nearest::nearest;
-pub use partitions::{Day, PARTITIONED_FIXED, Partitions, StoredPartition};
+pub use partitions::{Day, PARTITIONED_FIXED, Partitions};
 pub use pool::{PoolSettings, ReadPool, open, open_with_reads};
 pub use schema::READER;
 pub use tiers::{Holding, RolledUp};
@@ -59,6 +62,7 @@ pub struct Store {
     definitions: Definitions,
     instances: Instances,
     partitions: Partitions,
+    layout: Layout,
     store_id: Uuid,
 }
 
@@ -68,18 +72,31 @@ impl Store {
     /// # Errors
     /// When the database cannot be reached, denies a statement, or holds tables that contradict the catalogue.
     pub async fn prepare(pool: Pool, catalog: Arc<Catalog>) -> Result<Self, StoreError> {
+        Self::prepare_as(pool, catalog, None).await
+    }
+
+    /// The same; a store that is made now gets this layout, or the one that its database is ready for.
+    ///
+    /// # Errors
+    /// Also when the layout cannot be had.
+    pub async fn prepare_as(pool: Pool, catalog: Arc<Catalog>, wanted: Option<Layout>) -> Result<Self, StoreError> {
         let mut client = pool.get().await?;
         migrations::METRICS.migrate(&mut client).await?;
+        let chosen = Layout::choose(&client, wanted).await?;
         let mut transaction = client.transaction().await?;
-        let (store_id, definitions) = schema::prepare(&mut transaction, &catalog).await?;
+        let (store_id, layout, definitions) = schema::prepare(&mut transaction, chosen, &catalog).await?;
         jobs::prepare(&transaction).await?;
         // The store's clock decides: a server's may be off.
         let now = transaction.query_one("select now()", &[]).await?.get(0);
         transaction.commit().await?;
+        if let Some(wanted) = wanted.filter(|wanted| *wanted != layout) {
+            let (wanted, layout) = (wanted.name(), layout.name());
+            tracing::warn!(wanted, layout, "the store stays as it was made: STORE_LAYOUT is for stores that are made");
+        }
         schema::create_reader(&mut client).await?;
         drop(client);
         let partitions = Partitions::default();
-        let store = Self { pool, catalog, definitions, instances: Instances::default(), partitions, store_id };
+        let store = Self { pool, catalog, definitions, instances: Instances::default(), partitions, layout, store_id };
         store.make_partitions_ahead(now).await?;
         Ok(store)
     }
@@ -120,6 +137,12 @@ impl Store {
     #[must_use]
     pub fn partitions(&self) -> &Partitions {
         &self.partitions
+    }
+
+    /// How its tables are kept.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        self.layout
     }
 
     /// The identity of this store, made once.

@@ -40,6 +40,9 @@ pub const METRICS: Schema = Schema {
         Migration { number: 3, name: "tiers", sql: include_str!("../migrations/0003_tiers.sql") },
         Migration { number: 4, name: "jobs", sql: include_str!("../migrations/0004_jobs.sql") },
         Migration { number: 5, name: "retention", sql: include_str!("../migrations/0005_retention.sql") },
+        Migration { number: 6, name: "weeks", sql: include_str!("../migrations/0006_weeks.sql") },
+        Migration { number: 7, name: "sizes", sql: include_str!("../migrations/0007_sizes.sql") },
+        Migration { number: 8, name: "layout", sql: include_str!("../migrations/0008_layout.sql") },
     ],
 };
 

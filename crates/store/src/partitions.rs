@@ -7,11 +7,10 @@ use std::sync::{Mutex, MutexGuard};
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use tokio_postgres::Row;
 
+use crate::layout::{Expiring, Fate, StoredPartition};
 use crate::periods::{Period, Stretch};
-use crate::tiers::{self, Holding};
-use crate::{Store, StoreError, schema};
+use crate::{Store, StoreError};
 
 /// Microseconds of a day.
 const DAY_US: i64 = 86_400_000_000;
@@ -46,15 +45,6 @@ impl Day {
     #[must_use]
     pub fn plus(self, days: i64) -> Self {
         Self(self.0.saturating_add(days))
-    }
-
-    /// Parses what [`Day::fmt`] wrote.
-    pub(crate) fn from_suffix(suffix: &str) -> Option<Self> {
-        // `%d` alone would also take one digit.
-        let has_eight_digits = suffix.len() == 8 && suffix.bytes().all(|byte| byte.is_ascii_digit());
-        let date = jiff::civil::Date::strptime("%Y%m%d", suffix).ok().filter(|_| has_eight_digits)?;
-        let start = date.to_zoned(TimeZone::UTC).ok()?;
-        Some(Self::of(start.timestamp()))
     }
 
     pub(crate) fn start(self) -> Option<Timestamp> {
@@ -102,45 +92,13 @@ impl Partitions {
     }
 }
 
-/// Whether what ends with this moment is past so many days.
-fn is_past(end: Timestamp, now: Timestamp, days: i64) -> bool {
-    let oldest = now.checked_sub(SignedDuration::from_hours(24 * days)).ok().and_then(|moment| Day::of(moment).start());
-    oldest.is_some_and(|oldest| end <= oldest)
-}
-
-/// A partition that is there.
-#[derive(Clone, Debug)]
-pub struct StoredPartition {
-    /// The table that it is of.
-    pub table: String,
-    /// When what it holds ends.
-    pub end: Timestamp,
-    /// What it takes on the disk, with indexes.
-    pub bytes: i64,
-}
-
 impl StoredPartition {
-    /// What [`StoredPartition::from_row`] takes; `$1`: the names of the tables.
-    pub const OF_TABLES: &'static str =
-        "select p.relname::text, c.relname::text, coalesce(pg_total_relation_size(c.oid), 0)
-        from pg_catalog.pg_inherits i
-        join pg_catalog.pg_class c on c.oid = i.inhrelid
-        join pg_catalog.pg_class p on p.oid = i.inhparent
-        join pg_catalog.pg_namespace n on n.oid = p.relnamespace
-        where n.nspname = 'metrics' and p.relkind = 'p' and p.relname = any($1)";
-
-    /// One of a table with this in it; none where somebody else made it.
-    #[must_use]
-    pub fn from_row(row: &Row, holding: Holding) -> Option<Self> {
-        let (table, name): (String, &str) = (row.get(0), row.get(1));
-        let end = holding.end_of(name.strip_prefix(table.as_str())?.strip_prefix('_')?)?;
-        Some(Self { table, end, bytes: row.get(2) })
-    }
-
     /// Whether it is past so many days.
     #[must_use]
     pub fn is_past(&self, now: Timestamp, days: i64) -> bool {
-        is_past(self.end, now, days)
+        let oldest =
+            now.checked_sub(SignedDuration::from_hours(24 * days)).ok().and_then(|moment| Day::of(moment).start());
+        oldest.is_some_and(|oldest| self.end <= oldest)
     }
 }
 
@@ -204,81 +162,43 @@ impl Store {
         self.make_partition(table, &Stretch { start, end, suffix: day.to_string() }).await
     }
 
-    /// Makes a partition where it is missing; answers whether it was. Attaching takes a weaker lock on the parent than `create table … partition of`: neither
-    /// readers nor ingest wait for it.
-    async fn make_partition(&self, table: &str, Stretch { start, end, suffix }: &Stretch) -> Result<bool, StoreError> {
-        let name = format!("{table}_{suffix}");
-        let mut client = self.working_client().await?;
-        // Not `to_regclass`: it may answer from a cache that does not yet know what another server has made.
-        let exists = "select exists (select from pg_catalog.pg_class c
-                                     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-                                     where n.nspname = 'metrics' and c.relname = $1)";
-        if client.query_one(exists, &[&name]).await?.get(0) {
-            client.done();
+    async fn make_partition(&self, table: &str, stretch: &Stretch) -> Result<bool, StoreError> {
+        if self.layout.makes_partitions_itself() {
             return Ok(false);
         }
-        let transaction = client.transaction().await?;
-        schema::lock(&transaction).await?;
-        let is_missing = !transaction.query_one(exists, &[&name]).await?.get::<_, bool>(0);
-        if is_missing {
-            transaction
-                .simple_query(&format!(
-                    "create table metrics.\"{name}\" (like metrics.\"{table}\" including defaults including constraints);
-                     alter table metrics.\"{table}\" attach partition metrics.\"{name}\"
-                     for values from ('{start}') to ('{end}')"
-                ))
-                .await?;
-        }
-        transaction.commit().await?;
+        let mut client = self.working_client().await?;
+        let made = self.layout.make(&mut client, table, stretch).await?;
         client.done();
-        Ok(is_missing)
+        Ok(made)
     }
 
-    /// Drops the partitions of a table that end before `keep_days` days ago; answers how many. `holding` says what
-    /// tiers have to do with them: where they are still needed for those, they stay.
+    /// Drops the partitions of a table that end before `keep_days` days ago; answers how many. Where tiers are still to
+    /// be made from them they stay; who uses one holds that one back.
     pub(crate) async fn drop_partitions(
         &self,
         table: &str,
-        set: Option<&str>,
-        holding: Option<Holding>,
+        expiring: Expiring<'_>,
         now: Timestamp,
         keep_days: i64,
     ) -> Result<u64, StoreError> {
         let mut client = self.working_client().await?;
-        let rows = client
-            .query(
-                "select c.relname::text from pg_catalog.pg_inherits i
-                 join pg_catalog.pg_class c on c.oid = i.inhrelid
-                 where i.inhparent = to_regclass('metrics.' || quote_ident($1)) order by 1",
-                &[&table],
-            )
-            .await?;
+        let stored = self.layout.stored(&client, &[table]).await?;
         let mut dropped = 0;
-        for row in rows {
-            let name: String = row.get(0);
-            let suffix = name.strip_prefix(table).and_then(|rest| rest.strip_prefix('_')).unwrap_or_default();
-            let end = holding.unwrap_or(Holding::Raw).end_of(suffix);
-            let Some(end) = end.filter(|end| is_past(*end, now, keep_days)) else { continue };
-            let transaction = client.transaction().await?;
-            if holding.is_some() {
-                tiers::pause(&transaction).await?;
+        for partition in stored.iter().filter(|partition| partition.is_to_go(now, keep_days)) {
+            let fate = self.layout.drop(&mut client, &expiring, partition).await?;
+            match fate {
+                Fate::Gone => {
+                    self.partitions.forget();
+                    dropped += 1;
+                }
+                Fate::Held | Fate::HoldsAll => {
+                    tracing::info!(partition = partition.name, "a partition is past its retention and still in use");
+                }
+                Fate::Needed => {}
             }
-            schema::lock(&transaction).await?;
-            if let Some(holding) = holding
-                && !tiers::retire(&transaction, table, set, holding, end).await?
-            {
+            if matches!(fate, Fate::Needed | Fate::HoldsAll) {
                 break;
             }
-            transaction.simple_query(&format!("drop table if exists metrics.\"{name}\"")).await?;
-            // Who wrote to it has committed now, and nobody else can.
-            if let Some(holding) = holding
-                && tiers::is_needed(&transaction, set, holding, end).await?
-            {
-                break;
-            }
-            transaction.commit().await?;
-            self.partitions.forget();
-            dropped += 1;
         }
         client.done();
         Ok(dropped)
@@ -294,9 +214,5 @@ mod tests {
         assert_eq!(Day::of_micros(0).to_string(), "19700101");
         assert_eq!(Day::of_micros(-1).to_string(), "19691231");
         assert_eq!(Day::of_micros(86_400_000_000).plus(-1), Day::of_micros(5));
-        assert_eq!(Day::from_suffix("20261121").map(|day| day.to_string()).as_deref(), Some("20261121"));
-        for not_a_day in ["", "2026112", "20261332", "default", "20261121x"] {
-            assert_eq!(Day::from_suffix(not_a_day), None, "{not_a_day:?}");
-        }
     }
 }

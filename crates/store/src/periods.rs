@@ -7,6 +7,8 @@ use jiff::{Timestamp, ToSpan as _};
 /// How long the partitions of a table are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Period {
+    /// A day in UTC.
+    Day,
     /// A month of the calendar.
     Month,
     /// A year of the calendar.
@@ -27,6 +29,7 @@ pub(crate) struct Stretch {
 impl Period {
     fn format(self) -> &'static str {
         match self {
+            Self::Day => "%Y%m%d",
             Self::Month => "%Y%m",
             Self::Year => "%Y",
         }
@@ -34,6 +37,7 @@ impl Period {
 
     fn stretch(self, date: Date) -> Option<Stretch> {
         let (first, length) = match self {
+            Self::Day => (date, 1.day()),
             Self::Month => (date.first_of_month(), 1.month()),
             Self::Year => (date.first_of_year(), 1.year()),
         };
@@ -53,17 +57,6 @@ impl Period {
         }
         all
     }
-
-    /// The one of a partition that is named so after its table.
-    pub(crate) fn named(self, suffix: &str) -> Option<Stretch> {
-        let digits = |count: usize| suffix.len() == count && suffix.bytes().all(|byte| byte.is_ascii_digit());
-        let (year, month) = match self {
-            Self::Month if digits(6) => suffix.split_at(4),
-            Self::Year if digits(4) => (suffix, "1"),
-            _ => return None,
-        };
-        self.stretch(Date::new(year.parse().ok()?, month.parse().ok()?, 1).ok()?)
-    }
 }
 
 #[cfg(test)]
@@ -81,11 +74,5 @@ mod tests {
             ["202512", "202601", "202602"]
         );
         assert_eq!(names(Period::Year, "2026-01-01T00:00:00Z", "2026-12-31T00:00:00Z"), ["2026"]);
-        let month = Period::Month.named("202602").unwrap();
-        assert_eq!((month.start, month.end), (at("2026-02-01T00:00:00Z"), at("2026-03-01T00:00:00Z")));
-        assert_eq!(Period::Year.named("2026").unwrap().end, at("2027-01-01T00:00:00Z"));
-        for not_a_month in ["2026", "202613", "20260101", "x02601"] {
-            assert_eq!(Period::Month.named(not_a_month), None, "{not_a_month}");
-        }
     }
 }

@@ -118,12 +118,10 @@ impl Retention {
     }
 
     fn least_days(&self, set: &str, tier: Tier) -> i64 {
-        let finer = match tier {
-            Tier::Minutes => return self.days(set, Holding::Raw).max(LEDGER_DAYS),
-            Tier::Hours => Tier::Minutes,
-            Tier::Days => Tier::Hours,
-        };
-        self.days(set, Holding::Buckets(finer))
+        match tier.finer() {
+            None => self.days(set, Holding::Raw).max(LEDGER_DAYS),
+            Some(finer) => self.days(set, Holding::Buckets(finer)),
+        }
     }
 }
 
@@ -197,10 +195,10 @@ mod tests {
 
     #[test]
     fn a_coarser_tier_follows_the_finer_one_and_is_never_shorter() {
-        let [raw, minutes, hours, days] = Holding::ALL;
+        let [raw, minutes, hours, days, _] = Holding::ALL;
         let of = |retention: &Retention| Holding::ALL.map(|holding| retention.days("wal", holding));
-        assert_eq!(of(&with(&[])), [7, 90, 731, 1827]);
-        assert_eq!(of(&with(&[(raw, 1000)])), [1000, 1000, 1000, 1827], "what is not said follows");
+        assert_eq!(of(&with(&[])), [7, 90, 731, 1827, 1827]);
+        assert_eq!(of(&with(&[(raw, 1000)])), [1000, 1000, 1000, 1827, 1827], "what is not said follows");
         assert_eq!(with(&[(raw, 1000), (days, 1000)]).check("wal"), Ok(()));
         assert_eq!(with(&[(raw, 20), (minutes, 19)]).check("wal").unwrap_err().0, minutes);
         assert_eq!(with(&[(raw, 1), (minutes, 14)]).check("wal").unwrap_err().0, minutes, "what comes late needs them");

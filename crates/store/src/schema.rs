@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use catalog::{Catalog, Definition};
-use deadpool_postgres::{Object, Transaction};
+use deadpool_postgres::{GenericClient, Object, Transaction};
 use uuid::Uuid;
 
 use crate::definitions::{self, Definitions};
-use crate::{StoreError, derived, tables, tiers, views};
+use crate::{Layout, StoreError, derived, tables, tiers, views};
 
 /// The advisory lock under which schema `metrics` is changed; a number of our own choosing.
 pub(crate) const SCHEMA_LOCK: i64 = 0x7067_616e_0001;
@@ -18,37 +18,49 @@ pub(crate) const DDL_LOCK_TIMEOUT: &str = "5s";
 /// The role that dashboards read with.
 pub const READER: &str = "pganalytics_read";
 
-/// Makes or widens everything, in one transaction.
+/// Makes or widens everything, in one transaction. `chosen` is the layout that a store gets which is made now.
 pub(crate) async fn prepare(
     transaction: &mut Transaction<'_>,
+    chosen: Layout,
     catalog: &Catalog,
-) -> Result<(Uuid, Definitions), StoreError> {
+) -> Result<(Uuid, Layout, Definitions), StoreError> {
     lock(transaction).await?;
-    transaction
-        .execute("insert into metrics.store (id) values ($1) on conflict do nothing", &[&Uuid::new_v4()])
-        .await?;
-    let store_id = transaction.query_one("select id from metrics.store", &[]).await?.get(0);
+    let made = "insert into metrics.store (id, layout) values ($1, $2) on conflict do nothing";
+    if transaction.execute(made, &[&Uuid::new_v4(), &chosen.name()]).await? > 0 {
+        chosen.adopt(transaction).await?;
+    }
+    let row = transaction.query_one("select id, layout, changing_to from metrics.store", &[]).await?;
+    let layout = Layout::stored_as(row.get(1), row.get(2))?;
 
-    let stored = definitions::load(transaction).await?;
+    let (all, whole) = definitions(transaction, catalog).await?;
+    for definition in whole.values() {
+        definitions::check(definition)
+            .map_err(|reason| StoreError::Definition { set: definition.name.clone(), reason })?;
+        tables::create_or_widen(transaction, layout, catalog, definition).await?;
+    }
+    // After all tables: views name each other's sets.
+    derived::refresh(transaction, &views::all(&whole)).await?;
+    tiers::prepare(transaction, layout, catalog, &whole).await?;
+    derived::refresh(transaction, &tiers::functions(&whole)).await?;
+    for definition in &all {
+        definitions::insert(transaction, definition).await?;
+    }
+    Ok((row.get(0), layout, Definitions::new(whole, &all)))
+}
+
+/// The definitions of the catalogue and those that are stored, and what each set has by all of them.
+pub(crate) async fn definitions(
+    client: &impl GenericClient,
+    catalog: &Catalog,
+) -> Result<(Vec<Definition>, BTreeMap<String, Definition>), StoreError> {
     let mut whole: BTreeMap<String, Definition> = BTreeMap::new();
     let mut all: Vec<Definition> = catalog.sets().map(|set| set.definition.clone()).collect();
-    all.extend(stored);
+    all.extend(definitions::load(client).await?);
     for definition in &all {
         definitions::join(&mut whole, definition)
             .map_err(|reason| StoreError::Definition { set: definition.name.clone(), reason })?;
     }
-    for definition in whole.values() {
-        definitions::check(definition)
-            .map_err(|reason| StoreError::Definition { set: definition.name.clone(), reason })?;
-        tables::create_or_widen(transaction, definition).await?;
-    }
-    // After all tables: views name each other's sets.
-    derived::refresh(transaction, &views::all(&whole)).await?;
-    tiers::prepare(transaction, catalog, &whole).await?;
-    for definition in &all {
-        definitions::insert(transaction, definition).await?;
-    }
-    Ok((store_id, Definitions::new(whole, &all)))
+    Ok((all, whole))
 }
 
 /// Takes the schema's lock until the transaction ends, with a bound on waiting for other locks.

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use catalog::{Column, Definition, Scope, SetKind};
+use catalog::{Catalog, Column, Definition, Scope, SetKind};
 use deadpool_postgres::Transaction;
 
-use crate::{StoreError, infos};
+use crate::layout::Table;
+use crate::periods::Period;
+use crate::{Layout, StoreError, infos};
 
 /// Whether the set's table is partitioned by day.
 pub(crate) fn is_partitioned(kind: SetKind) -> bool {
@@ -40,6 +42,8 @@ pub(crate) fn copy_statement(definition: &Definition) -> String {
 /// Makes the set's table, or adds the columns that it lacks; answers whether it did either.
 pub(crate) async fn create_or_widen(
     transaction: &Transaction<'_>,
+    layout: Layout,
+    catalog: &Catalog,
     definition: &Definition,
 ) -> Result<bool, StoreError> {
     if definition.kind() == SetKind::Texts {
@@ -49,7 +53,11 @@ pub(crate) async fn create_or_widen(
         infos::convert(transaction, definition).await?;
     }
     let present = columns(transaction, &definition.name).await?;
-    let sql = if present.is_empty() { create(definition) } else { widen(definition, &present) };
+    let sql = if present.is_empty() {
+        create(layout, definition, id(catalog, &definition.name))
+    } else {
+        widen(definition, &present)
+    };
     if !sql.is_empty() {
         tracing::info!(set = definition.name, columns = definition.columns.len(), "the set's table is made or widened");
         transaction.simple_query(&sql).await?;
@@ -71,19 +79,43 @@ pub(crate) async fn columns(transaction: &Transaction<'_>, table: &str) -> Resul
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-fn create(definition: &Definition) -> String {
+/// Names and types as the columns of a table: the widest first, so that no row has room between two of them.
+pub(crate) fn side_by_side(mut columns: Vec<(&str, impl AsRef<str>)>) -> String {
+    let place = |sql_type: &str| match sql_type {
+        _ if sql_type.contains("[]") => 3,
+        wide if ["bigint", "double", "timestamp"].iter().any(|word| wide.starts_with(word)) => 0,
+        middle if middle.starts_with("integer") => 1,
+        narrow if narrow.starts_with("boolean") => 2,
+        _ => 3,
+    };
+    columns.sort_by_key(|(_, sql_type)| place(sql_type.as_ref()));
+    let columns: Vec<String> =
+        columns.iter().map(|(name, sql_type)| format!("\"{name}\" {}", sql_type.as_ref())).collect();
+    columns.join(", ")
+}
+
+/// The label by which single rows are looked for: the one that names them to people where a set is limited.
+pub(crate) fn id<'a>(catalog: &'a Catalog, set: &str) -> Option<&'a str> {
+    Some(catalog.get(set)?.limit.as_ref()?.id.as_str())
+}
+
+/// How the set's table is to be kept.
+pub(crate) fn table(definition: &Definition, id: Option<&str>) -> Table {
+    let period = is_partitioned(definition.kind()).then_some(Period::Day);
+    Table::new(&definition.name, period, id, infos::key(definition).into_iter())
+}
+
+fn create(layout: Layout, definition: &Definition, id: Option<&str>) -> String {
     let name = &definition.name;
-    let mut columns: Vec<String> = leading(definition)
-        .into_iter()
-        .map(|(column, column_type, constraint)| format!("\"{column}\" {column_type} {constraint}"))
-        .collect();
-    columns.extend(definition.columns.iter().map(|c| format!("\"{}\" {}", c.name, c.column_type.in_store())));
-    let mut sql = format!("create table metrics.\"{name}\" ({})", columns.join(", "));
+    let leading = leading(definition).into_iter();
+    let mut columns: Vec<(&str, String)> =
+        leading.map(|(column, sql_type, constraint)| (column, format!("{sql_type} {constraint}"))).collect();
+    columns.extend(definition.columns.iter().map(|c| (c.name.as_str(), c.column_type.in_store().to_owned())));
+    let mut sql = layout.create(&table(definition, id), &side_by_side(columns));
     if is_partitioned(definition.kind()) {
-        sql.push_str(" partition by range (\"time\");");
         let _ = write!(sql, "create index on metrics.\"{name}\" (instance_id, \"time\");");
     } else {
-        let _ = write!(sql, " with (fillfactor = {});", infos::FILLFACTOR);
+        let _ = write!(sql, "alter table metrics.\"{name}\" set (fillfactor = {});", infos::FILLFACTOR);
         let key: String = infos::key(definition).iter().map(|name| format!("\"{name}\", ")).collect();
         let _ = write!(sql, "create index on metrics.\"{name}\" (instance_id, {key}valid_from desc);");
     }

@@ -95,6 +95,20 @@ pub struct Status {
     /// The batch that the server acknowledged last; absent where that is not known, or known to be missing there.
     #[prost(message, optional, tag = "15")]
     pub acknowledged: Option<BatchKey>,
+    /// When the last answer was made; absent where none came yet.
+    #[prost(message, optional, tag = "16")]
+    pub answered: Option<Answered>,
+}
+
+/// The last answer that a collector had: with the arrival of what it sends next it bounds how far the clocks are apart.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct Answered {
+    /// When it was made, by the server's clock, microseconds since 1970.
+    #[prost(sint64, tag = "1")]
+    pub server_us: i64,
+    /// How long before [`Status::clock`] it came, by the collector's clock.
+    #[prost(uint64, tag = "2")]
+    pub ago_us: u64,
 }
 
 /// Which batch of a collector.

@@ -12,8 +12,8 @@ mod compress;
 mod frame;
 
 pub use batch::{
-    Attributes, BATCH_FORMAT, Batch, BatchKey, ClockReading, Cut, Discarded, EncodedColumn, Flag, FlagReason, Instance,
-    LostInterval, Reading, SetState, State, StateCode, Status,
+    Answered, Attributes, BATCH_FORMAT, Batch, BatchKey, ClockReading, Cut, Discarded, EncodedColumn, Flag, FlagReason,
+    Instance, LostInterval, Reading, SetState, State, StateCode, Status,
 };
 pub use codec::{DecodeError, MAX_ROWS};
 pub use compress::{CompressError, compress, decompress};

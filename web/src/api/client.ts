@@ -122,6 +122,11 @@ export async function batch(paths: string[], signal?: AbortSignal): Promise<Batc
   });
 }
 
+/** Changes something; answers what is in force then. */
+export function put(path: string, body: unknown): Promise<unknown> {
+  return authorized(path, (token) => ({ ...post(body, token), method: 'PUT' }));
+}
+
 /** `?a=1&b=2` of the given values; absent ones are left out. */
 export function queryString(values: Record<string, string | number | boolean | null | undefined>): string {
   const search = new URLSearchParams();

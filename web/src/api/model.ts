@@ -61,3 +61,10 @@ export type MeasuredSets = Schemas['MeasuredSets'];
 export type Host = Schemas['Host'];
 export type Disks = Schemas['Disks'];
 export type CollectorCost = Schemas['CollectorCost'];
+
+export type Jobs = Schemas['Jobs'];
+export type Job = Schemas['BackgroundJob'];
+export type StoreSizes = Schemas['StoreSizes'];
+export type InstanceSize = Schemas['InstanceSize'];
+export type Retention = Schemas['Retention'];
+export type KeptTier = Schemas['KeptTier'];

@@ -888,6 +888,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/store": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the store takes by set, tier and instance, how that grows, and when its disk is full at this rate.
+         * @description Who: admin. Limit: caller.
+         */
+        get: operations["get_store"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/users": {
         parameters: {
             query?: never;
@@ -1170,9 +1190,9 @@ export interface components {
         /** @description One job. All times are by the clock of the store. */
         BackgroundJob: {
             /** @description What the last run that did not fail did, as counts. */
-            done: {
+            done?: {
                 [key: string]: number;
-            };
+            } | null;
             /** @description What is to be made, by tier: of `roll_up` only. The newest is made first. */
             due?: components["schemas"]["DueBuckets"][] | null;
             /**
@@ -2164,7 +2184,7 @@ export interface components {
              * @description The end of the oldest bucket; null where none is due.
              */
             oldest?: string | null;
-            /** @description `5m`, `1h` or `1d`. */
+            /** @description `5m`, `1h`, `1d` or `1w`. */
             tier: string;
         };
         /** @description The body of every answer that is not a success. */
@@ -2833,6 +2853,34 @@ export interface components {
             total_pages: number;
         };
         /**
+         * @description The share of an instance: what each set takes is divided by the rows that were stored of each instance in the 30 days
+         *     before, as instances share tables. What is not of sets is nobody's.
+         */
+        InstanceSize: {
+            /**
+             * Format: int64
+             * @description Its share of the bytes.
+             */
+            bytes: number;
+            /**
+             * Format: double
+             * @description What its share grows by in a day; null while it is not known.
+             */
+            bytes_per_day?: number | null;
+            /**
+             * Format: int32
+             * @description The instance.
+             */
+            instance_id: number;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Its share of the rows, which are estimated.
+             */
+            rows?: number | null;
+        };
+        /**
          * @description How a job is, in a word.
          * @enum {string}
          */
@@ -2878,8 +2926,8 @@ export interface components {
             oldest_end?: string | null;
             /**
              * Format: int64
-             * @description How many partitions there are: of a day each for raw rows, of a month for 5 minutes, of a year for the others. A
-             *     partition goes when all of it is past its days.
+             * @description How many partitions there are: of a day each for raw rows, of a month for 5 minutes, of a year for the others; in
+             *     a store with TimescaleDB of 7 and 30 days. A partition goes when all of it is past its days.
              */
             partitions: number;
             /** @description Which. */
@@ -3102,6 +3150,19 @@ export interface components {
             /** @description The set. */
             set: string;
         };
+        /** @description What the database took at a moment. */
+        NotedSize: {
+            /**
+             * Format: date-time
+             * @description When it was noted.
+             */
+            at: string;
+            /**
+             * Format: int64
+             * @description What it took.
+             */
+            bytes: number;
+        };
         /** @description What became of one of them. */
         OneAnswer: {
             /** @description The body that it would have had alone. */
@@ -3116,6 +3177,19 @@ export interface components {
              * @description The status that it would have had alone.
              */
             status: number;
+        };
+        /** @description What the rest takes. */
+        OtherSize: {
+            /**
+             * Format: int64
+             * @description Bytes.
+             */
+            bytes: number;
+            /**
+             * Format: double
+             * @description What it grows by in a day; null while it is not known.
+             */
+            bytes_per_day?: number | null;
         };
         /** @description Statements that are only summed: what a ranking does not list. */
         Others: components["schemas"]["Figures"] & {
@@ -3157,6 +3231,12 @@ export interface components {
         };
         /** @description A batch is stored, or was before. */
         PushAnswer: {
+            /**
+             * Format: date-time
+             * @description When this answer was made, by the server's clock. A collector tells it with its next batch, so that a slow
+             *     request is not taken for a slow clock.
+             */
+            answered_at: string;
             /** @description `<epoch>/<sequence>`; null for a batch without them. */
             batch_id?: string | null;
             /** @description Whether the server can tell a repetition: false without epoch and sequence. */
@@ -3580,8 +3660,13 @@ export interface components {
         /** @description How many rows there are of a set. */
         SetCount: {
             /**
+             * @description Whether that is no exact number: of names and texts no more than a million are counted, beyond it stands what
+             *     PostgreSQL estimates of all of them, or a million of those that were asked for.
+             */
+            estimated: boolean;
+            /**
              * Format: date-time
-             * @description The newest row's time; of infos, when one was last said.
+             * @description When it was read last with success.
              */
             last_sample?: string | null;
             /**
@@ -3651,20 +3736,33 @@ export interface components {
              *     of the range: from `time` on, until `valid_to` (null: still), and `seen_at` is when that was last said.
              */
             data: Record<string, never>[];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description And up to this one.
+             */
             end: string;
             /** Format: int64 */
             limit: number;
             /** Format: int64 */
             offset: number;
             set: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Rows after this moment. With `step` it may be before what was asked for, where finer figures are not kept any more.
+             */
             start: string;
             /**
              * Format: int64
              * @description The length of a step; null for rows as stored.
              */
             step_ms?: number | null;
+        };
+        /** @description What a set takes. */
+        SetSize: {
+            /** @description Its name; `readings` and `cuts` explain the rows of all. */
+            set: string;
+            /** @description Its raw rows and tiers, the finest first. */
+            tiers: components["schemas"]["TierSize"][];
         };
         /** @description A setting. */
         Setting: {
@@ -3950,6 +4048,65 @@ export interface components {
          * @enum {string}
          */
         Status: "registered" | "active" | "offline" | "error";
+        /** @description The disk of the store. */
+        StoreDisk: {
+            /**
+             * Format: int64
+             * @description What the store can still take of it.
+             */
+            free_bytes?: number | null;
+            /**
+             * Format: date-time
+             * @description When it is full, if the store grows on as it did and nothing else takes room; null where that cannot be told or is
+             *     more than ten years away.
+             */
+            full_at?: string | null;
+            /** @description Why something of this is null. */
+            reason?: string | null;
+            /**
+             * Format: int64
+             * @description What it holds.
+             */
+            size_bytes?: number | null;
+        };
+        /**
+         * @description What the store takes on the disk, and how that grows. Growth is the difference between the newest daily note and the
+         *     oldest one of the 30 days before it, by the time between them.
+         */
+        StoreSizes: {
+            /**
+             * Format: int64
+             * @description What the database takes now, with indexes and what is not measured data.
+             */
+            bytes: number;
+            /**
+             * Format: double
+             * @description What it grows by in a day; null while it is not known.
+             */
+            bytes_per_day?: number | null;
+            /** @description The disk that it is on. */
+            disk: components["schemas"]["StoreDisk"];
+            /** @description What the database took at each note, the oldest first. */
+            history: components["schemas"]["NotedSize"][];
+            /** @description The instances, the largest first; as noted last. */
+            instances: components["schemas"]["InstanceSize"][];
+            /**
+             * Format: date-time
+             * @description When sizes were noted last, which is done daily; null before the first time.
+             */
+            noted_at?: string | null;
+            /** @description What the database has beside them: names and texts, what is due, accounts, the system's own tables. */
+            others: components["schemas"]["OtherSize"];
+            /** @description Why growth is not known. */
+            reason?: string | null;
+            /** @description The sets, and what explains their rows, by name; as noted last. */
+            sets: components["schemas"]["SetSize"][];
+            /**
+             * Format: date-time
+             * @description From when on growth is looked at; null while it is not known.
+             */
+            since?: string | null;
+        };
         /** @description A table. Rates are over the readings of the range; null is not known. */
         Table: {
             autovacuum?: null | components["schemas"]["Autovacuum"];
@@ -4204,10 +4361,30 @@ export interface components {
             temp_bytes: (number | null)[];
         };
         /**
-         * @description Raw rows, or what is kept of them per 5 minutes, hour or day.
+         * @description Raw rows, or what is kept of them per 5 minutes, hour, day or week.
          * @enum {string}
          */
-        TierName: "raw" | "5m" | "1h" | "1d";
+        TierName: "raw" | "5m" | "1h" | "1d" | "1w";
+        /** @description What a tier of a set takes. */
+        TierSize: {
+            /**
+             * Format: int64
+             * @description Bytes with indexes.
+             */
+            bytes: number;
+            /**
+             * Format: double
+             * @description What it grows by in a day; null while it is not known.
+             */
+            bytes_per_day?: number | null;
+            /**
+             * Format: int64
+             * @description Rows, as PostgreSQL estimates them; null where it did not yet.
+             */
+            rows?: number | null;
+            /** @description Which. */
+            tier: components["schemas"]["TierName"];
+        };
         /** @description One statement's figures per step. Increments are spread over the steps that their interval covers. */
         Timeline: {
             /** @description How much of the range was read: sums are of that time, and rates divide by it. */
@@ -6194,7 +6371,10 @@ export interface operations {
                 start?: string | null;
                 /** @description Rows up to this moment; else until now. */
                 end?: string | null;
-                /** @description Sums rows of one key to steps of so many seconds. */
+                /**
+                 * @description Sums rows of one key to steps of so many seconds, which end at multiples of their length since 1970. The end of a
+                 *     longer interval does not decide: it is divided over the 5 minutes that it touches.
+                 */
                 step?: number | null;
                 /** @description Rows at most. */
                 limit?: number | null;
@@ -6478,6 +6658,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_store: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoreSizes"];
                 };
             };
             /** @description Every failure. */

@@ -40,6 +40,11 @@ export function TopBar() {
         <Link to="/catalogue" search={(old: Search) => keepTime(old)} activeOptions={{ includeSearch: false }}>
           Catalogue
         </Link>
+        {session.state === 'in' && session.user.role === 'admin' && (
+          <Link to="/store" search={(old: Search) => keepTime(old)} activeOptions={{ includeSearch: false }}>
+            Store
+          </Link>
+        )}
       </nav>
       <TimeControls />
       <div className={styles.user}>

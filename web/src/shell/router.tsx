@@ -80,10 +80,17 @@ const coverage = createRoute({
 });
 const catalogue = createRoute({ getParentRoute: () => signedIn, path: '/catalogue', component: CataloguePage });
 
+const store = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/store',
+  // Of administrators only.
+  component: lazyRouteComponent(() => import('../store/StorePage'), 'StorePage'),
+});
+
 const ofInstance = [instance, overview, queries, query, locks, databases, replication, tables, indexes, settings, coverage];
 
 export const router = createRouter({
-  routeTree: root.addChildren([signIn, signedIn.addChildren([fleet, ...ofInstance, catalogue])]),
+  routeTree: root.addChildren([signIn, signedIn.addChildren([fleet, ...ofInstance, catalogue, store])]),
   parseSearch,
   stringifySearch,
   defaultNotFoundComponent: NotFound,

@@ -44,6 +44,10 @@ struct Server {
     batches: Arc<Mutex<Vec<Batch>>>,
     signs: Arc<Mutex<Vec<wire::Status>>>,
     asked: Arc<Mutex<Vec<Asked>>>,
+    /// How many batches each push had.
+    pushes: Arc<Mutex<Vec<usize>>>,
+    /// Whether it knows nothing of several batches in one request.
+    is_of_before: bool,
 }
 
 impl Server {
@@ -84,6 +88,14 @@ impl Server {
             stream.read_exact(&mut body).await.unwrap();
             let path = head[0].split(' ').nth(1).unwrap().to_owned();
             let push = path.ends_with("/metrics/push");
+            if push && header("content-type").ends_with("; batches=many") {
+                let (status, body) = self.answer_several(&header("authorization"), &body);
+                let answer = format!("HTTP/1.1 {status} Said\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+                if stream.write_all(answer.as_bytes()).await.is_err() {
+                    return;
+                }
+                continue;
+            }
             let sequence = push.then(|| {
                 let batch = Batch::decode(wire::decompress(&body, 1 << 20).unwrap().as_slice()).unwrap();
                 assert!(batch.status.is_some() && batch.collector_id.len() == 16);
@@ -104,6 +116,7 @@ impl Server {
                 }
                 continue;
             }
+            self.pushes.lock().unwrap().extend(push.then_some(1));
             self.asked.lock().unwrap().push(Asked {
                 path: path.clone(),
                 token: header("authorization"),
@@ -122,6 +135,30 @@ impl Server {
                 return;
             }
         }
+    }
+
+    /// Each batch is answered as it is alone.
+    fn answer_several(&self, token: &str, body: &[u8]) -> (u16, String) {
+        if self.is_of_before {
+            self.pushes.lock().unwrap().push(0);
+            return (400, r#"{"error":"invalid_body","message":"no batch"}"#.to_owned());
+        }
+        let body = wire::decompress(body, 64 << 20).unwrap();
+        let (mut rest, mut answers) = (body.as_slice(), Vec::new());
+        while !rest.is_empty() {
+            let batch = Batch::decode_length_delimited(&mut rest).unwrap();
+            assert!(batch.status.is_some() && batch.collector_id.len() == 16);
+            let (sequence, at) = (Some(batch.sequence), Instant::now());
+            let (path, token, body) = ("/metrics/push".to_owned(), token.to_owned(), batch.encode_to_vec());
+            self.asked.lock().unwrap().push(Asked { path, token, sequence, body, at });
+            self.batches.lock().unwrap().push(batch);
+            let (status, headers, body) = self.answers.lock().unwrap().pop_front().unwrap_or((202, "", STORED));
+            let after = headers.strip_prefix("retry-after: ").map(|seconds| seconds.trim().parse::<u64>().unwrap());
+            let body: serde_json::Value = serde_json::from_str(body).unwrap();
+            answers.push(serde_json::json!({ "status": status, "retry_after_seconds": after, "body": body }));
+        }
+        self.pushes.lock().unwrap().push(answers.len());
+        (200, serde_json::json!({ "answers": answers }).to_string())
     }
 
     fn asked(&self, end: &str) -> Vec<Asked> {
@@ -407,8 +444,58 @@ async fn a_backlog_does_not_starve_what_is_new() {
     let dir = tempfile::tempdir().unwrap();
     registered(dir.path(), "2999-01-01T00:00:00Z", None);
     let (server, url) = Server::default().start(&[]).await;
-    deliver(prepare(dir.path(), &url, 12)).await;
-    assert_eq!(server.sequences(), [12, 1, 11, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    deliver(prepare(dir.path(), &url, 150)).await;
+    let expected = std::iter::once(150).chain(1..=64).chain([149]).chain(65..=128).chain([148]).chain(129..=147);
+    assert_eq!(server.sequences(), expected.collect::<Vec<u64>>());
+    assert_eq!(*server.pushes.lock().unwrap(), [1, 64, 1, 64, 1, 19]);
+}
+
+#[tokio::test]
+async fn of_several_batches_each_answer_does_what_it_does_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    registered(dir.path(), "2999-01-01T00:00:00Z", None);
+    let stored = (202, "", STORED);
+    let unknown = (409, "", r#"{"error":"unknown_definition","message":""}"#);
+    let later = (503, "retry-after: 1\r\n", "{}");
+    let answers = [stored, stored, (422, "", "{}"), unknown, later, stored];
+    let (server, url) = Server::default().start(&answers).await;
+    let (shared, counters) = deliver(prepare(dir.path(), &url, 12)).await;
+    let expected = std::iter::once(12).chain(1..=11).chain([3, 4]);
+    assert_eq!(server.sequences(), expected.collect::<Vec<u64>>(), "what was not taken goes again, and nothing else");
+    let at: Vec<Instant> = server.asked("/push").into_iter().map(|asked| asked.at).collect();
+    assert!(at[12].duration_since(at[11]) >= Duration::from_secs(1), "not before the server asked for it");
+    assert_eq!(*server.pushes.lock().unwrap(), [1, 11, 1, 1]);
+    assert_eq!(counters.refused_batches.load(std::sync::atomic::Ordering::Relaxed), 1);
+    let lost = lock(&shared).spool.take_lost().to_wire();
+    assert_eq!((lost.len(), lost[0].reason.as_str(), lost[0].readings), (1, "refused", 1));
+}
+
+#[tokio::test]
+async fn what_no_several_batches_can_be_told_to_is_sent_one_by_one() {
+    let dir = tempfile::tempdir().unwrap();
+    registered(dir.path(), "2999-01-01T00:00:00Z", None);
+    let (server, url) = Server { is_of_before: true, ..Server::default() }.start(&[]).await;
+    let (_, counters) = deliver(prepare(dir.path(), &url, 12)).await;
+    let mut sequences = server.sequences();
+    sequences.sort_unstable();
+    assert_eq!(sequences, (1..=12).collect::<Vec<u64>>());
+    assert_eq!(server.pushes.lock().unwrap().iter().filter(|batches| **batches == 0).count(), 1, "it is asked once");
+    assert_eq!(counters.refused_batches.load(std::sync::atomic::Ordering::Relaxed), 0);
+}
+
+/// With the arrival of what is sent next it bounds how far the clocks are apart.
+#[tokio::test]
+async fn the_time_of_the_last_answer_is_told_with_what_is_sent_next() {
+    let dir = tempfile::tempdir().unwrap();
+    registered(dir.path(), "2999-01-01T00:00:00Z", None);
+    let (server, url) = Server::default().start(&[]).await;
+    *server.knows.lock().unwrap() = Some(r#"{"answered_at":"2026-03-01T12:00:00.000007Z"}"#.to_owned());
+    deliver(prepare(dir.path(), &url, 1)).await;
+    assert_eq!(server.signs.lock().unwrap()[0].answered, None, "there was none before");
+    let batches = server.batches.lock().unwrap();
+    let told = batches[0].status.as_ref().unwrap().answered.unwrap();
+    assert_eq!(told.server_us, 1_772_366_400_000_007);
+    assert!(told.ago_us < u64::try_from(PATIENCE.as_micros()).unwrap());
 }
 
 /// A state directory of before: what was read since its start was written under numbers that the server has.

@@ -109,7 +109,7 @@ pub(super) async fn run(
     let id = registration.collector_id;
     let deadline = shared.deadline;
     let mut one = Collector {
-        sender: Sender { collector, id, newest: first.saturating_sub(1), acknowledged: None },
+        sender: Sender { collector, id, newest: first.saturating_sub(1), acknowledged: None, answered: None },
         spool: Spool::new(first),
         next: first,
         token: registration.token,
@@ -144,6 +144,9 @@ impl Collector {
         let shared = Arc::clone(&self.shared);
         let collector = self.sender.collector;
         let mut failures = 0;
+        if shared.plan.drifts() {
+            Box::pin(self.show_life(&shared)).await;
+        }
         loop {
             while self.next < shared.plan.cycles && self.until(self.next).is_zero() {
                 self.spool.put(self.next, shared.plan.is_late(collector, self.next));
@@ -169,6 +172,27 @@ impl Collector {
                 None => failures = 0,
                 Some(asked) => sleep(asked.max(pause(&mut failures, LONGEST_PAUSE))).await,
             }
+        }
+    }
+
+    /// What it is answered tells the server's time; where it is not, the first batch is answered.
+    async fn show_life(&mut self, shared: &Shared) {
+        let Ok(_connection) = shared.connections.acquire().await else { return };
+        let sign = shared.plan.sign_of_life(&self.sender, self.spool.len(), now_us());
+        let Ok(body) = wire::compress(&sign) else { return };
+        match shared.backend.push(&self.token, body).await {
+            Answer::Accepted(accepted) => self.told(&accepted),
+            Answer::Refused(reason) | Answer::Unauthorized(reason) | Answer::Replaced(reason) => {
+                shared.counted.said(&reason);
+            }
+            Answer::Later { reason, .. } => shared.counted.said(&reason),
+            Answer::UnknownDefinition => {}
+        }
+    }
+
+    fn told(&mut self, accepted: &Accepted) {
+        if let Some(made) = accepted.answered_at {
+            self.sender.answered = Some((made.as_microsecond(), now_us()));
         }
     }
 
@@ -355,6 +379,7 @@ impl Collector {
         }
         self.tried.remove(&cycle);
         self.sender.acknowledged = Some(cycle);
+        self.told(accepted);
     }
 }
 

@@ -7,8 +7,8 @@ use catalog::Catalog;
 use prost::Message as _;
 use uuid::Uuid;
 use wire::{
-    Attributes, BATCH_FORMAT, Batch, BatchKey, ClockReading, Flag, FlagReason, Instance, Reading, SetState, State,
-    StateCode, Status,
+    Answered, Attributes, BATCH_FORMAT, Batch, BatchKey, ClockReading, Flag, FlagReason, Instance, Reading, SetState,
+    State, StateCode, Status,
 };
 
 use super::arguments::LoadArguments;
@@ -255,12 +255,36 @@ impl Plan {
                 cpu_us: 50_000 * (u64::from(sender.newest) + 1),
                 peak_memory_bytes: 30 << 20,
                 sent_us: Some(now_us + self.drift_of(sender.collector)),
+                answered: sender.answered.map(|(server_us, came_in_us)| Answered {
+                    server_us,
+                    ago_us: u64::try_from(now_us - came_in_us).unwrap_or(0),
+                }),
                 clock: Some(self.clock(sender.collector, sender.newest, now_us)),
                 acknowledged: sender.acknowledged.map(|cycle| self.key(sender.collector, cycle)),
                 ..Status::default()
             }),
             ..Batch::default()
         }
+    }
+
+    /// Whether clocks are off: then each process begins with a sign of life, as a collector does, whose answer tells the
+    /// server's time.
+    pub(super) const fn drifts(&self) -> bool {
+        self.drift_us > 0
+    }
+
+    /// A batch without readings.
+    pub(super) fn sign_of_life(&self, sender: &Sender, waiting: usize, now_us: i64) -> Vec<u8> {
+        let sign = Batch {
+            format: BATCH_FORMAT,
+            epoch: self.key(sender.collector, sender.newest).epoch,
+            created_us: now_us + self.drift_of(sender.collector),
+            collector_version: env!("CARGO_PKG_VERSION").to_owned(),
+            hostname: format!("{}.example", self.name(sender.collector)),
+            clock: Some(self.clock(sender.collector, sender.newest, now_us)),
+            ..self.status(sender, waiting, now_us)
+        };
+        sign.encode_to_vec()
     }
 
     /// A batch as it travels: the spool's bytes, and the status behind them.
@@ -290,4 +314,6 @@ pub(super) struct Sender {
     pub(super) newest: u32,
     /// The batch that was acknowledged last.
     pub(super) acknowledged: Option<u32>,
+    /// When the last answer was made, by the server's clock, and when it came in, truly.
+    pub(super) answered: Option<(i64, i64)>,
 }

@@ -192,6 +192,48 @@ async fn users_are_made_and_reset_from_the_command_line() {
     assert_eq!(pganalytics(&["admin", "user", "reset", "nobody"], &environment).status.code(), Some(1));
 }
 
+#[tokio::test]
+async fn retention_is_told_with_its_growth_and_changed_from_the_command_line() {
+    let store = testkit::store().await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let environment = [
+        ("DATABASE_URL", store.dsn.as_str()),
+        ("DATA_DIR", directory.path().to_str().unwrap()),
+        ("STORE_DISK_BYTES", "5000000000"),
+    ];
+    let told = |arguments: &[&str]| {
+        let run = pganalytics(&[&["admin", "retention"], arguments].concat(), &environment);
+        assert_eq!(run.status.code(), Some(0), "{}", text(&run.stderr));
+        text(&run.stdout)
+    };
+    let line = |told: &str, set: &str, tier: &str| -> Vec<String> {
+        let fields = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let mut lines = told.lines().map(fields);
+        lines.find(|fields| fields.first().is_some_and(|one| one == set) && fields[1] == tier).unwrap()
+    };
+    let young = told(&[]);
+    assert_eq!(line(&young, "wal", "raw")[2..4], ["7", "7"]);
+    assert_eq!(line(&young, "wal", "raw")[5], "-", "growth is not known yet");
+    assert!(young.contains("There is not enough data") && !young.contains("it is full on"), "{young}");
+    assert!(young.contains("Its disk has 49"), "of 5000 MB: {young}");
+    // As the job noted it yesterday and today.
+    let client = store.connect().await.unwrap();
+    for (ago, bytes) in [("1 day", 0_i64), ("0", 2_500_000)] {
+        let sql = "insert into metrics.sizes (table_name, at, bytes) values ('wal', now() - $1::text::interval, $2),
+            ('', now() - $1::text::interval, 5 * $2)";
+        client.execute(sql, &[&ago, &bytes]).await.unwrap();
+    }
+    let grown = told(&["--set", "wal", "--tier", "raw", "--days", "9", "--dry-run"]);
+    assert_eq!(line(&grown, "wal", "raw")[2..6], ["9", "7", line(&young, "wal", "raw")[4].as_str(), "2.5"]);
+    assert!(grown.contains("12.5 MB a day more since ") && grown.contains("At this rate it is full on 20"), "{grown}");
+    assert_eq!(line(&told(&[]), "wal", "raw")[2], "7", "it was only asked for");
+    told(&["--set", "wal", "--tier", "raw", "--days", "9"]);
+    assert_eq!(line(&told(&[]), "wal", "raw")[2], "9");
+    let refused = pganalytics(&["admin", "retention", "--set", "wal", "--tier", "5m", "--days", "3"], &environment);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("--days must be"), "{}", text(&refused.stderr));
+}
+
 #[test]
 fn administering_no_store_says_so_and_makes_none() {
     let home = tempfile::tempdir().unwrap();

@@ -15,14 +15,9 @@ pub(crate) const STATEMENTS: &str = "pg_stat_statements";
 /// The database that has the tables.
 const DATABASE: i64 = 16_384;
 
-/// Days of buckets: as many as the ranges are answered from. More of the finer ones would only take room.
-const fn days_of(tier: Tier) -> i64 {
-    match tier {
-        Tier::Minutes => 2,
-        Tier::Hours => 31,
-        Tier::Days => 366,
-    }
-}
+/// Days of buckets that are copied: as many as the ranges are answered from. More of the finer ones would only take
+/// room; weeks are made from days.
+const DAYS: [(Tier, i64); 3] = [(Tier::Minutes, 2), (Tier::Hours, 31), (Tier::Days, 366)];
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// So long after the last midnight is now: a range has edges in every tier.
@@ -140,6 +135,7 @@ impl History {
         history.readings(store, client, midnight).await?;
         history.roll_up(store, client, midnight).await?;
         history.copy_days(store, client, midnight).await?;
+        history.weeks(store, client, midnight).await?;
         client.simple_query("vacuum (analyze)").await.context("analyze")?;
         Ok(history)
     }
@@ -242,14 +238,14 @@ impl History {
     async fn copy_days(&self, store: &Store, client: &Client, midnight: Timestamp) -> Result<()> {
         let sets = sets(self.size);
         for raw in sets.iter().map(|rows| rows.set).chain(["readings", "cuts"]) {
-            for tier in Tier::ALL {
-                let days = days_of(tier);
+            for (tier, days) in DAYS {
                 let table = tier.table(raw);
                 partitions(client, tier, &table, midnight, days).await?;
                 let columns = client
                     .query_one(
                         "select string_agg(format(', %I', attname), '' order by attnum) from pg_attribute
-                         where attrelid = $1::text::regclass and attnum > 2 and not attisdropped",
+                         where attrelid = $1::text::regclass and attnum > 0 and not attisdropped
+                             and attname not in ('instance_id', 'time')",
                         &[&format!("metrics.\"{table}\"")],
                     )
                     .await?;
@@ -274,6 +270,26 @@ impl History {
             client.simple_query(&gone).await.context("write what is gone")?;
         }
         store.partitions().forget();
+        Ok(())
+    }
+
+    /// Makes the weeks of the year's days, as the server does.
+    async fn weeks(&self, store: &Store, client: &Client, midnight: Timestamp) -> Result<()> {
+        let week = Tier::Weeks.width_us();
+        let first_day = midnight - DAY * 366;
+        let first = Tier::Weeks.bucket_end(first_day.as_microsecond()) + week;
+        let last = midnight.as_microsecond().div_euclid(week) * week;
+        let [first, last] = [first, last].map(Timestamp::from_microsecond);
+        let (first, last) = (first.context("find the first week")?, last.context("find the last week")?);
+        let names: Vec<&str> = sets(self.size).iter().map(|rows| rows.set).collect();
+        let due = "insert into metrics.due (tier, instance_id, first, last, sets) values ($1, $2, $3, $4, $5)";
+        client.execute(due, &[&Tier::Weeks.number(), &INSTANCE, &first, &last, &names]).await?;
+        let tables: Vec<String> =
+            names.into_iter().chain(["readings", "cuts"]).map(|name| Tier::Weeks.table(name)).collect();
+        let gone = "insert into metrics.gone (table_name, until)
+            select t, $2::timestamptz - interval '7 days' from unnest($1::text[]) t";
+        client.execute(gone, &[&tables, &first]).await?;
+        while store.roll_up(self.now).await.context("make weeks")?.is_left {}
         Ok(())
     }
 }

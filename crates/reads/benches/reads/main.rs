@@ -270,7 +270,7 @@ impl Bytes {
     }
 
     fn print(&self, size: Size, ratios: &mut Ratios) {
-        println!("\nbytes a row with index{:>16} {:>8} {:>8} {:>8}", "raw", "5m", "1h", "1d");
+        println!("\nbytes a row with index{:>16} {:>8} {:>8} {:>8} {:>8}", "raw", "5m", "1h", "1d", "1w");
         let raws = self.0.keys().filter(|table| Tier::ALL.iter().all(|tier| !table.ends_with(tier.suffix())));
         for raw in raws {
             let mut line = format!("{raw:<30}");
@@ -287,7 +287,7 @@ impl Bytes {
         }
         let year = |tier: Tier| (365 * 86_400_000_000 / tier.width_us() * size.statements) as f64;
         let of = |table: &str, rows: f64| self.a_row(table).unwrap_or(f64::NAN) * rows / 1e9;
-        let [cells, hours, days] = Tier::ALL.map(|tier| (tier, tier.table(STATEMENTS)));
+        let [cells, hours, days, _] = Tier::ALL.map(|tier| (tier, tier.table(STATEMENTS)));
         let kept = cells.0.keep_days() as f64 / 365.0;
         println!(
             "{} statements for a year: {:.2} GB of hours, {:.3} GB of days; 90 days of 5 minutes {:.2} GB, 30 days of \

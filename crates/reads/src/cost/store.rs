@@ -34,7 +34,7 @@ pub(crate) async fn sets(
     let Some(tiered) = snapshot.tiered(SETS.set) else { return Ok(Vec::new()) };
     let columns = ["interval_us", "set_name", "readings", "errors", "rows", "bytes", "late_cycles", "statement_time"];
     let rows = Parts::of(snapshot, id, tiered, range).await?.rows(&columns);
-    let rows = snapshot.query_once(&BY_SET.replace("{}", &rows), &[&id]).await?;
+    let rows = snapshot.query_of(&BY_SET.replace("{}", &rows), id).await?;
     let sets = rows.iter().map(|row| {
         let statement_time_ms: Option<f64> = row.get(6);
         let number = |place: usize| row.get::<_, Option<i64>>(place).unwrap_or(0);

@@ -5,12 +5,12 @@ use jiff::{SignedDuration, Timestamp};
 use store::tiers::Tiered;
 use tokio_postgres::Error;
 
-use crate::parts::Parts;
+use crate::parts::{Parts, standing};
 use crate::range::Range;
 use crate::reader::{InstanceId, Snapshot};
 
 /// A shorter range is looked at reading by reading.
-const LONG: SignedDuration = SignedDuration::from_hours(48);
+const LONG: SignedDuration = SignedDuration::from_hours(12);
 /// A bucket that lacks so much of a reading may have a part of a gap.
 const MISSING: f64 = 0.75;
 /// So many usual intervals before and after a span lie the readings that a gap in it is between.
@@ -26,12 +26,12 @@ struct Bucket {
 }
 
 async fn buckets(snapshot: &Snapshot, id: InstanceId, set: &str, range: Range) -> Result<Vec<Bucket>, Error> {
-    let parts = Parts::of(snapshot, id, Tiered::readings(set), range).await?;
+    let parts = Parts::of_days(snapshot, id, Tiered::readings(set), range).await?;
     let sql = format!(
         "select time, sum(readings)::int8, sum(covered_us)::int8 from ({}) r group by time order by time",
         parts.rows(&["readings", "covered_us"])
     );
-    let rows = snapshot.query_once(&sql, &[&id]).await?;
+    let rows = snapshot.query_of(&sql, id).await?;
     let bucket = |row: &tokio_postgres::Row| {
         let end: Timestamp = row.get(0);
         Bucket { start: parts.bucket_start(end), end, readings: row.get(1), covered_us: row.get(2) }
@@ -123,9 +123,7 @@ pub(super) async fn others_read(
     Ok(snapshot.query_one(OTHERS, &[&id, &set, &start, &end]).await?.get(0))
 }
 
-const GONE: &str = "select until from metrics.gone where table_name = 'readings'";
-
 /// Until when readings are kept by buckets alone.
 pub(super) async fn gone(snapshot: &Snapshot) -> Result<Option<Timestamp>, Error> {
-    Ok(snapshot.query_opt(GONE, &[]).await?.and_then(|row| row.get(0)))
+    Ok(standing::gone(snapshot).await?.get("readings").copied())
 }

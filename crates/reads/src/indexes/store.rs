@@ -84,7 +84,7 @@ const SUMMED: [&str; 5] = ["datid_read", "indexrelid", "idx_scan", "idx_tup_read
 pub(super) async fn sums(snapshot: &Snapshot, id: InstanceId, range: Range) -> Result<HashMap<Key, Sums>, Error> {
     let Some(tiered) = snapshot.tiered(SET) else { return Ok(HashMap::new()) };
     let parts = Parts::of(snapshot, id, tiered, range).await?;
-    let rows = snapshot.query_once(&SUMS.replace("{}", &parts.rows(&SUMMED)), &[&id]).await?;
+    let rows = snapshot.query_of(&SUMS.replace("{}", &parts.rows(&SUMMED)), id).await?;
     let keyed = |row: &Row| {
         let sums = Sums { scans: row.get(2), read: row.get(3), fetched: row.get(4) };
         Some(((row.get::<_, Option<i64>>(0)?, row.get(1)), sums))

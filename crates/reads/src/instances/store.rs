@@ -419,7 +419,7 @@ const BEHIND: &str = "select m.id, r.application_name, r.lag_us
 pub(crate) async fn behind(snapshot: &Snapshot, times: &Times) -> Result<HashMap<InstanceId, Vec<Behind>>, Error> {
     let (ids, moments): (Vec<InstanceId>, Vec<Timestamp>) = times.iter().map(|(id, time)| (*id, *time)).unzip();
     let mut all: HashMap<InstanceId, Vec<Behind>> = HashMap::new();
-    for row in snapshot.query(&BEHIND.replace("{}", senders::READINGS), &[&ids, &moments, &senders::STANDBY]).await? {
+    for row in snapshot.query(&BEHIND.replace("{}", &senders::READINGS), &[&ids, &moments, &senders::STANDBY]).await? {
         all.entry(row.get(0)).or_default().push(Behind { standby: row.get(1), replay_lag_us: row.get(2) });
     }
     Ok(all)

@@ -48,7 +48,7 @@ pub(crate) struct BackgroundJob {
     /// How long that took.
     pub(crate) duration_ms: Option<f64>,
     /// What the last run that did not fail did, as counts.
-    #[schema(value_type = BTreeMap<String, i64>)]
+    #[schema(value_type = Option<BTreeMap<String, i64>>)]
     pub(crate) done: Option<serde_json::Value>,
     /// Why the last run failed that did; it stays when later ones do not.
     pub(crate) error: Option<String>,
@@ -68,7 +68,7 @@ pub(crate) struct BackgroundJob {
 /// Buckets of a tier that are over and not made, or to be made again.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct DueBuckets {
-    /// `5m`, `1h` or `1d`.
+    /// `5m`, `1h`, `1d` or `1w`.
     pub(crate) tier: &'static str,
     /// Notes of what is due: of an instance and a stretch of time each.
     pub(crate) count: i64,

@@ -15,8 +15,10 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::catalog::{MeasuredColumn, column};
 use crate::error::{Detail, ReadError};
-use crate::range::MAX_RANGE;
+use crate::parts;
+use crate::range::{MAX_RANGE, Range};
 use crate::reader::Snapshot;
+use store::tiers::Tiered;
 use store::{Definitions, Known};
 
 /// Rows of an answer unless asked otherwise, and at most.
@@ -47,7 +49,8 @@ pub struct RowsQuery {
     /// Rows up to this moment; else until now.
     #[param(value_type = Option<String>, format = DateTime)]
     end: Option<Timestamp>,
-    /// Sums rows of one key to steps of so many seconds.
+    /// Sums rows of one key to steps of so many seconds, which end at multiples of their length since 1970. The end of a
+    /// longer interval does not decide: it is divided over the 5 minutes that it touches.
     #[param(minimum = 1)]
     step: Option<i64>,
     /// Rows at most.
@@ -62,8 +65,10 @@ pub struct RowsQuery {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SetRows {
     set: String,
+    /// Rows after this moment. With `step` it may be before what was asked for, where finer figures are not kept any more.
     #[schema(value_type = String, format = DateTime)]
     start: Timestamp,
+    /// And up to this one.
     #[schema(value_type = String, format = DateTime)]
     end: Timestamp,
     /// The length of a step; null for rows as stored.
@@ -90,19 +95,31 @@ pub(crate) async fn read(snapshot: &Snapshot, query: RowsQuery) -> Result<SetRow
     if known.kind == SetKind::Texts {
         return Err(ReadError::invalid_field("set", "texts are answered with what they belong to"));
     }
-    let plan = Plan::new(&known, &query, snapshot.now())?;
-    let sql = plan.sql(snapshot.definitions(), query.database.as_deref())?;
-    let (limit, offset) = (plan.limit, plan.offset);
-    let step_us = plan.step_us.unwrap_or(0);
+    let mut plan = Plan::new(&known, &query, snapshot.now())?;
     let instances = snapshot.visible_of(query.instance_id);
-    let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![&plan.start, &plan.end, &instances, &limit, &offset];
-    if plan.step_us.is_some() {
-        parameters.push(&step_us);
-    }
-    if let Some(database) = &query.database {
-        parameters.push(database);
-    }
-    let rows = snapshot.query_once(&sql, &parameters).await?;
+    let (limit, offset) = (plan.limit, plan.offset);
+    let database = query.database.as_deref();
+    let rows = match plan.step_us {
+        None => {
+            let sql = plan.rows(snapshot.definitions(), database)?;
+            let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![&plan.start, &plan.end, &instances, &limit, &offset];
+            parameters.extend(database.as_ref().map(|database| database as &(dyn ToSql + Sync)));
+            snapshot.query_once(&sql, &parameters).await?
+        }
+        Some(step_us) => {
+            let Some(tiered) = snapshot.tiered(&query.set) else {
+                return Err(ReadError::invalid_field("step", "this set has no steps"));
+            };
+            let sql = plan.steps(&tiered, snapshot.definitions(), database)?;
+            let asked = Range { start: plan.start, end: plan.end };
+            let summed = parts::summed(snapshot, &query.set, asked).await?;
+            (plan.start, plan.end) = (summed.start, summed.end);
+            let mut parameters: Vec<&(dyn ToSql + Sync)> =
+                vec![&asked.start, &asked.end, &step_us, &instances, &limit, &offset];
+            parameters.extend(database.as_ref().map(|database| database as &(dyn ToSql + Sync)));
+            snapshot.query_once(&sql, &parameters).await?
+        }
+    };
     let data: Vec<Map<String, Value>> = rows.iter().map(|row| plan.row(row)).collect();
     Ok(SetRows {
         set: query.set,
@@ -181,84 +198,64 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Parameters: start, end, instance, limit, offset, then the step, then the database.
-    fn sql(&self, definitions: &Definitions, database: Option<&str>) -> Result<String, ReadError> {
+    /// The rows as stored. Parameters: start, end, instances, limit, offset, then the database.
+    fn rows(&self, definitions: &Definitions, database: Option<&str>) -> Result<String, ReadError> {
         let table = &self.known.definition.name;
         let is_info = self.known.kind == SetKind::Info;
         let within =
             if is_info { "t.valid_to > $1 and t.valid_from <= $2" } else { "t.\"time\" > $1 and t.\"time\" <= $2" };
         let mut filter = format!("{within} and ($3::int4[] is null or t.instance_id = any($3))");
-        let mut read_there = String::new();
         if database.is_some() {
-            let place = if self.step_us.is_some() { 7 } else { 6 };
             let oid = self.database_column()?;
-            let _ = write!(filter, " and {}", of_database(definitions, &format!("t.\"{oid}\""), "t", place));
-            if self.known.definition.scope == Scope::Database {
-                read_there = format!(" and {}", of_database(definitions, "r.datid", "r", place));
-            }
+            let _ = write!(filter, " and {}", of_database(definitions, &format!("t.\"{oid}\""), "t", 6));
         }
         let (time, extra) = if is_info { ("t.valid_from", "t.removed") } else { ("t.\"time\"", "t.interval_us") };
-        let mut list = String::new();
-        if self.step_us.is_none() {
-            for one in &self.columns {
-                let _ = write!(list, ", t.\"{}\"", one.name);
-            }
-            if is_info {
-                list.push_str(", nullif(t.valid_to, 'infinity'), t.seen_at");
-            }
-            return Ok(format!(
-                "select {time}, t.instance_id, {extra}{list} from metrics.\"{table}\" t where {filter}
-                 order by {time} desc, t.ctid limit $4 offset $5"
-            ));
+        let mut list = self.columns.iter().fold(String::new(), |mut list, one| {
+            let _ = write!(list, ", t.\"{}\"", one.name);
+            list
+        });
+        if is_info {
+            list.push_str(", nullif(t.valid_to, 'infinity'), t.seen_at");
         }
-        let mut keys = String::new();
+        Ok(format!(
+            "select {time}, t.instance_id, {extra}{list} from metrics.\"{table}\" t where {filter}
+             order by {time} desc, t.ctid limit $4 offset $5"
+        ))
+    }
+
+    /// The rows summed to steps, which are multiples of their length, from wherever each part of the range is kept.
+    /// Parameters: start, end, step in microseconds, instances, limit, offset, then the database.
+    fn steps(&self, tiered: &Tiered, definitions: &Definitions, database: Option<&str>) -> Result<String, ReadError> {
+        let set = &self.known.definition.name;
+        let mut filter = "($4::int4[] is null or p.instance_id = any($4))".to_owned();
+        let (mut read_there, mut also) = (String::new(), Vec::new());
+        if database.is_some() {
+            let oid = self.database_column()?;
+            also.push(oid);
+            let _ = write!(filter, " and {}", of_database(definitions, &format!("p.\"{oid}\""), "p", 7));
+            if self.known.definition.scope == Scope::Database {
+                read_there = format!(" where {}", of_database(definitions, "r.datid", "r", 7));
+            }
+        }
+        let names: Vec<&str> = self.columns.iter().map(|one| one.name.as_str()).collect();
+        let (mut list, mut keys) = (String::new(), String::new());
         for one in &self.columns {
-            let name = &one.name;
-            match one.kind {
-                Kind::Label => {
-                    let _ = write!(keys, ", t.\"{name}\"");
-                    let _ = write!(list, ", t.\"{name}\"");
-                }
-                Kind::Counter | Kind::Count if one.column_type == Type::Float8 => {
-                    let _ = write!(list, ", sum(t.\"{name}\")");
-                }
-                // A sum past 64 bits is not answered at all rather than wrong.
-                Kind::Counter | Kind::Count => {
-                    let _ = write!(
-                        list,
-                        ", case when sum(t.\"{name}\") between -9223372036854775808 and 9223372036854775807
-                           then sum(t.\"{name}\")::int8 end"
-                    );
-                }
-                _ => {
-                    let _ = write!(
-                        list,
-                        ", (array_agg(t.\"{name}\" order by t.\"time\" desc) filter (where t.\"{name}\" is not null))[1]"
-                    );
-                }
+            let _ = write!(list, ", g.\"{}\"", one.name);
+            if one.kind == Kind::Label {
+                let _ = write!(keys, ", g.\"{}\"", one.name);
             }
         }
-        let step = |time: &str| format!("ceil(extract(epoch from {time} - $1) * 1000000 / $6::int8)::int8");
-        let (of_row, of_reading) = (step("t.\"time\""), step("r.time"));
         // Rows that did nothing are not stored, and several rows of a reading share its interval: only the readings
         // tell over how long a step's rows were counted. Of databases the one that was read most counts.
         Ok(format!(
-            "select least($2, $1 + s.n * ($6::int8 * interval '1 microsecond')), t.instance_id, max(w.us)::int8{list}
-             from metrics.\"{table}\" t
-             cross join lateral (select {of_row} as n) s
+            "select least($2, g.step_end), g.instance_id, (w.seconds * 1000000)::int8{list}
+             from ({}) g
              left join (
-                 select d.instance_id, d.n, max(d.us) as us from (
-                     select o.instance_id, o.n, sum(o.us) as us from (
-                         select r.instance_id, {of_reading} as n, r.datid, r.time, max(r.interval_us) as us
-                         from metrics.readings r
-                         where r.set_name = '{table}' and r.time > $1 and r.time <= $2
-                             and ($3::int4[] is null or r.instance_id = any($3)) and r.error is null
-                             and r.interval_us > 0{read_there}
-                         group by 1, 2, 3, 4) o
-                     group by o.instance_id, o.n, o.datid) d
-                 group by 1, 2) w on w.instance_id = t.instance_id and w.n = s.n
-             where {filter}
-             group by s.n, t.instance_id{keys} order by s.n desc, t.instance_id{keys} limit $4 offset $5"
+                 select r.time, r.instance_id, max(r.covered_seconds) as seconds
+                 from metrics.readings_over('{set}', $1, $2, $3::int8 * interval '1 microsecond') r{read_there} group by 1, 2) w
+                 on w.instance_id = g.instance_id and w.time = g.step_end
+             order by g.step_end desc, g.instance_id{keys} limit $5 offset $6",
+            tiered.on_steps(&names, &also, &filter)
         ))
     }
 
@@ -297,6 +294,7 @@ impl<'a> Plan<'a> {
     }
 
     fn value(&self, row: &Row, place: usize, one: &Column) -> Value {
+        // A sum past 64 bits is not answered at all rather than wrong.
         let summed = self.step_us.is_some() && matches!(one.kind, Kind::Counter | Kind::Count);
         match one.column_type {
             Type::Bool => Value::from(row.get::<_, Option<bool>>(place)),
@@ -309,7 +307,9 @@ impl<'a> Plan<'a> {
             Type::Int8 if one.kind == Kind::Label => {
                 Value::from(row.get::<_, Option<i64>>(place).map(|value| value.to_string()))
             }
-            Type::Int4 | Type::Int8 | Type::Oid | Type::Duration => Value::from(row.get::<_, Option<i64>>(place)),
+            Type::Int4 | Type::Int8 | Type::Oid | Type::Duration => {
+                Value::from(row.get::<_, Option<i64>>(place).filter(|value| !summed || *value < i64::MAX))
+            }
         }
     }
 }

@@ -164,15 +164,17 @@ pub async fn get(
     let cluster = OfOneCluster::read(snapshot, id, asked).await?;
     let range = cluster.range;
     let mut conditions = store::conditions(snapshot, id).await?;
-    // All statements, for the share; one pass over the range as in the ranking.
-    let all = store::sums(snapshot, id, range, None).await?;
-    let total_us = conditions.shares_measurable.then(|| ranking::total_us(&all));
+    let mut total_us = None;
+    if conditions.shares_measurable {
+        total_us = Some(store::total_us(snapshot, id, range).await?);
+    }
     let databases = Names::databases(snapshot, id, range.end).await?;
     let roles = Names::roles(snapshot, id, range.end).await?;
     let texts = Texts::of(snapshot, id, range.end, &[queryid], conditions.texts_readable).await?;
     let cut = store::cut(snapshot, id, range).await?;
     let filter = filter_of(&query);
-    let mut own: Vec<Worked> = all
+    let worked = store::sums(snapshot, id, range, Some(queryid)).await?;
+    let mut own: Vec<Worked> = worked
         .into_iter()
         .filter(|worked| worked.key.queryid == queryid && !worked.key.is_cut())
         .filter(|worked| filter.matches(worked.key, &databases, &roles, &texts))

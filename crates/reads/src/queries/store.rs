@@ -1,6 +1,6 @@
 //! Reads statements' work from schema `metrics`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 use store::tiers::Tiered;
@@ -56,21 +56,38 @@ pub(crate) async fn sums(
         Sums::select("s"),
         parts.only(&columns(), &of_statement(queryid))
     );
-    let rows = snapshot.query_grouped(&sql, &[&instance]).await?;
-    rows.iter().map(|row| Ok(Worked { key: key(row, 0)?, sums: Sums::read(row, 4)? })).collect()
+    let rows = snapshot.query_grouped(&sql, instance).await?;
+    let mut all: BTreeMap<Key, Sums> = BTreeMap::new();
+    for row in &rows {
+        all.entry(key(row, 0)?).or_default().add(&Sums::read(row, 4)?);
+    }
+    Ok(all.into_iter().map(|(key, sums)| Worked { key, sums }).collect())
 }
 
-/// The columns of a key.
-const KEY: &str = "case when s.queryid is null then 0 else coalesce(s.userid, 0) end, coalesce(s.dbid, 0),
-    coalesce(s.queryid, 0), coalesce(s.toplevel, true)";
+/// The execution time of all statements that clients sent, in microseconds.
+pub(crate) async fn total_us(
+    snapshot: &Snapshot,
+    instance: InstanceId,
+    range: Range,
+) -> Result<f64, tokio_postgres::Error> {
+    let parts = Parts::of(snapshot, instance, tiered(snapshot), range).await?;
+    let rows = parts.only(&["total_exec_time"], " and coalesce(r.toplevel, true)");
+    let sql = format!("select coalesce(sum(s.total_exec_time), 0)::float8 from ({rows}) s");
+    Ok(snapshot.query_one_of(&sql, instance).await?.get(0))
+}
 
-/// What [`KEY`] selected, from a column on.
+/// The columns of a key, as they are: groups of expressions would be worked out for every row.
+const KEY: &str = "s.userid, s.dbid, s.queryid, s.toplevel";
+
+/// What [`KEY`] selected, from a column on; rows that differ in what is not known alone are of one key.
 fn key(row: &Row, from: usize) -> Result<Key, tokio_postgres::Error> {
+    let [userid, dbid, queryid]: [Option<i64>; 3] =
+        [row.try_get(from)?, row.try_get(from + 1)?, row.try_get(from + 2)?];
     Ok(Key {
-        userid: row.try_get(from)?,
-        dbid: row.try_get(from + 1)?,
-        queryid: row.try_get(from + 2)?,
-        toplevel: row.try_get(from + 3)?,
+        userid: userid.filter(|_| queryid.is_some()).unwrap_or(0),
+        dbid: dbid.unwrap_or(0),
+        queryid: queryid.unwrap_or(0),
+        toplevel: row.try_get::<_, Option<bool>>(from + 3)?.unwrap_or(true),
     })
 }
 
@@ -119,7 +136,7 @@ impl Readings {
              group by time order by time",
             parts.rows(&["readings", "rows", "covered_us"])
         );
-        let rows = snapshot.query_once(&sql, &[&instance]).await?;
+        let rows = snapshot.query_of(&sql, instance).await?;
         let readings = rows.iter().map(|row| Reading { end: row.get(0), covered_us: row.get(1) }).collect();
         Ok(Self { grid, readings, gaps })
     }
@@ -187,7 +204,7 @@ pub(crate) async fn by_reading(
         Sums::select("s"),
         parts.only(&columns, &format!(" and r.queryid in ({})", ids.join(", ")))
     );
-    let rows = snapshot.query_once(&sql, &[&instance]).await?;
+    let rows = snapshot.query_of(&sql, instance).await?;
     rows.iter()
         .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, Worked { key: key(row, 2)?, sums: Sums::read(row, 6)? })))
         .collect()
@@ -215,7 +232,7 @@ pub(crate) async fn trends(
     );
     let zeros = readings.zeros();
     let mut trends: HashMap<Key, Vec<Option<f64>>> = keys.iter().map(|key| (*key, zeros.clone())).collect();
-    for row in snapshot.query_once(&sql, &[&instance]).await? {
+    for row in snapshot.query_of(&sql, instance).await? {
         let (end, interval_us, time): (Timestamp, i64, Option<f64>) = (row.get(0), row.get(1), row.get(6));
         let (Some(trend), Some(time)) = (trends.get_mut(&key(&row, 2)?), time) else { continue };
         if readings.gaps.hide(end, grid) {
@@ -241,7 +258,7 @@ pub(crate) async fn cut(
         "select distinct c.per, i.id from ({}) c cross join lateral unnest(c.ids) as i (id)",
         parts.rows(&["per", "ids"])
     );
-    let rows = snapshot.query_once(&sql, &[&instance]).await?;
+    let rows = snapshot.query_of(&sql, instance).await?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 

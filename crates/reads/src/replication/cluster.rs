@@ -69,7 +69,7 @@ impl Cluster {
                 slots.insert((member.id, pid), slot);
             }
             let Some(time) = readings::at(snapshot, member.id, "pg_stat_replication", at).await? else { continue };
-            for row in snapshot.query(&SENDERS.replace("{}", READINGS), &[&member.id, &time, &STANDBY]).await? {
+            for row in snapshot.query(&SENDERS.replace("{}", &READINGS), &[&member.id, &time, &STANDBY]).await? {
                 let pid = row.get(0);
                 senders.push(Sender {
                     upstream: member.id,

@@ -10,7 +10,7 @@ use super::senders::{READINGS, STANDBY};
 use crate::range::{Grid, Range};
 use crate::reader::{InstanceId, Snapshot};
 use crate::readings;
-use crate::series::{self, Source, lsn};
+use crate::series::{self, Buckets, Source, lsn};
 use crate::wal::store as wal;
 
 /// The set of those that stream.
@@ -27,22 +27,51 @@ const ROLE: &str = "select nullif(role, ''), timeline from metrics.instances whe
 /// What stands between the parts of a series' key.
 const BETWEEN: char = '\u{1f}';
 
-/// One series per standby and connection.
-const LAGS: Source<'_> = Source {
-    set: SET,
-    over: Some(READINGS),
-    key: "concat(application_name, chr(31), client_addr, chr(31), pid)",
-    values: &[
-        "write_lag_us / 1000.0",
-        "flush_lag_us / 1000.0",
-        "lag_us / 1000.0",
-        "case when sent_lsn is not null then greatest(current_lsn - sent_lsn, 0) end",
-        "case when write_lsn is not null then greatest(current_lsn - write_lsn, 0) end",
-        "case when flush_lsn is not null then greatest(current_lsn - flush_lsn, 0) end",
-        "case when replay_lsn is not null then greatest(current_lsn - replay_lsn, 0) end",
-    ],
-    buckets: None,
-};
+/// What is drawn of each standby and connection, from the rows of [`READINGS`].
+const LAGS: [&str; 7] = [
+    "write_lag_us / 1000.0",
+    "flush_lag_us / 1000.0",
+    "lag_us / 1000.0",
+    "case when sent_lsn is not null then greatest(current_lsn - sent_lsn, 0) end",
+    "case when write_lsn is not null then greatest(current_lsn - write_lsn, 0) end",
+    "case when flush_lsn is not null then greatest(current_lsn - flush_lsn, 0) end",
+    "case when replay_lsn is not null then greatest(current_lsn - replay_lsn, 0) end",
+];
+
+/// The same from buckets.
+const LAGS_OF_BUCKETS: [&str; 7] = [
+    "write_wait_max / 1000.0",
+    "flush_wait_max / 1000.0",
+    "replay_wait_max / 1000.0",
+    "sent_behind_max",
+    "write_behind_max",
+    "flush_behind_max",
+    "replay_behind_max",
+];
+
+/// The columns of buckets that those are made from, and the key.
+const KEPT: [&str; 10] = [
+    "application_name",
+    "client_addr",
+    "pid",
+    "write_wait_max",
+    "flush_wait_max",
+    "replay_wait_max",
+    "sent_behind_max",
+    "write_behind_max",
+    "flush_behind_max",
+    "replay_behind_max",
+];
+
+fn lags() -> Source<'static> {
+    Source {
+        set: SET,
+        over: Some(&READINGS),
+        key: "concat(application_name, chr(31), client_addr, chr(31), pid)",
+        values: &LAGS,
+        buckets: Some(Buckets { columns: &KEPT, over: None, values: &LAGS_OF_BUCKETS, measured: &[] }),
+    }
+}
 
 /// Replication as it was last read at or before `at`, and over the range.
 pub(crate) async fn at(
@@ -56,11 +85,11 @@ pub(crate) async fn at(
     let role: Option<String> = said.as_ref().and_then(|row| row.get(0));
     let time = readings::at(snapshot, id, SET, at).await?;
     let rows = match time {
-        Some(time) => snapshot.query(&ROWS.replace("{}", READINGS), &[&id, &time]).await?,
+        Some(time) => snapshot.query(&ROWS.replace("{}", &READINGS), &[&id, &time]).await?,
         None => Vec::new(),
     };
     let cluster = Cluster::at(snapshot, id, at).await?;
-    let lags = series::gauges(snapshot, LAGS, id, range, grid).await?;
+    let lags = series::gauges(snapshot, lags(), id, range, grid).await?;
     let (mut standbys, mut receivers) = (Vec::new(), Vec::new());
     for row in &rows {
         let pid: Option<i32> = row.get(2);
@@ -116,7 +145,7 @@ fn lags_of(row: &Row, all: &[Row], lags: &series::Series, grid: Grid) -> Vec<Vec
     let name = who(row);
     let alone = all.iter().filter(|other| who(other) == name).count() == 1;
     let exact = row.get::<_, Option<i32>>(2).map_or_else(|| name.clone(), |pid| format!("{name}{pid}"));
-    let mut merged = series::empty(LAGS.values.len(), grid);
+    let mut merged = series::empty(LAGS.len(), grid);
     for (key, series) in lags {
         if *key != exact && !(alone && key.starts_with(&name)) {
             continue;

@@ -68,14 +68,14 @@ impl Stored {
     async fn read(snapshot: &Snapshot) -> Result<Self, ReadError> {
         let now = snapshot.query_one("select now()", &[]).await?.get(0);
         let mut partitions: HashMap<String, Vec<StoredPartition>> = HashMap::new();
-        for holding in Holding::ALL {
-            let sets = snapshot.definitions().sets();
-            let names = sets.iter().map(|known| known.definition.name.as_str()).chain(PARTITIONED_FIXED);
-            let tables: Vec<String> = names.map(|name| holding.table(name)).collect();
-            for row in snapshot.query(StoredPartition::OF_TABLES, &[&tables]).await? {
-                if let Some(partition) = StoredPartition::from_row(&row, holding) {
-                    partitions.entry(partition.table.clone()).or_default().push(partition);
-                }
+        let sets = snapshot.definitions().sets();
+        let names: Vec<&str> =
+            sets.iter().map(|known| known.definition.name.as_str()).chain(PARTITIONED_FIXED).collect();
+        let tables: Vec<String> =
+            Holding::ALL.iter().flat_map(|holding| names.iter().map(|name| holding.table(name))).collect();
+        for row in snapshot.query(&snapshot.layout().partitions(), &[&tables]).await? {
+            if let Some(partition) = StoredPartition::from_row(&row) {
+                partitions.entry(partition.table.clone()).or_default().push(partition);
             }
         }
         Ok(Self { now, partitions })

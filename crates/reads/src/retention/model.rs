@@ -10,7 +10,7 @@ use store::retention::RetentionChange;
 use store::tiers::Tier;
 use utoipa::{IntoParams, ToSchema};
 
-/// Raw rows, or what is kept of them per 5 minutes, hour or day.
+/// Raw rows, or what is kept of them per 5 minutes, hour, day or week.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub enum TierName {
     /// Rows as they were delivered.
@@ -25,6 +25,9 @@ pub enum TierName {
     /// Per day.
     #[serde(rename = "1d")]
     Days,
+    /// Per week.
+    #[serde(rename = "1w")]
+    Weeks,
 }
 
 impl From<TierName> for Holding {
@@ -34,6 +37,7 @@ impl From<TierName> for Holding {
             TierName::Minutes => Self::Buckets(Tier::Minutes),
             TierName::Hours => Self::Buckets(Tier::Hours),
             TierName::Days => Self::Buckets(Tier::Days),
+            TierName::Weeks => Self::Buckets(Tier::Weeks),
         }
     }
 }
@@ -55,7 +59,7 @@ impl fmt::Display for TierName {
 
 /// No name of a tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be raw, 5m, 1h or 1d")]
+#[error("must be raw, 5m, 1h, 1d or 1w")]
 pub struct UnknownTier;
 
 impl From<Holding> for TierName {
@@ -65,6 +69,7 @@ impl From<Holding> for TierName {
             Holding::Buckets(Tier::Minutes) => Self::Minutes,
             Holding::Buckets(Tier::Hours) => Self::Hours,
             Holding::Buckets(Tier::Days) => Self::Days,
+            Holding::Buckets(Tier::Weeks) => Self::Weeks,
         }
     }
 }
@@ -137,8 +142,8 @@ pub struct KeptTier {
     pub days: i64,
     /// The days where nothing else is said.
     pub default_days: i64,
-    /// How many partitions there are: of a day each for raw rows, of a month for 5 minutes, of a year for the others. A
-    /// partition goes when all of it is past its days.
+    /// How many partitions there are: of a day each for raw rows, of a month for 5 minutes, of a year for the others; in
+    /// a store with TimescaleDB of 7 and 30 days. A partition goes when all of it is past its days.
     pub partitions: i64,
     /// What they take on the disk, with indexes.
     pub bytes: i64,

@@ -128,7 +128,7 @@ const SUMMED: [&str; 18] = [
 pub(super) async fn sums(snapshot: &Snapshot, id: InstanceId, range: Range) -> Result<HashMap<Key, Sums>, Error> {
     let Some(tiered) = snapshot.tiered(SET) else { return Ok(HashMap::new()) };
     let parts = Parts::of(snapshot, id, tiered, range).await?;
-    let rows = snapshot.query_grouped(&SUMS.replace("{}", &parts.rows(&SUMMED)), &[&id]).await?;
+    let rows = snapshot.query_grouped(&SUMS.replace("{}", &parts.rows(&SUMMED)), id).await?;
     let sums = |row: &Row| {
         let mut sums = Sums::default();
         for (nth, field) in sums.fields().into_iter().enumerate() {

@@ -66,7 +66,7 @@ pub(crate) async fn totals(snapshot: &Snapshot, id: InstanceId, range: Range) ->
             Some(tiered) => {
                 let parts = Parts::of(snapshot, id, tiered, range).await?;
                 let sql = format!("select {sums} from ({}) r", parts.rows(&columns_of(&places).collect::<Vec<_>>()));
-                snapshot.query_one_once(&sql, &[&id]).await?
+                snapshot.query_one_of(&sql, id).await?
             }
         };
         for (column, nth) in places.into_iter().enumerate() {

@@ -13,21 +13,25 @@ use crate::http::Paging;
 /// `last_seen` is written at most this often, so that a busy collector does not cost a write per request.
 const SEEN_RESOLUTION: SignedDuration = SignedDuration::from_secs(5);
 
-/// Whether a collector may still call; notes that it was heard from.
+/// Whether a collector may still call; notes that it was heard from. That may be lost with the store's machine: it
+/// comes again with the next request, and nobody waits for the disk.
 ///
 /// # Errors
 /// When the store does not answer.
 pub async fn seen(client: &Client, id: Uuid, now: Timestamp) -> Result<bool, Error> {
-    let select = "select last_seen from pganalytics.collectors where id = $1 and revoked_at is null";
-    let statement = client.prepare_cached(select).await?;
-    let Some(row) = client.query_opt(&statement, &[&id]).await? else { return Ok(false) };
-    let last_seen: Option<Timestamp> = row.get(0);
-    if last_seen.is_none_or(|seen| now.duration_since(seen) >= SEEN_RESOLUTION) {
-        let update = "update pganalytics.collectors set last_seen = greatest(last_seen, $2) where id = $1";
-        let prepared = client.prepare_cached(update).await?;
-        client.execute(&prepared, &[&id, &now]).await?;
-    }
-    Ok(true)
+    let statement = client
+        .prepare_cached(
+            "with known as (select last_seen from pganalytics.collectors where id = $1 and revoked_at is null), \
+                 noted as ( \
+                     update pganalytics.collectors c set last_seen = greatest(c.last_seen, $2) \
+                     from known k, (select set_config('synchronous_commit', 'off', true)) as unsynced \
+                     where c.id = $1 and (k.last_seen is null \
+                         or $2::timestamptz - k.last_seen >= make_interval(secs => $3::float8))) \
+             select exists (select from known)",
+        )
+        .await?;
+    let row = client.query_one(&statement, &[&id, &now, &SEEN_RESOLUTION.as_secs_f64()]).await?;
+    Ok(row.get(0))
 }
 
 /// Notes a delivery that was taken in: what the collector says of itself, and that nothing is wrong with it.

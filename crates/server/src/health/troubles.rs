@@ -22,6 +22,10 @@ pub enum Doing {
     Retention,
     /// Making buckets of tiers.
     RollUp,
+    /// Noting what the store takes.
+    Sizes,
+    /// Compressing what is over.
+    Compress,
 }
 
 impl Doing {
@@ -33,6 +37,8 @@ impl Doing {
             Self::Partitions => "Partitions cannot be made ahead",
             Self::Retention => "What is past its retention cannot be dropped",
             Self::RollUp => "Figures per 5 minutes, hour and day cannot be made",
+            Self::Sizes => "What the store takes cannot be noted",
+            Self::Compress => "What is not written to any more cannot be compressed",
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::accounts::users::http as users;
 use crate::collectors::http as collectors;
 use crate::health::http as health;
 use crate::push;
-use crate::{reading, retention};
+use crate::{reading, retention, sizes};
 
 const USER: PathParameter = PathParameter::uuid("id", "The user.");
 const COLLECTOR: PathParameter = PathParameter::uuid("id", "The collector.");
@@ -129,9 +129,10 @@ fn account_rows() -> Vec<Endpoint> {
     ]
 }
 
-fn store_rows() -> [Endpoint; 3] {
+fn store_rows() -> [Endpoint; 4] {
     use reads::jobs::model::Jobs;
     use reads::retention::model::{ChangeQuery, ChangeRetention, Retention};
+    use reads::sizes::model::StoreSizes;
     [
         Endpoint::get("/jobs", Who::Admin, reading::jobs)
             .tag("store")
@@ -139,6 +140,12 @@ fn store_rows() -> [Endpoint; 3] {
                 "The background work of all servers: who does it, how it went, when it is due, and how much is due.",
             )
             .answers::<Jobs>(),
+        Endpoint::get("/store", Who::Admin, sizes::get)
+            .tag("store")
+            .summary(
+                "What the store takes by set, tier and instance, how that grows, and when its disk is full at this rate.",
+            )
+            .answers::<StoreSizes>(),
         Endpoint::get("/retention", Who::Viewer, retention::get)
             .tag("store")
             .summary("How long each set is kept, raw and per tier, and what that takes on the disk.")

@@ -127,6 +127,10 @@ async fn linger<I: AsyncRead + AsyncWrite + Unpin>(stream: &mut I) {
     let _ = timeout(LINGERS_FOR, reading_on).await;
 }
 
+/// When a request's head was there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrived(pub(crate) std::time::Instant);
+
 /// What a request is counted in.
 #[derive(Clone)]
 struct Work {
@@ -161,6 +165,7 @@ fn answer(
     let under_way = work.begin();
     let mut request = request.map(Body::new);
     let extensions = request.extensions_mut();
+    extensions.insert(Arrived(std::time::Instant::now()));
     extensions.insert(ConnectInfo(address));
     extensions.insert(Arc::clone(&work.place));
     if work.place.is_on_reserve() {

@@ -128,6 +128,14 @@ pub const SETTINGS: &[Setting] = &[
         .secret()
         .absent("the same as `DATABASE_URL`"),
     row(
+        "STORE_LAYOUT",
+        Kind::OneOf(&["auto", "native", "timescale", "citus"]),
+        Some("auto"),
+        "How a store that is made now keeps what is measured: in partitions of PostgreSQL (`native`), in TimescaleDB or in \
+         Citus, whose extension is created where it is missing. `auto` takes the extension that somebody has created in \
+         its database, else `native`. A store that is there stays as it is; `pganalytics admin layout timescale` changes it.",
+    ),
+    row(
         "ENVIRONMENT",
         Kind::OneOf(&["development", "production"]),
         Some("development"),
@@ -214,6 +222,13 @@ pub const SETTINGS: &[Setting] = &[
          was measured, with the password in `DATA_DIR/grafana-password`. Beyond this machine's own addresses each start warns.",
     )
     .absent("a Unix socket only"),
+    row(
+        "STORE_DISK_BYTES",
+        number(1 << 20, 1 << 60, "bytes"),
+        None,
+        "What the store's disk holds, or what the store may take of it: `GET /store` tells from it when it is full.",
+    )
+    .absent("what this machine tells of `DATA_DIR`; not known for a store elsewhere"),
     later("TLS_ENABLED", Kind::Flag, Some("false"), "Whether the listener speaks TLS."),
     later("TLS_CERT_PATH", Kind::Path, None, "The listener's certificate.").aliases(&["TLS_CERT"]),
     later("TLS_KEY_PATH", Kind::Path, None, "The listener's key.").aliases(&["TLS_KEY"]),

@@ -70,6 +70,15 @@ impl Machine {
         batch
     }
 
+    /// As it is sent, and a slow line holds it up; the answer to an exchange before came in at once.
+    async fn send_slowly(&self, watched: &Watched, batch: Batch, answered: bool, held_up: std::time::Duration) {
+        let mut batch = self.sent(watched, batch);
+        let answered = answered.then(|| wire::Answered { server_us: watched.now().as_microsecond(), ago_us: 0 });
+        batch.status.as_mut().unwrap().answered = answered;
+        watched.server.pass(held_up);
+        watched.push(batch).await;
+    }
+
     async fn send(&self, watched: &Watched, batch: Batch) {
         watched.push(self.sent(watched, batch)).await;
     }
@@ -142,6 +151,42 @@ async fn the_network_is_no_skew() {
     let client = watched.server.app.metrics.get().await.unwrap();
     let offsets = client.query("select offset_us from metrics.clocks", &[]).await.unwrap();
     assert_eq!(offsets.iter().map(|row| row.get(0)).collect::<Vec<i64>>(), [0]);
+}
+
+#[tokio::test]
+async fn a_slow_request_is_no_slow_clock() {
+    let slow = std::time::Duration::from_secs(11);
+    // No answer was had before, or one was.
+    for answered in [false, true] {
+        let watched = Watched::silent().await;
+        let machine = Machine::off(0);
+        for time in ["11:59:49", "11:59:59"] {
+            let batch = machine.batch(&watched, time, databases(&watched, time, 1), None);
+            machine.send_slowly(&watched, batch, answered, slow).await;
+        }
+        assert_eq!(stored(&watched, "pg_stat_database").await, ["11:59:49", "11:59:59"].map(at), "{answered}");
+        assert_eq!(instance(&watched).await["reasons"], json!([]), "{answered}");
+    }
+    // One that is wrong is corrected by what is proven of it, however slow the line is.
+    let watched = Watched::silent().await;
+    let machine = Machine::off(-200);
+    let batch = machine.batch(&watched, "11:59:49", databases(&watched, "11:59:49", 1), None);
+    machine.send_slowly(&watched, batch, true, slow).await;
+    assert_eq!(stored(&watched, "pg_stat_database").await, [at("11:59:49")]);
+    let said = instance(&watched).await;
+    assert_eq!(said["reasons"][0], "The collector's clock is 3 min 20 s behind.", "{said}");
+}
+
+#[tokio::test]
+async fn an_answer_tells_when_it_was_made() {
+    let watched = Watched::silent().await;
+    let batch = watched.batch(vec![databases(&watched, "11:59:59", 1)]);
+    let call = watched.server.post("/metrics/push").bearer(&watched.token);
+    let call = call.header("Content-Type", "application/x-protobuf").body(batch.encode_to_vec());
+    let answer = call.send().await.expect(202);
+    let told: Timestamp = answer["answered_at"].as_str().unwrap().parse().unwrap();
+    let since = told.duration_since(watched.now());
+    assert!(!since.is_negative() && since < SignedDuration::from_secs(60), "{told}");
 }
 
 #[tokio::test]

@@ -139,7 +139,9 @@ impl Fixture {
     ) -> Result<PushAnswer, PushError> {
         let (collector_id, body, now) = (self.collector, Bytes::from(body), Timestamp::now());
         let room = self.ingest.admit(collector_id, body.len() as u64)?;
-        self.ingest.push(Push { collector_id, room, encoding, compression, body, now }).await
+        self.ingest
+            .push(Push { collector_id, room, encoding, compression, body, now, since: std::time::Instant::now() })
+            .await
     }
 
     pub(crate) async fn count(&self, sql: &str) -> i64 {

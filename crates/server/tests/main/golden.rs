@@ -15,7 +15,7 @@ use crate::fixed_store::fill;
 use crate::watched::Watched;
 
 /// Descriptions of the API itself, which have files of their own in the repository, and what is told of the disk.
-const ELSEWHERE: [&str; 4] = ["/openapi.json", "/docs", "/docs/style.css", "/retention"];
+const ELSEWHERE: [&str; 5] = ["/openapi.json", "/docs", "/docs/style.css", "/retention", "/store"];
 
 /// A whole hour with a gap; edges that cut readings, and a finer step; the hour before, at other intervals.
 const RANGES: [&str; 3] = [
@@ -82,7 +82,7 @@ fn requests(sets: impl Iterator<Item = String>) -> BTreeMap<String, Vec<String>>
     let ranged = RANGED.iter().flat_map(|path| RANGES.iter().map(move |range| format!("{path}?{range}")));
     let of_sets = sets.flat_map(|set| {
         let rows = format!("/metrics?set={set}&instance_id=1");
-        [format!("{rows}&page_size=2"), format!("{rows}&step=1200&page_size=4")]
+        [format!("{rows}&limit=2"), format!("{rows}&step=1200&limit=4")]
     });
     let mut requests = BTreeMap::<String, Vec<String>>::new();
     for path in ranged.chain(OTHERS.map(str::to_owned)).chain(of_sets) {
@@ -172,6 +172,7 @@ async fn every_get_answers_over_the_fixed_store_as_it_did() {
         let mut document = String::new();
         for path in paths {
             let answer = watched.server.get(path).bearer(&admin).send().await;
+            assert!(answer.status.as_u16() < 500, "{path}: {}", answer.json());
             let _ = writeln!(document, "GET {path}\n{}", answer.status.as_u16());
             written(&answer.json(), 0, &mut document);
             document.push_str("\n\n");

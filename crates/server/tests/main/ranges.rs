@@ -105,6 +105,15 @@ async fn compare(watched: &Watched, rows: &[Row], ranges: impl Iterator<Item = (
         let told = |name: &str| answer["totals"][name].as_f64().unwrap_or(0.0);
         assert_eq!(told("calls"), calls as f64, "{what}: {path}");
         assert_eq!((told("total_exec_time_ms") * 1000.0).round(), us as f64, "{what}: {path}");
+        let in_sql =
+            "select coalesce(sum(calls), 0)::int8, coalesce(sum(total_exec_time), 0)::int8, max(covered_seconds) * 1000
+            from metrics.pg_stat_statements_over($1, $2) where instance_id = $3";
+        let client = watched.server.app.metrics.get().await.unwrap();
+        let row = client.query_one(in_sql, &[&at(start), &at(end), &1_i32]).await.unwrap();
+        assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (calls, us), "{what}: {path}");
+        if let Some(covered) = row.get::<_, Option<f64>>(2) {
+            assert_eq!(covered.round(), answer["covered"]["ms"].as_f64().unwrap().round(), "{what}: {path}");
+        }
     }
     widened
 }
@@ -154,6 +163,12 @@ async fn sums_of_any_range_are_those_of_the_raw_rows() {
         store.drop_expired(later).await.unwrap();
         let widened = compare(&watched, &all, ranges(20), &format!("after {days} days")).await;
         assert!(widened, "what has no raw rows any more is answered in whole buckets");
+        // What readings brought is what is there, also where retention has taken a part.
+        let client = watched.server.app.metrics.get().await.unwrap();
+        let there = "select count(*) from metrics.pg_stat_statements";
+        let there: i64 = client.query_one(there, &[]).await.unwrap().get(0);
+        let counts = watched.server.get("/metrics/count").bearer(&watched.viewer).send().await.expect(200);
+        assert_eq!(counts["sets"][SET]["rows"], there, "after {days} days");
     }
     // What was read is known from buckets alone now, and what was not.
     let gaps =

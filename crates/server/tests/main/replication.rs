@@ -1,5 +1,9 @@
 //! GET /instances/{id}/replication, against what was computed by hand.
 
+use std::sync::Arc;
+
+use ::store::{PoolSettings, Store, open};
+use catalog::Catalog;
 use serde_json::{Value, json};
 
 use crate::monitored::Monitored;
@@ -326,4 +330,50 @@ async fn who_has_the_newest_position_is_not_behind_whatever_the_lag_says() {
     let series = said["series"]["replay_lag_ms"].as_array().unwrap();
     assert_eq!(series.iter().rfind(|value| !value.is_null()), Some(&json!(0.0)));
     assert_eq!(monitored.get(&path).await.expect(200)["reasons"], json!([]));
+}
+
+#[tokio::test]
+async fn lags_are_known_as_long_as_buckets_are() {
+    let monitored = Monitored::new().await;
+    let wal = |position: &str| json!([{"in_recovery": false, "position": position}]);
+    let at = |replayed: &str, lag: Value| json!([standby(1, "two", "A/4F0000", replayed, lag)]);
+    monitored.push("main", &[("wal", "10:01:00", wal("A/4E0000")), ("wal", "10:02:00", wal("A/4F0010"))]).await;
+    let readings = [
+        ("10:03:00", at("A/4F0000", json!(1_000))),
+        ("10:04:00", at("A/4E0000", json!(2_000))),
+        ("10:17:00", at("A/4F0010", json!(9_000_000))),
+        ("11:59:00", at("A/4F0000", json!(5_000))),
+    ];
+    for (time, rows) in readings {
+        monitored.push("main", &[("pg_stat_replication", time, rows)]).await;
+    }
+    let path = format!("/instances/{}/replication", monitored.id("main").await);
+    let series = async |step: i64| {
+        let asked = "at=2026-03-01T11:59:00Z&start=2026-03-01T10:00:00Z&end=2026-03-01T12:00:00Z";
+        monitored.get(&format!("{path}?{asked}&step={step}")).await.expect(200)["standbys"][0]["series"].clone()
+    };
+    let (cells, hours) = (series(300).await, series(3600).await);
+    // Since 10:02 it has not replayed what was written then; later it was ahead of what the primary knew to be the end.
+    assert_eq!(hours["replay_lag_ms"][0], json!(120_000.0));
+    assert_eq!((&cells["replay_lag_ms"][0], &cells["replay_lag_ms"][3]), (&json!(120_000.0), &json!(0.0)));
+    assert_eq!(hours["replay_behind_bytes"], json!([65_552.0, 16.0]));
+    assert_eq!(hours["sent_behind_bytes"], json!([16.0, 16.0]));
+    let store = monitored.server.app.store().unwrap();
+    let later = "2026-03-10T00:00:00Z".parse().unwrap();
+    while store.roll_up(later).await.unwrap().is_left {}
+    monitored.execute("update metrics.pg_stat_replication_5m set replay_wait_max = replay_wait_max + 1000").await;
+    let marked = series(300).await;
+    assert_eq!(marked["replay_lag_ms"][0], json!(120_001.0), "it comes from buckets");
+    monitored.execute("update metrics.pg_stat_replication_5m set replay_wait_max = replay_wait_max - 1000").await;
+    assert_eq!((series(300).await, series(3600).await), (cells.clone(), hours.clone()));
+    // A store whose buckets had no such figures gets them from what is there.
+    for tier in ["5m", "1h", "1d", "1w"] {
+        monitored
+            .execute(&format!("alter table metrics.pg_stat_replication_{tier} drop column replay_wait_max, drop column sent_behind_max"))
+            .await;
+    }
+    let pool = open(&PoolSettings { url: monitored.server.dsn.clone(), max_connections: 2 }).await.unwrap();
+    let upgraded = Store::prepare(pool, Arc::new(Catalog::embedded().unwrap())).await.unwrap();
+    while upgraded.roll_up(later).await.unwrap().is_left {}
+    assert_eq!((series(300).await, series(3600).await), (cells, hours));
 }

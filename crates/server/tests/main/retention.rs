@@ -46,16 +46,16 @@ fn tier<'a>(answer: &'a Value, list: &str, set: &str, tier: &str) -> &'a Value {
 }
 
 fn days(answer: &Value, list: &str, set: &str) -> Vec<i64> {
-    ["raw", "5m", "1h", "1d"].map(|name| tier(answer, list, set, name)["days"].as_i64().unwrap()).to_vec()
+    ["raw", "5m", "1h", "1d", "1w"].map(|name| tier(answer, list, set, name)["days"].as_i64().unwrap()).to_vec()
 }
 
 #[tokio::test]
 async fn what_is_in_force_what_it_takes_and_what_goes_is_told() {
     let kept = Kept::new().await;
     let answer = kept.get().await;
-    assert_eq!(days(&answer, "data", "wal"), [7, 90, 731, 1827]);
-    assert_eq!(days(&answer, "data", "pg_stat_statements"), [30, 90, 731, 1827]);
-    assert_eq!(days(&answer, "shared", "readings"), [30, 90, 731, 1827]);
+    assert_eq!(days(&answer, "data", "wal"), [7, 90, 731, 1827, 1827]);
+    assert_eq!(days(&answer, "data", "pg_stat_statements"), [30, 90, 731, 1827, 1827]);
+    assert_eq!(days(&answer, "shared", "readings"), [30, 90, 731, 1827, 1827]);
     let raw = tier(&answer, "data", "wal", "raw");
     assert_eq!(raw["partitions"], 6, "five around today, and an old one");
     let client = kept.server.app.metrics.get().await.unwrap();
@@ -75,12 +75,12 @@ async fn a_change_is_shown_before_it_is_made_and_then_done() {
     let changes =
         json!([{"set": "pg_stat_statements", "tier": "raw", "days": 10}, {"set": "wal", "tier": "1d", "days": 3000}]);
     let shown = kept.put("?dry_run=true", changes.clone()).send().await.expect(200);
-    assert_eq!(days(&shown, "data", "pg_stat_statements"), [10, 90, 731, 1827]);
-    assert_eq!(days(&shown, "shared", "cuts"), [30, 90, 731, 3000], "what explains stays as long as any");
+    assert_eq!(days(&shown, "data", "pg_stat_statements"), [10, 90, 731, 1827, 1827]);
+    assert_eq!(days(&shown, "shared", "cuts"), [30, 90, 731, 3000, 3000], "what explains stays as long as any");
     let freed = shown["freed_bytes"].as_i64().unwrap();
     assert_eq!(tier(&shown, "data", "pg_stat_statements", "raw")["expired_bytes"], freed);
     assert!(freed > 0);
-    assert_eq!(days(&kept.get().await, "data", "pg_stat_statements"), [30, 90, 731, 1827], "nothing was changed");
+    assert_eq!(days(&kept.get().await, "data", "pg_stat_statements"), [30, 90, 731, 1827, 1827], "nothing was changed");
     assert_eq!(kept.put("", changes).send().await.expect(200), shown);
     let answer = kept.get().await;
     assert_eq!((days(&answer, "data", "pg_stat_statements")[0], days(&answer, "data", "wal")[3]), (10, 3000));
@@ -92,7 +92,7 @@ async fn a_change_is_shown_before_it_is_made_and_then_done() {
     let back =
         json!([{"set": "pg_stat_statements", "tier": "raw", "days": null}, {"set": "wal", "tier": "1d", "days": null}]);
     kept.put("", back).send().await.expect(200);
-    assert_eq!(days(&kept.get().await, "data", "wal"), [7, 90, 731, 1827]);
+    assert_eq!(days(&kept.get().await, "data", "wal"), [7, 90, 731, 1827, 1827]);
 }
 
 #[tokio::test]
@@ -133,5 +133,5 @@ async fn what_was_configured_before_tiers_had_days_is_carried_over() {
     let rows = client.query(::store::retention::CONFIGURED, &[]).await.unwrap();
     let retention = ::store::retention::Retention::from_rows(&rows);
     let days = ::store::Holding::ALL.map(|holding| retention.days("wal", holding));
-    assert_eq!(days, [400, 400, 731, 1827], "5 minutes are made from raw rows, and stay as long");
+    assert_eq!(days, [400, 400, 731, 1827, 1827], "5 minutes are made from raw rows, and stay as long");
 }

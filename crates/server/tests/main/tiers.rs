@@ -15,7 +15,7 @@ use super::tiers_store::{CELL, DAY, Fixture, HOUR, MINUTE, Read, Row, SETS, far_
 
 fn a_row() -> impl Strategy<Value = Row> {
     let word = prop_oneof![Just(None), Just(Some("a")), Just(Some("b"))];
-    let seeds = proptest::collection::vec(any::<u64>(), 20);
+    let seeds = proptest::collection::vec(any::<u64>(), 23);
     (0..3_i64, word, seeds).prop_map(|(key, word, seeds)| Row { key, word, seeds })
 }
 
@@ -28,7 +28,7 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
     })
 }
 
-fn a_read() -> impl Strategy<Value = Read> {
+pub(crate) fn a_read() -> impl Strategy<Value = Read> {
     let now = now().as_microsecond();
     let time = prop_oneof![
         3 => (0..40 * HOUR).prop_map(move |ago| now - ago),
@@ -116,12 +116,12 @@ fn tiers_say_what_the_raw_rows_say() {
 }
 
 /// Rows of some keys, the seeds of whose values begin with a number.
-fn rows_of(keys: &[i64], first_seed: u64) -> Vec<Row> {
-    let seeds = |key: i64| (0..20).map(|at| (first_seed + at * 7919 + key.unsigned_abs()) * 1_000_003).collect();
+pub(crate) fn rows_of(keys: &[i64], first_seed: u64) -> Vec<Row> {
+    let seeds = |key: i64| (0..23).map(|at| (first_seed + at * 7919 + key.unsigned_abs()) * 1_000_003).collect();
     keys.iter().map(|key| Row { key: *key, word: Some("a"), seeds: seeds(*key) }).collect()
 }
 
-fn read(set: usize, time: Timestamp, interval: i64, rows: Vec<Row>) -> Read {
+pub(crate) fn read(set: usize, time: Timestamp, interval: i64, rows: Vec<Row>) -> Read {
     let time = time.as_microsecond();
     let cuts = Vec::new();
     Read { set, instance: 0, datid: 1, time, interval: Some(interval), error: false, late_cycles: 0, cuts, rows }
@@ -228,12 +228,16 @@ async fn a_store_with_rows_and_without_tiers_gets_them() {
     ];
     fixture.push(1, &stored).await;
     let tiers = "select string_agg(format('drop table metrics.%I', relname), ';') from pg_class
-                 where relkind = 'p' and relnamespace = 'metrics'::regnamespace and relname ~ '_(5m|1h|1d)$'";
+                 where relkind = 'p' and relnamespace = 'metrics'::regnamespace and relname ~ '_(5m|1h|1d|1w)$'";
     let drop: String = fixture.client.query_one(tiers, &[]).await.unwrap().get(0);
     fixture.client.simple_query(&drop).await.unwrap();
     fixture
         .client
-        .simple_query("drop table metrics.due, metrics.gone; delete from metrics.migrations where number = 3")
+        .simple_query(
+            "drop view metrics.absent; drop table metrics.due, metrics.gone, metrics.leaving;
+             alter table metrics.store drop column layout, drop column changing_to;
+             delete from metrics.migrations where name in ('tiers', 'layout')",
+        )
         .await
         .unwrap();
     let fixture = Fixture { store: open_tiers(&fixture.database).await, ..fixture };
@@ -241,6 +245,65 @@ async fn a_store_with_rows_and_without_tiers_gets_them() {
     compare(&fixture, &stored).await;
     open_tiers(&fixture.database).await;
     assert_eq!(fixture.count("due").await, 0, "a later start makes nothing due");
+}
+
+#[tokio::test]
+async fn a_tier_that_comes_later_is_made_from_the_finer_one() {
+    let fixture = Fixture::new().await;
+    let stored = [
+        read(0, ago(10), MINUTE, rows_of(&[1, 2], 5)),
+        read(1, ago(9 * 1440), MINUTE, rows_of(&[1], 6)),
+        read(2, ago(13 * 1440), MINUTE, rows_of(&[], 7)),
+        read(0, ago(12 * 1440), 3 * HOUR, rows_of(&[1, 3], 8)),
+    ];
+    fixture.push(1, &stored).await;
+    fixture.roll_up(far_later()).await;
+    let week = now() - SignedDuration::from_hours(24 * 7);
+    let forget = "do $$ declare t name; begin
+        for t in select relname from pg_class
+            where relkind = 'p' and relnamespace = 'metrics'::regnamespace and relname ~ '_1w$' loop
+            execute format('drop table metrics.%I', t);
+        end loop; end $$";
+    fixture.client.simple_query(forget).await.unwrap();
+    let fixture = Fixture { store: open_tiers(&fixture.database).await, ..fixture };
+    assert_eq!(fixture.count("due where tier <> 4").await, 0, "the finer ones are there");
+    fixture.roll_up(far_later()).await;
+    compare(&fixture, &stored).await;
+    // Where days are gone in part, the week that has lost some is not made of the rest.
+    fixture.client.simple_query(forget).await.unwrap();
+    let gone = "insert into metrics.gone select unnest(array['x_all_1d', 'x_db_1d', 'x_levels_1d', 'readings_1d', 'cuts_1d']), $1";
+    fixture.client.execute(gone, &[&week]).await.unwrap();
+    let fixture = Fixture { store: open_tiers(&fixture.database).await, ..fixture };
+    fixture.roll_up(far_later()).await;
+    assert_eq!(fixture.count("x_all_1w").await, 2, "both keys of the last week");
+    assert_eq!(fixture.count("gone where table_name = 'x_all_1w' and until = '2026-03-05T00:00:00Z'").await, 1);
+}
+
+#[tokio::test]
+async fn columns_that_nobody_needs_any_more_go_unless_something_stands_on_them() {
+    let fixture = Fixture::new().await;
+    let stored = [read(0, ago(10), MINUTE, rows_of(&[1, 2], 5))];
+    fixture.push(1, &stored).await;
+    fixture.roll_up(far_later()).await;
+    fixture
+        .client
+        .simple_query(
+            "alter table metrics.x_all_5m add column longest_sum double precision, add column longest bigint;
+             alter table metrics.x_all_1d add column position_n integer;
+             create view public.mine as select longest from metrics.x_all_5m",
+        )
+        .await
+        .unwrap();
+    let fixture = Fixture { store: open_tiers(&fixture.database).await, ..fixture };
+    let left =
+        "select string_agg(c.relname || '.' || a.attname, ' ') from pg_attribute a join pg_class c on c.oid = attrelid
+        where relkind = 'p' and relnamespace = 'metrics'::regnamespace and not attisdropped
+            and (relname like 'x_all__%' and attname in ('longest', 'longest_sum', 'position_n'))";
+    let left: Option<String> = fixture.client.query_one(left, &[]).await.unwrap().get(0);
+    assert_eq!(left.as_deref(), Some("x_all_5m.longest"));
+    fixture.push(2, &[read(1, ago(5), MINUTE, rows_of(&[1], 6))]).await;
+    fixture.roll_up(far_later()).await;
+    assert_eq!(fixture.count("due").await, 0);
 }
 
 #[tokio::test]
@@ -350,7 +413,7 @@ async fn names_of_tiers_are_not_for_sets_and_one_that_was_there_before_has_none(
     let mut taken = fixture.definition("x_levels");
     taken.name = "x_mine_1h".to_owned();
     let refused = fixture.store.add_definition(taken.clone(), CustomSets::Accept).await.unwrap_err().to_string();
-    assert!(refused.contains("_5m, _1h, _1d"), "{refused}");
+    assert!(refused.contains("_5m, _1h, _1d, _1w"), "{refused}");
     let mut twice = fixture.definition("x_levels");
     twice.name = "x_mine".to_owned();
     let size = twice.column("size").unwrap().1.clone();
@@ -382,7 +445,7 @@ async fn each_tier_goes_in_its_time() {
     let left = async |days: i64| {
         fixture.store.drop_expired(now() + SignedDuration::from_hours(24 * days)).await.unwrap();
         let mut counts = Vec::new();
-        for table in ["x_all", "x_all_5m", "x_all_1h", "x_all_1d", "readings_1d"] {
+        for table in ["x_all", "x_all_5m", "x_all_1h", "x_all_1d", "x_all_1w"] {
             counts.push(fixture.count(table).await);
         }
         counts

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use catalog::{Column, Kind, Scope, Type};
+use catalog::{Column, Extreme, Kind, Scope, Type};
 
 use super::tiers_store::{Fixture, Read, SETS, TIERS, Value};
 
@@ -114,11 +114,19 @@ pub(crate) fn expected(column: &catalog::Column, parts: &Parts) -> Vec<(String, 
         {
             let order = |a: &&Value, b: &&Value| a.partial_cmp(b).unwrap();
             let values = || lasts.iter().map(|part| &part.1);
+            let least = (format!("{name}_min"), or_null(values().min_by(order).map(whole)));
+            let greatest = (format!("{name}_max"), or_null(values().max_by(order).map(whole)));
+            match column.extreme {
+                Some(Extreme::Least) => return vec![least],
+                Some(Extreme::Greatest) => return vec![greatest],
+                None if column.column_type == Type::Lsn => return vec![last, least, greatest],
+                None => {}
+            }
             let sum: f64 = values().map(number).sum();
             vec![
                 last,
-                (format!("{name}_min"), or_null(values().min_by(order).map(whole))),
-                (format!("{name}_max"), or_null(values().max_by(order).map(whole))),
+                least,
+                greatest,
                 (format!("{name}_sum"), if lasts.is_empty() { Expected::Null } else { Expected::Nearly(sum) }),
                 (format!("{name}_n"), Expected::Exactly(lasts.len().to_string())),
             ]
@@ -131,7 +139,8 @@ pub(crate) fn expected(column: &catalog::Column, parts: &Parts) -> Vec<(String, 
         }
         Kind::Since => vec![(name.clone(), earliest())],
         Kind::Gauge if column.column_type == Type::Timestamptz => {
-            vec![last, (format!("{name}_min"), earliest())]
+            let least = (format!("{name}_min"), earliest());
+            if column.extreme.is_some() { vec![least] } else { vec![last, least] }
         }
         _ => vec![last],
     }

@@ -30,6 +30,9 @@ columns = [
     { name = "small", type = "int4", kind = "gauge", help = "h" },
     { name = "ratio", type = "float8", kind = "gauge", help = "h" },
     { name = "age", type = "duration", kind = "gauge", unit = "microseconds", help = "h" },
+    { name = "longest", type = "duration", kind = "gauge", unit = "microseconds", extreme = "greatest", help = "h" },
+    { name = "fewest", type = "int4", kind = "gauge", extreme = "least", help = "h" },
+    { name = "counts_from", type = "timestamptz", kind = "gauge", extreme = "least", help = "h" },
     { name = "position", type = "lsn", kind = "gauge", unit = "bytes", help = "h" },
     { name = "owner", type = "oid", kind = "gauge", help = "h" },
     { name = "at", type = "timestamptz", kind = "gauge", help = "h" },
@@ -74,14 +77,14 @@ pub(crate) const HOUR: i64 = 60 * MINUTE;
 pub(crate) const DAY: i64 = 24 * HOUR;
 
 /// The tiers: what their tables end with, and how long their buckets are.
-pub(crate) const TIERS: [(&str, i64); 3] = [("_5m", CELL), ("_1h", HOUR), ("_1d", DAY)];
+pub(crate) const TIERS: [(&str, i64); 4] = [("_5m", CELL), ("_1h", HOUR), ("_1d", DAY), ("_1w", 7 * DAY)];
 
 pub(crate) fn now() -> Timestamp {
     "2026-03-10T12:34:56Z".parse().unwrap()
 }
 
 pub(crate) fn far_later() -> Timestamp {
-    now() + SignedDuration::from_hours(24)
+    now() + SignedDuration::from_hours(8 * 24)
 }
 
 pub(crate) struct Fixture {
@@ -94,6 +97,12 @@ pub(crate) struct Fixture {
 }
 
 pub(crate) async fn open_tiers(database: &StoreDatabase) -> Arc<Store> {
+    let pool = open(&PoolSettings { url: database.dsn.clone(), max_connections: 6 }).await.unwrap();
+    Arc::new(Store::prepare(pool, sets()).await.unwrap())
+}
+
+/// The sets that tiers are tested with.
+pub(crate) fn sets() -> Arc<Catalog> {
     let folder = tempfile::tempdir().unwrap();
     for (scope, name, content) in SETS {
         let set = folder.path().join(scope).join(name);
@@ -101,15 +110,17 @@ pub(crate) async fn open_tiers(database: &StoreDatabase) -> Arc<Store> {
         std::fs::write(set.join("set.toml"), content).unwrap();
         std::fs::write(set.join("12.sql"), "select 1").unwrap();
     }
-    let catalog = Arc::new(Catalog::default().with_dir(folder.path()).unwrap());
-    let pool = open(&PoolSettings { url: database.dsn.clone(), max_connections: 6 }).await.unwrap();
-    Arc::new(Store::prepare(pool, catalog).await.unwrap())
+    Arc::new(Catalog::default().with_dir(folder.path()).unwrap())
 }
 
 impl Fixture {
     pub(crate) async fn new() -> Self {
         let database = testkit::store().await.unwrap();
         let store = open_tiers(&database).await;
+        Self::over(database, store).await
+    }
+
+    pub(crate) async fn over(database: StoreDatabase, store: Arc<Store>) -> Self {
         Self {
             ingest: Ingest::start(Arc::clone(&store), 50 << 20, CustomSets::Accept),
             client: database.connect().await.unwrap(),
@@ -149,7 +160,15 @@ impl Fixture {
         let body = Bytes::from(batch.encode_to_vec());
         let room = self.ingest.admit(self.collector, body.len() as u64).unwrap();
         let (encoding, compression) = (Encoding::Protobuf, Compression::None);
-        let push = Push { collector_id: self.collector, room, encoding, compression, body, now };
+        let push = Push {
+            collector_id: self.collector,
+            room,
+            encoding,
+            compression,
+            body,
+            now,
+            since: std::time::Instant::now(),
+        };
         let answer = self.ingest.push(push).await.unwrap();
         assert_eq!(answer.rejected, []);
     }

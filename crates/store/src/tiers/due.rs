@@ -8,8 +8,9 @@ use deadpool_postgres::{GenericClient, Transaction};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::tier::{self, LONGEST_WHOLE_US, Tier};
-use crate::StoreError;
+use super::tier::{self, EPOCH, LONGEST_WHOLE_US, MICROSECOND, Tier};
+use crate::partitions::PARTITIONED_FIXED;
+use crate::{Layout, StoreError};
 
 /// Rows of `metrics.due` that none of the finer tiers holds back.
 const FREE: &str = "not exists (
@@ -126,10 +127,10 @@ pub(crate) async fn add<'a>(
             "insert into metrics.due (tier, instance_id, first, last, sets, reading)
              select $1, n.* from jsonb_to_recordset($2) as n
                  (instance_id integer, first timestamptz, last timestamptz, sets text[], reading timestamptz)
-             where not exists (
-                 select from metrics.due d
-                 where d.tier = $1 and d.instance_id = n.instance_id and d.first = n.first and d.last = n.last
-                     and d.sets @> n.sets and d.reading is not distinct from n.reading)",
+             left join metrics.due d
+                 on d.tier = $1 and d.instance_id = n.instance_id and d.first = n.first and d.last = n.last
+                     and d.sets @> n.sets and d.reading is not distinct from n.reading
+             where d.instance_id is null",
             &[&tier.number(), &rows],
         )
         .await?;
@@ -154,7 +155,12 @@ pub(crate) fn coarser(made: &BTreeMap<String, BTreeSet<(i32, i64)>>, tier: Tier)
 }
 
 /// Makes everything due that is stored of sets whose tiers were just made.
-pub(crate) async fn add_stored(transaction: &Transaction<'_>, raw: &[&str], all: &[&str]) -> Result<(), StoreError> {
+pub(crate) async fn add_stored(
+    transaction: &Transaction<'_>,
+    layout: Layout,
+    raw: &[&str],
+    all: &[&str],
+) -> Result<(), StoreError> {
     let mut stored = String::new();
     for set in all {
         let literal = set.replace('\'', "''");
@@ -177,13 +183,14 @@ pub(crate) async fn add_stored(transaction: &Transaction<'_>, raw: &[&str], all:
              select i.id, d.day, array_remove(array[{stored}null], null) as sets
              from metrics.instances i
              cross join (
-                 select distinct to_date(right(p.relname, 8), 'YYYYMMDD')::timestamp at time zone 'UTC' as day
-                 from pg_catalog.pg_inherits h join pg_catalog.pg_class p on p.oid = h.inhrelid
-                 where h.inhparent = any($1::text[]::regclass[])) d) n
-         where cardinality(n.sets) > 0"
+                 select distinct g.day
+                 from ({partitions}) p (table_name, partition_name, first, until)
+                 cross join lateral generate_series(p.first, p.until - interval '1 second', interval '24 hours') g (day)
+             ) d) n
+         where cardinality(n.sets) > 0",
+        partitions = layout.partitions(),
     );
-    let tables: Vec<String> =
-        raw.iter().copied().chain(["readings"]).map(|table| format!("metrics.\"{table}\"")).collect();
+    let tables: Vec<&str> = raw.iter().copied().chain(["readings"]).collect();
     transaction.execute(&sql, &[&tables]).await?;
     transaction
         .execute(
@@ -201,11 +208,39 @@ pub(crate) async fn add_stored(transaction: &Transaction<'_>, raw: &[&str], all:
     Ok(())
 }
 
+/// Makes the buckets of a tier due whose tables are new, of sets that had the finer tier before. What cannot be made
+/// whole any more is gone from the beginning.
+pub(crate) async fn add_from_finer(transaction: &Transaction<'_>, tier: Tier, sets: &[&str]) -> Result<(), StoreError> {
+    let Some(finer) = tier.finer() else { return Ok(()) };
+    let width = tier.interval();
+    let end = |moment: &str| format!("date_bin({width}, {moment} - {MICROSECOND}, {EPOCH}) + {width}");
+    let tables: Vec<String> = sets.iter().copied().chain(PARTITIONED_FIXED).map(|set| finer.table(set)).collect();
+    let own: Vec<String> = sets.iter().copied().chain(PARTITIONED_FIXED).map(|set| tier.table(set)).collect();
+    let gone = format!(
+        "insert into metrics.gone (table_name, until)
+         select n.own, {} from unnest($1::text[], $2::text[]) as n (own, finer)
+         join metrics.gone g on g.table_name = n.finer
+         on conflict do nothing",
+        end("g.until")
+    );
+    transaction.execute(&gone, &[&own, &tables]).await?;
+    let due = format!(
+        "insert into metrics.due (tier, instance_id, first, last, sets)
+         select $1, b.instance_id, b.bucket, b.bucket, array_agg(b.set_name) from (
+             select distinct r.instance_id, r.set_name, {} as bucket from metrics.\"{}\" r
+             where r.set_name = any($2)) b
+         left join metrics.gone g on g.table_name = b.set_name || $3
+         where g.until is null or b.bucket - {width} >= g.until
+         group by b.instance_id, b.bucket",
+        end("r.time"),
+        finer.table("readings")
+    );
+    transaction.execute(&due, &[&tier.number(), &sets, &tier.suffix()]).await?;
+    Ok(())
+}
+
 fn free(tier: Tier) -> String {
-    match tier {
-        Tier::Minutes => "true".to_owned(),
-        Tier::Hours | Tier::Days => FREE.replace("$WIDTH", &tier.interval()),
-    }
+    if tier.finer().is_none() { "true".to_owned() } else { FREE.replace("$WIDTH", &tier.interval()) }
 }
 
 /// A moment of the grid, which is always one that a clock can show.

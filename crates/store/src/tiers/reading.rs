@@ -3,6 +3,7 @@
 use catalog::Definition;
 use jiff::Timestamp;
 
+use super::over;
 use super::shape::{Kept, Shape};
 use super::statements::{self, is_long};
 use super::tier::{self, Tier};
@@ -61,6 +62,21 @@ impl Tiered {
     #[must_use]
     pub fn is_divided(&self) -> bool {
         self.shape.is_divided
+    }
+
+    /// The rows of a range by step, instance and some labels, of all instances, as one query: each part of the range from
+    /// where it is. `$1` and `$2` are the range, `$3` is the step in microseconds. It answers `step_end`, `instance_id` and these columns
+    /// in their order; `condition` is one on the row `p`, which has the columns in `also` too.
+    #[must_use]
+    pub fn on_steps(&self, columns: &[&str], also: &[&str], condition: &str) -> String {
+        over::on_steps(&self.shape, &self.set, columns, also, condition)
+    }
+
+    /// How many rows readings brought of each set whose rows are still there: set and number, as one query. `$1` and `$2`
+    /// are the range, `$3` the step, `$4` the instances, null for all.
+    #[must_use]
+    pub fn rows_by_set() -> String {
+        over::rows_by_set()
     }
 
     /// The rows in some parts as one query. It answers `instance_id`, `time` and the wanted columns; `$1` is the

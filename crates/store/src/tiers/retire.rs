@@ -1,11 +1,10 @@
 //! The end of what tiers are made from, and of tiers: noted before it goes, so that nothing is made from what is left.
 
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{GenericClient, Transaction};
 use jiff::Timestamp;
 
-use super::ROLL_UP_LOCK;
 use super::tier::Tier;
-use crate::{Day, StoreError};
+use crate::StoreError;
 
 /// What a partition holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,8 +17,13 @@ pub enum Holding {
 
 impl Holding {
     /// All, finest first.
-    pub const ALL: [Self; 4] =
-        [Self::Raw, Self::Buckets(Tier::Minutes), Self::Buckets(Tier::Hours), Self::Buckets(Tier::Days)];
+    pub const ALL: [Self; 5] = [
+        Self::Raw,
+        Self::Buckets(Tier::Minutes),
+        Self::Buckets(Tier::Hours),
+        Self::Buckets(Tier::Days),
+        Self::Buckets(Tier::Weeks),
+    ];
 
     /// As in `metrics.retention`.
     #[must_use]
@@ -47,29 +51,11 @@ impl Holding {
             Self::Buckets(tier) => tier.table(raw),
         }
     }
-
-    /// When the partition ends that has this name after its table.
-    pub(crate) fn end_of(self, suffix: &str) -> Option<Timestamp> {
-        match self {
-            Self::Raw => Day::from_suffix(suffix)?.plus(1).start(),
-            Self::Buckets(tier) => Some(tier.period().named(suffix)?.end),
-        }
-    }
-}
-
-/// How long the end of a roll-up is waited for.
-const LOCK_TIMEOUT: &str = "30s";
-
-/// Waits until no buckets are made; none are until the transaction ends.
-pub(crate) async fn pause(transaction: &Transaction<'_>) -> Result<(), StoreError> {
-    transaction.simple_query(&format!("set local lock_timeout = '{LOCK_TIMEOUT}'")).await?;
-    transaction.execute("select pg_advisory_xact_lock($1)", &[&ROLL_UP_LOCK]).await?;
-    Ok(())
 }
 
 /// Whether buckets are still to be made from rows of this set, or of all, up to a moment.
 pub(crate) async fn is_needed(
-    transaction: &Transaction<'_>,
+    client: &impl GenericClient,
     set: Option<&str>,
     holding: Holding,
     until: Timestamp,
@@ -78,9 +64,9 @@ pub(crate) async fn is_needed(
         Holding::Raw => Tier::Minutes,
         Holding::Buckets(tier) => tier.coarser().unwrap_or(tier),
     };
-    let sql = "select exists (select from metrics.due where tier <= $1 and first <= $2
+    let sql = "select exists (select 1 from metrics.due where tier <= $1 and first <= $2
                               and ($3::text is null or $3 = any(sets)))";
-    Ok(transaction.query_one(sql, &[&tier.number(), &until, &set]).await?.get(0))
+    Ok(client.query_one(sql, &[&tier.number(), &until, &set]).await?.get(0))
 }
 
 /// Notes that a partition goes, with all that its table has up to a moment; answers whether it may.

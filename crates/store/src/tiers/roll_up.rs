@@ -10,10 +10,12 @@ use std::time::Duration;
 use deadpool_postgres::{Object, Transaction};
 use jiff::{SignedDuration, Timestamp};
 
+use super::absent::{Absent, Presence};
 use super::due::{self, Due, moment};
 use super::shape::Shape;
 use super::tier::{REACH_US, Tier};
 use super::{ROLL_UP_LOCK, statements};
+use crate::partitions::PARTITIONED_FIXED;
 use crate::{Store, StoreError, definitions};
 
 /// The most buckets of instances that are made in one transaction; each is of all sets.
@@ -34,6 +36,14 @@ pub struct RolledUp {
     pub is_left: bool,
 }
 
+/// What was made of one block.
+#[derive(Clone, Copy, Debug)]
+struct Made {
+    buckets: u64,
+    /// Whether anything was done: what is due may wait for rows that are on their way out.
+    moved: bool,
+}
+
 /// Buckets to be made, by set: the instance and the end of the bucket.
 type Buckets = BTreeMap<String, BTreeSet<(i32, i64)>>;
 
@@ -45,17 +55,22 @@ impl Store {
     pub async fn roll_up(&self, now: Timestamp) -> Result<RolledUp, StoreError> {
         let mut done = RolledUp::default();
         for _ in 0..MOST_ROUNDS {
-            let mut made = None;
+            let (mut is_due, mut moved) = (false, false);
             for tier in Tier::ALL {
                 let Some(newest) = self.newest_due(tier, now).await? else { continue };
-                let Some(buckets) = self.make(tier, newest, now).await.inspect_err(|_| self.partitions().forget())?
-                else {
+                let Some(made) = self.make(tier, newest, now).await.inspect_err(|_| self.partitions().forget())? else {
                     return Ok(RolledUp { is_left: true, ..done });
                 };
-                *made.get_or_insert(0) += buckets;
+                is_due = true;
+                moved |= made.moved;
+                done.buckets += made.buckets;
             }
-            let Some(made) = made else { return Ok(done) };
-            done.buckets += made;
+            if !is_due {
+                return Ok(done);
+            }
+            if !moved {
+                break;
+            }
         }
         Ok(RolledUp { is_left: true, ..done })
     }
@@ -68,7 +83,7 @@ impl Store {
     }
 
     /// Makes what is due in the block of a bucket; answers how many buckets, or none when another server is at it.
-    async fn make(&self, tier: Tier, newest_us: i64, now: Timestamp) -> Result<Option<u64>, StoreError> {
+    async fn make(&self, tier: Tier, newest_us: i64, now: Timestamp) -> Result<Option<Made>, StoreError> {
         let block = tier.block(newest_us);
         let stretch = *block.start()..=(*block.end()).min(tier.closed(now.as_microsecond()));
         self.ensure_tier_partitions(tier, &stretch).await?;
@@ -84,7 +99,7 @@ impl Store {
         client: &mut Object,
         tier: Tier,
         stretch: &RangeInclusive<i64>,
-    ) -> Result<Option<u64>, StoreError> {
+    ) -> Result<Option<Made>, StoreError> {
         let transaction = client.transaction().await?;
         let mine = "select pg_try_advisory_xact_lock($1)";
         if !transaction.query_one(mine, &[&ROLL_UP_LOCK]).await?.get::<_, bool>(0) {
@@ -95,13 +110,14 @@ impl Store {
         transaction
             .simple_query("set local jit = off; set local work_mem = '32MB'; set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off")
             .await?;
+        self.layout.prepare_rewriting(&transaction).await?;
         let taken = due::take(&transaction, tier, stretch, MOST_BUCKETS).await?;
         if self.learn_definitions(&transaction).await? {
             // Begun again, with the partitions that are needed now.
-            return Ok(Some(0));
+            return Ok(Some(Made { buckets: 0, moved: true }));
         }
-        let gone = gone(&transaction).await?;
-        let mut work = Work::divide(taken, tier, stretch, &gone);
+        let absent = Absent::read(&transaction).await?;
+        let mut work = Work::divide(taken, tier, stretch, &absent);
         let mut made = 0;
         for (set, buckets) in &work.whole {
             if let Some(shape) = self.tiers_of(set) {
@@ -110,21 +126,20 @@ impl Store {
         }
         for (set, late) in std::mem::take(&mut work.late) {
             if let Some(shape) = self.tiers_of(&set) {
-                let until_us = gone.get(&set).copied().unwrap_or(i64::MIN);
-                let touched = add(&transaction, &shape, &late, until_us).await?;
+                let touched = add(&transaction, &shape, &late, absent.until(&set)).await?;
                 made += touched.len() as u64;
                 work.touched.entry(set).or_default().extend(touched);
             }
         }
         for shape in Shape::fixed() {
-            remake_named(&transaction, &shape, tier, &work.touched, &gone).await?;
+            remake_named(&transaction, &shape, tier, &work.touched, &absent).await?;
         }
         due::add(&transaction, tier, work.left.iter()).await?;
         if let Some(coarser) = tier.coarser() {
             due::add(&transaction, coarser, due::coarser(&work.touched, coarser).iter()).await?;
         }
         transaction.commit().await?;
-        Ok(Some(made))
+        Ok(Some(Made { buckets: made, moved: !work.touched.is_empty() }))
     }
 
     /// Makes the partitions that buckets of a stretch are written to; what is late may reach back from it.
@@ -173,10 +188,10 @@ struct Late {
 }
 
 impl Work {
-    fn divide(taken: Vec<Due>, tier: Tier, stretch: &RangeInclusive<i64>, gone: &BTreeMap<String, i64>) -> Self {
+    fn divide(taken: Vec<Due>, tier: Tier, stretch: &RangeInclusive<i64>, absent: &Absent) -> Self {
         let mut work = Self::default();
         for due in taken {
-            let until = |set: &str| gone.get(&tier.below(set)).copied().unwrap_or(i64::MIN);
+            let until = |set: &str| absent.until(&tier.below(set));
             // Of a later reading all pieces in cells without rows are added at once, so that none is added twice.
             let reach_back = due.reading_us.zip(due.sets.first()).and_then(|(reading_us, set)| {
                 let ends = *due.ends.start()..=until(set).min(*due.ends.end());
@@ -195,17 +210,21 @@ impl Work {
                 }
                 let bucket = (due.instance_id, end);
                 for set in &due.sets {
-                    let is_gone = match tier {
-                        Tier::Minutes => end <= until(set),
-                        Tier::Hours | Tier::Days => end - tier.width_us() < until(set),
-                    };
-                    if !is_gone {
-                        work.whole.entry(set.clone()).or_default().insert(bucket);
-                    } else if tier == Tier::Minutes {
-                        work.late.entry(set.clone()).or_default().buckets.insert(bucket);
-                    } else {
-                        tracing::warn!(set, bucket = %moment(end), "a bucket cannot be made again: what is below it is gone");
+                    let of = |table: &str| absent.of(&tier.below(table), tier, end);
+                    let presence = of(set);
+                    if presence == Presence::Away || PARTITIONED_FIXED.iter().any(|table| of(table) == Presence::Away) {
+                        work.left.push(Due { ends: end..=end, sets: vec![set.clone()], ..due.clone() });
                         continue;
+                    }
+                    match presence {
+                        Presence::There => _ = work.whole.entry(set.clone()).or_default().insert(bucket),
+                        Presence::Gone if tier == Tier::Minutes => {
+                            work.late.entry(set.clone()).or_default().buckets.insert(bucket);
+                        }
+                        Presence::Gone | Presence::Lost | Presence::Away => {
+                            tracing::warn!(set, bucket = %moment(end), "a bucket cannot be made again: what is below it is gone");
+                            continue;
+                        }
                     }
                     work.touched.entry(set.clone()).or_default().insert(bucket);
                 }
@@ -220,12 +239,6 @@ impl Work {
     }
 }
 
-/// Until when rows are gone, by table.
-async fn gone(transaction: &Transaction<'_>) -> Result<BTreeMap<String, i64>, StoreError> {
-    let rows = transaction.query("select table_name, until from metrics.gone", &[]).await?;
-    Ok(rows.iter().map(|row| (row.get(0), row.get::<_, Timestamp>(1).as_microsecond())).collect())
-}
-
 /// Makes buckets of a set; answers how many.
 async fn remake(
     transaction: &Transaction<'_>,
@@ -235,7 +248,9 @@ async fn remake(
 ) -> Result<u64, StoreError> {
     let (instances, ends): (Vec<i32>, Vec<Timestamp>) = buckets.iter().map(|(id, end)| (*id, moment(*end))).unzip();
     let (first, last) = bounds(&ends, tier);
-    transaction.execute(&statements::remake(shape, tier), &[&instances, &ends, &first, &last]).await?;
+    for statement in [statements::clear(shape, tier), statements::remake(shape, tier)] {
+        transaction.execute(&statement, &[&instances, &ends, &first, &last]).await?;
+    }
     Ok(buckets.len() as u64)
 }
 
@@ -245,9 +260,9 @@ async fn remake_named(
     shape: &Shape,
     tier: Tier,
     buckets: &Buckets,
-    gone: &BTreeMap<String, i64>,
+    absent: &Absent,
 ) -> Result<(), StoreError> {
-    let until = gone.get(&tier.below(&shape.raw)).copied().unwrap_or(i64::MIN);
+    let until = absent.until(&tier.below(&shape.raw));
     let is_there = |(_, end): &&(i32, i64)| *end - tier.width_us() >= until;
     let all =
         || buckets.iter().flat_map(|(set, buckets)| buckets.iter().filter(is_there).map(move |bucket| (set, bucket)));
@@ -257,7 +272,9 @@ async fn remake_named(
         return Ok(());
     }
     let (first, last) = bounds(&ends, tier);
-    transaction.execute(&statements::remake(shape, tier), &[&instances, &ends, &first, &last, &sets]).await?;
+    for statement in [statements::clear(shape, tier), statements::remake(shape, tier)] {
+        transaction.execute(&statement, &[&instances, &ends, &first, &last, &sets]).await?;
+    }
     Ok(())
 }
 

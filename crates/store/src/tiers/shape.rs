@@ -5,7 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use catalog::{Column, Definition, Kind, Scope, SetKind, Type};
+use catalog::{Column, Definition, Extreme, Kind, Scope, SetKind, Type};
+
+use super::figures::FIGURES;
 
 /// Sums stay below what a `double precision` holds, whatever was sent.
 const MOST: &str = "1e300";
@@ -44,6 +46,8 @@ pub(crate) struct Shape {
     /// The counters, of which each may be measured for a part of a bucket.
     pub(crate) counters: Vec<String>,
     pub(crate) columns: Vec<Kept>,
+    /// Columns that earlier versions kept of the same, and that nobody needs.
+    pub(crate) outdated: Vec<String>,
 }
 
 impl Shape {
@@ -75,6 +79,10 @@ impl Shape {
             columns.push(Kept::key("datid_read", "bigint"));
         }
         columns.extend(definition.columns.iter().flat_map(kept));
+        columns.extend(FIGURES.iter().filter(|figure| figure.set == definition.name).map(|figure| {
+            let merged = format!("max(p.\"{}\")", figure.name);
+            Kept::moment(figure.name, "bigint", format!("({})", figure.of_row), merged)
+        }));
         let mut names = BTreeSet::from(["instance_id", "time"]);
         if let Some(twice) = columns.iter().find(|kept| !names.insert(&kept.name)) {
             return Err(format!(
@@ -82,7 +90,17 @@ impl Shape {
                 twice.name
             ));
         }
-        Ok(Some(Self { raw: definition.name.clone(), names_set: false, is_divided, counters, columns }))
+        let gauges = definition.columns.iter().filter(|column| column.kind == Kind::Gauge);
+        let outdated = gauges
+            .flat_map(|gauge| ["", "_min", "_max", "_sum", "_n"].map(|end| format!("{}{end}", gauge.name)))
+            .filter(|name| !names.contains(name.as_str()))
+            .collect();
+        Ok(Some(Self { raw: definition.name.clone(), names_set: false, is_divided, counters, columns, outdated }))
+    }
+
+    /// Its columns that raw rows do not have.
+    pub(crate) fn figures(&self) -> impl Iterator<Item = &'static str> {
+        FIGURES.iter().filter(|figure| figure.set == self.raw).map(|figure| figure.name)
     }
 
     /// The tiers of `metrics.readings`: what was read of a set, and for how long.
@@ -107,7 +125,14 @@ impl Shape {
             },
             moment("late_cycles", "bigint not null", "r.late_cycles"),
         ];
-        Self { raw: "readings".to_owned(), names_set: true, is_divided: true, counters: Vec::new(), columns }
+        Self {
+            raw: "readings".to_owned(),
+            names_set: true,
+            is_divided: true,
+            counters: Vec::new(),
+            columns,
+            outdated: Vec::new(),
+        }
     }
 
     /// The tiers of `metrics.cuts`: what row limits summed into "others".
@@ -127,7 +152,14 @@ impl Shape {
                 merged: "metrics.merge_ids(array_agg(p.ids::text))".to_owned(),
             },
         ];
-        Self { raw: "cuts".to_owned(), names_set: true, is_divided: false, counters: Vec::new(), columns }
+        Self {
+            raw: "cuts".to_owned(),
+            names_set: true,
+            is_divided: false,
+            counters: Vec::new(),
+            columns,
+            outdated: Vec::new(),
+        }
     }
 
     /// Those of the tables that are of all sets.
@@ -186,6 +218,10 @@ fn kept(column: &Column) -> Vec<Kept> {
     let name = column.name.as_str();
     let own = format!("r.\"{name}\"");
     let last = || Kept::moment(name, column.column_type.in_store(), own.clone(), last(name, column.column_type));
+    let extreme = |end: &str| {
+        let extreme = format!("{name}_{end}");
+        Kept::moment(&extreme, column.column_type.in_store(), own.clone(), format!("{end}(p.\"{extreme}\")"))
+    };
     let earliest = |kept: &str| {
         let earliest = format!("min(p.\"{kept}\") filter (where isfinite(p.\"{kept}\"))");
         Kept::moment(kept, column.column_type.in_store(), own.clone(), earliest)
@@ -203,13 +239,15 @@ fn kept(column: &Column) -> Vec<Kept> {
             ),
             ..Kept::sum(name, "bigint")
         }],
+        // Of what is itself the least or greatest of much, others say nothing.
+        Kind::Gauge if is_number(column.column_type) && column.extreme == Some(Extreme::Least) => vec![extreme("min")],
+        Kind::Gauge if is_number(column.column_type) && column.extreme == Some(Extreme::Greatest) => {
+            vec![extreme("max")]
+        }
+        // There is no mean of positions.
+        Kind::Gauge if column.column_type == Type::Lsn => vec![last(), extreme("min"), extreme("max")],
         Kind::Gauge if is_number(column.column_type) => {
             let of = |end: &str| format!("{name}_{end}");
-            let stored = column.column_type.in_store();
-            let extreme = |end: &str| {
-                let extreme = of(end);
-                Kept::moment(&extreme, stored, own.clone(), format!("{end}(p.\"{extreme}\")"))
-            };
             vec![
                 last(),
                 extreme("min"),
@@ -233,8 +271,8 @@ fn kept(column: &Column) -> Vec<Kept> {
         }
         Kind::Since => vec![earliest(name)],
         Kind::Gauge if column.column_type == Type::Timestamptz => {
-            let least = format!("{name}_min");
-            vec![last(), earliest(&least)]
+            let least = earliest(&format!("{name}_min"));
+            if column.extreme.is_some() { vec![least] } else { vec![last(), least] }
         }
         Kind::Gauge | Kind::Reset => vec![last()],
         // Not of sets with figures.

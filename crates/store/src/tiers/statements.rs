@@ -6,17 +6,26 @@ use std::fmt::Write as _;
 use super::shape::{Kept, Shape};
 use super::tier::{self, LONGEST_WHOLE_US, MICROSECOND, REACH_US, Tier};
 
-/// Makes buckets whole from what is below them, in place of what is there.
-pub(crate) fn remake(shape: &Shape, tier: Tier) -> String {
+/// Deletes buckets, before they are made anew.
+pub(crate) fn clear(shape: &Shape, tier: Tier) -> String {
     let table = tier.table(&shape.raw);
     let set = if shape.names_set { " and t.set_name = c.set_name" } else { "" };
-    let input = match tier {
-        Tier::Minutes => from_rows(shape),
-        Tier::Hours | Tier::Days => from_buckets(shape, tier),
-    };
+    // What is said twice keeps partitions out that have none of them.
     format!(
-        "with c as materialized ({cells}),
-         old as (delete from metrics.\"{table}\" t using c where t.instance_id = c.instance_id and t.time = c.bucket{set})
+        "with c as materialized ({cells})
+         delete from metrics.\"{table}\" t using c
+         where t.instance_id = c.instance_id and t.time = c.bucket{set}
+             and t.instance_id = any($1) and t.time > $3 and t.time <= $4",
+        cells = cells(shape),
+    )
+}
+
+/// Makes buckets whole from what is below them.
+pub(crate) fn remake(shape: &Shape, tier: Tier) -> String {
+    let table = tier.table(&shape.raw);
+    let input = if tier.finer().is_none() { from_rows(shape) } else { from_buckets(shape, tier) };
+    format!(
+        "with c as materialized ({cells})
          insert into metrics.\"{table}\" (instance_id, time, {names}) {merged}",
         cells = cells(shape),
         names = names(shape),
@@ -33,11 +42,11 @@ pub(crate) fn add(shape: &Shape) -> String {
     let width = Tier::Minutes.interval();
     let (first, last) = (tier::first_cell(), tier::last_cell());
     format!(
-        "with c as materialized ({cells}),
+        "with c as materialized (select *, c.bucket - {width} as start from ({cells}) c),
          late as materialized (select * from unnest($5::integer[], $6::timestamptz[]) as l (instance_id, time)),
          taken as (
              delete from metrics.\"{raw}\" r using c
-             where r.instance_id = c.instance_id and r.time > c.bucket - {width} and r.time <= c.bucket
+             where r.instance_id = c.instance_id and r.time > c.start and r.time <= c.bucket
                  and r.time > $3 and r.time <= $4
              returning r.*),
          long as (

@@ -16,6 +16,9 @@ pub const LONGEST_WHOLE_US: i64 = 300 * SECOND_US;
 /// The step of time, for statements.
 pub(crate) const MICROSECOND: &str = "interval '1 microsecond'";
 
+/// What buckets are counted from, for statements.
+pub(crate) const EPOCH: &str = "timestamptz '1970-01-01 00:00:00+00'";
+
 /// How far back a row is divided: what its interval has from longer ago is in the earliest of its cells.
 pub const REACH_US: i64 = 7 * DAY_US;
 
@@ -31,11 +34,13 @@ pub enum Tier {
     Hours,
     /// A day, from hours.
     Days,
+    /// A week from Thursday to Thursday, as 1970 began with one, from days.
+    Weeks,
 }
 
 impl Tier {
     /// All, finest first.
-    pub const ALL: [Self; 3] = [Self::Minutes, Self::Hours, Self::Days];
+    pub const ALL: [Self; 4] = [Self::Minutes, Self::Hours, Self::Days, Self::Weeks];
 
     /// As in `metrics.due`.
     pub fn number(self) -> i16 {
@@ -43,6 +48,7 @@ impl Tier {
             Self::Minutes => 1,
             Self::Hours => 2,
             Self::Days => 3,
+            Self::Weeks => 4,
         }
     }
 
@@ -58,6 +64,7 @@ impl Tier {
             Self::Minutes => "_5m",
             Self::Hours => "_1h",
             Self::Days => "_1d",
+            Self::Weeks => "_1w",
         }
     }
 
@@ -67,6 +74,7 @@ impl Tier {
             Self::Minutes => LONGEST_WHOLE_US,
             Self::Hours => 3600 * SECOND_US,
             Self::Days => DAY_US,
+            Self::Weeks => 7 * DAY_US,
         }
     }
 
@@ -75,22 +83,19 @@ impl Tier {
         interval(self.width_us())
     }
 
+    /// The tier that this one is made from; none where that is the raw rows.
+    pub fn finer(self) -> Option<Self> {
+        Self::ALL.into_iter().rev().find(|tier| *tier < self)
+    }
+
     /// The tier that is made from this one.
     pub fn coarser(self) -> Option<Self> {
-        match self {
-            Self::Minutes => Some(Self::Hours),
-            Self::Hours => Some(Self::Days),
-            Self::Days => None,
-        }
+        Self::ALL.into_iter().find(|tier| *tier > self)
     }
 
     /// The table that this tier of a table is made from.
     pub(crate) fn below(self, raw: &str) -> String {
-        match self {
-            Self::Minutes => raw.to_owned(),
-            Self::Hours => Self::Minutes.table(raw),
-            Self::Days => Self::Hours.table(raw),
-        }
+        self.finer().map_or_else(|| raw.to_owned(), |finer| finer.table(raw))
     }
 
     /// The name of this tier's table.
@@ -102,16 +107,16 @@ impl Tier {
     pub(crate) fn period(self) -> Period {
         match self {
             Self::Minutes => Period::Month,
-            Self::Hours | Self::Days => Period::Year,
+            Self::Hours | Self::Days | Self::Weeks => Period::Year,
         }
     }
 
-    /// Days for which buckets are kept: 90 days, two years, five years.
+    /// Days for which buckets are kept: 90 days, two years, five years both of days and of weeks.
     pub fn keep_days(self) -> i64 {
         match self {
             Self::Minutes => 90,
             Self::Hours => 731,
-            Self::Days => 1827,
+            Self::Days | Self::Weeks => 1827,
         }
     }
 
@@ -150,6 +155,7 @@ impl Tier {
             Self::Minutes => Self::Hours.width_us(),
             Self::Hours => DAY_US,
             Self::Days => 30 * DAY_US,
+            Self::Weeks => 91 * DAY_US,
         };
         let last = ceiling(end_us, length);
         last - length + self.width_us()..=last
@@ -164,7 +170,7 @@ pub(crate) fn reach() -> String {
 /// The end of the cell that begins at a moment or holds it otherwise, for statements.
 fn cell_after(moment: &str) -> String {
     let width = Tier::Minutes.interval();
-    format!("date_bin({width}, {moment}, timestamptz '1970-01-01 00:00:00+00') + {width}")
+    format!("date_bin({width}, {moment}, {EPOCH}) + {width}")
 }
 
 /// The end of the first cell that a row `r` of a long interval is divided over, for statements.
@@ -200,6 +206,18 @@ mod tests {
         assert_eq!(Tier::Minutes.bucket_end(5 * MINUTE + 1), 10 * MINUTE);
         assert_eq!(Tier::Hours.bucket_end(60 * MINUTE), 60 * MINUTE);
         assert_eq!(Tier::Days.bucket_end(1), DAY_US);
+        assert_eq!(Tier::Weeks.bucket_end(DAY_US), 7 * DAY_US);
+    }
+
+    #[test]
+    fn each_tier_is_made_from_whole_buckets_of_the_finer_one() {
+        for tier in Tier::ALL {
+            let finer = tier.finer();
+            assert_eq!(finer.and_then(Tier::coarser), finer.map(|_| tier));
+            assert_eq!(tier.width_us() % finer.map_or(LONGEST_WHOLE_US, Tier::width_us), 0, "{tier:?}");
+            let block = tier.block(tier.width_us());
+            assert_eq!((block.end() - block.start()) % tier.width_us(), 0, "{tier:?}");
+        }
     }
 
     #[test]

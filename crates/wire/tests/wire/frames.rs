@@ -38,6 +38,7 @@ pub(crate) fn definition(types: &[Type]) -> Definition {
         since: None,
         needs_grant: false,
         statement: false,
+        extreme: None,
     };
     let columns = types.iter().enumerate().map(column).collect();
     Definition::new("set".into(), Scope::Instance, "A set.".into(), columns)
