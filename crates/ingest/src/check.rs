@@ -43,12 +43,8 @@ pub(crate) fn check_frame(definition: &Definition, frame: &Frame) -> Result<(), 
     let key_is_indexed = definition.kind() != SetKind::Figures;
     let mut key_lengths = vec![0_usize; if key_is_indexed { frame.rows } else { 0 }];
     for (at, meaning) in definition.columns.iter().enumerate() {
-        let problem = |reason| Problem { column: Some(at), reason };
-        let is_key = meaning.kind == Kind::Label && definition.kind() == SetKind::Info;
-        if is_key && frame.rows > 0 && frame.column(at).is_none_or(|column| column.nulls.any()) {
-            return Err(problem("no_key"));
-        }
         let Some(column) = frame.column(at) else { continue };
+        let problem = |reason| Problem { column: Some(at), reason };
         if column.len() != frame.rows {
             return Err(problem("wrong_length"));
         }
@@ -94,6 +90,14 @@ pub(crate) fn check_frame(definition: &Definition, frame: &Frame) -> Result<(), 
         return Err(Problem { column: None, reason: "key_too_long" });
     }
     Ok(())
+}
+
+/// How many rows of infos have no whole key, by which they are merged.
+pub(crate) fn without_key(definition: &Definition, frame: &Frame) -> u64 {
+    let keys = definition.columns.iter().enumerate().filter(|(_, column)| column.kind == Kind::Label);
+    let keys: Vec<_> = keys.map(|(at, _)| frame.column(at)).collect();
+    let lacks = |row: &usize| keys.iter().any(|key| key.is_none_or(|key| key.is_null(*row)));
+    (0..frame.rows).filter(lacks).count() as u64
 }
 
 /// Whether a counter was sent that fell: its rows are increments, and an increment is never negative.

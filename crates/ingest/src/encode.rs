@@ -280,6 +280,13 @@ impl Encoder {
                 Ok((frame, removed)) => {
                     let shared = Shared { instance_id, time_us, interval_us, datid };
                     stored = frame.rows as u64;
+                    if known.kind == SetKind::Info {
+                        let lacking = check::without_key(&known.definition, &frame);
+                        stored -= lacking;
+                        if lacking > 0 {
+                            self.reject(&set, None, "no_key", lacking);
+                        }
+                    }
                     self.rows(&known, frame, shared, removed);
                     *self.rows_by_set.entry(set.clone()).or_default() += stored;
                 }

@@ -13,7 +13,7 @@
 use catalog::{Definition, Kind, Scope};
 use deadpool_postgres::Transaction;
 
-use crate::{StoreError, tables};
+use crate::StoreError;
 
 /// Per cent of a page that rows fill: all of its rows can be marked as seen again, in it and without touching an index.
 pub(crate) const FILLFACTOR: u32 = 45;
@@ -36,7 +36,7 @@ fn list(prefix: &str, names: &[&str]) -> String {
     names.iter().map(|name| format!("{prefix}.\"{name}\"")).collect::<Vec<_>>().join(", ")
 }
 
-/// The statement that takes in what was said of keys, each at most once. Its parameters are arrays of one length: the
+/// The statement that takes in what was said of keys, each at most once; what has no whole key is left out. Its parameters are arrays of one length: the
 /// instances, the times, whether it is gone, the databases where the set is read in each, and the definition's columns.
 /// Its caller holds the instances' rows locked, so that nobody else merges the same keys.
 pub(crate) fn observe_statement(definition: &Definition) -> String {
@@ -63,7 +63,7 @@ pub(crate) fn observe_statement(definition: &Definition) -> String {
         "with said as materialized (
              select distinct on ({own_of_u}) u.*, metrics.cluster_since(u.instance_id, u._at) as _since,
                  metrics.cluster_until(u.instance_id, u._at) as _until
-             from unnest({places}) as u ({names}) order by {own_of_u}),
+             from unnest({places}) as u ({names}) where ({own_of_u}) is not null order by {own_of_u}),
          placed as materialized (
              select {own_of_s}, {of_s}, s._at, h.valid_from as _held_from, h.seen_at as _held_seen,
                  coalesce(h.covers and h.valid_from >= s._since and h.same, false) as _repeated,
@@ -124,12 +124,7 @@ pub(crate) fn expire(set: &str) -> String {
 
 /// Gives validity to a table from before there was one, which has a row for each time that something was said.
 pub(crate) async fn convert(transaction: &Transaction<'_>, definition: &Definition) -> Result<(), StoreError> {
-    let set = &definition.name;
-    let present = tables::columns(transaction, set).await?;
-    if !present.contains("time") || present.contains("valid_from") {
-        return Ok(());
-    }
-    tracing::info!(set, "rows that say the same again become one row with its validity");
+    tracing::info!(set = definition.name, "rows that say the same again become one row with its validity");
     transaction.simple_query(&conversion(definition)).await?;
     Ok(())
 }

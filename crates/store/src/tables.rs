@@ -49,9 +49,6 @@ pub(crate) async fn create_or_widen(
     if definition.kind() == SetKind::Texts {
         return Ok(false);
     }
-    if definition.kind() == SetKind::Info {
-        infos::convert(transaction, definition).await?;
-    }
     let present = columns(transaction, &definition.name).await?;
     let sql = if present.is_empty() {
         create(layout, definition, id(catalog, &definition.name))
@@ -61,6 +58,9 @@ pub(crate) async fn create_or_widen(
     if !sql.is_empty() {
         tracing::info!(set = definition.name, columns = definition.columns.len(), "the set's table is made or widened");
         transaction.simple_query(&sql).await?;
+    }
+    if definition.kind() == SetKind::Info && present.contains("time") {
+        infos::convert(transaction, definition).await?;
     }
     Ok(!sql.is_empty())
 }

@@ -30,10 +30,15 @@ async fn moments_without_end_and_rows_without_labels_break_nothing() {
         ("pg_stat_all_tables", "11:54:00", table),
         ("pg_stat_all_indexes", "11:54:00", index),
         ("relation_size", "11:54:00", json!([{"relid": null, "main_bytes": 1}])),
-        ("pg_class", "11:54:00", json!([{"relid": null, "relname": "none"}])),
-        ("pg_index", "11:54:00", json!([{"indexrelid": null, "relname": "none"}])),
+        ("pg_class", "11:54:00", json!([{"relid": 7, "relname": "one"}])),
     ];
     monitored.push_database("main", 5, &readings).await;
+    // What names a thing must say which; beside it nothing is lost.
+    let named = json!({"type": "pg_class", "timestamp": "2026-03-01T11:54:00Z", "instance": "main", "database": 5,
+        "rows": [{"relid": null, "relname": "none"}, {"relid": 9, "relname": "two"}]});
+    let answer = monitored.send(json!({"collector_id": monitored.collector, "metrics": [named]})).await;
+    assert_eq!(answer["rejected"], json!([{"set": "pg_class", "reason": "no_key", "rows": 1}]));
+    assert_eq!(answer["rows_by_set"], json!({"pg_class": 1}));
     let path = format!("/instances/{}", monitored.id("main").await);
     let locks = monitored.get(&format!("{path}/locks?{RANGE}")).await.expect(200);
     assert_eq!((&locks["blocked"], &locks["data"][0]["xact_start"]), (&json!(1), &json!(null)));

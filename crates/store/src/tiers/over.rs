@@ -247,9 +247,9 @@ pub(super) fn on_steps(shape: &Shape, set: &str, columns: &[&str], also: &[&str]
     };
     let chosen: Vec<(&str, &Kept)> = columns.iter().filter_map(|name| Some((*name, find(name)?))).collect();
     let mut asked = shape.clone();
-    asked.columns.retain(|kept| {
-        chosen.iter().any(|(_, chosen)| chosen.name == kept.name) || also.contains(&kept.name.as_str())
-    });
+    asked
+        .columns
+        .retain(|kept| chosen.iter().any(|(_, chosen)| chosen.name == kept.name) || also.contains(&kept.name.as_str()));
     let mut keys = String::new();
     let mut list = String::new();
     for (name, kept) in chosen {
