@@ -1,19 +1,3 @@
-//! Any bytes as a batch in JSON.
 #![no_main]
 
-use std::sync::LazyLock;
-
-use bytes::Bytes;
-use ingest::{Batches, Compression, Encoding};
-use jiff::Timestamp;
-use libfuzzer_sys::fuzz_target;
-use store::Definitions;
-
-static DEFINITIONS: LazyLock<Definitions> =
-    LazyLock::new(|| Definitions::of(&catalog::Catalog::embedded().expect("the catalogue is whole")));
-
-fuzz_target!(|data: &[u8]| {
-    let now = Timestamp::from_second(1_772_366_400).expect("a moment");
-    let how = (Encoding::Json, Batches::One, Compression::None);
-    let _ = ingest::examine(how, &Bytes::copy_from_slice(data), &DEFINITIONS, now);
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::json::run(data));

@@ -9,6 +9,8 @@ mod browser;
 mod commands;
 #[path = "main/copies.rs"]
 mod copies;
+#[path = "main/corpus.rs"]
+mod corpus;
 #[path = "main/demo.rs"]
 mod demo;
 #[path = "main/exactness.rs"]

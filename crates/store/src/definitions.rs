@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, RwLock};
 
-use catalog::{Catalog, Definition, DefinitionHash, INFO_COLUMNS, Kind, MAX_NAME, RESERVED_COLUMNS, Scope, SetKind, Type, Unit};
+use catalog::{
+    Catalog, Definition, DefinitionHash, INFO_COLUMNS, Kind, MAX_NAME, RESERVED_COLUMNS, Scope, SetKind, Type, Unit,
+};
 use deadpool_postgres::{GenericClient, Transaction};
 
 use crate::{Store, StoreError, derived, infos, schema, tables, tiers, views};

@@ -24,6 +24,9 @@ const HEADER_BYTES: usize = 9;
 /// Nothing longer is written: a length beyond it is a torn one.
 const MAX_ENTRY_BYTES: u32 = 256 << 20;
 
+/// Sequence numbers stay below: the server keeps them in 63 bits.
+const MOST_SEQUENCE: u64 = i64::MAX.unsigned_abs();
+
 /// Where a record stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
@@ -173,10 +176,11 @@ impl Segment {
 fn understand(segment: u64, content: &[u8], offset: usize) -> Option<(Entry, usize)> {
     let (kind, entry) = next_entry(content.get(offset..)?)?;
     let len = HEADER_BYTES + entry.len();
-    let number = || <[u8; 8]>::try_from(entry).ok().map(u64::from_le_bytes);
+    // Numbers count from 1, and the server takes no larger one: whatever else has a right checksum, we did not write.
+    let number = || <[u8; 8]>::try_from(entry).ok().map(u64::from_le_bytes).filter(|number| *number < MOST_SEQUENCE);
     let entry = match kind {
         RECORD => {
-            let record = Record::decode(entry).ok()?;
+            let record = Record::decode(entry).ok().filter(|record| (1..MOST_SEQUENCE).contains(&record.sequence))?;
             let place = Place { segment, offset: offset as u64, len };
             let header = Header {
                 sequence: record.sequence,
@@ -294,6 +298,17 @@ fn checksum(kind_and_length: &[u8], content: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_that_nobody_counted_is_none() {
+        for (sequence, is_ours) in
+            [(0, false), (1, true), (MOST_SEQUENCE - 1, true), (MOST_SEQUENCE, false), (u64::MAX, false)]
+        {
+            let framed = frame_record(&Record { sequence, ..Record::default() }).unwrap();
+            assert_eq!(understand(1, &framed, 0).is_some(), is_ours, "{sequence}");
+        }
+        assert!(understand(1, &frame_acknowledgement(u64::MAX), 0).is_none());
+    }
 
     #[test]
     fn what_could_not_be_read_back_is_not_written() {
