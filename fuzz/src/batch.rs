@@ -19,5 +19,6 @@ pub fn run(data: &[u8]) {
         _ => Compression::Zstd,
     };
     let now = Timestamp::from_second(1_772_366_400).expect("a moment");
-    let _ = ingest::examine((Encoding::Protobuf, batches, compression), &Bytes::copy_from_slice(body), &DEFINITIONS, now);
+    let _ =
+        ingest::examine((Encoding::Protobuf, batches, compression), &Bytes::copy_from_slice(body), &DEFINITIONS, now);
 }

@@ -1,4 +1,5 @@
 //! What fuzzing begins with, and what it found once: fuzz/corpus, through the same code as the fuzzer's.
+#![expect(unreachable_pub, reason = "the fuzzer has it in a crate")]
 
 use std::path::Path;
 
