@@ -140,7 +140,7 @@ fn conversion(definition: &Definition) -> String {
     format!(
         "alter table metrics.\"{set}\" rename column \"time\" to valid_from;
          alter table metrics.\"{set}\" add column valid_to timestamptz, add column seen_at timestamptz;
-         create temporary table converted on commit drop as
+         create table metrics.\"$converted\" as
          with told as (
              select t.*, c.since as _since, lag(c.since) over of_key as _since_before,
                  row_number() over of_key as _nth,
@@ -166,8 +166,8 @@ fn conversion(definition: &Definition) -> String {
          truncate metrics.\"{set}\";
          alter table metrics.\"{set}\" set (fillfactor = {FILLFACTOR});
          insert into metrics.\"{set}\" (valid_from, valid_to, seen_at, {inserted})
-         select t.valid_from, t.valid_to, t.seen_at, {all_of_t} from converted t;
-         drop table converted;
+         select t.valid_from, t.valid_to, t.seen_at, {all_of_t} from metrics.\"$converted\" t;
+         drop table metrics.\"$converted\";
          alter table metrics.\"{set}\" alter column valid_to set not null, alter column seen_at set not null;"
     )
 }
