@@ -63,7 +63,7 @@ impl Job {
         match self {
             Self::Partitions => "Makes the partitions of the days to come.",
             Self::Retention => "Drops what is past its retention.",
-            Self::RollUp => "Makes figures per 5 minutes, hour and day from what was measured.",
+            Self::RollUp => "Makes figures per 5 minutes, hour, day and week from what was measured.",
             Self::Sizes => "Notes what the store takes on the disk, so that its growth can be told.",
             Self::Compress => "Compresses what is not written to any more, in a store with TimescaleDB.",
         }

@@ -36,7 +36,7 @@ impl Doing {
             Self::Read => "Reads fail",
             Self::Partitions => "Partitions cannot be made ahead",
             Self::Retention => "What is past its retention cannot be dropped",
-            Self::RollUp => "Figures per 5 minutes, hour and day cannot be made",
+            Self::RollUp => "Figures per 5 minutes, hour, day and week cannot be made",
             Self::Sizes => "What the store takes cannot be noted",
             Self::Compress => "What is not written to any more cannot be compressed",
         }
