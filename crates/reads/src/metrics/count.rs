@@ -47,6 +47,9 @@ pub(crate) struct SetCount {
     last_sample: Option<Timestamp>,
 }
 
+/// A day in microseconds.
+const DAY_US: i64 = 86_400_000_000;
+
 /// Rows that are counted one by one at most.
 const COUNTED_MOST: i64 = 1_000_000;
 
@@ -68,7 +71,8 @@ pub(crate) async fn count(snapshot: &Snapshot, query: &CountQuery) -> Result<Cou
     let now: Timestamp = snapshot.query_one("select now()", &[]).await?.get(0);
     // What collectors stamped a little ahead of us is there too.
     let until = now.max(snapshot.now()).saturating_add(AHEAD).unwrap_or(Timestamp::MAX);
-    let step: Option<i64> = None;
+    // Retention takes days: of a longer bucket it may have taken a part.
+    let step = Some(DAY_US);
     let rows =
         snapshot.query_once(&Tiered::rows_by_set(), &[&Timestamp::UNIX_EPOCH, &until, &step, &instances]).await?;
     let delivered: HashMap<&str, i64> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
