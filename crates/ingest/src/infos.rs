@@ -63,7 +63,10 @@ fn waves<'a>(all: &[&'a Said]) -> Vec<BTreeMap<&'a Arc<str>, Vec<&'a Said>>> {
     let mut waves: Vec<BTreeMap<&Arc<str>, Vec<&Said>>> = Vec::new();
     let mut taken: BTreeMap<(i32, &str, Option<i64>), usize> = BTreeMap::new();
     for said in all {
-        let nth = taken.entry((said.instance_id, &said.known.definition.name, said.datid)).or_default();
+        let definition = &said.known.definition;
+        // Only where a set is read in each database does the database tell its keys apart.
+        let datid = said.datid.filter(|_| definition.scope == Scope::Database);
+        let nth = taken.entry((said.instance_id, &definition.name, datid)).or_default();
         if waves.len() == *nth {
             waves.push(BTreeMap::new());
         }

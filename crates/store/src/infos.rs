@@ -60,10 +60,15 @@ pub(crate) fn observe_statement(definition: &Definition) -> String {
     let (of_s, of_r, of_p) = (list("s", &values), list("r", &values), list("p", &all));
     let inserted = all.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
     format!(
-        "with said as materialized (
-             select distinct on ({own_of_u}) u.*, metrics.cluster_since(u.instance_id, u._at) as _since,
-                 metrics.cluster_until(u.instance_id, u._at) as _until
-             from unnest({places}) as u ({names}) where ({own_of_u}) is not null order by {own_of_u}),
+        "with told as materialized (select * from unnest({places}) as u ({names})),
+         clusters as materialized (
+             select m.*, metrics.cluster_since(m.instance_id, m._at) as _since,
+                 metrics.cluster_until(m.instance_id, m._at) as _until
+             from (select distinct instance_id, _at from told) m),
+         said as materialized (
+             select distinct on ({own_of_u}) u.*, c._since, c._until
+             from told u join clusters c on c.instance_id = u.instance_id and c._at = u._at
+             where ({own_of_u}) is not null order by {own_of_u}),
          placed as materialized (
              select {own_of_s}, {of_s}, s._at, h.valid_from as _held_from, h.seen_at as _held_seen,
                  coalesce(h.covers and h.valid_from >= s._since and h.same, false) as _repeated,

@@ -197,6 +197,22 @@ async fn those_who_say_the_same_at_once_say_it_once() {
     }
 }
 
+/// Of settings there is one each, whichever database was asked.
+#[tokio::test]
+async fn what_is_said_twice_in_a_batch_is_merged_in_its_order() {
+    let monitored = Monitored::new().await;
+    let said = |second: u32, database: i64, value: u8| {
+        json!({"type": "pg_settings", "timestamp": format!("2026-03-01T{}Z", time(second)), "instance": "main",
+            "database": database, "rows": [row(Some(value))]})
+    };
+    let metrics = json!([said(60, 5, 2), said(0, 6, 1), said(120, 7, 3)]);
+    let answer = monitored.send(json!({"collector_id": monitored.collector, "metrics": metrics})).await;
+    assert_eq!(answer["rejected"], json!([]));
+    let text = |value: u8| Some(value.to_string());
+    let expected: [Row; 3] = [(0, Some(60), text(1), 0), (60, Some(120), text(2), 60), (120, None, text(3), 120)];
+    assert_eq!(rows(&monitored, "main").await, expected);
+}
+
 #[tokio::test]
 async fn repetitions_take_no_room() {
     let monitored = Monitored::new().await;
