@@ -15,7 +15,7 @@ endif
 
 STAGE := scripts/stage
 
-.PHONY: help build demo test generate check bench bench-check
+.PHONY: help build demo test test-long generate check bench bench-check
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -38,6 +38,11 @@ test: ## all tests: doctests, the pages' unit tests, then everything that nextes
 	@$(STAGE) "page tests" npm --prefix web run --silent test
 	@$(STAGE) "building the tests" cargo nextest run $(LOCKED) $(PROFILE) --workspace --no-run
 	@cargo nextest run $(LOCKED) $(PROFILE) --workspace
+
+# The same tests of faults that `make test` runs for seconds: FAULTS_SECONDS=1800 for longer ones.
+test-long: ## faults at random moments for minutes: what was sent is stored once, and buckets say what rows say
+	@scripts/setup test
+	@FAULTS_SECONDS=$${FAULTS_SECONDS:-180} cargo nextest run $(LOCKED) --profile long -p pganalytics -E 'test(faults::)'
 
 generate: ## write what is generated: openapi.json, the pages' client, docs/reference
 	@scripts/setup generate

@@ -15,6 +15,8 @@ mod corpus;
 mod demo;
 #[path = "main/exactness.rs"]
 mod exactness;
+#[path = "main/faults.rs"]
+mod faults;
 #[path = "main/forgotten.rs"]
 mod forgotten;
 #[path = "main/grafana.rs"]
