@@ -23,6 +23,12 @@ const FIRST_MOMENT_US: i64 = -211_813_488_000_000_000 + EPOCH_2000_US;
 /// so all of ours that do not overflow fit below it.
 const END_OF_TIME_US: i64 = 9_223_371_331_200_000_000;
 
+/// Bytes of a field's length.
+const LENGTH: usize = 4;
+
+/// Rows that are filled column by column at a time: as many as a processor keeps near.
+const BLOCK: usize = 64;
+
 /// Rows of one table, encoded.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
@@ -129,11 +135,7 @@ impl Rows {
 
     /// A `timestamptz`, in microseconds since 1970; checked with [`is_storable_moment`] before.
     pub(crate) fn moment(&mut self, micros: i64) {
-        let since_2000 = match micros {
-            i64::MIN | i64::MAX => micros,
-            _ => micros.saturating_sub(EPOCH_2000_US),
-        };
-        self.int8(since_2000);
+        self.int8(since_2000(micros));
     }
 
     /// A `jsonb`, from JSON text.
@@ -191,6 +193,8 @@ impl Rows {
         self.bytes.reserve(frame.rows * (2 + fields * 12));
         let columns: Vec<(Type, Option<&FrameColumn>)> =
             definition.columns.iter().enumerate().map(|(at, c)| (c.column_type, frame.column(at))).collect();
+        let is_even = columns.iter().all(|(_, column)| column.is_none_or(is_even));
+        let (begins, mut filled) = (self.bytes.len(), Vec::new());
         for row in 0..frame.rows {
             self.begin(fields);
             self.int4(shared.instance_id);
@@ -200,7 +204,42 @@ impl Rows {
                 self.int8_or_null(shared.datid);
             }
             for (column_type, column) in &columns {
+                let offset = self.bytes.len() - begins;
                 self.cell_or_null(*column_type, *column, row);
+                if let Some(column) = column.filter(|column| is_even && !column.all_null()) {
+                    filled.push((offset + LENGTH, *column_type, &column.values));
+                }
+            }
+            if is_even {
+                // All others are as long as the first.
+                self.like_the_first(begins, frame.rows, &filled);
+                break;
+            }
+        }
+    }
+
+    /// Repeats the row that begins at a byte until there are so many, and fills the values in, each at its offset.
+    fn like_the_first(&mut self, begins: usize, rows: usize, filled: &[(usize, Type, &Values)]) {
+        let first = self.bytes[begins..].to_vec();
+        (1..rows).for_each(|_| self.bytes.put_slice(&first));
+        self.count += rows.saturating_sub(1) as u64;
+        for (block, bytes) in self.bytes[begins..].chunks_mut(first.len() * BLOCK).enumerate() {
+            let rows = block * BLOCK..rows.min((block + 1) * BLOCK);
+            for (offset, column_type, values) in filled {
+                let cells = bytes.chunks_exact_mut(first.len()).map(|row| &mut row[*offset..]);
+                match (values, column_type) {
+                    (Values::Bool(values), _) => fill(cells, &values[rows.clone()], |value| [u8::from(value)]),
+                    (Values::Float(values), _) => fill(cells, &values[rows.clone()], f64::to_be_bytes),
+                    (Values::Int(values), Type::Int4) => {
+                        fill(cells, &values[rows.clone()], |value| int4(value).to_be_bytes())
+                    }
+                    (Values::Int(values), Type::Timestamptz) => {
+                        fill(cells, &values[rows.clone()], |value| since_2000(value).to_be_bytes());
+                    }
+                    (Values::Int(values), _) => fill(cells, &values[rows.clone()], i64::to_be_bytes),
+                    // Texts are not even.
+                    (Values::Text(_), _) => {}
+                }
             }
         }
     }
@@ -219,9 +258,100 @@ impl Rows {
             (Values::Float(values), _) => self.float8(values[row]),
             (Values::Text(values), _) => self.text(&values[row]),
             (Values::Int(values), Type::Timestamptz) => self.moment(values[row]),
-            // Checked before: a value that does not fit never comes here.
-            (Values::Int(values), Type::Int4) => self.int4(i32::try_from(values[row]).unwrap_or(i32::MAX)),
+            (Values::Int(values), Type::Int4) => self.int4(int4(values[row])),
             (Values::Int(values), _) => self.int8(values[row]),
+        }
+    }
+}
+
+/// Whether a column takes as many bytes in each row: it has no text, and is NULL everywhere or nowhere.
+fn is_even(column: &FrameColumn) -> bool {
+    column.all_null() || !column.nulls.any() && !matches!(column.values, Values::Text(_))
+}
+
+fn fill<'a, T: Copy, const N: usize>(
+    cells: impl Iterator<Item = &'a mut [u8]>,
+    values: &[T],
+    encode: impl Fn(T) -> [u8; N],
+) {
+    for (cell, value) in cells.zip(values) {
+        cell[..N].copy_from_slice(&encode(*value));
+    }
+}
+
+/// Checked before: a value that does not fit never comes here.
+fn int4(value: i64) -> i32 {
+    i32::try_from(value).unwrap_or(i32::MAX)
+}
+
+/// A moment as PostgreSQL counts, from microseconds since 1970.
+fn since_2000(micros: i64) -> i64 {
+    match micros {
+        i64::MIN | i64::MAX => micros,
+        _ => micros.saturating_sub(EPOCH_2000_US),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use catalog::Catalog;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// How a column is filled.
+    #[derive(Clone, Copy, Debug)]
+    enum Filled {
+        Absent,
+        Null,
+        Partly,
+        Wholly,
+    }
+
+    fn column(column_type: Type, filled: Filled, values: &[i32]) -> Option<FrameColumn> {
+        let mut column = FrameColumn::new(column_type);
+        for value in values {
+            if matches!(filled, Filled::Null) || matches!(filled, Filled::Partly) && value % 3 == 0 {
+                column.push_null();
+                continue;
+            }
+            match column_type {
+                Type::Bool => column.push_bool(value % 2 == 0),
+                Type::Float8 => column.push_float(f64::from(*value) / 7.0),
+                Type::Text => column.push_text(&value.to_string()),
+                Type::Timestamptz if value % 5 == 0 => column.push_int(i64::MAX),
+                Type::Int4 => column.push_int(i64::from(*value)),
+                _ => column.push_int(i64::from(*value) * 1_000_003),
+            }
+        }
+        (!matches!(filled, Filled::Absent)).then_some(column)
+    }
+
+    proptest! {
+        #[test]
+        fn rows_at_once_are_the_same_as_one_by_one(
+            set in any::<prop::sample::Index>(),
+            columns in prop::collection::vec(prop::sample::select(vec![
+                Filled::Absent, Filled::Null, Filled::Partly, Filled::Wholly, Filled::Wholly, Filled::Wholly,
+            ]), 60),
+            is_even in any::<bool>(),
+            values in prop::collection::vec(any::<i32>(), 0..200),
+        ) {
+            let catalog = Catalog::embedded().unwrap();
+            let sets: Vec<_> = catalog.sets().map(|set| &set.definition).collect();
+            let definition = set.get(&sets);
+            let filled = definition.columns.iter().zip(&columns).map(|(meaning, filled)| match filled {
+                Filled::Partly if is_even => column(meaning.column_type, Filled::Wholly, &values),
+                filled => column(meaning.column_type, *filled, &values),
+            });
+            let frame = Frame { rows: values.len(), columns: filled.collect() };
+            let shared = Shared { instance_id: 7, time_us: 1_800_000_000_000_000, interval_us: None, datid: Some(5) };
+            let (mut at_once, mut one_by_one) = (Rows::default(), Rows::default());
+            at_once.frame(definition, &frame, shared);
+            (0..values.len()).for_each(|row| one_by_one.frame(definition, &frame.select(&[row]), shared));
+            prop_assert_eq!(at_once.count(), values.len() as u64);
+            prop_assert_eq!(at_once.count(), one_by_one.count());
+            prop_assert_eq!(at_once.bytes(), one_by_one.bytes());
         }
     }
 }

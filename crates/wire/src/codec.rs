@@ -228,48 +228,56 @@ fn decode_column(
     } else {
         Some(Bitmap::from_bytes(&encoded.nulls, rows).ok_or("its NULL bitmap has the wrong length")?)
     };
-    let is_null = |row: usize| nulls.as_ref().is_some_and(|bits| bits.get(row));
-    let present = nulls.as_ref().map_or(rows, |_| (0..rows).filter(|row| !is_null(*row)).count());
-    let mut column = FrameColumn::new(column_type);
+    let present = rows - nulls.as_ref().map_or(0, Bitmap::count);
     let mut input = Input { bytes: &encoded.data };
-    let mut ints: std::vec::IntoIter<i64> = Vec::new().into_iter();
-    let mut floats = Vec::new().into_iter();
-    let mut bits = Bitmap::default();
-    match (&column.values, encoded.encoding) {
+    let nulls = nulls.unwrap_or_else(|| Bitmap::zeros(rows));
+    let values = match (FrameColumn::new(column_type).values, encoded.encoding) {
         (Values::Int(_), SPARSE | DELTA | FIXED) => {
-            ints = decode_ints(&mut input, encoded.encoding, column_type, present)?.into_iter();
+            Values::Int(spread(decode_ints(&mut input, encoded.encoding, column_type, present)?, &nulls))
         }
         (Values::Float(_), FLOAT | SHORT_FLOAT) => {
-            floats = decode_floats(&mut input, encoded.encoding == SHORT_FLOAT, present)?.into_iter();
+            Values::Float(spread(decode_floats(&mut input, encoded.encoding == SHORT_FLOAT, present)?, &nulls))
         }
-        (Values::Bool(_), BITS) => bits = input.bitmap(present)?,
-        (Values::Text(_), DICTIONARY | TEXTS) => {}
+        (Values::Bool(_), BITS) => {
+            let bits = input.bitmap(present)?;
+            Values::Bool(spread((0..present).map(|nth| bits.get(nth)).collect(), &nulls))
+        }
+        (Values::Text(_), DICTIONARY | TEXTS) => {
+            Values::Text(spread(decode_texts(&mut input, encoded, present, text_left)?, &nulls))
+        }
         _ => return Err("its encoding does not fit its type"),
+    };
+    if input.bytes.is_empty() { Ok(FrameColumn { nulls, values }) } else { Err("bytes are left over") }
+}
+
+/// Puts the values of the rows that are not NULL where they belong.
+fn spread<T: Default>(present: Vec<T>, nulls: &Bitmap) -> Vec<T> {
+    if !nulls.any() {
+        return present;
     }
-    let mut nth = 0;
-    for row in 0..rows {
-        if is_null(row) {
-            column.push_null();
-            continue;
-        }
-        match &column.values {
-            Values::Int(_) => column.push_int(ints.next().ok_or("too few values")?),
-            Values::Float(_) => column.push_float(floats.next().ok_or("too few values")?),
-            Values::Bool(_) => column.push_bool(bits.get(nth)),
-            Values::Text(_) => {
-                let text = if encoded.encoding == DICTIONARY {
-                    let place = usize::try_from(input.varint()?).map_err(|_| "an index is out of range")?;
-                    encoded.dictionary.get(place).map(String::as_str).ok_or("an index is out of range")?
-                } else {
-                    input.text()?
-                };
-                *text_left = text_left.checked_sub(text.len()).ok_or("too much text")?;
-                column.push_text(text);
-            }
-        }
-        nth += 1;
+    let mut present = present.into_iter();
+    let mut value = |row| if nulls.get(row) { T::default() } else { present.next().unwrap_or_default() };
+    (0..nulls.len()).map(&mut value).collect()
+}
+
+fn decode_texts(
+    input: &mut Input<'_>,
+    encoded: &EncodedColumn,
+    present: usize,
+    text_left: &mut usize,
+) -> Result<Vec<Box<str>>, &'static str> {
+    let mut texts = Vec::new();
+    for _ in 0..present {
+        let text = if encoded.encoding == DICTIONARY {
+            let place = usize::try_from(input.varint()?).map_err(|_| "an index is out of range")?;
+            encoded.dictionary.get(place).map(String::as_str).ok_or("an index is out of range")?
+        } else {
+            input.text()?
+        };
+        *text_left = text_left.checked_sub(text.len()).ok_or("too much text")?;
+        texts.push(text.into());
     }
-    if input.bytes.is_empty() { Ok(column) } else { Err("bytes are left over") }
+    Ok(texts)
 }
 
 fn decode_ints(
@@ -278,19 +286,22 @@ fn decode_ints(
     column_type: Type,
     present: usize,
 ) -> Result<Vec<i64>, &'static str> {
-    let mut values = Vec::with_capacity(present);
+    let mut values = Vec::new();
     if encoding == SPARSE {
         let bits = input.bitmap(present)?;
-        for nth in 0..present {
-            values.push(if bits.get(nth) { unzigzag(input.varint()?) } else { 0 });
+        values.resize(present, 0);
+        for nth in bits.ones() {
+            values[nth] = unzigzag(input.varint()?);
         }
     } else if encoding == DELTA {
+        values.reserve_exact(present);
         let mut before = 0_i64;
         for _ in 0..present {
             before = before.wrapping_add(unzigzag(input.varint()?));
             values.push(before);
         }
     } else {
+        values.reserve_exact(present);
         for _ in 0..present {
             values.push(i64::from_le_bytes(input.array()?));
         }
@@ -345,6 +356,11 @@ impl<'a> Input<'a> {
     }
 
     fn varint(&mut self) -> Result<u64, &'static str> {
+        // Most are small.
+        if let [byte @ 0..0x80, rest @ ..] = self.bytes {
+            self.bytes = rest;
+            return Ok(u64::from(*byte));
+        }
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {
             let [byte] = self.array()?;
