@@ -36,7 +36,7 @@ const fn rows_of(is_small: bool) -> u64 {
 }
 
 /// Collectors that push at the same time.
-const COLLECTORS: [usize; 3] = [1, 2, 8];
+const COLLECTORS: [usize; 4] = [1, 2, 8, 32];
 
 /// Bytes of bare COPY in one message.
 const CHUNK: usize = 1 << 16;

@@ -13,7 +13,10 @@ use crate::write::write_group;
 use store::{Store, StoreError};
 
 /// Transactions under way at a time: measured, two connections copy nearly twice as fast as one.
-const WRITERS: usize = 2;
+const WRITERS: u64 = 2;
+
+/// Where so many rows wait, they are shared between the writers that are free; fewer take one transaction.
+const MIN_SHARED_ROWS: u64 = 1000;
 
 /// The most batches in one transaction.
 const MAX_GROUP_BATCHES: usize = 64;
@@ -33,6 +36,10 @@ struct Job {
 struct Waiting {
     by_collector: HashMap<Uuid, VecDeque<Job>>,
     turns: VecDeque<Uuid>,
+    /// Rows of all that wait.
+    rows: u64,
+    /// Writers that are not writing.
+    free: u64,
     closed: bool,
 }
 
@@ -63,6 +70,7 @@ impl Queue {
     /// A queue with its writers.
     pub(crate) fn start(store: &Arc<Store>) -> Self {
         let queue = Self::default();
+        queue.lock().free = WRITERS;
         for _ in 0..WRITERS {
             tokio::spawn(queue.clone().write(Arc::clone(store)));
         }
@@ -78,6 +86,7 @@ impl Queue {
                 return Err(StoreError::Closed);
             }
             let collector = batch.collector_id;
+            waiting.rows += batch.rows();
             let jobs = waiting.by_collector.entry(collector).or_default();
             let is_first = jobs.is_empty();
             jobs.push_back(Job { batch, answer });
@@ -122,14 +131,17 @@ impl Queue {
                 // Whoever asked may be gone; the ledger answers when they ask again.
                 let _ = job.answer.send(entry);
             }
+            self.lock().free += 1;
         }
     }
 
-    /// The next group, one batch of each collector in turn, in the order of the ledger's keys.
+    /// The next group, one batch of each collector in turn, in the order of the ledger's keys; whoever takes one is
+    /// not free any more.
     fn take(&self) -> Vec<Job> {
         let mut waiting = self.lock();
         let mut group: Vec<Job> = Vec::new();
         let (mut rows, mut bytes) = (0, 0);
+        let most_rows = waiting.rows.div_ceil(waiting.free.max(1)).clamp(MIN_SHARED_ROWS, MAX_GROUP_ROWS);
         while group.len() < MAX_GROUP_BATCHES {
             let Some(collector) = waiting.turns.front().copied() else { break };
             let Some(jobs) = waiting.by_collector.get_mut(&collector) else {
@@ -142,7 +154,7 @@ impl Queue {
                 continue;
             };
             let (more_rows, more_bytes) = (rows + next.batch.rows(), bytes + next.batch.bytes());
-            if !group.is_empty() && (more_rows > MAX_GROUP_ROWS || more_bytes > MAX_GROUP_BYTES) {
+            if !group.is_empty() && (more_rows > most_rows || more_bytes > MAX_GROUP_BYTES) {
                 break;
             }
             (rows, bytes) = (more_rows, more_bytes);
@@ -155,6 +167,8 @@ impl Queue {
                 waiting.turns.push_back(collector);
             }
         }
+        waiting.rows -= rows;
+        waiting.free -= u64::from(!group.is_empty());
         if !waiting.turns.is_empty() {
             self.changed.notify_one();
         }

@@ -79,16 +79,23 @@ pub(crate) async fn columns(transaction: &Transaction<'_>, table: &str) -> Resul
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// Names and types as the columns of a table: the widest first, so that no row has room between two of them.
+/// Names and types as the columns of a table, so that no row has room between two of them. What a row begins with is
+/// found without walking over the rest: the narrow ones, unless texts follow, which would fill what they leave.
 pub(crate) fn side_by_side(mut columns: Vec<(&str, impl AsRef<str>)>) -> String {
-    let place = |sql_type: &str| match sql_type {
-        _ if sql_type.contains("[]") => 3,
-        wide if ["bigint", "double", "timestamp"].iter().any(|word| wide.starts_with(word)) => 0,
-        middle if middle.starts_with("integer") => 1,
-        narrow if narrow.starts_with("boolean") => 2,
-        _ => 3,
+    let width = |sql_type: &str| match sql_type {
+        _ if sql_type.contains("[]") => None,
+        wide if ["bigint", "double", "timestamp"].iter().any(|word| wide.starts_with(word)) => Some(8),
+        middle if middle.starts_with("integer") => Some(4),
+        narrow if narrow.starts_with("boolean") => Some(1),
+        _ => None,
     };
-    columns.sort_by_key(|(_, sql_type)| place(sql_type.as_ref()));
+    let has_texts = columns.iter().any(|(_, sql_type)| width(sql_type.as_ref()).is_none());
+    columns.sort_by_key(|(_, sql_type)| match width(sql_type.as_ref()) {
+        Some(8) if has_texts => 0,
+        Some(4) => 1,
+        Some(1) => 2,
+        _ => 3,
+    });
     let columns: Vec<String> =
         columns.iter().map(|(name, sql_type)| format!("\"{name}\" {}", sql_type.as_ref())).collect();
     columns.join(", ")

@@ -72,7 +72,7 @@ pub(crate) async fn total_us(
 ) -> Result<f64, tokio_postgres::Error> {
     let parts = Parts::of(snapshot, instance, tiered(snapshot), range).await?;
     let rows = parts.only(&["total_exec_time"], " and coalesce(r.toplevel, true)");
-    let sql = format!("select coalesce(sum(s.total_exec_time), 0)::float8 from ({rows}) s");
+    let sql = format!("select coalesce(sum(s.total_exec_time::float8), 0) from ({rows}) s");
     Ok(snapshot.query_one_of(&sql, instance).await?.get(0))
 }
 
@@ -227,7 +227,7 @@ pub(crate) async fn trends(
     let rows = parts.only(&wanted, &format!(" and r.queryid in ({})", queryids.join(", ")));
     // All rows of a reading share its interval, so that its steps need not be worked out for each of them.
     let sql = format!(
-        "select s.time, max(s.interval_us), {KEY}, sum(s.total_exec_time)::float8 / 1000 from ({rows}) s
+        "select s.time, max(s.interval_us), {KEY}, sum(s.total_exec_time::float8) / 1000 from ({rows}) s
          group by s.time, 3, 4, 5, 6 order by s.time"
     );
     let zeros = readings.zeros();
