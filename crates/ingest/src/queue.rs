@@ -1,8 +1,9 @@
 //! Group commit: batches that wait while a transaction is under way share the next one, taken in
 //! turns between collectors.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
@@ -16,7 +17,17 @@ use store::{Store, StoreError};
 const WRITERS: u64 = 2;
 
 /// Where so many rows wait, they are shared between the writers that are free; fewer take one transaction.
-const MIN_SHARED_ROWS: u64 = 1000;
+const MIN_SHARED_ROWS: u64 = 4000;
+
+/// Where so many collectors deliver within [`CROWD_WITHIN`], more are waited for before a transaction begins: what it
+/// takes beside its rows is the same for one batch as for many.
+const CROWD: usize = 50;
+
+/// In which time collectors are counted.
+const CROWD_WITHIN: Duration = Duration::from_secs(1);
+
+/// For how long more are waited for.
+const GATHER: Duration = Duration::from_millis(50);
 
 /// The most batches in one transaction.
 const MAX_GROUP_BATCHES: usize = 64;
@@ -40,7 +51,38 @@ struct Waiting {
     rows: u64,
     /// Writers that are not writing.
     free: u64,
+    crowd: Crowd,
     closed: bool,
+}
+
+/// How many collectors deliver.
+struct Crowd {
+    since: Instant,
+    now: HashSet<Uuid>,
+    /// How many there were in the time before.
+    before: usize,
+}
+
+impl Default for Crowd {
+    fn default() -> Self {
+        Self { since: Instant::now(), now: HashSet::new(), before: 0 }
+    }
+}
+
+impl Crowd {
+    fn note(&mut self, collector: Uuid, now: Instant) {
+        let elapsed = now.saturating_duration_since(self.since);
+        if elapsed >= CROWD_WITHIN {
+            self.before = if elapsed < CROWD_WITHIN * 2 { self.now.len() } else { 0 };
+            self.now.clear();
+            self.since = now;
+        }
+        self.now.insert(collector);
+    }
+
+    fn is_there(&self) -> bool {
+        self.before.max(self.now.len()) >= CROWD
+    }
 }
 
 /// The batches that wait to be written.
@@ -48,6 +90,8 @@ struct Waiting {
 pub(crate) struct Queue {
     waiting: Arc<Mutex<Waiting>>,
     changed: Arc<Notify>,
+    /// Held by the one writer that waits.
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// What will have become of a batch.
@@ -87,6 +131,7 @@ impl Queue {
             }
             let collector = batch.collector_id;
             waiting.rows += batch.rows();
+            waiting.crowd.note(collector, Instant::now());
             let jobs = waiting.by_collector.entry(collector).or_default();
             let is_first = jobs.is_empty();
             jobs.push_back(Job { batch, answer });
@@ -101,9 +146,7 @@ impl Queue {
     /// Takes no more batches; the writers end when they have written what waits.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
-        for _ in 0..WRITERS {
-            self.changed.notify_one();
-        }
+        self.changed.notify_one();
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -114,17 +157,7 @@ impl Queue {
     }
 
     async fn write(self, store: Arc<Store>) {
-        loop {
-            let group = self.take();
-            if group.is_empty() {
-                if self.lock().closed {
-                    // A notification may have gone to this writer alone.
-                    self.changed.notify_one();
-                    return;
-                }
-                self.changed.notified().await;
-                continue;
-            }
+        while let Some(group) = self.next().await {
             let batches: Vec<Arc<Prepared>> = group.iter().map(|job| Arc::clone(&job.batch)).collect();
             let entries = write_group(&store, &batches).await;
             for (job, entry) in group.into_iter().zip(entries) {
@@ -132,6 +165,31 @@ impl Queue {
                 let _ = job.answer.send(entry);
             }
             self.lock().free += 1;
+        }
+    }
+
+    /// Waits for the next group; none when no more will come.
+    async fn next(&self) -> Option<Vec<Job>> {
+        let _turn = self.turn.lock().await;
+        loop {
+            let (is_empty, is_closed, is_to_grow) = {
+                let waiting = self.lock();
+                let is_small = waiting.by_collector.len() < MAX_GROUP_BATCHES;
+                (waiting.turns.is_empty(), waiting.closed, is_small && waiting.crowd.is_there())
+            };
+            match (is_empty, is_closed) {
+                (true, true) => return None,
+                (true, false) => self.changed.notified().await,
+                (false, _) => {
+                    if is_to_grow && !is_closed {
+                        tokio::time::sleep(GATHER).await;
+                    }
+                    let group = self.take();
+                    if !group.is_empty() {
+                        return Some(group);
+                    }
+                }
+            }
         }
     }
 
@@ -169,9 +227,6 @@ impl Queue {
         }
         waiting.rows -= rows;
         waiting.free -= u64::from(!group.is_empty());
-        if !waiting.turns.is_empty() {
-            self.changed.notify_one();
-        }
         group.sort_by_key(|job| (job.batch.collector_id, job.batch.key));
         group
     }

@@ -6,7 +6,7 @@ use catalog::{Kind, SetKind};
 use jiff::Timestamp;
 
 use crate::layout::Expiring;
-use crate::partitions::PARTITIONED_FIXED;
+use crate::partitions::{Expired, PARTITIONED_FIXED};
 use crate::retention::{CONFIGURED, LEDGER_DAYS, Retention};
 use crate::tiers::{Holding, Tier};
 use crate::{Known, Store, StoreError, infos, sizes};
@@ -29,33 +29,33 @@ fn expired_texts(tables: impl Iterator<Item = String>) -> String {
 }
 
 impl Store {
-    /// Drops what is past its retention; answers how many partitions went.
+    /// Drops what is past its retention; answers what became of the partitions.
     ///
     /// # Errors
     /// When the store fails; running it again goes on where it stopped.
-    pub async fn drop_expired(&self, now: Timestamp) -> Result<u64, StoreError> {
+    pub async fn drop_expired(&self, now: Timestamp) -> Result<Expired, StoreError> {
         let client = self.working_client().await?;
         let retention = Retention::from_rows(&client.query(CONFIGURED, &[]).await?);
         let sets = self.definitions().sets();
         let names: Vec<&str> =
             sets.iter().filter(|known| known.is_partitioned()).map(|known| known.definition.name.as_str()).collect();
-        let mut dropped = 0;
+        let mut expired = Expired::default();
         for set in &names {
             let expiring = |holding| Expiring { set: Some(set), holding };
             if !self.has_tiers(set) {
-                dropped += self.drop_partitions(set, expiring(None), now, retention.days(set, Holding::Raw)).await?;
+                expired += self.drop_partitions(set, expiring(None), now, retention.days(set, Holding::Raw)).await?;
                 continue;
             }
             for holding in Holding::ALL {
                 let days = retention.days(set, holding);
-                dropped += self.drop_partitions(&holding.table(set), expiring(Some(holding)), now, days).await?;
+                expired += self.drop_partitions(&holding.table(set), expiring(Some(holding)), now, days).await?;
             }
         }
         for table in PARTITIONED_FIXED {
             for holding in Holding::ALL {
                 let days = retention.shared_days(names.iter().copied(), holding);
                 let expiring = Expiring { set: None, holding: Some(holding) };
-                dropped += self.drop_partitions(&holding.table(table), expiring, now, days).await?;
+                expired += self.drop_partitions(&holding.table(table), expiring, now, days).await?;
             }
         }
         let longest = retention.shared_days(names.iter().copied(), Holding::Buckets(Tier::Weeks));
@@ -92,6 +92,6 @@ impl Store {
         let sql = expired_texts(tables);
         client.execute(&sql, &[&now, &i32::try_from(days).unwrap_or(i32::MAX)]).await?;
         client.done();
-        Ok(dropped)
+        Ok(expired)
     }
 }

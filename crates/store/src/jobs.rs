@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::partitions::Expired;
 use crate::{Store, StoreError};
 
 /// How long a lease lasts that is not renewed.
@@ -119,10 +120,15 @@ pub enum Outcome {
 
 /// What a run did.
 struct Done {
-    /// What it counts.
-    what: &'static str,
-    count: u64,
+    counts: Vec<(&'static str, u64)>,
+    /// Whether more is to be done at once.
     is_left: bool,
+}
+
+impl Done {
+    fn all(counts: impl Into<Vec<(&'static str, u64)>>) -> Self {
+        Self { counts: counts.into(), is_left: false }
+    }
 }
 
 impl Store {
@@ -209,18 +215,19 @@ impl Store {
 
     async fn work(&self, job: Job, now: Timestamp) -> Result<Done, StoreError> {
         Ok(match job {
-            Job::Partitions => {
-                Done { what: "partitions_made", count: self.make_partitions_ahead(now).await?, is_left: false }
+            Job::Partitions => Done::all([("partitions_made", self.make_partitions_ahead(now).await?)]),
+            Job::Retention => {
+                let Expired { dropped, held_back } = self.drop_expired(now).await?;
+                Done::all([("partitions_dropped", dropped), ("partitions_held_back", held_back)])
             }
-            Job::Retention => Done { what: "partitions_dropped", count: self.drop_expired(now).await?, is_left: false },
-            Job::Sizes => Done { what: "tables_noted", count: self.note_sizes(now).await?, is_left: false },
+            Job::Sizes => Done::all([("tables_noted", self.note_sizes(now).await?)]),
             Job::Compress => {
                 let done = self.compress(now).await?;
-                Done { what: "chunks_compressed", count: done.chunks, is_left: done.is_left && done.chunks > 0 }
+                Done { is_left: done.is_left && done.chunks > 0, ..Done::all([("chunks_compressed", done.chunks)]) }
             }
             Job::RollUp => {
                 let made = self.roll_up(now).await?;
-                Done { what: "buckets", count: made.buckets, is_left: made.is_left && made.buckets > 0 }
+                Done { is_left: made.is_left && made.buckets > 0, ..Done::all([("buckets", made.buckets)]) }
             }
         })
     }
@@ -232,7 +239,9 @@ impl Store {
             where name = $1 and holder = $2";
         let next = if done.is_left { Duration::ZERO } else { job.every() };
         let client = self.working_client().await?;
-        let what = json!({ done.what: done.count });
+        let what: serde_json::Map<_, _> =
+            done.counts.iter().map(|(what, count)| ((*what).to_owned(), json!(count))).collect();
+        let what = serde_json::Value::Object(what);
         let noted = client.execute(sql, &[&job.name(), &holder.id, &micros(took), &what, &next.as_secs_f64()]).await?;
         client.done();
         Ok(noted > 0)

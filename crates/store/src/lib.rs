@@ -45,7 +45,7 @@ pub use instances::Instances;
 pub use jobs::{Holder, Job, Outcome};
 pub use layout::{Layout, Moved, StoredPartition, to_timescale};
 pub use nearest::nearest;
-pub use partitions::{Day, PARTITIONED_FIXED, Partitions};
+pub use partitions::{Day, Expired, PARTITIONED_FIXED, Partitions};
 pub use pool::{PoolSettings, ReadPool, open, open_with_reads};
 pub use schema::READER;
 pub use tiers::{Holding, RolledUp};

@@ -102,6 +102,22 @@ impl StoredPartition {
     }
 }
 
+/// What became of partitions that are past their retention.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expired {
+    /// How many are gone.
+    pub dropped: u64,
+    /// How many somebody still reads.
+    pub held_back: u64,
+}
+
+impl std::ops::AddAssign for Expired {
+    fn add_assign(&mut self, more: Self) {
+        self.dropped += more.dropped;
+        self.held_back += more.held_back;
+    }
+}
+
 impl Store {
     /// Sees to it that these partitions exist; answers how many were made. Tables come from definitions, never from a
     /// request.
@@ -172,27 +188,28 @@ impl Store {
         Ok(made)
     }
 
-    /// Drops the partitions of a table that end before `keep_days` days ago; answers how many. Where tiers are still to
-    /// be made from them they stay; who uses one holds that one back.
+    /// Drops the partitions of a table that end before `keep_days` days ago. Where tiers are still to be made from them
+    /// they stay; who uses one holds that one back.
     pub(crate) async fn drop_partitions(
         &self,
         table: &str,
         expiring: Expiring<'_>,
         now: Timestamp,
         keep_days: i64,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<Expired, StoreError> {
         let mut client = self.working_client().await?;
         let stored = self.layout.stored(&client, &[table]).await?;
-        let mut dropped = 0;
+        let mut expired = Expired::default();
         for partition in stored.iter().filter(|partition| partition.is_to_go(now, keep_days)) {
             let fate = self.layout.drop(&mut client, &expiring, partition).await?;
             match fate {
                 Fate::Gone => {
                     self.partitions.forget();
-                    dropped += 1;
+                    expired.dropped += 1;
                 }
                 Fate::Held | Fate::HoldsAll => {
                     tracing::info!(partition = partition.name, "a partition is past its retention and still in use");
+                    expired.held_back += 1;
                 }
                 Fate::Needed => {}
             }
@@ -201,7 +218,7 @@ impl Store {
             }
         }
         client.done();
-        Ok(dropped)
+        Ok(expired)
     }
 }
 

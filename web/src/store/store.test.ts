@@ -46,6 +46,8 @@ test('what a run did and when the next one is', () => {
   expect(doneText(job())).toBeNull();
   expect(doneText(job({ finished_at, done: { buckets: 57 } }))).toBe('57 buckets made');
   expect(doneText(job({ finished_at, done: { sheep_counted: 2 } }))).toBe('2 sheep counted');
+  const held = (partitions_held_back: number) => doneText(job({ finished_at, done: { partitions_dropped: 3, partitions_held_back } }));
+  expect([held(0), held(1)]).toEqual(['3 partitions dropped', '3 partitions dropped, 1 held back by who reads them']);
   expect(nextText(job(), NOW)).toBe('in 7\u00a0s');
   expect(nextText(job({ next_at: '2026-11-21T10:00:00Z' }), NOW)).toBe('now');
   expect(nextText(job({ state: 'running' }), NOW)).toBe('now');

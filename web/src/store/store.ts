@@ -37,14 +37,17 @@ export function storeHeading(jobs: Jobs | null, sizes: StoreSizes | null, zone: 
 const WORDS: Record<string, string> = {
   partitions_made: 'partitions made',
   partitions_dropped: 'partitions dropped',
+  partitions_held_back: 'held back by who reads them',
+  chunks_compressed: 'chunks compressed',
   buckets: 'buckets made',
   tables_noted: 'tables noted',
 };
 
-/** `57 buckets made` */
+/** `57 buckets made`; what was not done is told of the first count alone. */
 export function doneText(job: Job): string | null {
   if (job.done == null) return null;
-  return Object.entries(job.done).map(([what, number]) => `${text(count(number))} ${WORDS[what] ?? what.replaceAll('_', ' ')}`).join(', ');
+  const told = Object.entries(job.done).filter(([, number], nth) => nth === 0 || number > 0);
+  return told.map(([what, number]) => `${text(count(number))} ${WORDS[what] ?? what.replaceAll('_', ' ')}`).join(', ');
 }
 
 /** When a job has its next run, in words. */

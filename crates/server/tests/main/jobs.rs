@@ -120,7 +120,10 @@ async fn a_job_that_fails_says_why_and_is_tried_again_later_and_later() {
     make_due(&fixture.client).await;
     assert_eq!(run(&fixture.store).await.unwrap(), Outcome::Done { is_left: false });
     let now = row(&fixture.client, Job::Retention).await;
-    assert_eq!((now.get(2), now.get(5)), (0, Some(r#"{"partitions_dropped": 0}"#.to_owned())));
+    assert_eq!(
+        (now.get(2), now.get(5)),
+        (0, Some(r#"{"partitions_dropped": 0, "partitions_held_back": 0}"#.to_owned()))
+    );
 }
 
 #[tokio::test]
@@ -181,7 +184,7 @@ async fn administrators_are_told_how_jobs_go_and_what_is_due() {
     let jobs = ask().await;
     let done = of(&jobs, "retention");
     assert_eq!((&done["state"], &done["host"], &done["holder"]), (&json!("waiting"), &json!("one"), &Value::Null));
-    assert_eq!(done["done"], json!({"partitions_dropped": 0}));
+    assert_eq!(done["done"], json!({"partitions_dropped": 0, "partitions_held_back": 0}));
     assert!(done["duration_ms"].as_f64().unwrap() > 0.0 && done["next_at"].as_str() > done["finished_at"].as_str());
     let failed = of(&jobs, "partitions");
     assert_eq!((&failed["state"], &failed["failures"]), (&json!("failed"), &json!(2)));

@@ -105,7 +105,7 @@ async fn a_reader_of_a_table_keeps_nobody_waiting_and_sees_what_it_saw() {
     // Detaching waits now; writing and reading go on.
     days.push(0, "2026-03-18T23:00:00Z", 7).await;
     assert_eq!(days.fixture.count("x_all where time > '2026-03-17'").await, 1);
-    expiring.await.unwrap().unwrap();
+    assert_eq!(expiring.await.unwrap().unwrap().held_back, 1, "it is told");
     assert_eq!(days.left("x_levels").await, Vec::<String>::new(), "other tables are not held back");
     assert_eq!(days.left("x_all").await, ["10", "11", "12", "18"]);
     let rows = reader.query_one("select count(*) from metrics.x_all where time < '2026-03-17'", &[]).await.unwrap();

@@ -38,12 +38,12 @@ async fn what_is_past_its_retention_goes_and_the_rest_stays() {
     fixture.push(&fixture.sample_batch(1, &[1], 1)).await.unwrap();
     let store = open_store(&fixture.dsn).await;
     let now = Timestamp::now();
-    assert_eq!(store.drop_expired(now).await.unwrap(), 0, "nothing is old");
+    assert_eq!(store.drop_expired(now).await.unwrap().dropped, 0, "nothing is old");
     let later = now + SignedDuration::from_hours(24 * 9);
     store.drop_expired(later).await.unwrap();
     assert_eq!(fixture.count("metrics.x_sample").await, 1, "its tiers are not made yet");
     store.roll_up(later).await.unwrap();
-    assert!(store.drop_expired(later).await.unwrap() > 0);
+    assert!(store.drop_expired(later).await.unwrap().dropped > 0);
     assert_eq!(fixture.count("metrics.x_sample").await, 0);
     assert_eq!(fixture.count("metrics.readings").await, 1, "readings are kept longer");
     assert_eq!(fixture.count("metrics.ledger").await, 1);
