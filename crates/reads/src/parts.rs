@@ -65,7 +65,7 @@ impl Parts {
         coarsest: usize,
         is_divided: bool,
     ) -> Result<Self, Error> {
-        let gone = gone(snapshot, tiered.raw()).await?;
+        let gone = gone(snapshot, tiered.raw(), tiered.set_name()).await?;
         let range = widened(asked, &gone);
         let due = standing::due(snapshot, id).await?;
         let due: Vec<&Due> = due.iter().filter(|due| due.sets.iter().any(|set| set == tiered.set_name())).collect();
@@ -103,14 +103,18 @@ impl Parts {
 
 /// The range that sums of a set are of: what was asked for, or the buckets around it that retention has left.
 pub(crate) async fn summed(snapshot: &Snapshot, set: &str, asked: Range) -> Result<Range, Error> {
-    Ok(widened(asked, &gone(snapshot, set).await?))
+    Ok(widened(asked, &gone(snapshot, set, set).await?))
 }
 
-/// Until when retention has taken each level of a table, in microseconds.
-async fn gone(snapshot: &Snapshot, raw: &str) -> Result<Vec<i64>, Error> {
+/// Until when retention has taken each level of a table, in microseconds. What tells of a set's readings is kept for
+/// longer than its rows, and tells of them only where they are.
+async fn gone(snapshot: &Snapshot, raw: &str, set: &str) -> Result<Vec<i64>, Error> {
     let gone = standing::gone(snapshot).await?;
-    let of = |level: &Option<Tier>| level.map_or_else(|| gone.get(raw), |tier| gone.get(&tier.table(raw)));
-    Ok(LEVELS.iter().map(|level| of(level).map_or(i64::MIN, |until| until.as_microsecond())).collect())
+    let of = |level: &Option<Tier>, table: &str| {
+        let until = level.map_or_else(|| gone.get(table), |tier| gone.get(&tier.table(table)));
+        until.map_or(i64::MIN, |until| until.as_microsecond())
+    };
+    Ok(LEVELS.iter().map(|level| of(level, raw).max(of(level, set))).collect())
 }
 
 /// Whether the buckets of a level make whole steps.
@@ -197,7 +201,10 @@ impl Cover<'_> {
         merged
     }
 
+    /// What ends at the moment until which rows are gone is there.
     fn add(&mut self, tier: Option<Tier>, start: i64, end: i64) {
+        let level = LEVELS.iter().position(|level| *level == tier).unwrap_or_default();
+        let start = start.max(self.gone[level].saturating_sub(1));
         if start >= end {
             return;
         }
@@ -285,9 +292,9 @@ mod tests {
             [(days, DAY, 7 * DAY), (weeks, 7 * DAY, 21 * DAY), (days, 21 * DAY, 22 * DAY)]
         );
         let days_gone = [9 * DAY, 9 * DAY, 9 * DAY, 2 * DAY, 7 * DAY];
-        assert_eq!(parts(4, 0, 14 * DAY, &[], &days_gone), [(days, 0, 7 * DAY), (weeks, 7 * DAY, 14 * DAY)]);
+        assert_eq!(parts(4, 0, 14 * DAY, &[], &days_gone), [(days, 2 * DAY - 1, 7 * DAY), (weeks, 7 * DAY, 14 * DAY)]);
         let all_gone = [14 * DAY, 14 * DAY, 14 * DAY, 14 * DAY, 7 * DAY];
-        assert_eq!(parts(4, 0, 14 * DAY, &[], &all_gone), [(weeks, 0, 14 * DAY)]);
+        assert_eq!(parts(4, 0, 14 * DAY, &[], &all_gone), [(weeks, 7 * DAY - 1, 14 * DAY)]);
     }
 
     #[test]

@@ -36,9 +36,10 @@ const AT: &str = "select n.time, (
         select r.time from metrics.readings r
         where r.instance_id = $1 and r.set_name = $2 and r.error is null and r.time <= $3 and r.time > $4
             and r.time >= metrics.cluster_since($1, $3)
+            and r.time >= coalesce((select g.until from metrics.absent g where g.table_name = $2), '-infinity')
         order by r.time desc limit 1) n";
 
-/// The newest reading of a set at or before a moment, if it still tells of it.
+/// The newest reading of a set at or before a moment, if it still tells of it and its rows are kept.
 pub(crate) async fn at(
     snapshot: &Snapshot,
     id: InstanceId,

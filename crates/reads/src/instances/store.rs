@@ -287,7 +287,9 @@ const LOADS: &str = "select r.id, (coalesce(sum(s.sessions), 0) / count(distinct
         select i.id, r.time from (
             select u.id, metrics.cluster_since(u.id, $3) as since from unnest($1::int4[]) u (id)) i
         join metrics.readings r on r.instance_id = i.id and r.set_name = 'sessions' and r.error is null
-            and r.time > $2 and r.time <= $3 and r.time >= i.since) r
+            and r.time > $2 and r.time <= $3 and r.time >= i.since
+            and r.time >= coalesce((select g.until from metrics.absent g where g.table_name = 'sessions'), '-infinity')
+        ) r
     left join metrics.sessions s on s.instance_id = r.id and s.time = r.time and s.time > $2 and s.time <= $3 and {}
     group by r.id";
 
@@ -314,7 +316,7 @@ const LOAD_TRENDS: &str = "select l.id, l.step, (
             select u.id, u.start, u.step_us * interval '1 microsecond' as length, u.points
             from unnest($1::int4[], $2::timestamptz[], $3::float8[], $4::int8[]) u (id, start, step_us, points)) g
         cross join lateral generate_series(0, g.points - 1) n (step)) l
-    where l.time is not null";
+    where l.time >= coalesce((select g.until from metrics.absent g where g.table_name = 'sessions'), '-infinity')";
 
 /// How many sessions worked at the newest reading of each step, by instance.
 pub(crate) async fn load_trends(
@@ -339,6 +341,7 @@ pub(crate) async fn load_trends(
 const CONNECTIONS: &str = "select m.id, coalesce(sum(s.sessions), 0)::int8
     from unnest($1::int4[], $2::timestamptz[]) m (id, at)
     left join metrics.sessions s on s.instance_id = m.id and s.time = m.at and s.backend_type = 'client backend'
+    where m.at >= coalesce((select g.until from metrics.absent g where g.table_name = 'sessions'), '-infinity')
     group by m.id";
 
 /// Connections of clients at readings of `sessions`, by instance.

@@ -17,11 +17,13 @@ pub(crate) type Times = HashMap<i64, Timestamp>;
 const LAST: &str = "select distinct on (r.datid) r.datid, r.time from metrics.readings r
     where r.instance_id = $1 and r.set_name = $2 and r.datid is not null and r.error is null
         and r.time > $3 and r.time <= $4 and r.time >= metrics.cluster_since($1, $5)
+        and r.time >= coalesce((select g.until from metrics.absent g where g.table_name = $2), '-infinity')
     order by r.datid, r.time desc";
 
 const FIRST: &str = "select distinct on (r.datid) r.datid, r.time from metrics.readings r
     where r.instance_id = $1 and r.set_name = $2 and r.datid is not null and r.error is null
         and r.time > $3 and r.time <= $4 and r.time >= metrics.cluster_since($1, $5)
+        and r.time >= coalesce((select g.until from metrics.absent g where g.table_name = $2), '-infinity')
     order by r.datid, r.time";
 
 /// The last readings of each database at a moment, where they are not too old.

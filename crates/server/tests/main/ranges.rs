@@ -156,6 +156,16 @@ async fn sums_of_any_range_are_those_of_the_raw_rows() {
     compare(&watched, &all, ranges(40), "with buckets due").await;
     while store.roll_up(watched.now()).await.unwrap().is_left {}
     compare(&watched, &all, ranges(20), "made again").await;
+    // Rows are kept for less than what tells of their readings.
+    let client = watched.server.app.metrics.get().await.unwrap();
+    client.execute("insert into metrics.retention (set_name, tier, days) values ($1, 0, 2)", &[&SET]).await.unwrap();
+    store.drop_expired(watched.now()).await.unwrap();
+    assert!(compare(&watched, &all, ranges(40), "with readings of rows that are gone").await, "none was widened");
+    let (start, end) = (now - 80 * 12 * CELL, now - 79 * 12 * CELL);
+    let fine = watched.read(&format!("/queries?start={}&end={}", at(start), at(end))).await;
+    let steps = fine["data"].as_array().unwrap().iter().flat_map(|row| row["trend"].as_array().unwrap());
+    assert_eq!(steps.filter(|value| !value.is_null()).count(), 0, "nothing is known of minutes: {fine}");
+    client.execute("delete from metrics.retention", &[]).await.unwrap();
     // Retention takes the raw rows of the first days, later those of all.
     for days in [29, 40] {
         let later = watched.now() + SignedDuration::from_hours(24 * days);

@@ -303,6 +303,10 @@ fn parts() -> Derived {
         let _ = write!(list, ", raw || '{}'", tier.suffix());
         list
     });
+    let suffixes = Tier::ALL.iter().fold("''".to_owned(), |mut list, tier| {
+        let _ = write!(list, ", '{}'", tier.suffix());
+        list
+    });
     // The level that a moment is known in: the first whose rows retention has not taken.
     let known_in = |moment: &str, rounded: &dyn Fn(&str) -> String| {
         let mut cases = format!("when {moment} >= _gone[1] then _bound");
@@ -367,9 +371,11 @@ fn parts() -> Derived {
                  raise exception using errcode = 'invalid_parameter_value',
                      message = 'a step must be longer than nothing, and of days or less: months differ in length';
              end if;
-             select array_agg(coalesce(g.until, '-infinity') order by t.place) into _gone
-             from unnest(array[{tables}]) with ordinality as t (name, place)
-             left join metrics.absent g on g.table_name = t.name;
+             -- What tells of a set's readings tells of them only where its rows are.
+             select array_agg(coalesce((
+                 select max(g.until) from metrics.absent g where g.table_name in (t.name, of_set || t.suffix)
+             ), '-infinity') order by t.place) into _gone
+             from unnest(array[{tables}], array[{suffixes}]) with ordinality as t (name, suffix, place);
              -- Nothing was measured before 1970, nor will be that late.
              _bound := greatest(\"from\", {EPOCH});
              _start := {start};
