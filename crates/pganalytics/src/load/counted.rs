@@ -8,8 +8,8 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-/// The longest time that is told apart, in microseconds: an hour.
-const LONGEST_US: u64 = 3_600_000_000;
+/// The longest time that is told apart, in microseconds: 30 days, longer than any backlog.
+const LONGEST_US: u64 = 30 * 86_400_000_000;
 /// Significant digits of a time.
 const DIGITS: u8 = 3;
 /// The most different words of a server that are counted apart.

@@ -184,6 +184,8 @@ async fn a_backlog_in_few_requests_arrives_whole_and_the_collectors_are_removed(
     assert_eq!(code, Some(0), "{report:#}");
     assert_eq!(number(&report, "batches_acknowledged"), 3 * 145, "{report:#}");
     assert!(number(&report, "requests") < 3 * 10, "{report:#}");
+    let oldest_ms = report["delivery_ms"]["max"].as_f64().unwrap();
+    assert!(oldest_ms > 23.0 * 3_600_000.0, "the first of the backlog was read a day ago: {report:#}");
     assert_eq!(report["rows_stored"], report["rows_sent"]);
     let left = "select count(*) from pganalytics.collectors where name like 'load-%' and revoked_at is null";
     assert_eq!(served.ask(left).await, 0, "{report:#}");
