@@ -14,7 +14,8 @@ use serde_json::Value;
 use testkit::{Fault, Mode, Pg, PgOptions, Proxy};
 use tokio_postgres::Client;
 
-const SECRET: &str = "a-registration-secret-for-tests-only";
+use crate::world::{self, SECRET, free_port};
+
 /// How long a condition may take to come true; no proof of speed.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a condition is looked at.
@@ -39,26 +40,9 @@ struct Server {
 
 impl Server {
     fn start(&mut self, dsn: &str) {
-        let log = self.data_dir.with_extension("log");
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
-        let process = Command::new(env!("CARGO_BIN_EXE_pganalytics"))
-            .arg("server")
-            .env_clear()
-            .env("PATH", std::env::var("PATH").unwrap_or_default())
-            .env("DATABASE_URL", dsn)
-            .env("DATA_DIR", &self.data_dir)
-            .env("PORT", self.port.to_string())
-            .env("ADMIN_PASSWORD", "correct-horse-battery")
-            .env("REGISTRATION_SECRET", SECRET)
-            .env("JWT_SECRET", "what-all-servers-of-one-store-sign-with")
-            .env("MAX_DATABASE_CONNS", "12")
-            .env("RATE_LIMIT_COLLECTOR_PER_MINUTE", "100000")
-            .env("RATE_LIMIT_ADDRESS_PER_MINUTE", "100000")
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        self.process = Some(process);
+        let mut server = world::server(dsn, &self.data_dir, self.port);
+        server.env("JWT_SECRET", "what-all-servers-of-one-store-sign-with").env("MAX_DATABASE_CONNS", "12");
+        self.process = Some(server.spawn().unwrap());
     }
 
     fn kill(&mut self) {
@@ -102,9 +86,10 @@ impl Stage {
 
     async fn over(store: Pg, database: &'static str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let servers = ["one", "two"].map(|name| {
-            let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            Server { port, data_dir: directory.path().join(name), process: None }
+        let servers = ["one", "two"].map(|name| Server {
+            port: free_port(),
+            data_dir: directory.path().join(name),
+            process: None,
         });
         let proxy = Proxy::start(servers[0].address()).await.unwrap();
         let mut stage = Self { directory, store, database, servers, proxy };
@@ -181,8 +166,8 @@ impl Stage {
             .unwrap()
     }
 
-    /// Faults at random moments while collectors deliver; then all is well again, and everything must be there.
-    async fn bears(&mut self, mut fault: impl AsyncFnMut(&mut Self), mut heal: impl AsyncFnMut(&mut Self)) {
+    /// Faults at random moments, each of which passes, while collectors deliver; then everything must be there.
+    async fn bears(&mut self, mut fault: impl AsyncFnMut(&mut Self)) {
         let mut load = self.load();
         let client = self.client().await;
         self.until("rows arrive", async || {
@@ -200,8 +185,6 @@ impl Stage {
             faults += 1;
         }
         assert!(faults > 0);
-        heal(self).await;
-        self.proxy.set(Fault::Pass);
         self.until_well().await;
         let status = tokio::task::spawn_blocking(move || load.wait().unwrap()).await.unwrap();
         let said = self.said();
@@ -262,7 +245,7 @@ fn comparison(definition: &Definition) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_that_are_killed_at_random_moments() {
     let mut stage = Stage::start().await;
-    stage.bears(async |stage| stage.kill_a_server(), async |_| {}).await;
+    stage.bears(async |stage| stage.kill_a_server()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -277,7 +260,7 @@ async fn a_store_that_crashes_at_random_moments() {
             stage.store.start_again().await.unwrap();
         }
     };
-    stage.bears(crash, async |_| {}).await;
+    stage.bears(crash).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -308,7 +291,7 @@ async fn a_store_that_restarts_is_read_only_or_out_of_connections() {
             pause(100, 600).await;
         }
     };
-    stage.bears(fault, async |_| {}).await;
+    stage.bears(fault).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -324,7 +307,7 @@ async fn a_store_that_takes_200_ms_to_commit() {
         create constraint trigger slow after insert or update on metrics.ledger
             deferrable initially deferred for each row execute function metrics.slow()";
     stage.client().await.simple_query(slow).await.unwrap();
-    stage.bears(async |stage| stage.kill_a_server(), async |_| {}).await;
+    stage.bears(async |stage| stage.kill_a_server()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -338,7 +321,7 @@ async fn a_network_that_cuts_swallows_and_changes_its_mind() {
         stage.proxy.lead_to(stage.servers[rand::random_range(0..2)].address());
         stage.proxy.set(Fault::Pass);
     };
-    stage.bears(fault, async |_| {}).await;
+    stage.bears(fault).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -355,7 +338,7 @@ async fn partitions_that_are_missing_and_views_that_are_made_anew() {
         stage.kill_a_server();
         stage.until_well().await;
     };
-    stage.bears(fault, async |_| {}).await;
+    stage.bears(fault).await;
 }
 
 /// A file system of its own, unmounted when dropped.
@@ -409,6 +392,6 @@ async fn a_store_whose_disk_is_full() {
         pause(500, 2000).await;
         disk.make_room();
     };
-    stage.bears(fault, async |_| disk.make_room()).await;
+    stage.bears(fault).await;
     assert!(stage.store.log().unwrap().contains("No space left on device"), "the disk was never full");
 }

@@ -13,7 +13,7 @@ use tokio_postgres::Client;
 use crate::twice::Twice;
 
 const PASSWORD: &str = "correct-horse-battery";
-const SECRET: &str = "a-registration-secret-for-tests-only";
+pub(crate) const SECRET: &str = "a-registration-secret-for-tests-only";
 /// How long a condition may take to come true; no proof of speed.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How often a condition is looked at.
@@ -124,24 +124,7 @@ impl World {
 
     /// Starts the server and waits until it answers.
     pub(crate) async fn start_server(&mut self) {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("server.log")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_pganalytics"))
-            .arg("server")
-            .env_clear()
-            .env("PATH", std::env::var("PATH").unwrap_or_default())
-            .env("DATABASE_URL", &self.store.dsn)
-            .env("DATA_DIR", self.path("server"))
-            .env("PORT", self.port.to_string())
-            .env("ADMIN_PASSWORD", PASSWORD)
-            .env("REGISTRATION_SECRET", SECRET)
-            .env("RATE_LIMIT_USER_PER_MINUTE", "100000")
-            .env("RATE_LIMIT_COLLECTOR_PER_MINUTE", "100000")
-            .env("RATE_LIMIT_ADDRESS_PER_MINUTE", "100000")
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        self.server = Some(child);
+        self.server = Some(server(&self.store.dsn, &self.path("server"), self.port).spawn().unwrap());
         let url = format!("http://127.0.0.1:{}/api/v1/health", self.port);
         self.until("the server answers", async |world| {
             world.http.get(&url).send().await.ok().filter(|answer| answer.status().is_success())
@@ -457,7 +440,29 @@ fn kill(child: Option<Child>) {
     }
 }
 
-fn free_port() -> u16 {
+/// A server over a store, which limits nobody; it logs beside its directory.
+pub(crate) fn server(dsn: &str, data_dir: &Path, port: u16) -> Command {
+    let log = data_dir.with_extension("log");
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pganalytics"));
+    command
+        .arg("server")
+        .env_clear()
+        .env("PATH", std::env::var("PATH").unwrap_or_default())
+        .env("DATABASE_URL", dsn)
+        .env("DATA_DIR", data_dir)
+        .env("PORT", port.to_string())
+        .env("ADMIN_PASSWORD", PASSWORD)
+        .env("REGISTRATION_SECRET", SECRET)
+        .env("RATE_LIMIT_USER_PER_MINUTE", "100000")
+        .env("RATE_LIMIT_COLLECTOR_PER_MINUTE", "100000")
+        .env("RATE_LIMIT_ADDRESS_PER_MINUTE", "100000")
+        .stdout(Stdio::null())
+        .stderr(log);
+    command
+}
+
+pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
