@@ -299,10 +299,6 @@ fn parts() -> Derived {
         list
     });
     let widest = Tier::ALL.into_iter().max_by_key(|tier| tier.width_us()).map_or_else(String::new, Tier::interval);
-    let tables = Tier::ALL.iter().fold("raw".to_owned(), |mut list, tier| {
-        let _ = write!(list, ", raw || '{}'", tier.suffix());
-        list
-    });
     let suffixes = Tier::ALL.iter().fold("''".to_owned(), |mut list, tier| {
         let _ = write!(list, ", '{}'", tier.suffix());
         list
@@ -373,9 +369,9 @@ fn parts() -> Derived {
              end if;
              -- What tells of a set's readings tells of them only where its rows are.
              select array_agg(coalesce((
-                 select max(g.until) from metrics.absent g where g.table_name in (t.name, of_set || t.suffix)
+                 select max(g.until) from metrics.absent g where g.table_name in (raw || t.suffix, of_set || t.suffix)
              ), '-infinity') order by t.place) into _gone
-             from unnest(array[{tables}], array[{suffixes}]) with ordinality as t (name, suffix, place);
+             from unnest(array[{suffixes}]) with ordinality as t (suffix, place);
              -- Nothing was measured before 1970, nor will be that late.
              _bound := greatest(\"from\", {EPOCH});
              _start := {start};
