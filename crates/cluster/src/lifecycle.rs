@@ -340,13 +340,15 @@ fn stop_and(data: &Path, mode: Mode, limit: Duration, mut reap: impl FnMut()) ->
     send(lock.pid, mode.signal())?;
     let gone = wait::until(limit, || {
         reap();
-        (!process::is_alive(lock.pid)).then_some(Stop::Stopped)
+        (!process::is_alive(lock.pid)).then_some(())
     });
     gone.ok_or_else(|| {
         let log = beside(data, ".log");
         let tail = command::log_tail(&log, 0);
         Error::StopTimeout { path: data.to_path_buf(), seconds: limit.as_secs(), log, tail }
-    })
+    })?;
+    socket::leave(data, lock.socket.as_deref());
+    Ok(Stop::Stopped)
 }
 
 fn send(pid: i32, signal: Signal) -> Result<(), Error> {

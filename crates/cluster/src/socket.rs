@@ -40,6 +40,14 @@ pub(crate) fn prepare(account: &Account, directory: &Path) -> Result<(), Error> 
     Ok(())
 }
 
+/// Removes the directory that a stopped postmaster had, where it was made for this data directory and is empty.
+pub(crate) fn leave(data: &Path, directory: Option<&Path>) {
+    if let Some(directory) = directory.filter(|directory| *directory == default_directory(data)) {
+        // What is still in it is somebody's.
+        let _ = std::fs::remove_dir(directory);
+    }
+}
+
 fn writable(directory: &Path) -> bool {
     nix::unistd::access(directory, nix::unistd::AccessFlags::W_OK).is_ok()
 }

@@ -32,7 +32,7 @@ pub struct Backend {
 }
 
 /// What the server answered to a batch.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Answer {
     /// It is stored, or was already.
     Accepted(Accepted),
@@ -65,7 +65,7 @@ pub enum Standing {
 }
 
 /// The answer to a stored batch.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 pub struct Accepted {
     /// Whether it was stored before.
     #[serde(default)]
@@ -111,7 +111,7 @@ impl Accepted {
 }
 
 /// A part of a batch that was not stored.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Rejected {
     /// The set.
     pub set: String,

@@ -24,7 +24,7 @@ use store::{Day, Failure, Store, StoreError};
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The most bytes of texts in one statement, unless one batch has more.
-const MAX_TEXT_BYTES: usize = 1 << 18;
+const MAX_TEXT_BYTES: usize = 128 * 1024;
 
 /// What became of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]

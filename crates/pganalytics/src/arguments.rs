@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use server::retention::TierName;
+use server::retention::{MOST_DAYS, TierName};
 
 use crate::load::LoadArguments;
 
@@ -169,8 +169,8 @@ pub(crate) struct RetentionArguments {
     /// raw, 5m, 1h, 1d or 1w
     #[arg(long, requires = "set")]
     pub(crate) tier: Option<TierName>,
-    /// The days, 1 to 3660
-    #[arg(long, requires = "set", group = "change")]
+    /// The days, 1 to 3660; of 5m 15 or more, and never fewer than of a finer tier
+    #[arg(long, requires = "set", group = "change", value_parser = clap::value_parser!(i64).range(1..=MOST_DAYS))]
     pub(crate) days: Option<i64>,
     /// As many days as where nothing was said
     #[arg(long, requires = "set", group = "change")]

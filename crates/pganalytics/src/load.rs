@@ -78,6 +78,13 @@ async fn load(arguments: &LoadArguments) -> Result<Report> {
     let backend = Backend::at(&arguments.url)?;
     // Better told now than by every collector.
     backend.probe(None, Some(&arguments.registration_secret)).await?;
+    let mut administrator = match (arguments.cleanup, &arguments.user, &arguments.password) {
+        (true, Some(user), Some(password)) => {
+            let signed_in = cleanup::Administrator::sign_in(&arguments.url.text, user, password).await;
+            Some(signed_in.context("prepare --cleanup")?)
+        }
+        _ => None,
+    };
     let counted = Counted::new().context("make a histogram")?;
     let connections = Semaphore::new(arguments.connections as usize);
     let names = Plan::new(arguments, &catalog, now_us())?;
@@ -126,7 +133,7 @@ async fn load(arguments: &LoadArguments) -> Result<Report> {
         },
         None => Compared::Not { not_compared: "--store-url is not given".to_owned() },
     };
-    let cleanup = clean_up(arguments, &delivered).await;
+    let cleanup = clean_up(arguments, administrator.as_mut(), &delivered).await;
     Ok(report(
         arguments,
         &shared.counted,
@@ -172,17 +179,26 @@ async fn deliver_all(
     delivered
 }
 
-async fn clean_up(arguments: &LoadArguments, delivered: &[Delivered]) -> String {
+/// What becomes of the collectors that were registered, or why they could not be removed.
+async fn clean_up(
+    arguments: &LoadArguments,
+    administrator: Option<&mut cleanup::Administrator>,
+    delivered: &[Delivered],
+) -> Result<String, String> {
     let ids: Vec<_> = delivered.iter().map(|one| one.id).collect();
-    let names = format!("load-{}-0 to load-{}-{}", arguments.seed, arguments.seed, arguments.collectors - 1);
-    let (true, Some(user), Some(password)) = (arguments.cleanup, &arguments.user, &arguments.password) else {
-        return format!(
-            "the collectors {names} stay registered; --cleanup removes those of its own run, DELETE /api/v1/collectors/{{id}} any"
-        );
+    let (Some(first), Some(last)) = (delivered.first(), delivered.last()) else {
+        return Ok("no collector is registered".to_owned());
     };
-    match cleanup::remove(&arguments.url.text, user, password, &ids).await {
-        Ok(removed) => format!("{removed} collectors removed; what they delivered stays"),
-        Err(error) => format!("the collectors {names} stay registered: {error:#}"),
+    let (seed, first, last) = (arguments.seed, first.collector, last.collector);
+    let names = format!("{} collectors of load-{seed}-{first} to load-{seed}-{last}", ids.len());
+    let Some(administrator) = administrator else {
+        return Ok(format!(
+            "{names} stay registered; --cleanup removes those of its own run, DELETE /api/v1/collectors/{{id}} any"
+        ));
+    };
+    match administrator.remove(&ids).await {
+        Ok(removed) => Ok(format!("{removed} collectors removed; what they delivered stays")),
+        Err(error) => Err(format!("not all of {names} were removed: {error:#}")),
     }
 }
 
@@ -197,7 +213,7 @@ struct Found {
     server: Measured,
     backends: Measured,
     comparison: Compared,
-    cleanup: String,
+    cleanup: Result<String, String>,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
@@ -234,7 +250,8 @@ fn report(arguments: &LoadArguments, counted: &Counted, delivered: &[Delivered],
         server: found.server,
         store: found.backends,
         comparison: found.comparison,
-        cleanup: found.cleanup,
+        has_cleaned_up: found.cleanup.is_ok(),
+        cleanup: found.cleanup.unwrap_or_else(|why| why),
     }
 }
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use server::retention::ChangeDays;
-use server::running::Opened;
+use server::running::{Opened, Wanted};
 use server::settings::LogFormat;
 use server::sizes::StoreSizes;
 use server::{Running, Settings, accounts};
@@ -42,7 +42,7 @@ pub(crate) fn migrate() -> Result<ExitCode> {
     with_runtime(Settings::from_environment()?, async |settings| {
         // A store is made where somebody said where; never at a default that nobody thought of.
         let may_make = !settings.is_default("DATA_DIR");
-        let opened = Opened::new(settings, may_make).await?;
+        let opened = Opened::new(settings, Wanted::UpToDate { may_make }).await?;
         output::progress("schemas pganalytics and metrics are up to date");
         opened.close().await;
         Ok(ExitCode::SUCCESS)
@@ -55,7 +55,7 @@ pub(crate) fn admin(command: AdminCommand) -> Result<ExitCode> {
         if let AdminCommand::Layout { to: NewLayout::Timescale } = command {
             return to_timescale(&settings).await.map(|()| ExitCode::SUCCESS);
         }
-        let opened = Opened::new(settings, false).await?;
+        let opened = Opened::new(settings, Wanted::AsItIs).await?;
         let changed = match command {
             AdminCommand::Layout { .. } => Ok(()),
             AdminCommand::User(command) => change_user(&opened, command).await,

@@ -17,6 +17,7 @@ use serde::Serialize;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Error, Row};
 
+use crate::error::ReadError;
 use crate::parts::standing::Standing;
 use store::tiers::Tiered;
 use store::{Definitions, Layout, ReadPool, Store};
@@ -211,16 +212,14 @@ impl Snapshot {
         self.visible().is_none_or(|ids| ids.contains(&id.0))
     }
 
-    /// The same of one instance, or of all where none is named: one that may not be seen is none.
-    #[must_use]
-    pub fn visible_of(&self, number: Option<i32>) -> Option<Vec<i32>> {
-        match (number, self.visible()) {
-            (None, visible) => visible.map(<[i32]>::to_vec),
-            (Some(number), visible) => {
-                let is_visible = visible.is_none_or(|ids| ids.contains(&number));
-                Some(is_visible.then_some(number).into_iter().collect())
-            }
-        }
+    /// The same of one instance, or of all where none is named.
+    ///
+    /// # Errors
+    /// When the one that is named is not there or may not be seen, or the store fails.
+    pub(crate) async fn visible_of(&self, number: Option<i32>) -> Result<Option<Vec<i32>>, ReadError> {
+        let Some(number) = number else { return Ok(self.visible().map(<[i32]>::to_vec)) };
+        let known = self.instance(number).await?;
+        known.map(|id| Some(vec![id.0])).ok_or_else(|| ReadError::not_found("No such instance, or not yours to see."))
     }
 
     /// Rows of a statement, which is prepared once on each connection.

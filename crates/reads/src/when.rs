@@ -1,7 +1,8 @@
 //! Which time is asked for: a range, its steps and a moment. All endpoints over time take the same parameters.
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use utoipa::IntoParams;
 
 use crate::error::ReadError;
@@ -40,9 +41,11 @@ impl Fineness {
 pub struct When {
     /// What ended after this moment; else the last hour.
     #[param(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "crate::when::asked")]
     pub(crate) start: Option<Timestamp>,
     /// What ended up to this moment; else until now.
     #[param(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "crate::when::asked")]
     pub(crate) end: Option<Timestamp>,
     /// The length of a step in seconds; else chosen, never shorter than the interval of readings.
     #[param(minimum = 1)]
@@ -50,6 +53,7 @@ pub struct When {
     /// States are those of this moment; else of the range's end. The newest reading at or before it tells of it,
     /// unless that is older than 15 minutes and than three intervals of its set.
     #[param(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "crate::when::asked")]
     pub(crate) at: Option<Timestamp>,
 }
 
@@ -83,12 +87,22 @@ impl When {
     }
 }
 
+/// A moment of a request. The parser's own words tell of years and offsets, not of what is expected.
+pub(crate) fn asked<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
+    let moment = text.parse().map_err(|_| {
+        D::Error::custom(format!("expected a moment with its offset, as in 2026-03-01T12:00:00Z, got {text:?}"))
+    })?;
+    Ok(Some(moment))
+}
+
 /// Which moment.
 #[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct Moment {
     /// As it was then; else as it is now.
     #[param(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "crate::when::asked")]
     pub(crate) at: Option<Timestamp>,
 }
 

@@ -1,7 +1,7 @@
 //! Does the store's background work, as the one of several servers that has a job's lease.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use store::{Holder, Job, Outcome};
 use tokio::task::JoinHandle;
@@ -14,6 +14,9 @@ use crate::occupancy::host_name;
 
 /// How often it is looked whether a job is due, or left behind by a server that is gone.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
+
+/// How long the log does not repeat why a job fails.
+const SAY_AGAIN_AFTER: Duration = Duration::from_secs(300);
 
 /// How long a server that stops tries to let go of its jobs.
 const RELEASE_WITHIN: Duration = Duration::from_secs(2);
@@ -50,12 +53,17 @@ impl Jobs {
 async fn look_after(app: Arc<App>, job: Job, holder: Holder) {
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // What was said last of what does not work, and when: the log says it once in a while.
+    let mut said: Option<(&'static str, Instant)> = None;
     loop {
         ticks.tick().await;
         let Ok(store) = app.store() else { continue };
         match store.run_due(job, &holder).await {
             Ok(Outcome::Done { is_left }) => {
                 app.troubles.worked(doing(job));
+                if said.take().is_some() {
+                    tracing::info!(job = job.name(), "background work in the store goes on");
+                }
                 if is_left {
                     ticks.reset_immediately();
                 }
@@ -65,12 +73,16 @@ async fn look_after(app: Arc<App>, job: Job, holder: Holder) {
             Ok(Outcome::Left { .. }) => {}
             Ok(Outcome::Lost) => tracing::warn!(job = job.name(), "the lease was lost: another server may do the job"),
             Err(error) => {
-                app.troubles.note(doing(job), error.why(), app.clock.now());
-                tracing::warn!(
-                    job = job.name(),
-                    error = &error as &dyn std::error::Error,
-                    "background work in the store failed; it is tried again"
-                );
+                let why = error.why();
+                app.troubles.note(doing(job), why, app.clock.now());
+                if said.is_none_or(|(before, at)| before != why || at.elapsed() >= SAY_AGAIN_AFTER) {
+                    said = Some((why, Instant::now()));
+                    tracing::warn!(
+                        job = job.name(),
+                        error = &error as &dyn std::error::Error,
+                        "background work in the store failed; it is tried again"
+                    );
+                }
             }
         }
     }

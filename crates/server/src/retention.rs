@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::http::{ApiError, JsonBody, QueryValues, Reading};
 
 pub use reads::retention::model::{ChangeDays, Retention, TierName};
+pub use store::retention::MOST_DAYS;
 
 pub(crate) async fn get(Reading(snapshot): Reading) -> Result<Json<Retention>, ApiError> {
     Ok(Json(reads::retention::get(&snapshot, &[]).await?))

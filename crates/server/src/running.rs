@@ -30,7 +30,19 @@ pub struct Running {
     embedded: Option<Embedded>,
 }
 
-/// The databases of a server, open, with their schemas brought up to date.
+/// What a command wants of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// One that is up to date, whatever has to be done to it.
+    UpToDate {
+        /// Whether a private cluster may be made where there is none.
+        may_make: bool,
+    },
+    /// The one that servers run on, as it is.
+    AsItIs,
+}
+
+/// The databases of a server, open.
 #[derive(Debug)]
 pub struct Opened {
     /// The server's state.
@@ -40,14 +52,16 @@ pub struct Opened {
 
 impl Opened {
     /// Opens the store of these settings for a command: without `DATABASE_URL` the private cluster in `DATA_DIR`,
-    /// which a running server keeps. `may_make` lets it be made where there is none.
+    /// which a running server keeps.
     ///
     /// # Errors
-    /// When there is no store, a database cannot be reached, or its schema not brought up to date.
-    pub async fn new(settings: Settings, may_make: bool) -> Result<Self> {
+    /// When there is no store, a database cannot be reached, or is not up to date and cannot be or is not to be
+    /// brought there.
+    pub async fn new(settings: Settings, wanted: Wanted) -> Result<Self> {
         if settings.database_url.is_some() {
-            return Self::over(settings, None).await;
+            return Self::over(settings, None, wanted).await;
         }
+        let may_make = wanted == Wanted::UpToDate { may_make: true };
         let data_dir = settings.data_dir.clone();
         if may_make {
             data_dir::prepare(&settings)?;
@@ -60,19 +74,21 @@ impl Opened {
         let joined = tokio::task::spawn_blocking(move || Embedded::join(&data_dir, may_make));
         let joined = joined.await.context("join the private PostgreSQL cluster")?;
         let embedded = joined.map_err(|error| if error.is::<NoStore>() { error.context(hint) } else { error })?;
-        Self::over(settings, Some(embedded)).await
+        Self::over(settings, Some(embedded), wanted).await
     }
 
     /// Opens the store for a server, which owns its private cluster.
     async fn owned(settings: Settings, owner: Option<Owner>) -> Result<Self> {
-        let Some(owner) = owner else { return Self::over(settings, None).await };
+        let wanted = Wanted::UpToDate { may_make: true };
+        let Some(owner) = owner else { return Self::over(settings, None, wanted).await };
         let (data_dir, listen) = (settings.data_dir.clone(), settings.embedded_listen);
         let started = tokio::task::spawn_blocking(move || Embedded::start(owner, &data_dir, listen));
-        Self::over(settings, Some(started.await.context("start the private PostgreSQL cluster")??)).await
+        let embedded = started.await.context("start the private PostgreSQL cluster")??;
+        Self::over(settings, Some(embedded), wanted).await
     }
 
-    async fn over(settings: Settings, mut embedded: Option<Embedded>) -> Result<Self> {
-        match Self::prepared(settings, &mut embedded).await {
+    async fn over(settings: Settings, mut embedded: Option<Embedded>, wanted: Wanted) -> Result<Self> {
+        match Self::prepared(settings, &mut embedded, wanted).await {
             Ok(app) => Ok(Self { app, embedded }),
             Err(error) => {
                 stop_embedded(embedded).await;
@@ -81,7 +97,7 @@ impl Opened {
         }
     }
 
-    async fn prepared(settings: Settings, embedded: &mut Option<Embedded>) -> Result<Arc<App>> {
+    async fn prepared(settings: Settings, embedded: &mut Option<Embedded>, wanted: Wanted) -> Result<Arc<App>> {
         let mut catalog = Catalog::embedded().context("read the embedded catalogue")?;
         if let Some(folder) = &settings.catalog_dir {
             catalog = catalog.with_dir(folder).context("read CATALOG_DIR")?;
@@ -98,10 +114,10 @@ impl Opened {
             }
             (None, None) => anyhow::bail!("there is neither DATABASE_URL nor a private cluster"),
         };
-        Self::with_databases(settings, catalog, &url).await
+        Self::with_databases(settings, catalog, &url, wanted).await
     }
 
-    async fn with_databases(settings: Settings, catalog: Catalog, url: &str) -> Result<Arc<App>> {
+    async fn with_databases(settings: Settings, catalog: Catalog, url: &str, wanted: Wanted) -> Result<Arc<App>> {
         let max_connections = settings.max_database_conns;
         let at = |url: &str| PoolSettings { url: url.to_owned(), max_connections };
         let (pool, metrics, reads) = match &settings.timescale_url {
@@ -119,19 +135,27 @@ impl Opened {
         let mut client = pool.get().await.context("connect to DATABASE_URL")?;
         store::check(&client, "pganalytics").await.context("use DATABASE_URL")?;
         let measured = metrics.get().await.context("connect to TIMESCALE_URL")?;
-        let its_name = if settings.timescale_url.is_some() { "use TIMESCALE_URL" } else { "use DATABASE_URL" };
-        store::check(&measured, "metrics").await.context(its_name)?;
+        let use_its = if settings.timescale_url.is_some() { "use TIMESCALE_URL" } else { "use DATABASE_URL" };
+        store::check(&measured, "metrics").await.context(use_its)?;
         drop(measured);
-        let ran = migrations::migrate(&mut client).await.context("bring schema pganalytics up to date")?;
-        drop(client);
-        if !ran.is_empty() {
-            tracing::info!(migrations = ran.len(), "schema pganalytics is up to date");
+        if wanted == Wanted::AsItIs {
+            migrations::PGANALYTICS.check(&client).await.context("use DATABASE_URL")?;
+        } else {
+            let ran = migrations::migrate(&mut client).await.context("bring schema pganalytics up to date")?;
+            if !ran.is_empty() {
+                tracing::info!(migrations = ran.len(), "schema pganalytics is up to date");
+            }
         }
+        drop(client);
         let layout = settings.store_layout;
         let app = App::new(settings, pool, metrics, reads, catalog, Arc::new(SystemClock))?;
-        let store = Store::prepare_as(app.metrics.clone(), Arc::clone(&app.catalog), layout)
-            .await
-            .context("bring schema metrics up to date")?;
+        let (metrics, catalog) = (app.metrics.clone(), Arc::clone(&app.catalog));
+        let store = match wanted {
+            Wanted::AsItIs => Store::as_it_is(metrics, catalog).await.context(use_its)?,
+            Wanted::UpToDate { .. } => {
+                Store::prepare_as(metrics, catalog, layout).await.context("bring schema metrics up to date")?
+            }
+        };
         app.start_ingest(Arc::new(store));
         Ok(app)
     }

@@ -4,7 +4,7 @@ use deadpool_postgres::{PoolError, TimeoutType};
 use tokio_postgres::error::SqlState;
 
 use crate::migrations::MigrationError;
-use crate::why::{NO_ANSWER, why};
+use crate::why::{NO_CONNECTION, why, without_state};
 
 /// An error of the store.
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +102,8 @@ impl StoreError {
             (Self::Shared { why }, _) => why,
             (Self::Held, _) => "a reader holds back a partition that retention takes",
             (Self::Gone, _) => "it lost an instance while a batch of it came in",
-            (_, None) => NO_ANSWER,
+            (Self::Pool(PoolError::Timeout(TimeoutType::Wait)), _) => NO_CONNECTION,
+            (_, None) => without_state(self),
             (_, Some(state)) => why(state).unwrap_or("it refuses a statement"),
         }
     }

@@ -49,7 +49,7 @@ pub use partitions::{Day, Expired, PARTITIONED_FIXED, Partitions};
 pub use pool::{PoolSettings, ReadPool, open, open_with_reads};
 pub use schema::READER;
 pub use tiers::{Holding, RolledUp};
-pub use why::{NO_ANSWER, NO_CONNECTION, UNANSWERED, why};
+pub use why::{NO_ANSWER, NO_CONNECTION, READ_ONLY, UNANSWERED, why};
 
 /// Clocks that differ by no more are taken for one, in microseconds.
 pub const CLOCK_TOLERANCE_US: i64 = 2_000_000;
@@ -99,6 +99,19 @@ impl Store {
         let store = Self { pool, catalog, definitions, instances: Instances::default(), partitions, layout, store_id };
         store.make_partitions_ahead(now).await?;
         Ok(store)
+    }
+
+    /// Takes a store as it is: nothing is made or changed, and only what is stored is known.
+    ///
+    /// # Errors
+    /// When there is none, or not of this version.
+    pub async fn as_it_is(pool: Pool, catalog: Arc<Catalog>) -> Result<Self, StoreError> {
+        let client = pool.get().await?;
+        migrations::METRICS.check(&client).await?;
+        let (store_id, layout, definitions) = schema::stored(&client).await?;
+        drop(client);
+        let (instances, partitions) = (Instances::default(), Partitions::default());
+        Ok(Self { pool, catalog, definitions, instances, partitions, layout, store_id })
     }
 
     /// A connection from the pool.

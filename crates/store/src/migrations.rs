@@ -70,6 +70,27 @@ pub enum MigrationError {
         /// The file's name.
         name: &'static str,
     },
+    /// There is none of it.
+    #[error("database {database} has no schema {schema}, so there is no store: DATABASE_URL must be the server's")]
+    Missing {
+        /// The schema.
+        schema: &'static str,
+        /// Where it was looked for.
+        database: String,
+    },
+    /// The database was made by an older version, and is not to be changed.
+    #[error(
+        "schema {schema} is at migration {found}, this version needs {known}: use the version that the servers run, or \
+         stop them and let `pganalytics migrate` bring the store up to date"
+    )]
+    Older {
+        /// The schema.
+        schema: &'static str,
+        /// The database's.
+        found: i32,
+        /// Ours.
+        known: i32,
+    },
     /// The database was made by a newer version.
     #[error("the database is at migration {found}, this version knows {known} at most: start the newer version")]
     Newer {
@@ -93,6 +114,26 @@ impl Schema {
         result
     }
 
+    /// Refuses a database whose schema is not in the newest state, and changes nothing.
+    ///
+    /// # Errors
+    /// When there is none, or it is older or newer or was changed.
+    pub async fn check(&self, client: &Client) -> Result<(), MigrationError> {
+        let schema = self.name;
+        let place = "select to_regclass($1) is not null, quote_ident(current_database())";
+        let row = client.query_one(place, &[&format!("{schema}.migrations")]).await?;
+        if !row.get::<_, bool>(0) {
+            return Err(MigrationError::Missing { schema, database: row.get(1) });
+        }
+        let found = self.done(client).await?.last().copied().unwrap_or(0);
+        let known = self.newest();
+        if found < known { Err(MigrationError::Older { schema, found, known }) } else { Ok(()) }
+    }
+
+    fn newest(&self) -> i32 {
+        self.migrations.last().map_or(0, |migration| migration.number)
+    }
+
     async fn run(&self, client: &mut Client) -> Result<Vec<i32>, MigrationError> {
         let name = self.name;
         client
@@ -106,22 +147,7 @@ impl Schema {
                      applied_at timestamptz not null default now())"
             ))
             .await?;
-        let sql = format!("select number, checksum from {name}.migrations order by number");
-        let rows = client.query(&sql, &[]).await?;
-        let known = self.migrations.last().map_or(0, |migration| migration.number);
-        let mut done = Vec::with_capacity(rows.len());
-        for row in rows {
-            let (number, checksum): (i32, Vec<u8>) = (row.get(0), row.get(1));
-            let migration = self
-                .migrations
-                .iter()
-                .find(|migration| migration.number == number)
-                .ok_or(MigrationError::Newer { found: number, known })?;
-            if checksum != checksum_of(migration) {
-                return Err(MigrationError::Changed { number, name: migration.name });
-            }
-            done.push(number);
-        }
+        let done = self.done(client).await?;
         let mut ran = Vec::new();
         for migration in self.migrations.iter().filter(|migration| !done.contains(&migration.number)) {
             let fail = |source| MigrationError::Run { number: migration.number, name: migration.name, source };
@@ -138,6 +164,27 @@ impl Schema {
             ran.push(migration.number);
         }
         Ok(ran)
+    }
+
+    /// The files that ran, in order.
+    async fn done(&self, client: &Client) -> Result<Vec<i32>, MigrationError> {
+        let sql = format!("select number, checksum from {}.migrations order by number", self.name);
+        let rows = client.query(&sql, &[]).await?;
+        let known = self.newest();
+        let mut done = Vec::with_capacity(rows.len());
+        for row in rows {
+            let (number, checksum): (i32, Vec<u8>) = (row.get(0), row.get(1));
+            let migration = self
+                .migrations
+                .iter()
+                .find(|migration| migration.number == number)
+                .ok_or(MigrationError::Newer { found: number, known })?;
+            if checksum != checksum_of(migration) {
+                return Err(MigrationError::Changed { number, name: migration.name });
+            }
+            done.push(number);
+        }
+        Ok(done)
     }
 
     async fn record(&self, client: &Client, migration: &Migration) -> Result<(), tokio_postgres::Error> {
@@ -191,5 +238,20 @@ mod tests {
         assert!(half.get::<_, bool>(0));
         // The lock is free again, and what ran stays.
         assert_eq!(schema(OUTSIDE).migrate(&mut client).await.unwrap(), Vec::<i32>::new());
+    }
+
+    #[tokio::test]
+    async fn looking_whether_it_is_up_to_date_changes_nothing() {
+        let mut client = testkit::store().await.unwrap().connect().await.unwrap();
+        let refused = async |client: &Client, files| schema(files).check(client).await.unwrap_err().to_string();
+        assert!(refused(&client, OUTSIDE).await.contains(" has no schema pganalytics, so there is no store: "));
+        let there = client.query_one("select to_regnamespace('pganalytics') is not null", &[]).await.unwrap();
+        assert!(!there.get::<_, bool>(0));
+        schema(OUTSIDE).migrate(&mut client).await.unwrap();
+        schema(OUTSIDE).check(&client).await.unwrap();
+        assert!(
+            refused(&client, BROKEN).await.starts_with("schema pganalytics is at migration 2, this version needs 3: ")
+        );
+        assert!(refused(&client, &OUTSIDE[..1]).await.starts_with("the database is at migration 2, "));
     }
 }

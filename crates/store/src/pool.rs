@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use ::config::dsn::{Dsn, Environment};
 use connection::Canceller;
-use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    Connect, Manager, ManagerConfig, Pool, PoolError, QueueMode, RecyclingMethod, Runtime, Timeouts,
+};
 use tokio::task::JoinHandle;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
@@ -173,6 +175,8 @@ fn build(dsn: &Dsn, max_size: usize) -> Result<Pool, StoreError> {
         .max_size(max_size.max(LEAST_CONNECTIONS))
         .timeouts(Timeouts { wait: Some(WAIT_TIMEOUT), create: Some(CONNECT_TIMEOUT), recycle: Some(CONNECT_TIMEOUT) })
         .runtime(Runtime::Tokio1)
+        // Few connections do what few can: each keeps memory for its largest statement, here and in the store.
+        .queue_mode(QueueMode::Lifo)
         .build()
         .map_err(|error| StoreError::Address(error.to_string()))
 }

@@ -100,18 +100,12 @@ impl Retention {
     /// Whether the tiers of a set go together.
     ///
     /// # Errors
-    /// The tier that is kept too short, and why, as a clause about its days.
-    pub fn check(&self, set: &str) -> Result<(), (Holding, String)> {
+    /// The first tier that is kept too short.
+    pub fn check(&self, set: &str) -> Result<(), TooShort> {
         for tier in Tier::ALL {
             let (days, least) = (self.days(set, Holding::Buckets(tier)), self.least_days(set, tier));
             if days < least {
-                let name = tier.name();
-                let reason = if tier == Tier::Minutes && least == LEDGER_DAYS {
-                    format!("must be {least} or more: what a collector kept may come so late")
-                } else {
-                    format!("must be {least} or more for {name}: it is made from what is kept for {least} days")
-                };
-                return Err((Holding::Buckets(tier), reason));
+                return Err(TooShort { tier, days, least });
             }
         }
         Ok(())
@@ -121,6 +115,41 @@ impl Retention {
         match tier.finer() {
             None => self.days(set, Holding::Raw).max(LEDGER_DAYS),
             Some(finer) => self.days(set, Holding::Buckets(finer)),
+        }
+    }
+}
+
+/// A tier that would be kept for fewer days than it has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooShort {
+    /// Which.
+    tier: Tier,
+    /// Its days.
+    days: i64,
+    /// The fewest that it may have.
+    least: i64,
+}
+
+impl TooShort {
+    /// Which of these changes is at fault: that of the tier, or of the next finer one whose rows it is made from.
+    pub fn fault_of(&self, changed: impl Iterator<Item = Holding>) -> Option<Holding> {
+        changed.filter(|holding| *holding <= Holding::Buckets(self.tier)).max()
+    }
+
+    /// Why, as a clause about the days of what is at fault.
+    #[must_use]
+    pub fn reason(&self, of: Holding) -> String {
+        let Self { tier, days, least } = *self;
+        let name = tier.name();
+        let why = if tier == Tier::Minutes && least == LEDGER_DAYS {
+            "what a collector kept may come so late".to_owned()
+        } else {
+            format!("{name} is made from what is kept for {least} days")
+        };
+        if of == Holding::Buckets(tier) {
+            format!("must be {least} or more: {why}")
+        } else {
+            format!("would need {name} to be kept for {least} days, and not for {days}: {why}")
         }
     }
 }
@@ -159,8 +188,10 @@ impl Store {
             retention.change(change).map_err(|reason| refused(change.holding, reason))?;
         }
         for change in changes {
-            let refused = |(holding, reason)| RetentionError::Refused { set: change.set.clone(), holding, reason };
-            retention.check(&change.set).map_err(refused)?;
+            retention.check(&change.set).map_err(|short| {
+                let holding = change.holding;
+                RetentionError::Refused { set: change.set.clone(), holding, reason: short.reason(holding) }
+            })?;
             let (set, tier) = (&change.set, change.holding.number());
             match change.days.and_then(|days| i32::try_from(days).ok()) {
                 Some(days) => {
@@ -200,14 +231,32 @@ mod tests {
         assert_eq!(of(&with(&[])), [7, 90, 731, 1827, 1827]);
         assert_eq!(of(&with(&[(raw, 1000)])), [1000, 1000, 1000, 1827, 1827], "what is not said follows");
         assert_eq!(with(&[(raw, 1000), (days, 1000)]).check("wal"), Ok(()));
-        assert_eq!(with(&[(raw, 20), (minutes, 19)]).check("wal").unwrap_err().0, minutes);
-        assert_eq!(with(&[(raw, 1), (minutes, 14)]).check("wal").unwrap_err().0, minutes, "what comes late needs them");
-        assert_eq!(with(&[(hours, 89)]).check("wal").unwrap_err().0, hours);
-        assert_eq!(with(&[(days, 730)]).check("wal").unwrap_err().0, days);
+        let short = |tier, days, least| TooShort { tier, days, least };
+        assert_eq!(with(&[(raw, 20), (minutes, 19)]).check("wal"), Err(short(Tier::Minutes, 19, 20)));
+        assert_eq!(
+            with(&[(raw, 1), (minutes, 14)]).check("wal"),
+            Err(short(Tier::Minutes, 14, 15)),
+            "what comes late needs them"
+        );
+        assert_eq!(with(&[(hours, 89)]).check("wal"), Err(short(Tier::Hours, 89, 90)));
+        assert_eq!(with(&[(days, 730)]).check("wal"), Err(short(Tier::Days, 730, 731)));
         for outside in [0, -1, MOST_DAYS + 1, i64::MAX] {
             let change = RetentionChange { set: "wal".to_owned(), holding: raw, days: Some(outside) };
             assert!(Retention::default().change(&change).is_err(), "{outside}");
         }
+    }
+
+    #[test]
+    fn the_change_that_is_at_fault_is_told() {
+        let [raw, minutes, hours, days, _] = Holding::ALL;
+        let short = TooShort { tier: Tier::Hours, days: 90, least: 100 };
+        assert_eq!(short.fault_of([raw, days, hours].into_iter()), Some(hours));
+        assert_eq!(short.reason(hours), "must be 100 or more: 1h is made from what is kept for 100 days");
+        assert_eq!(short.fault_of([days, minutes, raw].into_iter()), Some(minutes));
+        let elsewhere =
+            "would need 1h to be kept for 100 days, and not for 90: 1h is made from what is kept for 100 days";
+        assert_eq!(short.reason(minutes), elsewhere);
+        assert_eq!(short.fault_of([days].into_iter()), None);
     }
 
     #[test]

@@ -29,9 +29,7 @@ pub(crate) async fn prepare(
     if transaction.execute(made, &[&Uuid::new_v4(), &chosen.name()]).await? > 0 {
         chosen.adopt(transaction).await?;
     }
-    let row = transaction.query_one("select id, layout, changing_to from metrics.store", &[]).await?;
-    let layout = Layout::stored_as(row.get(1), row.get(2))?;
-
+    let (id, layout) = identity(transaction).await?;
     let (all, whole) = definitions(transaction, catalog).await?;
     for definition in whole.values() {
         definitions::check(definition)
@@ -45,7 +43,22 @@ pub(crate) async fn prepare(
     for definition in &all {
         definitions::insert(transaction, definition).await?;
     }
-    Ok((row.get(0), layout, Definitions::new(whole, &all)))
+    Ok((id, layout, Definitions::new(whole, &all)))
+}
+
+/// What a store knows that is not to be changed.
+pub(crate) async fn stored(client: &impl GenericClient) -> Result<(Uuid, Layout, Definitions), StoreError> {
+    let (id, layout) = identity(client).await?;
+    let (all, whole) = joined(definitions::load(client).await?)?;
+    Ok((id, layout, Definitions::new(whole, &all)))
+}
+
+async fn identity(client: &impl GenericClient) -> Result<(Uuid, Layout), StoreError> {
+    let row = client.query_opt("select id, layout, changing_to from metrics.store", &[]).await?;
+    let row = row.ok_or_else(|| {
+        StoreError::Unfit("there is no store yet: it is made by the first start of a server".to_owned())
+    })?;
+    Ok((row.get(0), Layout::stored_as(row.get(1), row.get(2))?))
 }
 
 /// The definitions of the catalogue and those that are stored, and what each set has by all of them.
@@ -53,9 +66,13 @@ pub(crate) async fn definitions(
     client: &impl GenericClient,
     catalog: &Catalog,
 ) -> Result<(Vec<Definition>, BTreeMap<String, Definition>), StoreError> {
-    let mut whole: BTreeMap<String, Definition> = BTreeMap::new();
     let mut all: Vec<Definition> = catalog.sets().map(|set| set.definition.clone()).collect();
     all.extend(definitions::load(client).await?);
+    joined(all)
+}
+
+fn joined(all: Vec<Definition>) -> Result<(Vec<Definition>, BTreeMap<String, Definition>), StoreError> {
+    let mut whole: BTreeMap<String, Definition> = BTreeMap::new();
     for definition in &all {
         definitions::join(&mut whole, definition)
             .map_err(|reason| StoreError::Definition { set: definition.name.clone(), reason })?;

@@ -1,5 +1,8 @@
 //! What a failure says about the store itself, in words that stand after "since …:".
 
+use std::error::Error;
+use std::io;
+
 use tokio_postgres::error::SqlState;
 
 /// What an SQLSTATE says about the store itself; `None` where the fault is the statement's or the values'.
@@ -9,7 +12,7 @@ pub fn why(state: &SqlState) -> Option<&'static str> {
         "53100" => "its disk is full",
         "53200" => "it has not enough memory",
         "53300" => "it takes no more connections",
-        "25006" => "it only reads: it is a standby, or set to read only",
+        "25006" => READ_ONLY,
         "42501" => "the server's role may not do what it has to",
         "57014" => "a statement took too long",
         "57P03" => STARTING,
@@ -30,10 +33,26 @@ pub fn why(state: &SqlState) -> Option<&'static str> {
 pub const NO_ANSWER: &str = "it does not answer";
 /// For a wait for a connection that was in vain.
 pub const NO_CONNECTION: &str = "all of the server's connections to it are in use";
+/// For an address at which nobody listens.
+const NOBODY: &str = "nothing listens at its address";
+/// For a store that takes no changes.
+pub const READ_ONLY: &str = "it only reads: it is a standby, or set to read only";
 const STARTING: &str = "it is starting up or shutting down";
 const STOPPED: &str = "it is being stopped";
 /// What is over as soon as it answers.
-pub const UNANSWERED: [&str; 4] = [NO_ANSWER, NO_CONNECTION, STARTING, STOPPED];
+pub const UNANSWERED: [&str; 5] = [NO_ANSWER, NO_CONNECTION, NOBODY, STARTING, STOPPED];
+
+/// What a failure without an SQLSTATE says: refused at once, or no answer at all.
+pub(crate) fn without_state(error: &dyn Error) -> &'static str {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+            return NOBODY;
+        }
+        cause = error.source();
+    }
+    NO_ANSWER
+}
 
 #[cfg(test)]
 mod tests {

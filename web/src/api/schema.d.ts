@@ -1274,7 +1274,7 @@ export interface components {
         ChangeDays: {
             /**
              * Format: int64
-             * @description 1 to 3660, and not fewer than of a finer tier; null for the default.
+             * @description 1 to 3660, of 5m 15 or more, and not fewer than of a finer tier; null for the default.
              */
             days?: number | null;
             /** @description The set. */
@@ -2884,7 +2884,7 @@ export interface components {
          * @description How a job is, in a word.
          * @enum {string}
          */
-        JobState: "running" | "waiting" | "failed";
+        JobState: "running" | "waiting" | "failed" | "overdue";
         /** @description The background work of all servers of a store. */
         Jobs: {
             /** @description One for each kind of work. */
@@ -4095,6 +4095,11 @@ export interface components {
              * @description When sizes were noted last, which is done daily; null before the first time.
              */
             noted_at?: string | null;
+            /**
+             * Format: int64
+             * @description What it took when sizes were noted last: `sets` and `others` together; null before the first time.
+             */
+            noted_bytes?: number | null;
             /** @description What the database has beside them: names and texts, what is due, accounts, the system's own tables. */
             others: components["schemas"]["OtherSize"];
             /** @description Why growth is not known. */
@@ -4525,8 +4530,12 @@ export interface components {
              * @description When the position was read; null when nothing was read shortly before.
              */
             at?: string | null;
-            /** @description How much of the range was read: sums are of that time. */
+            /** @description How much of the range the set of checkpoints was read. */
             covered: components["schemas"]["Covered"];
+            /** @description How much of it each set was read that figures come from: sums are of that time. */
+            covered_by_set: {
+                [key: string]: components["schemas"]["Covered"];
+            };
             /** @description What lies in the directory. */
             directory: components["schemas"]["Directory"];
             /** @description Parts of the range in which something is known to be missing. */

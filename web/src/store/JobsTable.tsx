@@ -15,13 +15,19 @@ interface Props {
 }
 
 const FAILING_FIRST: Sort = { id: 'failures', descending: true };
+const STATE_HINTS: Record<Job['state'], string> = {
+  running: 'A server does it now.',
+  waiting: 'The next run has its time.',
+  failed: 'The last run failed; it is tried again.',
+  overdue: 'It is due, and no server takes it: the server’s health says why.',
+};
 const NEVER = <Missing reason="It has not run yet." />;
 
 function columns(zone: Zone, now: number): Column<Job>[] {
   const moment = (at: string) => near(Date.parse(at), zone, now);
   return [
     { id: 'name', title: 'Job', width: 110, whole: true, value: (job) => job.name, cell: (job) => <code data-hint={job.help}>{job.name}</code> },
-    { id: 'state', title: 'State', width: 84, whole: true, value: (job) => job.state, cell: (job) => <span data-hint={job.state === 'running' ? 'A server does it now.' : job.state === 'failed' ? 'The last run failed; it is tried again.' : 'The next run has its time.'}>{job.state}</span> },
+    { id: 'state', title: 'State', width: 84, whole: true, value: (job) => job.state, cell: (job) => <span data-hint={STATE_HINTS[job.state]}>{job.state}</span> },
     { id: 'failures', title: 'Failed', help: 'Runs since one did not fail', width: 72, numeric: true, value: (job) => job.failures, cell: (job) => String(job.failures) },
     { id: 'finished', title: 'Last run', width: 130, whole: true, value: (job) => job.finished_at, cell: (job) => (job.finished_at == null ? NEVER : moment(job.finished_at)) },
     { id: 'took', title: 'Took', width: 84, numeric: true, value: (job) => job.duration_ms, cell: (job) => tookText(job) ?? NEVER },

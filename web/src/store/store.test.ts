@@ -51,6 +51,7 @@ test('what a run did and when the next one is', () => {
   expect(nextText(job(), NOW)).toBe('in 7\u00a0s');
   expect(nextText(job({ next_at: '2026-11-21T10:00:00Z' }), NOW)).toBe('now');
   expect(nextText(job({ state: 'running' }), NOW)).toBe('now');
+  expect(nextText(job({ state: 'overdue', next_at: new Date(NOW - 120_000).toISOString() }), NOW)).toBe('2 min ago');
 });
 
 test('progress of tiers says how much is left and how far back', () => {

@@ -54,6 +54,7 @@ export function doneText(job: Job): string | null {
 export function nextText(job: Job, now: number): string {
   if (job.state === 'running') return 'now';
   const left = Date.parse(job.next_at) - now;
+  if (job.state === 'overdue') return `${text(coarse(-left))} ago`;
   return left <= 0 ? 'now' : `in ${text(coarse(left))}`;
 }
 

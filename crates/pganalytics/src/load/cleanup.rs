@@ -14,43 +14,75 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(60);
 #[derive(Deserialize)]
 struct Session {
     access_token: String,
+    user: User,
 }
 
-/// Removes collectors; answers how many. Waits where the server limits how often it is asked.
-pub(super) async fn remove(url: &str, user: &str, password: &str, collectors: &[Uuid]) -> Result<usize> {
-    let client = Client::builder().timeout(REQUEST_LIMIT).build().context("prepare the HTTP client")?;
-    let base = format!("{}/api/v1", url.trim_end_matches('/'));
-    let sign_in = async || {
-        let body = serde_json::json!({ "username": user, "password": password });
-        let answer = client.post(format!("{base}/auth/login")).json(&body).send().await.context("reach the server")?;
+#[derive(Deserialize)]
+struct User {
+    role: String,
+}
+
+/// An administrator who is signed in.
+#[derive(Debug)]
+pub(super) struct Administrator {
+    client: Client,
+    base: String,
+    user: String,
+    password: String,
+    token: String,
+}
+
+impl Administrator {
+    /// Signs in.
+    pub(super) async fn sign_in(url: &str, user: &str, password: &str) -> Result<Self> {
+        let client = Client::builder().timeout(REQUEST_LIMIT).build().context("prepare the HTTP client")?;
+        let base = format!("{}/api/v1", url.trim_end_matches('/'));
+        let (user, password) = (user.to_owned(), password.to_owned());
+        let mut administrator = Self { client, base, user, password, token: String::new() };
+        administrator.renew().await?;
+        Ok(administrator)
+    }
+
+    async fn renew(&mut self) -> Result<()> {
+        let body = serde_json::json!({ "username": self.user, "password": self.password });
+        let request = self.client.post(format!("{}/auth/login", self.base)).json(&body);
+        let answer = request.send().await.context("reach the server")?;
         if !answer.status().is_success() {
-            bail!("sign in as {user}: the server answered {}", answer.status());
+            bail!("sign in as {}: the server answered {}", self.user, answer.status());
         }
-        anyhow::Ok(answer.json::<Session>().await.context("understand the session")?.access_token)
-    };
-    let mut token = sign_in().await?;
-    let mut removed = 0;
-    for id in collectors {
-        loop {
-            let request = client.delete(format!("{base}/collectors/{id}")).bearer_auth(&token);
-            let answer = request.send().await.context("reach the server")?;
-            match answer.status() {
-                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                    tokio::time::sleep(retry_after(&answer)).await;
+        let session: Session = answer.json().await.context("understand the session")?;
+        if session.user.role != "admin" {
+            bail!("{} is {}, and removing collectors takes an administrator", self.user, session.user.role);
+        }
+        self.token = session.access_token;
+        Ok(())
+    }
+
+    /// Removes collectors; answers how many. Waits where the server limits how often it is asked.
+    pub(super) async fn remove(&mut self, collectors: &[Uuid]) -> Result<usize> {
+        let mut removed = 0;
+        for id in collectors {
+            loop {
+                let request = self.client.delete(format!("{}/collectors/{id}", self.base)).bearer_auth(&self.token);
+                let answer = request.send().await.context("reach the server")?;
+                match answer.status() {
+                    StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                        tokio::time::sleep(retry_after(&answer)).await;
+                    }
+                    // The session of a long removal ends.
+                    StatusCode::UNAUTHORIZED => self.renew().await?,
+                    StatusCode::NO_CONTENT => {
+                        removed += 1;
+                        break;
+                    }
+                    // Somebody was faster.
+                    StatusCode::NOT_FOUND => break,
+                    status => bail!("remove collector {id}: the server answered {status}"),
                 }
-                // The session of a long removal ends.
-                StatusCode::UNAUTHORIZED => token = sign_in().await?,
-                StatusCode::NO_CONTENT => {
-                    removed += 1;
-                    break;
-                }
-                // Somebody was faster.
-                StatusCode::NOT_FOUND => break,
-                status => bail!("remove collector {id}: the server answered {status}"),
             }
         }
+        Ok(removed)
     }
-    Ok(removed)
 }
 
 fn retry_after(answer: &Response) -> Duration {

@@ -153,20 +153,23 @@ impl Collector {
                 self.sender.newest = self.next;
                 self.next += 1;
             }
-            let cycles = self.spool.take(shared.batches_per_request);
+            let is_late = |cycle| shared.plan.is_late(collector, cycle);
+            let cycles = self.spool.take(shared.batches_per_request, is_late);
             self.taken.clone_from(&cycles);
-            let Some(first) = cycles.first().copied() else {
+            if cycles.is_empty() {
                 if self.next == shared.plan.cycles {
                     return;
                 }
                 sleep(self.until(self.next)).await;
                 continue;
-            };
-            let twice = if cycles.len() == 1 { shared.plan.twice(collector, first) } else { None };
-            let wanted = if twice == Some(Twice::AtOnce) { 2.min(shared.most_connections) } else { 1 };
+            }
+            let twice = cycles.iter().filter_map(|cycle| Some((*cycle, shared.plan.twice(collector, *cycle)?)));
+            let twice: Vec<_> = twice.collect();
+            let at_once = matches!(twice.first(), Some((_, Twice::AtOnce)));
+            let wanted = if at_once { 2.min(shared.most_connections) } else { 1 };
             let Ok(connections) = shared.connections.acquire_many(wanted).await else { return };
             // Boxed: of thousands of collectors a few send at a time.
-            let sent = Box::pin(self.send(&shared, &cycles, twice)).await;
+            let sent = Box::pin(self.send(&shared, &cycles, &twice)).await;
             drop(connections);
             match sent {
                 None => failures = 0,
@@ -203,11 +206,11 @@ impl Collector {
     }
 
     /// Sends batches; answers how long to wait where one is to be sent again.
-    async fn send(&mut self, shared: &Shared, cycles: &[u32], twice: Option<Twice>) -> Option<Duration> {
-        let answers = match cycles {
-            [only] => self.send_one(shared, *only, twice).await,
-            _ => self.send_many(shared, cycles).await,
-        };
+    async fn send(&mut self, shared: &Shared, cycles: &[u32], twice: &[(u32, Twice)]) -> Option<Duration> {
+        let (sums, answers) = self.ask(shared, cycles, twice).await;
+        let answers =
+            cycles.iter().copied().zip(sums).zip(answers).map(|((cycle, sums), answer)| (cycle, sums, answer));
+        let answers: Vec<_> = answers.collect();
         let (mut again, mut unknown) = (None, false);
         // Those that are to be sent again go back in their order.
         for (cycle, sums, answer) in answers.into_iter().rev() {
@@ -254,38 +257,41 @@ impl Collector {
         again
     }
 
-    async fn send_one(&mut self, shared: &Shared, cycle: u32, twice: Option<Twice>) -> Vec<(u32, BySet, Answer)> {
-        let (bytes, sums) = self.bytes(shared, cycle);
-        let Ok(body) = wire::compress(&bytes) else { return vec![(cycle, sums, later(UNCOMPRESSED))] };
-        // Thousands may wait for their answers.
-        drop(bytes);
+    /// Sends batches in one request, and what is to come twice in another; answers what is in each, and the answers.
+    async fn ask(&mut self, shared: &Shared, cycles: &[u32], twice: &[(u32, Twice)]) -> (Vec<BySet>, Vec<Answer>) {
+        let (mut all, mut again, mut sums) = (Request::default(), Request::default(), Vec::with_capacity(cycles.len()));
+        for cycle in cycles {
+            let (bytes, of) = self.bytes(shared, *cycle);
+            if twice.iter().any(|(one, _)| one == cycle) {
+                again.add(&bytes);
+            }
+            all.add(&bytes);
+            sums.push(of);
+        }
         let began = Instant::now();
-        let push = |body| shared.backend.push(&self.token, body);
-        let (first, second) = match twice {
-            Some(Twice::AtOnce) => {
-                let (first, second) = tokio::join!(push(body.clone()), push(body));
-                (first, Some(second))
-            }
+        // Thousands may wait for their answers: from here on there are only the compressed ones.
+        let (all, again) = (all.send(shared, &self.token), again.send(shared, &self.token));
+        let (mut answers, repeated) = match twice.first().map(|(_, how)| how) {
+            None => (all.await, Vec::new()),
+            Some(Twice::AtOnce) => tokio::join!(all, again),
             Some(Twice::Later) => {
-                let first = push(body.clone()).await;
-                let second = if matches!(first, Answer::Accepted(_)) { Some(push(body).await) } else { None };
-                (first, second)
+                let answers = all.await;
+                let are_stored = answers.iter().all(|answer| matches!(answer, Answer::Accepted(_)));
+                (answers, if are_stored { again.await } else { Vec::new() })
             }
-            None => (push(body).await, None),
         };
-        add(&shared.counted.requests, 1 + u64::from(second.is_some()));
+        add(&shared.counted.requests, 1 + u64::from(!repeated.is_empty()));
         shared.counted.took(began.elapsed());
-        let answer = match second {
-            Some(second) => {
-                add(&shared.counted.sent_twice, 1);
-                self.one_of_two(first, second)
+        add(&shared.counted.sent_twice, repeated.len() as u64);
+        for ((cycle, _), second) in twice.iter().zip(repeated) {
+            if let Some(first) = cycles.iter().position(|one| one == cycle).and_then(|at| answers.get_mut(at)) {
+                *first = self.one_of_two(std::mem::replace(first, later("")), second);
             }
-            None => first,
-        };
-        if twice.is_none() && matches!(answer, Answer::Accepted(_)) {
+        }
+        if twice.is_empty() && answers.iter().any(|answer| matches!(answer, Answer::Accepted(_))) {
             shared.counted.answered(began.elapsed());
         }
-        vec![(cycle, sums, answer)]
+        (sums, answers)
     }
 
     /// Of two answers to the same batch the better one; that the other was a duplicate is counted.
@@ -308,45 +314,6 @@ impl Collector {
             (first @ Answer::Accepted(_), _) => first,
             (_, second) => second,
         }
-    }
-
-    async fn send_many(&mut self, shared: &Shared, cycles: &[u32]) -> Vec<(u32, BySet, Answer)> {
-        let mut sums = Vec::with_capacity(cycles.len());
-        let mut joined = Vec::new();
-        for cycle in cycles {
-            let (bytes, of) = self.bytes(shared, *cycle);
-            // Writing to memory does not fail.
-            let _ = prost::encode_length_delimiter(bytes.len(), &mut joined);
-            joined.extend(bytes);
-            sums.push(of);
-        }
-        let began = Instant::now();
-        let answers = match wire::compress(&joined) {
-            Ok(body) => shared.backend.push_many(&self.token, body).await,
-            Err(_) => Err(later(UNCOMPRESSED)),
-        };
-        add(&shared.counted.requests, 1);
-        shared.counted.took(began.elapsed());
-        let of_all = |answer: Answer| -> Vec<Answer> {
-            let same: Box<dyn Fn() -> Answer> = match answer {
-                Answer::Later { reason, after } => Box::new(move || Answer::Later { reason: reason.clone(), after }),
-                Answer::Refused(reason) => Box::new(move || Answer::Refused(reason.clone())),
-                Answer::Unauthorized(reason) => Box::new(move || Answer::Unauthorized(reason.clone())),
-                Answer::Accepted(_) | Answer::UnknownDefinition | Answer::Replaced(_) => {
-                    Box::new(|| later("the answer does not fit several batches"))
-                }
-            };
-            cycles.iter().map(|_| same()).collect()
-        };
-        let answers = match answers {
-            Ok(answers) if answers.len() == cycles.len() => {
-                shared.counted.answered(began.elapsed());
-                answers
-            }
-            Ok(_) => of_all(later("there are not as many answers as batches")),
-            Err(answer) => of_all(answer),
-        };
-        cycles.iter().copied().zip(sums).zip(answers).map(|((cycle, sums), answer)| (cycle, sums, answer)).collect()
     }
 
     /// A batch, counted as sent when it is made for the first time.
@@ -380,6 +347,57 @@ impl Collector {
         self.tried.remove(&cycle);
         self.sender.acknowledged = Some(cycle);
         self.told(accepted);
+    }
+}
+
+/// Batches that travel together.
+#[derive(Default)]
+struct Request {
+    bytes: Vec<u8>,
+    /// The length of each; one that is alone travels as it is.
+    lengths: Vec<usize>,
+}
+
+impl Request {
+    fn add(&mut self, batch: &[u8]) {
+        self.bytes.extend(batch);
+        self.lengths.push(batch.len());
+    }
+
+    /// Compresses, and answers what sends it: an answer for each batch.
+    fn send<'a>(self, shared: &'a Shared, token: &'a str) -> impl Future<Output = Vec<Answer>> + use<'a> {
+        let batches = self.lengths.len();
+        let body = if batches == 1 { self.bytes } else { self.delimited() };
+        let body = wire::compress(&body);
+        async move {
+            let Ok(body) = body else { return vec![later(UNCOMPRESSED); batches] };
+            match batches {
+                0 => Vec::new(),
+                1 => vec![shared.backend.push(token, body).await],
+                _ => match shared.backend.push_many(token, body).await {
+                    Ok(answers) if answers.len() == batches => answers,
+                    Ok(_) => vec![later("there are not as many answers as batches"); batches],
+                    Err(answer @ (Answer::Later { .. } | Answer::Refused(_) | Answer::Unauthorized(_))) => {
+                        vec![answer; batches]
+                    }
+                    Err(_) => vec![later("the answer does not fit several batches"); batches],
+                },
+            }
+        }
+    }
+
+    /// Each behind its length.
+    fn delimited(&self) -> Vec<u8> {
+        let mut joined = Vec::with_capacity(self.bytes.len() + 5 * self.lengths.len());
+        let mut rest = self.bytes.as_slice();
+        for length in &self.lengths {
+            let (batch, behind) = rest.split_at(*length);
+            // Writing to memory does not fail.
+            let _ = prost::encode_length_delimiter(*length, &mut joined);
+            joined.extend(batch);
+            rest = behind;
+        }
+        joined
     }
 }
 

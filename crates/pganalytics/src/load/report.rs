@@ -48,6 +48,8 @@ pub(super) struct Report {
     pub(super) comparison: Compared,
     /// What became of the collectors that were registered.
     pub(super) cleanup: String,
+    /// Whether that is what was asked for.
+    pub(super) has_cleaned_up: bool,
 }
 
 /// Sent against stored, or why they were not compared.
@@ -88,6 +90,9 @@ impl Report {
                 faults.push(format!("the store could not be compared: {comparison_failed}"));
             }
             Compared::Not { .. } => {}
+        }
+        if !self.has_cleaned_up {
+            faults.push(self.cleanup.clone());
         }
         faults
     }
@@ -169,6 +174,7 @@ impl Report {
         line("cleanup", self.cleanup.clone());
         let faults = self.faults();
         let result = match (&self.comparison, faults.is_empty()) {
+            (_, true) if self.batches == 0 => "nothing was sent".to_owned(),
             (Compared::With(_), true) => "what was acknowledged is stored, row for row and sum for sum".to_owned(),
             (_, true) => "all that was sent is acknowledged; the store was not asked".to_owned(),
             (_, false) => faults.join("; "),

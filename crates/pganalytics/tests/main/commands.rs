@@ -1,6 +1,6 @@
 //! What a person types: `collector check`, `once`, `--print-config`, `admin user`, and their exit codes.
 
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use serde_json::Value;
 use testkit::{Pg, PgOptions};
@@ -139,16 +139,12 @@ async fn a_reader_that_has_enough_ends_it_quietly() {
         &["collector", "run", "--print-config"],
         &["server", "--print-config"],
     ] {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_pganalytics"))
-            .args(arguments)
-            .env_clear()
-            .env("POSTGRES_DSN", &dsn)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        drop(child.stdout.take());
-        let ended = child.wait_with_output().unwrap();
+        // Closed before it begins: it may be faster than whoever closes it afterwards.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pganalytics"));
+        command.args(arguments).env_clear().env("POSTGRES_DSN", &dsn).stdout(writer);
+        let ended = command.output().unwrap();
         assert_eq!((text(&ended.stderr), ended.status.code()), (String::new(), Some(128 + 13)), "{arguments:?}");
     }
     // What cannot be written for another reason is a failure.
@@ -180,6 +176,7 @@ async fn users_are_made_and_reset_from_the_command_line() {
     let store = testkit::store().await.unwrap();
     let directory = tempfile::tempdir().unwrap();
     let environment = [("DATABASE_URL", store.dsn.as_str()), ("DATA_DIR", directory.path().to_str().unwrap())];
+    assert_eq!(pganalytics(&["migrate"], &environment).status.code(), Some(0));
     let added = pganalytics(&["admin", "user", "add", "dba", "--role", "admin"], &environment);
     assert_eq!(added.status.code(), Some(0), "{}", text(&added.stderr));
     let first = text(&added.stdout);
@@ -201,6 +198,7 @@ async fn retention_is_told_with_its_growth_and_changed_from_the_command_line() {
         ("DATA_DIR", directory.path().to_str().unwrap()),
         ("STORE_DISK_BYTES", "5000000000"),
     ];
+    assert_eq!(pganalytics(&["migrate"], &environment).status.code(), Some(0));
     let told = |arguments: &[&str]| {
         let run = pganalytics(&[&["admin", "retention"], arguments].concat(), &environment);
         assert_eq!(run.status.code(), Some(0), "{}", text(&run.stderr));
@@ -232,6 +230,34 @@ async fn retention_is_told_with_its_growth_and_changed_from_the_command_line() {
     let refused = pganalytics(&["admin", "retention", "--set", "wal", "--tier", "5m", "--days", "3"], &environment);
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stderr).contains("--days must be"), "{}", text(&refused.stderr));
+    let no_days = pganalytics(&["admin", "retention", "--set", "wal", "--tier", "5m", "--days", "0"], &environment);
+    assert_eq!(no_days.status.code(), Some(2), "{}", text(&no_days.stderr));
+}
+
+#[tokio::test]
+async fn administering_takes_a_store_as_it_is() {
+    let store = testkit::store().await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let environment = [("DATABASE_URL", store.dsn.as_str()), ("DATA_DIR", directory.path().to_str().unwrap())];
+    let refused = || {
+        let run = pganalytics(&["admin", "retention"], &environment);
+        assert_eq!(run.status.code(), Some(1), "{}", text(&run.stdout));
+        text(&run.stderr)
+    };
+    let client = store.connect().await.unwrap();
+    let count = async |sql: &str| client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0);
+    let said = refused();
+    assert!(said.contains("has no schema pganalytics, so there is no store"), "{said}");
+    let schemas = "select count(*) from pg_namespace where nspname in ('pganalytics', 'metrics')";
+    assert_eq!(count(schemas).await, 0, "another database than the server's is left alone");
+    assert_eq!(pganalytics(&["migrate"], &environment).status.code(), Some(0));
+    // As an older version left it, whose servers may run.
+    let newest = "delete from metrics.migrations where number = (select max(number) from metrics.migrations)";
+    client.execute(newest, &[]).await.unwrap();
+    let before = count("select count(*) from metrics.migrations").await;
+    let said = refused();
+    assert!(said.contains("schema metrics is at migration ") && said.contains("`pganalytics migrate`"), "{said}");
+    assert_eq!(count("select count(*) from metrics.migrations").await, before);
 }
 
 #[test]

@@ -173,6 +173,10 @@ async fn a_backlog_in_few_requests_arrives_whole_and_the_collectors_are_removed(
             "1d",
             "--batches-per-request",
             "50",
+            "--duplicates",
+            "0.3",
+            "--out-of-order",
+            "0.3",
             "--bursts",
             "--cleanup",
             "--user",
@@ -184,9 +188,17 @@ async fn a_backlog_in_few_requests_arrives_whole_and_the_collectors_are_removed(
     assert_eq!(code, Some(0), "{report:#}");
     assert_eq!(number(&report, "batches_acknowledged"), 3 * 145, "{report:#}");
     assert!(number(&report, "requests") < 3 * 10, "{report:#}");
+    let sent_twice = number(&report, "sent_twice");
+    assert!((60..250).contains(&sent_twice) && report["duplicates"] == sent_twice, "of the backlog too: {report:#}");
     let oldest_ms = report["delivery_ms"]["max"].as_f64().unwrap();
     assert!(oldest_ms > 23.0 * 3_600_000.0, "the first of the backlog was read a day ago: {report:#}");
     assert_eq!(report["rows_stored"], report["rows_sent"]);
+    // Who cannot remove them is told before anything is sent.
+    let cleanup = ["--url", &served.url, "--registration-secret", SECRET, "--cleanup", "--user", "admin"];
+    let mut wrong = load(&[&cleanup[..], &["--password", "not the password"]].concat());
+    let wrong = tokio::task::spawn_blocking(move || wrong.output().unwrap()).await.unwrap();
+    let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert!(wrong.status.code() == Some(1) && said.contains("prepare --cleanup: sign in as admin"), "{said}");
     let left = "select count(*) from pganalytics.collectors where name like 'load-%' and revoked_at is null";
     assert_eq!(served.ask(left).await, 0, "{report:#}");
 }

@@ -24,12 +24,15 @@ pub struct FleetQuery {
     pub(crate) page_size: Option<u32>,
     /// Trends begin here; else an hour before the moment.
     #[param(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "crate::when::asked")]
     pub(crate) start: Option<Timestamp>,
     /// Trends end here; else at the moment.
     #[param(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "crate::when::asked")]
     pub(crate) end: Option<Timestamp>,
     /// As it was then; else at the end, or now.
     #[param(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "crate::when::asked")]
     pub(crate) at: Option<Timestamp>,
 }
 
@@ -47,12 +50,15 @@ impl FleetQuery {
 pub struct InstanceQuery {
     /// The trend begins here; else an hour before the moment.
     #[param(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "crate::when::asked")]
     pub(crate) start: Option<Timestamp>,
     /// The trend ends here; else at the moment.
     #[param(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "crate::when::asked")]
     pub(crate) end: Option<Timestamp>,
     /// As it was then; else at the end, or now.
     #[param(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "crate::when::asked")]
     pub(crate) at: Option<Timestamp>,
 }
 

@@ -11,8 +11,12 @@ use crate::error::ReadError;
 use crate::reader::Snapshot;
 
 const JOBS: &str = "select name, held_until > now(), holder, host, started_at, finished_at, duration_us, done, error,
-        error_at, failures, next_at
+        error_at, failures, next_at, next_at < now() - make_interval(secs => $1)
     from metrics.jobs";
+
+/// What is due for longer is taken by nobody: servers look every few seconds, and the lease of one that is gone ends
+/// within 15.
+const OVERDUE_SECONDS: f64 = 30.0;
 
 const DUE: &str = "select tier, count(*), min(first), max(least(last, now()))
     from metrics.due where first <= now() - make_interval(secs => $1) group by tier";
@@ -22,7 +26,7 @@ const DUE: &str = "select tier, count(*), min(first), max(least(last, now()))
 /// # Errors
 /// When the store fails.
 pub async fn list(snapshot: &Snapshot) -> Result<Jobs, ReadError> {
-    let rows = snapshot.query(JOBS, &[]).await?;
+    let rows = snapshot.query(JOBS, &[&OVERDUE_SECONDS]).await?;
     let rows: HashMap<&str, &Row> = rows.iter().map(|row| (row.get(0), row)).collect();
     let mut data = Vec::new();
     for job in Job::ALL {
@@ -39,6 +43,7 @@ fn one(job: Job, row: &Row, due: Option<Vec<DueBuckets>>) -> BackgroundJob {
     let failures: i32 = row.get(10);
     let state = match failures {
         _ if is_running => JobState::Running,
+        _ if row.get(12) => JobState::Overdue,
         0 => JobState::Waiting,
         _ => JobState::Failed,
     };

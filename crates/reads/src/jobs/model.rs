@@ -22,6 +22,9 @@ pub(crate) enum JobState {
     Waiting,
     /// The last run failed; it is tried again.
     Failed,
+    /// It is due for half a minute and no server takes it: none runs, or none can note in the store that it does;
+    /// `GET /health` says why.
+    Overdue,
 }
 
 /// One job. All times are by the clock of the store.

@@ -63,7 +63,7 @@ const LAST: &str = "select set_name, max(last_reading_time) from metrics.latest
 /// Names and texts are counted.
 pub(crate) async fn count(snapshot: &Snapshot, query: &CountQuery) -> Result<Counts, ReadError> {
     let mut counts = Counts::default();
-    let mut instances = snapshot.visible_of(query.instance_id);
+    let mut instances = snapshot.visible_of(query.instance_id).await?;
     if query.collector_id.is_some() {
         let row = snapshot.query_one(OF_INSTANCES, &[&instances, &query.collector_id]).await?;
         instances = Some(row.get::<_, Option<Vec<i32>>>(0).unwrap_or_default());

@@ -45,9 +45,11 @@ pub struct RowsQuery {
     database: Option<String>,
     /// Rows after this moment; else the last hour.
     #[param(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "crate::when::asked")]
     start: Option<Timestamp>,
     /// Rows up to this moment; else until now.
     #[param(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "crate::when::asked")]
     end: Option<Timestamp>,
     /// Sums rows of one key to steps of so many seconds, which end at multiples of their length since 1970. The end of a
     /// longer interval does not decide: it is divided over the 5 minutes that it touches.
@@ -96,7 +98,7 @@ pub(crate) async fn read(snapshot: &Snapshot, query: RowsQuery) -> Result<SetRow
         return Err(ReadError::invalid_field("set", "texts are answered with what they belong to"));
     }
     let mut plan = Plan::new(&known, &query, snapshot.now())?;
-    let instances = snapshot.visible_of(query.instance_id);
+    let instances = snapshot.visible_of(query.instance_id).await?;
     let (limit, offset) = (plan.limit, plan.offset);
     let database = query.database.as_deref();
     let rows = match plan.step_us {
@@ -248,7 +250,7 @@ impl<'a> Plan<'a> {
         // Rows that did nothing are not stored, and several rows of a reading share its interval: only the readings
         // tell over how long a step's rows were counted. Of databases the one that was read most counts.
         Ok(format!(
-            "select least($2, g.step_end), g.instance_id, (w.seconds * 1000000)::int8{list}
+            "select g.step_end, g.instance_id, (w.seconds * 1000000)::int8{list}
              from ({}) g
              left join (
                  select r.time, r.instance_id, max(r.covered_seconds) as seconds

@@ -18,9 +18,11 @@ use crate::range::Grid;
 pub struct RankingQuery {
     /// Work after this moment; else the last hour.
     #[param(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "crate::when::asked")]
     pub(crate) start: Option<Timestamp>,
     /// Work up to this moment; else until now.
     #[param(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "crate::when::asked")]
     pub(crate) end: Option<Timestamp>,
     /// Statements at most.
     #[param(default = 100, minimum = 1, maximum = 1000)]
@@ -67,9 +69,11 @@ pub(crate) enum Direction {
 pub struct StatementQuery {
     /// Work after this moment; else the last hour.
     #[param(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "crate::when::asked")]
     pub(crate) start: Option<Timestamp>,
     /// Work up to this moment; else until now.
     #[param(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "crate::when::asked")]
     pub(crate) end: Option<Timestamp>,
     /// The length of a step in seconds; else chosen, never shorter than the interval of readings.
     #[param(minimum = 1)]

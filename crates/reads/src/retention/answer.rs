@@ -1,6 +1,6 @@
 //! `GET` and `PUT /retention`, with their SQL.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use store::retention::{CONFIGURED, Retention as Kept, RetentionChange};
@@ -9,6 +9,9 @@ use store::{Holding, PARTITIONED_FIXED, StoredPartition};
 use super::model::{ChangeDays, KeptSet, KeptTier, Retention};
 use crate::error::{Detail, ReadError};
 use crate::reader::Snapshot;
+
+/// Why a name is none of a set, as a clause about it.
+const NO_SET: &str = "names no set that is kept for a number of days: those are listed where nothing is changed";
 
 /// How long what is kept, as it would be with these changes.
 ///
@@ -29,8 +32,11 @@ fn changed(snapshot: &Snapshot, before: &Kept, changes: &[ChangeDays]) -> Result
     let mut details = Vec::new();
     for (position, change) in changes.iter().enumerate() {
         let field = |name: &str| format!("changes[{position}].{name}");
+        if changes[..position].iter().any(|before| (&before.set, before.tier) == (&change.set, change.tier)) {
+            details.push(Detail::new(field("tier"), "is said twice of this set"));
+        }
         match holdings(snapshot, &change.set) {
-            None => details.push(Detail::new(field("set"), "is no set whose rows have an end")),
+            None => details.push(Detail::new(field("set"), NO_SET)),
             Some(holdings) if !holdings.contains(&change.tier.into()) => {
                 details.push(Detail::new(field("tier"), format!("must be raw: {} has no tiers", change.set)));
             }
@@ -42,9 +48,13 @@ fn changed(snapshot: &Snapshot, before: &Kept, changes: &[ChangeDays]) -> Result
         }
     }
     if details.is_empty() {
-        for (position, change) in changes.iter().enumerate() {
-            if let Err((_, reason)) = after.check(&change.set) {
-                details.push(Detail::new(format!("changes[{position}].days"), reason));
+        let sets: BTreeSet<&str> = changes.iter().map(|change| change.set.as_str()).collect();
+        for set in sets {
+            let Err(short) = after.check(set) else { continue };
+            let of_set = || changes.iter().enumerate().filter(|(_, change)| change.set == set);
+            let at_fault = short.fault_of(of_set().map(|(_, change)| change.tier.into()));
+            for (position, change) in of_set().filter(|(_, change)| Some(Holding::from(change.tier)) == at_fault) {
+                details.push(Detail::new(format!("changes[{position}].days"), short.reason(change.tier.into())));
             }
         }
     }

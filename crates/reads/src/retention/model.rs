@@ -90,7 +90,7 @@ pub struct ChangeDays {
     pub set: String,
     /// Its tier.
     pub tier: TierName,
-    /// 1 to 3660, and not fewer than of a finer tier; null for the default.
+    /// 1 to 3660, of 5m 15 or more, and not fewer than of a finer tier; null for the default.
     pub days: Option<i64>,
 }
 

@@ -16,6 +16,7 @@ use crate::range::Grid;
 pub struct ActivityQuery {
     /// As it was then; else as it is now.
     #[param(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "crate::when::asked")]
     pub(crate) at: Option<Timestamp>,
     /// Only of this database: a name or an oid.
     pub(crate) database: Option<String>,
@@ -102,9 +103,11 @@ pub(crate) struct ActiveSession {
 pub struct WaitsQuery {
     /// What was read after this moment; else the last hour.
     #[param(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "crate::when::asked")]
     pub(crate) start: Option<Timestamp>,
     /// What was read up to this moment; else until now.
     #[param(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "crate::when::asked")]
     pub(crate) end: Option<Timestamp>,
     /// The length of a step in seconds; else chosen, never shorter than the interval of readings.
     #[param(minimum = 1)]

@@ -51,6 +51,7 @@ pub async fn get(snapshot: &Snapshot, disk: &Disk) -> Result<StoreSizes, ReadErr
         bytes,
         bytes_per_day,
         since: window.map(|window| window.first),
+        noted_bytes: history.last().map(|note| note.bytes),
         noted_at,
         reason: window.is_none().then(|| {
             "There is not enough data: sizes are noted daily, and growth is told from the second day on.".to_owned()

@@ -39,6 +39,8 @@ pub struct StoreSizes {
     /// From when on growth is looked at; null while it is not known.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub since: Option<Timestamp>,
+    /// What it took when sizes were noted last: `sets` and `others` together; null before the first time.
+    pub noted_bytes: Option<i64>,
     /// When sizes were noted last, which is done daily; null before the first time.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub noted_at: Option<Timestamp>,

@@ -15,12 +15,15 @@ use crate::relations::model::{Partitions, Unreadable};
 pub struct TablesQuery {
     /// Work after this moment; else the last hour.
     #[param(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "crate::when::asked")]
     pub(crate) start: Option<Timestamp>,
     /// Work up to this moment; else until now.
     #[param(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "crate::when::asked")]
     pub(crate) end: Option<Timestamp>,
     /// Sizes, rows and ages as they were then; else at the end of the range.
     #[param(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "crate::when::asked")]
     pub(crate) at: Option<Timestamp>,
     /// Of one database, by name or oid.
     pub(crate) database: Option<String>,

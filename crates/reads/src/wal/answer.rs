@@ -27,6 +27,7 @@ pub async fn get(snapshot: &Snapshot, id: InstanceId, when: When) -> Result<Wal,
     let totals = store::totals(snapshot, id, range).await?;
     let series = store::series(snapshot, snapshot.catalog(), id, range, grid, now).await?;
     let covered = Covered::read(snapshot, id, store::GRID, range).await?;
+    let covered_by_set = store::covered(snapshot, id, range).await?;
     let gaps = Gaps::read(snapshot, snapshot.catalog(), id, store::POSITION, range, now).await?.listed;
     let states = instances::states(snapshot, &[id]).await?.remove(&id).unwrap_or_default();
     let mut unmeasured = Unmeasured::new();
@@ -58,6 +59,7 @@ pub async fn get(snapshot: &Snapshot, id: InstanceId, when: When) -> Result<Wal,
         unmeasured,
         flagged_intervals,
         covered,
+        covered_by_set,
         gaps,
     })
 }

@@ -1,5 +1,7 @@
 //! WAL, checkpoints and archiving of an instance.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -35,8 +37,11 @@ pub struct Wal {
     pub(crate) unmeasured: Unmeasured,
     /// Parts of the range in which something is known to be missing.
     pub(crate) flagged_intervals: Vec<FlaggedInterval>,
-    /// How much of the range was read: sums are of that time.
+    /// How much of the range the set of checkpoints was read.
     pub(crate) covered: Covered,
+    /// How much of it each set was read that figures come from: sums are of that time.
+    #[schema(value_type = BTreeMap<String, Covered>)]
+    pub(crate) covered_by_set: BTreeMap<&'static str, Covered>,
     /// Parts of the range in which nothing was read.
     pub(crate) gaps: Vec<Gap>,
 }

@@ -1,6 +1,6 @@
 //! Sums and series of the sets about WAL.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use catalog::Catalog;
@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tokio_postgres::Error;
 
 use super::model::{Archiver, Directory, FIGURES, WalSeries, WalTotals};
+use crate::covered::Covered;
 use crate::gaps::Gaps;
 use crate::parts::Parts;
 use crate::range::{Grid, Range};
@@ -41,6 +42,19 @@ pub(crate) fn sets() -> Vec<(&'static str, Vec<usize>)> {
     let names: BTreeSet<&str> = FIGURES.iter().map(|figure| figure.1).collect();
     let places = |set: &str| (0..FIGURES.len()).filter(|nth| FIGURES[*nth].1 == set).collect();
     names.into_iter().map(|set| (set, places(set))).collect()
+}
+
+/// How much of the range was read, by set.
+pub(crate) async fn covered(
+    snapshot: &Snapshot,
+    id: InstanceId,
+    range: Range,
+) -> Result<BTreeMap<&'static str, Covered>, Error> {
+    let mut covered = BTreeMap::new();
+    for (set, _) in sets() {
+        covered.insert(set, Covered::read(snapshot, id, set, range).await?);
+    }
+    Ok(covered)
 }
 
 /// The columns of figures.

@@ -49,6 +49,13 @@ pub struct Timescale {
     pub version: Option<String>,
 }
 
+impl Timescale {
+    /// By its version, where it is there.
+    pub(super) fn of(version: Option<String>) -> Self {
+        Self { available: version.is_some(), version }
+    }
+}
+
 /// How much is waiting to be stored.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct IngestQueue {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
 use jiff::Timestamp;
-use store::UNANSWERED;
+use store::{READ_ONLY, UNANSWERED};
 
 /// What was being done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,9 +77,11 @@ impl Troubles {
         }
     }
 
-    /// The store answered: what failed for want of an answer may work again, and nothing else says that it does not.
-    pub fn answered(&self) {
-        self.lock().retain(|_, trouble| !UNANSWERED.contains(&trouble.why));
+    /// The store answered, and may write or only read: what failed for want of that may work again, and nothing else
+    /// says that it does not.
+    pub fn answered(&self, may_write: bool) {
+        let is_over = |why| UNANSWERED.contains(&why) || (may_write && why == READ_ONLY);
+        self.lock().retain(|_, trouble| !is_over(trouble.why));
     }
 
     /// A sentence for each.
@@ -117,8 +119,13 @@ mod tests {
         assert_eq!(troubles.sentences(), ["Batches cannot be stored since 1970-01-01T00:00:00Z: its disk is full."]);
         troubles.note(Doing::Write, NO_ANSWER, at(70));
         troubles.note(Doing::Read, why(&SqlState::ADMIN_SHUTDOWN).unwrap(), at(70));
-        troubles.answered();
+        troubles.answered(false);
         assert_eq!(troubles.sentences().len(), 1, "an answer is no room on the disk");
+        troubles.note(Doing::Write, READ_ONLY, at(80));
+        troubles.answered(false);
+        assert_eq!(troubles.sentences().len(), 2);
+        troubles.answered(true);
+        assert_eq!(troubles.sentences().len(), 1);
         troubles.worked(Doing::Ingest);
         assert!(troubles.sentences().is_empty());
     }

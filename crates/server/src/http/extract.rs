@@ -73,7 +73,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryValues<T>
         let values = Query::<T>::try_from_uri(&parts.uri).map_err(|rejection| {
             let text = deepest(&rejection);
             match text.split_once(": ") {
-                Some((path, reason)) => ApiError::invalid_field(path, reason),
+                Some((path, reason)) => ApiError::invalid_field(path, expected(reason)),
                 None => ApiError::invalid_field("query", text),
             }
         })?;
@@ -89,6 +89,17 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathVal
             .await
             .map_err(|_| ApiError::not_found("There is nothing at this path: an identifier in it is not valid."))?;
         Ok(Self(values.0))
+    }
+}
+
+/// Of what is no number the standard library says only what is wrong with it.
+fn expected(reason: &str) -> &str {
+    match reason {
+        "invalid digit found in string" | "cannot parse integer from empty string" => "expected a whole number",
+        "number too large to fit in target type" | "number too small to fit in target type" => {
+            "expected a whole number that is not so large"
+        }
+        other => other,
     }
 }
 

@@ -199,4 +199,8 @@ async fn administrators_are_told_how_jobs_go_and_what_is_due() {
     client.simple_query("update metrics.jobs set held_until = now() - interval '1 second'").await.unwrap();
     let left = of(&ask().await, "roll_up");
     assert_eq!((&left["state"], &left["holder"]), (&json!("waiting"), &Value::Null));
+    // What nobody takes that is due is not told as if all were well.
+    client.simple_query("update metrics.jobs set next_at = now() - interval '1 minute'").await.unwrap();
+    let jobs = ask().await;
+    assert_eq!([&of(&jobs, "roll_up")["state"], &of(&jobs, "partitions")["state"]], ["overdue", "overdue"]);
 }

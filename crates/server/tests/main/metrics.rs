@@ -134,7 +134,6 @@ async fn what_is_pushed_can_be_read_counted_and_watched() {
     let counts = measured.get("/metrics/count").await.expect(200);
     assert_eq!((&counts["count"], &counts["sets"]["pg_stat_statements"]["rows"]), (&json!(6), &json!(6)));
     assert_eq!(counts["sets"]["pg_stat_statements"]["last_sample"], "2026-03-01T11:59:55Z");
-    assert_eq!(measured.get("/metrics/count?instance_id=99").await.expect(200)["count"], 0);
 
     let health = measured.get("/metrics/health").await.expect(200);
     let delivery = &health["data"][0];
@@ -234,7 +233,12 @@ async fn a_read_that_cannot_be_is_refused_by_field() {
         let refused = measured.get(path).await.refused(400, "invalid_request");
         assert_eq!(refused["details"][0]["path"], field, "{path}: {refused}");
     }
-    measured.get("/metrics?set=nothing").await.refused(404, "not_found");
+    for nothing in ["/metrics?set=nothing", "/metrics?set=wal&instance_id=999", "/metrics/count?instance_id=999"] {
+        measured.get(nothing).await.refused(404, "not_found");
+    }
+    let refused = measured.get("/metrics?set=wal&start=yesterday").await.refused(400, "invalid_request");
+    let reason = "expected a moment with its offset, as in 2026-03-01T12:00:00Z, got \"yesterday\"";
+    assert_eq!(refused["details"], json!([{"path": "start", "reason": reason}]));
     // Names of databases are parameters, whatever they hold.
     let answer = measured.get("/metrics?set=pg_stat_statements&database=a%27%3Bdrop").await.expect(200);
     assert_eq!(answer["count"], 0);

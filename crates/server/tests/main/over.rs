@@ -21,10 +21,10 @@ struct Asked {
 }
 
 impl Asked {
-    /// The end of the step that a moment falls into.
+    /// The end of the step that a moment falls into, as far as the range goes.
     fn step_end(self, at: i64) -> Option<i64> {
         let is_in = self.start < at && at <= self.end;
-        is_in.then(|| self.step.map_or(self.end, |step| (at + step - 1).div_euclid(step) * step))
+        is_in.then(|| self.step.map_or(self.end, |step| self.end.min((at + step - 1).div_euclid(step) * step)))
     }
 }
 
@@ -276,6 +276,8 @@ async fn conditions_reach_the_tables_and_who_only_reads_may_ask() {
     client.simple_query(&format!("set role {READER}")).await.unwrap();
     client.query(&format!("select * {asked}"), &[]).await.unwrap();
     client.query("select * from metrics.readings_over('x_all', now() - interval '1 day', now())", &[]).await.unwrap();
+    let refused = client.query("select * from metrics.readings_over('nix', now(), now())", &[]).await.unwrap_err();
+    assert_eq!(refused.as_db_error().unwrap().message(), "there is no set nix");
     // What makes no sense is refused, what is empty has no rows.
     for bad in ["interval '1 month'", "interval '1 year'", "interval '0'", "interval '-1 h'"] {
         let sql = format!("select * from metrics.x_all_over('2026-03-01', '2026-03-02', {bad})");

@@ -108,6 +108,9 @@ async fn days_that_may_not_be_are_refused_whole() {
         (json!({"set": "wal", "tier": "2h", "days": 30}), "changes[1].tier"),
         (json!({"set": "pg_settings", "tier": "raw", "days": 30}), "changes[1].set"),
         (json!({"set": "nothing", "tier": "raw", "days": 30}), "changes[1].set"),
+        (json!({"set": "wal", "tier": "raw", "days": 21}), "changes[1].tier"),
+        // That of the tier that it leaves too short, or that leaves one too short.
+        (json!({"set": "pg_stat_bgwriter", "tier": "1w", "days": 30}), "changes[1].days"),
     ] {
         let refused = kept.put("", json!([good, change])).send().await.refused(400, "invalid_request");
         let found: Vec<&str> =
@@ -115,6 +118,11 @@ async fn days_that_may_not_be_are_refused_whole() {
         assert!(found.contains(&path), "{change}: {refused}");
     }
     assert_eq!(days(&kept.get().await, "data", "wal"), before);
+    kept.put("", json!([{"set": "wal", "tier": "5m", "days": 90}])).send().await.expect(200);
+    let longer = json!([{"set": "wal", "tier": "1d", "days": 2000}, {"set": "wal", "tier": "raw", "days": 100}]);
+    let reason = "would need 5m to be kept for 100 days, and not for 90: 5m is made from what is kept for 100 days";
+    let refused = kept.put("", longer).send().await.refused(400, "invalid_request");
+    assert_eq!(refused["details"], json!([{"path": "changes[1].days", "reason": reason}]));
     let viewer = kept.server.signed_in(Role::Viewer).await;
     kept.server.get("/retention").bearer(&viewer).send().await.expect(200);
     kept.put("", json!([good])).send().await.expect(200);

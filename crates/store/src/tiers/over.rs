@@ -90,7 +90,8 @@ pub(super) fn of_set(definition: &Definition, shape: &Shape) -> Option<Derived> 
     let returns = format!("\"time\" timestamptz, instance_id integer{results}, covered_seconds double precision");
     let help = format!(
         "What metrics.{set} says from one moment to another, by instance, labels and step: counters are sums, gauges the \
-         last one with minimum, mean and maximum. time is the end of the step; a counter by covered_seconds is its rate."
+         last one with minimum, mean and maximum. time is the end of the step, or of the range where that ends before; a \
+         counter by covered_seconds is its rate."
     );
     Some(function(name, ARGUMENTS, TYPES, &returns, 1000, &body, &help))
 }
@@ -162,13 +163,12 @@ fn columns(shape: &Shape) -> Vec<Column> {
     columns
 }
 
-/// Rows with the end of the step that each falls into.
+/// Rows with the end of the step that each falls into; of the last one, as far as the range goes.
 fn stepped(shape: &Shape, arguments: &Arguments) -> String {
     let Arguments { to, step, .. } = arguments;
     format!(
         "select i.*, (date_part('epoch', i.\"$at\") * 1000000)::bigint as \"$at_us\",
-             case when {step} is null then {to} else date_bin({step}, i.\"$at\" - {MICROSECOND}, {EPOCH}) + {step} end
-                 as step_end
+             least({to}, date_bin({step}, i.\"$at\" - {MICROSECOND}, {EPOCH}) + {step}) as step_end
          from ({}) i",
         union(shape, arguments)
     )
@@ -366,6 +366,9 @@ fn parts() -> Derived {
              if step <= interval '0' or extract(year from step) <> 0 or extract(month from step) <> 0 then
                  raise exception using errcode = 'invalid_parameter_value',
                      message = 'a step must be longer than nothing, and of days or less: months differ in length';
+             end if;
+             if of_set is not null and not exists (select from metrics.definitions d where d.set_name = of_set) then
+                 raise exception using errcode = 'undefined_object', message = format('there is no set %s', of_set);
              end if;
              -- What tells of a set's readings tells of them only where its rows are.
              select array_agg(coalesce((
