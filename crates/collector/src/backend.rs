@@ -82,6 +82,9 @@ pub struct Accepted {
     /// Whether the batch that was acknowledged last is missing there; never where the server does not look.
     #[serde(default)]
     pub forgotten: bool,
+    /// The spool that the server knows that epoch of; absent where it knows nothing of several.
+    #[serde(default)]
+    pub lane: Option<Uuid>,
     /// The process that delivered last, by the id of its clock.
     #[serde(default)]
     pub last_process: Option<Uuid>,
@@ -97,13 +100,14 @@ pub struct Accepted {
 }
 
 impl Accepted {
-    /// What the server knows of this collector, which was this old when it asked.
+    /// What the server knows of a spool of this collector, which was this old when it asked.
     #[must_use]
-    pub fn knows(&self, age: Duration) -> ServerKnows {
+    pub fn knows(&self, age: Duration, lane: Option<Uuid>) -> ServerKnows {
         let since_start = |ago_ms: f64| ago_ms < age.as_secs_f64() * 1000.0;
         ServerKnows {
             last_sequence: self.last_sequence,
-            last_epoch: self.last_epoch,
+            // Of a server that knows nothing of several spools it is the newest of all of them.
+            last_epoch: self.last_epoch.filter(|_| self.lane == lane),
             last_process: self.last_process,
             delivered_since_start: self.last_process_ago_ms.is_some_and(since_start),
         }

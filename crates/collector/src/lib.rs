@@ -13,6 +13,7 @@ pub mod foreign;
 pub mod host;
 pub mod identity;
 pub mod increments;
+pub mod lanes;
 pub mod limits;
 mod listing;
 pub mod named;

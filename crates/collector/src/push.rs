@@ -1,12 +1,13 @@
-//! Sends what is spooled, oldest first; after an outage many at a time (`drain.rs`), and the newest in between, so that
-//! live data does not wait for the backlog.
+//! Sends what is spooled, of each lane the oldest first; after an outage many at a time (`drain.rs`), and the newest in
+//! between, so that live data does not wait for the backlog. What waits in several lanes travels together.
 //!
-//! The first thing sent after a start is a sign of life, a batch without readings: its answer says what the server has,
-//! and so whether this state directory is an older one. Another is sent when a cycle cannot be spooled, since then
-//! there is no batch that could tell it.
+//! The first thing sent of a lane after a start is a sign of life, a batch without readings: its answer says what the
+//! server has, and so whether this state directory is an older one. Another is sent when a cycle cannot be spooled, since
+//! then there is no batch that could tell it.
 
 mod drain;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,8 +22,9 @@ use tokio::time::Instant;
 use wire::{Answered, Batch, BatchKey, Status};
 
 use crate::backend::{Accepted, Answer, Backend, REGISTER_AGAIN};
+use crate::lanes::{Lane, Lanes};
 use crate::spool::{Pending, Record};
-use crate::state::{Registration, ServerKnows, Shared, lock};
+use crate::state::{Registration, ServerKnows, lock};
 
 /// A backlog beyond which every other batch is the newest one.
 const BACKLOG: usize = 8;
@@ -57,12 +59,10 @@ pub struct Counters {
 pub struct Pusher {
     /// The server.
     pub backend: Backend,
-    /// Spool and baselines.
-    pub shared: Shared,
+    /// Spools and baselines.
+    pub lanes: Arc<Lanes>,
     /// The sets, for telling the server what is measured.
     pub catalog: Arc<Catalog>,
-    /// Where the registration is kept.
-    pub state_dir: PathBuf,
     /// The collector's name, for registering.
     pub name: String,
     /// The machine's name.
@@ -79,7 +79,10 @@ pub struct Pusher {
 
 enum Step {
     Sent,
-    Nothing,
+    /// There is nothing to send, or only what is left alone until then.
+    Nothing(Option<Instant>),
+    /// A spool is being written to: it is asked again.
+    Busy,
     Wait(Duration),
     /// Another process is taken instead.
     Replaced,
@@ -89,14 +92,33 @@ enum Step {
 #[derive(Default)]
 struct Progress {
     registration: Option<Registration>,
-    /// Whether the last batch was the newest one.
-    newest: bool,
+    /// How each lane goes, by its folder.
+    lanes: HashMap<PathBuf, Going>,
+    /// The lane that comes first next time.
+    turn: usize,
     /// How many cycles the server was told of that could not be spooled.
     told_cycles: u64,
     /// When the last answer was made, by the server's clock, and when it came, by ours.
     answered: Option<(i64, i64)>,
     /// The server takes one batch in a request only, or did not take all of the last several: one goes alone.
     drain: drain::Drain,
+}
+
+/// How a lane goes.
+#[derive(Default)]
+struct Going {
+    /// Whether its last batch was the newest one.
+    newest: bool,
+    /// How often in a row its spool could not be used, and until when it is left alone for that.
+    failures: u32,
+    paused_until: Option<Instant>,
+}
+
+impl Going {
+    /// Until when it is left alone, where it is.
+    fn paused(&self) -> Option<Instant> {
+        self.paused_until.filter(|until| Instant::now() < *until)
+    }
 }
 
 /// What was true when something was sent.
@@ -107,7 +129,39 @@ struct Sent {
     age: Duration,
 }
 
+/// Something to send: a record of a lane, where it can be read; without any a sign of life.
+struct Waiting {
+    lane: Arc<Lane>,
+    batch: Option<(Pending, Option<Record>)>,
+}
+
+/// What is to be sent now.
+#[derive(Default)]
+struct Next {
+    waiting: Vec<Waiting>,
+    /// Whether there is a spool that was being written to.
+    is_busy: bool,
+    /// Until when the first of those is left alone that are.
+    paused_until: Option<Instant>,
+}
+
 impl Progress {
+    fn of(&mut self, lane: &Lane) -> &mut Going {
+        self.lanes.entry(lane.folder().to_owned()).or_default()
+    }
+
+    /// Leaves a lane alone for a while.
+    fn pause(&mut self, lane: &Lane, error: &anyhow::Error) {
+        let going = self.of(lane);
+        let length = pause(&mut going.failures, LONGEST_PAUSE);
+        going.paused_until = Some(Instant::now() + length);
+        tracing::warn!(
+            instance.name = lane.instance.as_deref().unwrap_or_default(),
+            error = format!("{error:#}"),
+            "a spool cannot be used; the others go on"
+        );
+    }
+
     fn token(&self) -> String {
         self.registration.as_ref().map(|known| known.token.clone()).unwrap_or_default()
     }
@@ -135,15 +189,19 @@ impl Pusher {
                     Step::Wait(Duration::ZERO)
                 }
             };
+            let (mut waits_for_news, mut paused_until) = (false, None);
             let length = match step {
                 Step::Sent => {
                     failures = 0;
                     Duration::ZERO
                 }
-                Step::Nothing => {
+                Step::Nothing(until) => {
                     failures = 0;
+                    (waits_for_news, paused_until) = (true, until);
+                    self.lanes.tidy();
                     self.interval.saturating_sub(round.elapsed()).max(SHORTEST_PAUSE)
                 }
+                Step::Busy => SHORTEST_PAUSE,
                 Step::Wait(asked) => asked.max(pause(&mut failures, LONGEST_PAUSE)),
                 Step::Replaced => pause(&mut failures, LONGEST_PAUSE_REPLACED),
             };
@@ -158,10 +216,11 @@ impl Pusher {
                 _ = stop.changed() => {}
             }
             // A stop that ended the pause has been seen: waiting for another change would be for ever.
-            if failures == 0 && !*stop.borrow() {
+            if waits_for_news && !*stop.borrow() {
                 // A round begins when its time has come and there is something to send.
                 tokio::select! {
                     () = self.wake.notified() => {}
+                    () = tokio::time::sleep_until(paused_until.unwrap_or(round)), if paused_until.is_some() => {}
                     _ = stop.changed() => {}
                 }
                 round = Instant::now();
@@ -169,26 +228,32 @@ impl Pusher {
         }
     }
 
-    /// Sends what is next, if there is something and the collector is registered. The first of all is a sign of life,
-    /// whose answer says what the server has of this spool.
+    /// Sends what is next, if there is something and the collector is registered.
     async fn step(&self, progress: &mut Progress) -> Result<Step> {
-        let mut next = self.next(progress);
-        if next.is_empty() && !self.has_news(progress) {
-            return Ok(Step::Nothing);
+        let Next { mut waiting, is_busy, paused_until } = self.next(progress);
+        if waiting.is_empty() {
+            return Ok(if is_busy { Step::Busy } else { Step::Nothing(paused_until) });
         }
         self.registered(progress).await?;
-        let sent = {
-            let held = lock(&self.shared);
-            Sent { cycles: held.unspooled_cycles(), age: held.age() }
-        };
-        if next.len() > 1 {
-            return self.drain(progress, next, &sent).await;
+        let sent = Sent { cycles: self.lanes.standing().unspooled_cycles, age: self.lanes.age() };
+        if waiting.len() > 1 {
+            return self.drain(progress, waiting, &sent).await;
         }
-        let batch = match next.pop() {
+        match waiting.pop() {
+            Some(one) => self.send(progress, one, &sent).await,
+            None => Ok(Step::Nothing(None)),
+        }
+    }
+
+    /// Sends one alone.
+    async fn send(&self, progress: &mut Progress, Waiting { lane, batch }: Waiting, sent: &Sent) -> Result<Step> {
+        let batch = match batch {
             Some((pending, None)) => {
                 let sequence = pending.sequence;
                 tracing::error!(batch.sequence = sequence, "a batch cannot be read any more: it is lost, and counted");
-                lock(&self.shared).give_up(pending, "damaged")?;
+                if let Err(error) = lock(&lane.held).give_up(pending, "damaged") {
+                    progress.pause(&lane, &error);
+                }
                 return Ok(Step::Sent);
             }
             Some((pending, Some(record))) => Some((pending, record)),
@@ -196,14 +261,15 @@ impl Pusher {
         };
         let record = batch.as_ref().map(|(_, record)| record);
         let mut body = record.map(|record| record.batch.clone()).unwrap_or_default();
-        body.extend(wire::compress(&self.behind(record, progress).encode_to_vec()).context("compress the status")?);
+        let behind = self.behind(&lane, record, progress).encode_to_vec();
+        body.extend(wire::compress(&behind).context("compress the status")?);
         let token = progress.token();
         let mut answer = self.backend.push(&token, body.clone()).await;
         if matches!(answer, Answer::UnknownDefinition) {
             self.define(&token).await?;
             answer = self.backend.push(&token, body).await;
         }
-        self.settle(progress, answer, batch, &sent).await
+        self.settle(progress, answer, &lane, batch, sent).await
     }
 
     /// Does what an answer says; of a sign of life there is no batch.
@@ -211,17 +277,22 @@ impl Pusher {
         &self,
         progress: &mut Progress,
         answer: Answer,
+        lane: &Arc<Lane>,
         batch: Option<(Pending, Record)>,
         sent: &Sent,
     ) -> Result<Step> {
         let sequence = batch.as_ref().map_or(0, |(pending, _)| pending.sequence);
         match (answer, batch) {
             (Answer::Accepted(accepted), batch) => {
-                self.accepted(&accepted, progress);
+                self.accepted(&accepted, progress, lane);
                 progress.told_cycles = sent.cycles;
-                match batch {
-                    Some((pending, _)) => lock(&self.shared).spool.acknowledge(pending.sequence)?,
-                    None => lock(&self.shared).compare(accepted.knows(sent.age))?,
+                let noted = match batch {
+                    Some((pending, _)) => lock(&lane.held).spool.acknowledge(pending.sequence).map_err(Into::into),
+                    None => self.lanes.compare(lane, accepted.knows(sent.age, lane.id())),
+                };
+                match noted {
+                    Ok(()) => progress.of(lane).failures = 0,
+                    Err(error) => progress.pause(lane, &error),
                 }
                 Ok(Step::Sent)
             }
@@ -231,7 +302,7 @@ impl Pusher {
                     batch.sequence = sequence,
                     "nobody knows any more what a batch was read by: it is lost"
                 );
-                self.refuse(pending, &record, reason)?;
+                self.refuse(progress, lane, pending, &record, reason);
                 Ok(Step::Sent)
             }
             (Answer::UnknownDefinition, None) => {
@@ -240,12 +311,14 @@ impl Pusher {
             }
             (Answer::Refused(reason), Some((pending, record))) => {
                 tracing::error!(batch.sequence = sequence, reason, "the server refused a batch for good");
-                self.refuse(pending, &record, &reason)?;
+                self.refuse(progress, lane, pending, &record, &reason);
                 Ok(Step::Sent)
             }
             (Answer::Refused(reason), None) => {
                 tracing::warn!(reason, "the server takes no sign of life: it is an older one");
-                lock(&self.shared).compare(ServerKnows::default())?;
+                if let Err(error) = self.lanes.compare(lane, ServerKnows::default()) {
+                    progress.pause(lane, &error);
+                }
                 Ok(Step::Sent)
             }
             (Answer::Replaced(reason), _) => {
@@ -260,12 +333,12 @@ impl Pusher {
             (Answer::Unauthorized(reason), _) => {
                 tracing::warn!(reason, "the server does not accept the token");
                 progress.registration = None;
-                let kept = Registration::load(&self.state_dir)?;
+                let kept = Registration::load(self.lanes.state_dir())?;
                 if let Some(kept) = kept {
                     let fresh = self.backend.refresh(&kept).await.with_context(|| {
                         format!("no other token is to be had; if the collector was removed, {REGISTER_AGAIN}")
                     })?;
-                    fresh.save(&self.state_dir)?;
+                    fresh.save(self.lanes.state_dir())?;
                 }
                 Ok(Step::Wait(Duration::ZERO))
             }
@@ -278,7 +351,10 @@ impl Pusher {
 
     /// Tells the server what is measured, and what was when the batches that wait were read.
     async fn define(&self, token: &str) -> Result<()> {
-        let older = lock(&self.shared).older_definitions().to_vec();
+        let lanes = self.lanes.all();
+        let mut older: Vec<_> = lanes.iter().flat_map(|lane| lock(&lane.held).older_definitions().to_vec()).collect();
+        older.sort_by_key(catalog::Definition::hash);
+        older.dedup_by_key(|definition| definition.hash());
         for definition in &older {
             // Where it refuses one, it rejects its rows alone, and says so.
             if let Err(error) = self.backend.define(token, &[definition]).await {
@@ -293,32 +369,64 @@ impl Pusher {
         self.backend.define(token, &definitions).await
     }
 
-    /// Whether there is something to say without a batch.
-    fn has_news(&self, progress: &Progress) -> bool {
-        let held = lock(&self.shared);
-        !held.is_verified() || held.unspooled_cycles() > progress.told_cycles
-    }
-
-    /// The batches to send now, each with its record where that can be read.
-    fn next(&self, progress: &mut Progress) -> Vec<(Pending, Option<Record>)> {
-        let held = lock(&self.shared);
-        if !held.is_verified() {
-            return Vec::new();
+    /// What to send now, in one request: signs of life before anything else, and of each lane the oldest that waits or,
+    /// every other time while there is a backlog, the newest.
+    fn next(&self, progress: &mut Progress) -> Next {
+        let (mut next, mut signs, mut waiting) = (Next::default(), Vec::new(), Vec::new());
+        let mut lanes = self.lanes.all();
+        // What the server says of the spool for all holds for those that go on from it.
+        let is_first = |lane: &&Arc<Lane>| lane.is_of_before() && !lock(&lane.held).is_verified();
+        if let Some(first) = lanes.iter().find(is_first).map(Arc::clone) {
+            lanes = vec![first];
         }
-        let backlog = held.spool.pending_len() > BACKLOG;
-        progress.newest = backlog && !progress.newest;
-        let read = |pending| match held.spool.read(pending) {
-            Ok(record) => (pending, record),
-            Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "the spool cannot be read");
-                (pending, None)
+        progress.turn = (progress.turn + 1) % lanes.len().max(1);
+        lanes.rotate_left(progress.turn);
+        let most = progress.drain.most();
+        for lane in lanes {
+            let going = progress.of(&lane);
+            if let Some(until) = going.paused() {
+                next.paused_until = Some(next.paused_until.map_or(until, |first| first.min(until)));
+                continue;
             }
-        };
-        if progress.newest {
-            return held.spool.pending().next_back().map(read).into_iter().collect();
+            let Some(held) = lane.try_lock() else {
+                next.is_busy = true;
+                continue;
+            };
+            if !held.is_verified() {
+                signs.push(Waiting { lane: Arc::clone(&lane), batch: None });
+                continue;
+            }
+            let read = |pending| match held.spool.read(pending) {
+                Ok(record) => (pending, record),
+                Err(error) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "the spool cannot be read");
+                    (pending, None)
+                }
+            };
+            let backlog = held.spool.pending_len() > BACKLOG;
+            going.newest = backlog && !going.newest;
+            let of_lane: Vec<_> = if going.newest {
+                held.spool.pending().next_back().map(read).into_iter().collect()
+            } else {
+                drain::together(held.spool.pending().take(if backlog { most } else { 1 }).map(read))
+            };
+            let of_lane = of_lane.into_iter().map(|batch| Waiting { lane: Arc::clone(&lane), batch: Some(batch) });
+            waiting.push(of_lane.collect::<Vec<_>>());
         }
-        let most = if backlog { progress.drain.most() } else { 1 };
-        drain::together(held.spool.pending().take(most).map(read))
+        next.waiting = if !signs.is_empty() {
+            signs.truncate(most);
+            signs
+        } else {
+            drain::side_by_side(waiting, most)
+        };
+        if next.waiting.is_empty()
+            && !next.is_busy
+            && self.lanes.standing().unspooled_cycles > progress.told_cycles
+            && let Some(lane) = self.lanes.all().into_iter().find(|lane| !lane.drains())
+        {
+            next.waiting.push(Waiting { lane, batch: None });
+        }
+        next
     }
 
     /// Sees to a registration whose token lasts.
@@ -331,7 +439,7 @@ impl Pusher {
         if left < REFRESH_BELOW {
             match self.backend.refresh(known).await {
                 Ok(fresh) => {
-                    fresh.save(&self.state_dir)?;
+                    fresh.save(self.lanes.state_dir())?;
                     *known = fresh;
                 }
                 Err(error) if left > EARLY => {
@@ -345,30 +453,31 @@ impl Pusher {
 
     /// The kept registration, or a new one.
     async fn registration(&self) -> Result<Registration> {
-        if let Some(kept) = Registration::load(&self.state_dir)? {
+        if let Some(kept) = Registration::load(self.lanes.state_dir())? {
             return Ok(kept);
         }
         let secret = self.secret.as_ref().context(
             "not registered: set [backend] registration_secret_file, or run `pganalytics collector register`",
         )?;
         let registration = self.backend.register(&self.name, &self.hostname, secret.expose()).await?;
-        registration.save(&self.state_dir)?;
+        registration.save(self.lanes.state_dir())?;
         tracing::info!(collector.id = %registration.collector_id, "registered");
         // What was saved knows the store of the registration before.
-        Ok(Registration::load(&self.state_dir)?.unwrap_or(registration))
+        Ok(Registration::load(self.lanes.state_dir())?.unwrap_or(registration))
     }
 
     /// What goes behind a record's batch, since it is known only now. Without a record: a sign of life.
-    fn behind(&self, record: Option<&Record>, progress: &Progress) -> Batch {
+    fn behind(&self, lane: &Lane, record: Option<&Record>, progress: &Progress) -> Batch {
         let collector_id = progress.registration.as_ref().map(|known| known.collector_id.as_bytes().to_vec());
         let mut behind = Batch { collector_id: collector_id.unwrap_or_default(), ..Batch::default() };
-        let held = lock(&self.shared);
-        let trouble = held.trouble();
+        let standing = self.lanes.standing();
+        let held = lock(&lane.held);
+        let trouble = standing.trouble.as_ref();
         let ago = |came_in_us: i64| u64::try_from(held.clock().now_us() - came_in_us).unwrap_or(0);
         behind.status = Some(Status {
-            spool_records: held.spool.pending_len() as u64 + u64::from(record.is_none()),
-            spool_bytes: held.spool.pending_bytes(),
-            spool_max_bytes: held.spool.max_bytes(),
+            spool_records: standing.records + u64::from(record.is_none()),
+            spool_bytes: standing.bytes,
+            spool_max_bytes: standing.max_bytes,
             late_cycles: self.counters.late_cycles.load(Ordering::Relaxed),
             refused_batches: self.counters.refused_batches.load(Ordering::Relaxed),
             answered: progress.answered.map(|(server_us, came_in_us)| Answered { server_us, ago_us: ago(came_in_us) }),
@@ -376,7 +485,7 @@ impl Pusher {
             clock: Some(held.clock().reading()),
             spool_error: trouble.map(|trouble| trouble.error.clone()).unwrap_or_default(),
             spool_error_since_us: trouble.map(|trouble| trouble.since_us),
-            unspooled_cycles: held.unspooled_cycles(),
+            unspooled_cycles: standing.unspooled_cycles,
             acknowledged: held
                 .spool
                 .acknowledged()
@@ -389,6 +498,7 @@ impl Pusher {
         if record.is_none() {
             behind.format = wire::BATCH_FORMAT;
             behind.epoch = held.spool.epoch().as_bytes().to_vec();
+            behind.lane = held.lane().map(|lane| lane.as_bytes().to_vec()).unwrap_or_default();
             behind.created_us = held.clock().now_us();
             behind.clock = Some(held.clock().reading());
             behind.collector_version = env!("CARGO_PKG_VERSION").to_owned();
@@ -397,9 +507,9 @@ impl Pusher {
         behind
     }
 
-    fn accepted(&self, accepted: &Accepted, progress: &mut Progress) {
+    fn accepted(&self, accepted: &Accepted, progress: &mut Progress, lane: &Lane) {
         if let Some(made) = accepted.answered_at {
-            progress.answered = Some((made.as_microsecond(), lock(&self.shared).clock().now_us()));
+            progress.answered = Some((made.as_microsecond(), lock(&lane.held).clock().now_us()));
         }
         let Some(known) = &mut progress.registration else { return };
         for rejected in &accepted.rejected {
@@ -414,17 +524,17 @@ impl Pusher {
         let is_other = accepted.store_id.is_some() && known.store_id != accepted.store_id;
         if is_other && known.store_id.is_some() {
             tracing::info!("the server's store is another one: texts and infos are sent again");
-            lock(&self.shared).send_again();
+            self.lanes.all().iter().for_each(|lane| lock(&lane.held).send_again());
         } else if accepted.forgotten {
             tracing::warn!(
                 "the server has not got what it acknowledged: its store was put back to a copy, or the collector is \
                  registered anew; texts and infos are sent again"
             );
-            lock(&self.shared).send_again();
+            lock(&lane.held).send_again();
         }
         if is_other {
             known.store_id.clone_from(&accepted.store_id);
-            if let Err(error) = known.save(&self.state_dir) {
+            if let Err(error) = known.save(self.lanes.state_dir()) {
                 // What is stored is stored; the next start sends texts and infos once more.
                 tracing::warn!(error = format!("{error:#}"), "which store was seen is not on disk");
             }
@@ -432,16 +542,18 @@ impl Pusher {
     }
 
     /// Keeps a refused batch for inspection, bounded, and counts what it had.
-    fn refuse(&self, pending: Pending, record: &Record, reason: &str) -> Result<()> {
+    fn refuse(&self, progress: &mut Progress, lane: &Lane, pending: Pending, record: &Record, reason: &str) {
         let nth = self.counters.refused_batches.fetch_add(1, Ordering::Relaxed);
         if let Err(error) = self.keep_refused(nth, record, reason) {
             tracing::warn!(error = format!("{error:#}"), "a refused batch is not kept for inspection");
         }
-        lock(&self.shared).give_up(pending, "refused")
+        if let Err(error) = lock(&lane.held).give_up(pending, "refused") {
+            progress.pause(lane, &error);
+        }
     }
 
     fn keep_refused(&self, nth: u64, record: &Record, reason: &str) -> Result<()> {
-        let directory = self.state_dir.join("refused");
+        let directory = self.lanes.state_dir().join("refused");
         std::fs::create_dir_all(&directory).with_context(|| format!("create {}", directory.display()))?;
         let slot = usize::try_from(nth).unwrap_or(0);
         let path = directory.join(format!("{:02}", slot % REFUSED_KEPT));

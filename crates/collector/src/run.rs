@@ -1,8 +1,8 @@
-//! The collector at work: a task per instance that reads, and one that delivers.
+//! The collector at work: a task per instance that reads into a spool of its own, and one that delivers from all.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -13,11 +13,12 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::backend::Backend;
+use crate::lanes::{Lanes, Standing};
 use crate::own::Process;
 use crate::push::{Counters, Pusher};
 use crate::schedule::Schedule;
 use crate::spool::Bounds;
-use crate::state::{Held, Shared, lock};
+use crate::state::{Shared, lock};
 use crate::watch::Watch;
 
 /// How long a delivery under way may take after the collector was told to stop.
@@ -35,18 +36,16 @@ pub async fn run(config: Config, catalog: Catalog, mut stop: watch::Receiver<boo
         max_age_us: i64::try_from(config.spool_max_age.as_micros()).unwrap_or(i64::MAX),
     };
     let backend = Backend::new(&config)?;
-    let held = Held::open(&config.state_dir, bounds, Arc::clone(&catalog), hostname.clone())
+    let instances: Vec<&str> = config.instances.iter().map(|instance| instance.name.as_str()).collect();
+    let lanes = Lanes::open(&config.state_dir, bounds, &instances, &catalog, &hostname)
         .with_context(|| format!("use state directory {}", config.state_dir.display()))?;
-    let clock = held.clock().clone();
-    let shared: Shared = Arc::new(std::sync::Mutex::new(held));
+    let lanes = Arc::new(lanes);
     let wake = Arc::new(Notify::new());
-    let generation = Arc::new(AtomicU64::new(0));
     let counters = Arc::new(Counters::default());
     let pusher = Pusher {
         backend,
-        shared: Arc::clone(&shared),
+        lanes: Arc::clone(&lanes),
         catalog: Arc::clone(&catalog),
-        state_dir: config.state_dir.clone(),
         name: config.name.clone(),
         hostname,
         secret: config.registration_secret.clone(),
@@ -57,16 +56,18 @@ pub async fn run(config: Config, catalog: Catalog, mut stop: watch::Receiver<boo
     let delivery = tokio::spawn(pusher.run(stop.clone()));
     let mut watches = JoinSet::new();
     for instance in config.instances.clone() {
-        let watch =
-            Watch::new(instance, Arc::clone(&catalog), |setting| config.row_limit(setting)).with_clock(clock.clone());
+        let Some(lane) = lanes.lane_of(&instance.name) else { continue };
+        let shared = Arc::clone(&lane.held);
+        let clock = lock(&shared).clock().clone();
+        let watch = Watch::new(instance, Arc::clone(&catalog), |setting| config.row_limit(setting)).with_clock(clock);
         tracing::info!(instance.name = watch.name(), "watching");
         watches.spawn(observe(Observation {
             watch,
             instances: config.instances.len() as u64,
-            shared: Arc::clone(&shared),
+            shared,
+            lanes: Arc::clone(&lanes),
             counters: Arc::clone(&counters),
             wake: Arc::clone(&wake),
-            generation: Arc::clone(&generation),
             stop: stop.clone(),
         }));
     }
@@ -76,27 +77,34 @@ pub async fn run(config: Config, catalog: Catalog, mut stop: watch::Receiver<boo
         let _ = stop.changed().await;
     }
     let _ = tokio::time::timeout(LAST_DELIVERY, delivery).await;
-    lock(&shared).checkpoint()
+    let mut last = Ok(());
+    for lane in lanes.all() {
+        // One that cannot be written leaves the others theirs.
+        let written = lock(&lane.held).checkpoint();
+        last = last.and(written);
+    }
+    last
 }
 
 struct Observation {
     watch: Watch,
     instances: u64,
     shared: Shared,
+    lanes: Arc<Lanes>,
     counters: Arc<Counters>,
     wake: Arc<Notify>,
-    generation: Arc<AtomicU64>,
     stop: watch::Receiver<bool>,
 }
 
 impl Observation {
     /// What the process knows of itself.
-    fn process(&self, held: &Held) -> Process {
+    fn process(&self) -> Process {
+        let Standing { records, bytes, max_bytes, .. } = self.lanes.standing();
         Process {
             instances: self.instances,
-            spool_records: held.spool.pending_len() as u64,
-            spool_bytes: held.spool.pending_bytes(),
-            spool_max_bytes: held.spool.max_bytes(),
+            spool_records: records,
+            spool_bytes: bytes,
+            spool_max_bytes: max_bytes,
             refused_batches: self.counters.refused_batches.load(Ordering::Relaxed),
         }
     }
@@ -105,7 +113,6 @@ impl Observation {
 async fn observe(mut this: Observation) {
     let mut schedule = Schedule::new(this.watch.schedule(), Instant::now());
     let spread = rand::random::<f64>();
-    let mut seen_generation = 0;
     while let Some(next) = [schedule.next(), this.watch.next_database()].into_iter().flatten().min() {
         tokio::select! {
             () = tokio::time::sleep_until(next) => {}
@@ -114,25 +121,15 @@ async fn observe(mut this: Observation) {
         if *this.stop.borrow() {
             return;
         }
-        if lock(&this.shared).take_repeat() {
-            this.generation.fetch_add(1, Ordering::Relaxed);
-        }
-        let generation = this.generation.load(Ordering::Relaxed);
-        let mut hastened = Vec::new();
-        if generation != seen_generation {
-            seen_generation = generation;
-            hastened = this.watch.forget_sent();
-        }
+        let repeats = lock(&this.shared).take_repeat();
+        let mut hastened = if repeats { this.watch.forget_sent() } else { Vec::new() };
         let mut due = schedule.take(Instant::now(), spread);
         hastened.retain(|set| !due.sets.contains(set));
         due.sets.extend(hastened);
         let late = due.late.iter().map(|(_, cycles)| u64::from(*cycles)).sum();
         this.counters.late_cycles.fetch_add(late, Ordering::Relaxed);
-        let (baselines, process) = {
-            let held = lock(&this.shared);
-            (held.baselines(), this.process(&held))
-        };
-        this.watch.tell_own(process, &due.late);
+        let baselines = lock(&this.shared).baselines();
+        this.watch.tell_own(this.process(), &due.late);
         let reading = async {
             // Databases are read between the instance's own cycles, one at a time.
             if due.sets.is_empty() {

@@ -5,11 +5,10 @@
 //! and doubles nothing.
 //!
 //! ```text
-//! state_dir/spool/epoch                 UUIDv7 of this spool
-//!                 processes             who delivered from it last, and who is about to
-//!                 checkpoint            all baselines as of a sequence number
-//!                 definitions.json      what the records were read by
-//!                 <first sequence>.log  records, acknowledgements and losses, appended
+//! spool/epoch                 UUIDv7 of this spool
+//!       checkpoint            all baselines as of a sequence number
+//!       definitions.json      what the records were read by
+//!       <first sequence>.log  records, acknowledgements and losses, appended
 //! ```
 //! Segments go from the oldest on, each when all its records are acknowledged and a checkpoint covers them; the
 //! newest one stays, since it says which are gone. So the records on disk have numbers without a hole, and a hole is
@@ -19,6 +18,7 @@
 //! a state directory older than what the server has: then under the epoch that began when that was noticed.
 
 mod lost;
+mod quota;
 mod record;
 mod replay;
 mod segment;
@@ -27,12 +27,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use prost::Message;
 use uuid::Uuid;
 
 use crate::baseline::Advance;
 pub use lost::Lost;
+pub use quota::Quota;
 use record::Note;
 pub use record::Record;
 use segment::{Place, Segment};
@@ -89,11 +91,13 @@ pub enum SpoolError {
     },
 }
 
-/// The spool of one collector.
+/// A spool.
 #[derive(Debug)]
 pub struct Spool {
     dir: PathBuf,
     bounds: Bounds,
+    /// What it shares its bound with, and its number there.
+    quota: Option<(Arc<Quota>, usize)>,
     epoch: Uuid,
     last_sequence: u64,
     /// Under which epoch records are sent that were written under another one.
@@ -216,7 +220,8 @@ impl Spool {
         let bytes = segment::frame_record(record)?;
         // The batch is made: what is dropped for it stands in the one behind it.
         self.make_room(bytes.len() as u64, record.sequence + 1)?;
-        let segment_bytes = (self.bounds.max_bytes / SEGMENTS).clamp(MIN_SEGMENT_BYTES, MAX_SEGMENT_BYTES);
+        let share = self.quota.as_ref().map_or(self.bounds.max_bytes, |(quota, _)| quota.share());
+        let segment_bytes = (share / SEGMENTS).clamp(MIN_SEGMENT_BYTES, MAX_SEGMENT_BYTES);
         let full = self.segments.values().next_back().is_none_or(|last| last.len >= segment_bytes);
         if full {
             let segment = Segment::create(&self.dir, record.sequence)?;
@@ -378,7 +383,33 @@ impl Spool {
         self.pending.values().map(|pending| pending.place.len as u64).sum()
     }
 
-    /// The bound on [`Self::bytes`].
+    /// Shares its bound with others.
+    pub fn share(&mut self, quota: Arc<Quota>) {
+        let number = quota.join();
+        self.quota = Some((quota, number));
+        self.limit();
+    }
+
+    /// The bound on [`Self::bytes`] now.
+    fn limit(&self) -> u64 {
+        self.quota.as_ref().map_or(self.bounds.max_bytes, |(quota, number)| quota.limit(*number, self.bytes()))
+    }
+
+    /// Drops what is above the bound since others need their share.
+    ///
+    /// # Errors
+    /// When what is dropped cannot be noted.
+    pub fn shrink(&mut self) -> Result<(), SpoolError> {
+        self.make_room(0, self.next_sequence())
+    }
+
+    /// Whether something was lost that no record tells yet.
+    #[must_use]
+    pub fn has_lost(&self) -> bool {
+        !self.lost.is_empty()
+    }
+
+    /// The bound on [`Self::bytes`], shared or not.
     #[must_use]
     pub fn max_bytes(&self) -> u64 {
         self.bounds.max_bytes
@@ -482,7 +513,7 @@ impl Spool {
     /// covered, so the caller checkpoints whenever [`Self::must_checkpoint`] says so. `told_by` is the
     /// record that tells what is dropped.
     fn make_room(&mut self, more: u64, told_by: u64) -> Result<(), SpoolError> {
-        while self.bytes() + more > self.bounds.max_bytes && self.segments.len() > 1 {
+        while self.bytes() + more > self.limit() && self.segments.len() > 1 {
             let Some(oldest) = self.segments.keys().next().copied() else { break };
             let next = self.segments.keys().nth(1).copied().unwrap_or(u64::MAX);
             if self.covered + 1 < next {
@@ -500,7 +531,7 @@ impl Spool {
     /// Whether dropping the oldest segment for room needs a checkpoint first.
     #[must_use]
     pub fn must_checkpoint(&self, more: u64) -> bool {
-        self.bytes() + more > self.bounds.max_bytes && self.covered < self.last_sequence
+        self.bytes() + more > self.limit() && self.covered < self.last_sequence
     }
 
     fn drop_record(&mut self, pending: Pending, reason: &str, told_by: u64) -> Result<(), SpoolError> {
@@ -541,6 +572,14 @@ impl Spool {
     }
 }
 
+impl Drop for Spool {
+    fn drop(&mut self) {
+        if let Some((quota, number)) = &self.quota {
+            quota.leave(*number);
+        }
+    }
+}
+
 fn read_epoch(dir: &Path) -> Option<Uuid> {
     fs::read_to_string(dir.join("epoch")).ok()?.trim().parse().ok()
 }
@@ -560,7 +599,8 @@ pub(crate) fn write_durably(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), 
     sync_dir(dir)
 }
 
-fn sync_dir(dir: &Path) -> Result<(), SpoolError> {
+/// Waits until what is in a directory is there after a crash.
+pub(crate) fn sync_dir(dir: &Path) -> Result<(), SpoolError> {
     File::open(dir).and_then(|file| file.sync_all()).map_err(|source| io("sync", dir, source))
 }
 

@@ -1,6 +1,8 @@
 //! What outlives the process: the collector's identity and token, the spool, and the baselines,
 //! which move together with the spool or not at all.
 
+mod processes;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
@@ -18,8 +20,9 @@ use wire::Batch;
 
 use crate::baseline::{Advance, Place};
 use crate::clock::Clock;
-use crate::spool::{Bounds, DAMAGED, Pending, RESTORED, Record, Spool, write_durably};
+use crate::spool::{Bounds, DAMAGED, Pending, Quota, RESTORED, Record, Spool, write_durably};
 use crate::watch::{Baselines, Cycle};
+pub use processes::Processes;
 
 /// Who the collector is to the server.
 #[derive(Clone, Serialize, Deserialize)]
@@ -47,7 +50,6 @@ impl std::fmt::Debug for Registration {
 }
 
 const REGISTRATION_FILE: &str = "registration.json";
-const PROCESSES_FILE: &str = "processes";
 const DEFINITIONS_FILE: &str = "definitions.json";
 /// What collectors read by that did not keep it beside the spool yet, where that is not what today's read by.
 const UNKEPT_DEFINITIONS: &[u8] = include_bytes!("state/unkept.json");
@@ -112,9 +114,9 @@ pub struct Held {
     older_definitions: Vec<Definition>,
     hostname: String,
     clock: Clock,
-    directory: PathBuf,
-    /// Who delivered from here last, and who was about to; empty where that is not known.
-    processes: Vec<Uuid>,
+    /// Which of the collector's spools this is; none where it has one for all instances.
+    lane: Option<Uuid>,
+    processes: Processes,
     opened: Instant,
 }
 
@@ -129,8 +131,17 @@ enum Standing {
     Verified,
 }
 
+/// How a state directory is older than what the server has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Older {
+    /// It was put back to what it was before.
+    Restored,
+    /// Another process delivers from a copy of it.
+    Shared,
+}
+
 /// Baselines are lost, and nobody knows which there were: a set that begins anew is counted when it is read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Anew {
     reason: &'static str,
     /// Sets that are counted.
@@ -173,10 +184,24 @@ impl Held {
     /// # Errors
     /// When the directory cannot be used.
     pub fn open(state_dir: &Path, bounds: Bounds, catalog: Arc<Catalog>, hostname: String) -> Result<Self> {
-        make_private_dir(state_dir)?;
-        let directory: PathBuf = state_dir.join("spool");
+        Self::open_expecting(state_dir, bounds, catalog, hostname, was_delivered(state_dir))
+    }
+
+    /// The same, where it is known whether there was a spool: then one that is not there was removed.
+    ///
+    /// # Errors
+    /// When the directory cannot be used.
+    pub fn open_expecting(
+        folder: &Path,
+        bounds: Bounds,
+        catalog: Arc<Catalog>,
+        hostname: String,
+        was_there: bool,
+    ) -> Result<Self> {
+        make_private_dir(folder)?;
+        let directory: PathBuf = folder.join("spool");
         let opened = Spool::open(&directory, bounds).context("open the spool")?;
-        let is_removed = opened.new_epoch && opened.damage.is_none() && was_delivered(state_dir);
+        let is_removed = opened.new_epoch && opened.damage.is_none() && was_there;
         let given_up = opened.given_up.or_else(|| is_removed.then(BTreeSet::new));
         let anew = given_up.map(|counted| Anew { reason: DAMAGED, counted });
         let mut baselines = Baselines::new();
@@ -185,11 +210,12 @@ impl Held {
             replay(&catalog, advance, &mut baselines, &mut given_up);
         }
         tracing::info!(
+            spool.dir = %directory.display(),
             spool.epoch = %opened.spool.epoch(),
             spool.records = opened.spool.pending_len(),
             baselines = baselines.len(),
             new_epoch = opened.new_epoch,
-            "the state directory is open"
+            "a spool is open"
         );
         let older_definitions = keep_definitions(&directory, &catalog, opened.spool.pending_len() > 0);
         let mut held = Self {
@@ -205,8 +231,8 @@ impl Held {
             older_definitions,
             hostname,
             clock: Clock::here(),
-            processes: read_processes(&directory),
-            directory,
+            lane: None,
+            processes: Processes::read(&directory, None),
             opened: Instant::now(),
         };
         if opened.damage.is_some() {
@@ -220,6 +246,68 @@ impl Held {
     pub fn with_clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
+    }
+
+    /// The same as one spool of several, whose epochs are its own.
+    #[must_use]
+    pub fn in_lane(mut self, lane: Uuid) -> Self {
+        self.lane = Some(lane);
+        self
+    }
+
+    /// The same with the processes that all spools of the collector share.
+    #[must_use]
+    pub fn with_processes(mut self, processes: Processes) -> Self {
+        self.processes = processes;
+        self
+    }
+
+    /// The same within a bound that it shares.
+    #[must_use]
+    pub fn within(mut self, quota: Arc<Quota>) -> Self {
+        self.spool.share(quota);
+        self
+    }
+
+    /// Begins with the baselines that another spool has of an instance.
+    ///
+    /// # Errors
+    /// When they cannot be written down.
+    pub fn go_on_from(&mut self, other: &Self, instance: &str) -> Result<()> {
+        let of_instance = other.baselines.iter().filter(|(place, _)| place.instance == instance);
+        self.baselines.extend(of_instance.map(|(place, baseline)| (place.clone(), Arc::clone(baseline))));
+        self.checkpoint()
+    }
+
+    /// What begins anew is counted as with another spool, of which it was to go on.
+    pub fn begin_as(&mut self, other: &Self) {
+        if self.anew.is_none() {
+            self.anew.clone_from(&other.anew);
+        }
+    }
+
+    /// Nothing is read for this spool any more.
+    pub fn leave_baselines(&mut self) {
+        self.baselines.clear();
+        self.carried.clear();
+        self.anew = None;
+    }
+
+    /// Of a spool that nothing is read for: whether all of it is delivered. What was lost is told by a record of its own.
+    pub fn is_over(&mut self) -> bool {
+        if self.spool.has_lost() {
+            if let Err(error) = self.write(Cycle::default()) {
+                tracing::warn!(error = format!("{error:#}"), "what was lost cannot be told");
+            }
+            return false;
+        }
+        self.is_verified() && self.spool.pending_len() == 0
+    }
+
+    /// Which of the collector's spools this is.
+    #[must_use]
+    pub const fn lane(&self) -> Option<Uuid> {
+        self.lane
     }
 
     /// The clock.
@@ -247,36 +335,57 @@ impl Held {
     /// # Errors
     /// When that cannot be written down: then nothing may be sent.
     pub fn compare(&mut self, server: ServerKnows) -> Result<()> {
-        let has_more = server.last_sequence.is_some_and(|last| last >= self.spool.unverified_from())
-            || server.last_epoch.is_some_and(|last| last > self.spool.epoch());
-        let is_strange = |last: &Uuid| !self.processes.is_empty() && !self.processes.contains(last);
-        let is_shared =
-            server.last_process.as_ref().is_some_and(is_strange) || has_more && server.delivered_since_start;
-        let is_older = is_shared || has_more;
-        if is_older && self.standing == Standing::Unknown {
-            self.spool.move_on(server.last_epoch, is_shared)?;
-            if is_shared {
-                self.carried = self.baselines.keys().cloned().collect();
-            }
-            let mut counted = BTreeSet::new();
-            for place in std::mem::take(&mut self.carried) {
-                self.baselines.remove(&place);
-                self.spool.lose_baseline(&place.set, RESTORED);
-                counted.insert(place.set);
-            }
-            self.anew = Some(Anew { reason: RESTORED, counted });
-            self.send_again();
-            self.standing = Standing::Moving;
+        let older = self.is_older(server);
+        if let Some(older) = older.filter(|_| self.standing == Standing::Unknown) {
+            self.move_on(server.last_epoch, older)?;
         }
         if self.standing == Standing::Moving {
             self.checkpoint()?;
             self.spool.write_epoch()?;
         }
         if self.standing != Standing::Verified {
-            self.enter_process(server.last_process);
+            self.processes.enter(server.last_process, self.clock.id());
         }
         self.spool.verify().context("write to the spool")?;
         self.standing = Standing::Verified;
+        Ok(())
+    }
+
+    /// Whether the state directory is an older one than what the server has, and how.
+    #[must_use]
+    pub fn is_older(&self, server: ServerKnows) -> Option<Older> {
+        let own = self.clock.id();
+        let has_more = server.last_sequence.is_some_and(|last| last >= self.spool.unverified_from())
+            || server.last_epoch.is_some_and(|last| last > self.spool.epoch());
+        // What this process delivered from another spool says nothing of this one.
+        let delivered_since_start = server.delivered_since_start && server.last_process != Some(own);
+        if self.processes.is_strange(server.last_process, own) || has_more && delivered_since_start {
+            Some(Older::Shared)
+        } else {
+            has_more.then_some(Older::Restored)
+        }
+    }
+
+    /// Begins a new epoch, later than `after`, and gives up the baselines that the server may have counted from. In
+    /// force with the next comparison, before which nothing is sent.
+    ///
+    /// # Errors
+    /// When what is dropped cannot be noted.
+    pub fn move_on(&mut self, after: Option<Uuid>, older: Older) -> Result<()> {
+        let is_shared = older == Older::Shared;
+        self.spool.move_on(after, is_shared)?;
+        if is_shared {
+            self.carried = self.baselines.keys().cloned().collect();
+        }
+        let mut counted = BTreeSet::new();
+        for place in std::mem::take(&mut self.carried) {
+            self.baselines.remove(&place);
+            self.spool.lose_baseline(&place.set, RESTORED);
+            counted.insert(place.set);
+        }
+        self.anew = Some(Anew { reason: RESTORED, counted });
+        self.send_again();
+        self.standing = Standing::Moving;
         Ok(())
     }
 
@@ -294,18 +403,6 @@ impl Held {
         {
             tracing::warn!(error = format!("{error:#}"), "that texts are to be sent again is not on disk");
         }
-    }
-
-    /// Writes down that this process delivers from here on. Where it cannot, the next one takes the directory for an
-    /// older one, and counts too little.
-    fn enter_process(&mut self, last: Option<Uuid>) {
-        let delivered = last.or_else(|| self.processes.first().copied());
-        let processes: Vec<Uuid> = delivered.into_iter().chain([self.clock.id()]).collect();
-        let lines: String = processes.iter().map(|process| format!("{process}\n")).collect();
-        if let Err(error) = write_durably(&self.directory, PROCESSES_FILE, lines.as_bytes()) {
-            tracing::warn!(%error, "which process delivers is not on disk");
-        }
-        self.processes = processes;
     }
 
     /// How long ago this was opened.
@@ -400,11 +497,12 @@ impl Held {
             created_us,
             collector_version: env!("CARGO_PKG_VERSION").to_owned(),
             hostname: self.hostname.clone(),
-            instances: vec![instance],
+            instances: if readings.is_empty() && instance.name.is_empty() { Vec::new() } else { vec![instance] },
             readings,
             discarded: lost.to_wire(),
             clock: Some(clock),
             lost: lost.intervals(),
+            lane: self.lane.map(|lane| lane.as_bytes().to_vec()).unwrap_or_default(),
             status: None,
         };
         let record = Record {
@@ -517,17 +615,12 @@ fn keep_definitions(directory: &Path, catalog: &Catalog, is_waited_for: bool) ->
     older
 }
 
-fn read_processes(directory: &Path) -> Vec<Uuid> {
-    let text = fs::read_to_string(directory.join(PROCESSES_FILE)).unwrap_or_default();
-    text.lines().filter_map(|line| Uuid::parse_str(line).ok()).collect()
-}
-
 /// Whether a server has had batches of this state directory.
-fn was_delivered(state_dir: &Path) -> bool {
+pub(crate) fn was_delivered(state_dir: &Path) -> bool {
     Registration::load(state_dir).ok().flatten().is_some_and(|registration| registration.store_id.is_some())
 }
 
-fn make_private_dir(path: &Path) -> Result<()> {
+pub(crate) fn make_private_dir(path: &Path) -> Result<()> {
     if !path.is_dir() {
         fs::create_dir_all(path).with_context(|| format!("create {}", path.display()))?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o700))

@@ -24,9 +24,11 @@ pub struct PushAnswer {
     pub deduplicated: bool,
     /// The highest sequence number that is stored of the batch's epoch; null where nothing is.
     pub last_sequence: Option<i64>,
-    /// The newest epoch of the collector that something is stored of. A collector whose own is older, or that has not
-    /// given `last_sequence` to anything, has an old state directory.
+    /// The newest epoch that something is stored of: of the spool that the batch says it is from, else of the collector.
+    /// A collector whose own is older, or that has not given `last_sequence` to anything, has an old state directory.
     pub last_epoch: Option<Uuid>,
+    /// That spool; null where the batch does not say.
+    pub lane: Option<Uuid>,
     /// Whether the batch that the collector named as the one acknowledged last is missing here: the store was put back
     /// to a copy, emptied, or the collector was registered anew. What is sent once, infos and texts, is then to be sent
     /// again.

@@ -51,6 +51,8 @@ pub(crate) struct Prepared {
     pub(crate) key: Option<(Uuid, i64)>,
     /// The epoch that its collector spools under.
     pub(crate) epoch: Option<Uuid>,
+    /// Which of the collector's spools that is of.
+    pub(crate) lane: Option<Uuid>,
     /// Epoch and sequence of the batch that its collector takes for acknowledged last.
     pub(crate) acknowledged: Option<(Uuid, i64)>,
     /// The process that delivers it.
@@ -139,7 +141,8 @@ pub(crate) fn encode(
     Correction { ahead_us, note, .. }: Correction,
 ) -> Prepared {
     let mut encoder = Encoder::default();
-    let Incoming { collector_id, key, epoch, acknowledged, process, created_us, hostname, version, .. } = incoming;
+    let Incoming { collector_id, key, epoch, lane, acknowledged, process, created_us, hostname, version, .. } =
+        incoming;
     let Incoming { instances, readings, discarded, lost, status, rejected, .. } = incoming;
     let offsets: Vec<Option<i64>> =
         instances.iter().map(|instance| instance.attributes.as_ref()?.clock_offset_us).collect();
@@ -190,6 +193,7 @@ pub(crate) fn encode(
         collector_id,
         key,
         epoch,
+        lane,
         acknowledged,
         process,
         created_us,

@@ -17,6 +17,8 @@ pub(crate) struct Incoming {
     pub(crate) key: Option<(Uuid, i64)>,
     /// The epoch that the collector spools under.
     pub(crate) epoch: Option<Uuid>,
+    /// Which of its spools that is of; absent where it has one for all instances.
+    pub(crate) lane: Option<Uuid>,
     /// Epoch and sequence of the batch that it takes for acknowledged last.
     pub(crate) acknowledged: Option<(Uuid, i64)>,
     /// When it was made, microseconds since 1970.

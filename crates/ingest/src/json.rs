@@ -92,6 +92,7 @@ pub(crate) fn parse(body: &[u8], definitions: &Definitions, now: Timestamp) -> R
         collector_id: body.collector_id,
         key,
         epoch: key.map(|(epoch, _)| epoch),
+        lane: None,
         created_us: body.timestamp.unwrap_or(now).as_microsecond(),
         hostname: clean(&body.hostname.unwrap_or_default(), MAX_INSTANCE_NAME),
         version: clean(&body.version.unwrap_or_default(), MAX_INSTANCE_NAME),

@@ -26,7 +26,7 @@ pub(crate) struct Entry {
 pub(crate) struct Known {
     /// The highest number of the epoch that was asked for.
     pub(crate) last_sequence: Option<i64>,
-    /// The newest epoch.
+    /// The newest epoch of the spool that the batch is from; of all, where it does not say which.
     pub(crate) last_epoch: Option<Uuid>,
     /// Whether the batch is missing that the collector takes for acknowledged.
     pub(crate) forgotten: bool,
@@ -43,18 +43,20 @@ pub(crate) async fn enter(transaction: &Transaction<'_>, group: &[&Prepared]) ->
         replaced.into_iter().map(|replaced| replaced.map_or(Outcome::Stored, Outcome::Replaced)).collect();
     // Of a key that is there twice the first is stored.
     let mut by_key: BTreeMap<(Uuid, Uuid, i64), usize> = BTreeMap::new();
+    let mut lanes: BTreeMap<(Uuid, Uuid), Option<Uuid>> = BTreeMap::new();
     for (nth, batch) in group.iter().enumerate() {
         if outcomes[nth] != Outcome::Stored {
             continue;
         }
         let Some((epoch, sequence)) = batch.key else { continue };
+        lanes.entry((batch.collector_id, epoch)).or_insert(batch.lane);
         let first = *by_key.entry((batch.collector_id, epoch, sequence)).or_insert(nth);
         if first != nth {
             outcomes[nth] = Outcome::Duplicate;
         }
     }
     let keys: Vec<(Uuid, Uuid, i64)> = by_key.keys().copied().collect();
-    let new = if keys.is_empty() { BTreeSet::new() } else { all_new(transaction, &keys).await? };
+    let new = if keys.is_empty() { BTreeSet::new() } else { all_new(transaction, &keys, &lanes).await? };
     for ((collector, epoch, sequence), nth) in by_key {
         if !new.contains(&(collector, epoch)) && !is_new(transaction, collector, epoch, sequence).await? {
             outcomes[nth] = Outcome::Duplicate;
@@ -69,16 +71,19 @@ pub(crate) async fn enter(transaction: &Transaction<'_>, group: &[&Prepared]) ->
 async fn all_new(
     transaction: &Transaction<'_>,
     keys: &[(Uuid, Uuid, i64)],
+    lanes: &BTreeMap<(Uuid, Uuid), Option<Uuid>>,
 ) -> Result<BTreeSet<(Uuid, Uuid)>, StoreError> {
     let collectors: Vec<Uuid> = keys.iter().map(|(collector, ..)| *collector).collect();
     let epochs: Vec<Uuid> = keys.iter().map(|(_, epoch, _)| *epoch).collect();
     let sequences: Vec<i64> = keys.iter().map(|(.., sequence)| *sequence).collect();
+    let lane = |(collector, epoch, _): &(Uuid, Uuid, i64)| lanes.get(&(*collector, *epoch)).copied().flatten();
+    let lanes: Vec<Option<Uuid>> = keys.iter().map(lane).collect();
     let statement = transaction
         .prepare_cached(
-            "insert into metrics.ledger as l (collector_id, epoch, seen, last_at)
-             select n.collector_id, n.epoch, range_agg(int8range(n.sequence, n.sequence, '[]')), now()
-             from unnest($1::uuid[], $2::uuid[], $3::int8[]) as n (collector_id, epoch, sequence)
-             group by n.collector_id, n.epoch
+            "insert into metrics.ledger as l (collector_id, epoch, lane, seen, last_at)
+             select n.collector_id, n.epoch, n.lane, range_agg(int8range(n.sequence, n.sequence, '[]')), now()
+             from unnest($1::uuid[], $2::uuid[], $3::int8[], $4::uuid[]) as n (collector_id, epoch, sequence, lane)
+             group by n.collector_id, n.epoch, n.lane
              order by n.collector_id, n.epoch
              on conflict (collector_id, epoch) do update
              set seen = l.seen + excluded.seen, last_at = now()
@@ -86,7 +91,7 @@ async fn all_new(
              returning l.collector_id, l.epoch",
         )
         .await?;
-    let rows = transaction.query(&statement, &[&collectors, &epochs, &sequences]).await?;
+    let rows = transaction.query(&statement, &[&collectors, &epochs, &sequences, &lanes]).await?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
@@ -119,23 +124,25 @@ async fn known(transaction: &Transaction<'_>, group: &[&Prepared]) -> Result<Vec
     let epochs: Vec<Uuid> = asking.iter().map(|(.., epoch)| *epoch).collect();
     let acknowledged = asking.iter().map(|(_, batch, _)| batch.acknowledged.unzip());
     let (epochs_of_it, sequences): (Vec<Option<Uuid>>, Vec<Option<i64>>) = acknowledged.unzip();
+    let lanes: Vec<Option<Uuid>> = asking.iter().map(|(_, batch, _)| batch.lane).collect();
     let statement = transaction
         .prepare_cached(
             "select (select upper(l.seen) - 1 from metrics.ledger l
                      where l.collector_id = n.collector_id and l.epoch = n.epoch),
-                 (select l.epoch from metrics.ledger l where l.collector_id = n.collector_id
+                 (select l.epoch from metrics.ledger l
+                     where l.collector_id = n.collector_id and (n.lane is null or l.lane = n.lane)
                      order by l.epoch desc limit 1),
                  n.sequence is not null and not exists (
                      select from metrics.ledger l
                      where l.collector_id = n.collector_id and l.epoch = n.epoch_of_it and l.seen @> n.sequence),
                  p.delivered, extract(epoch from clock_timestamp() - p.delivered_at)::float8 * 1000
-             from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int8[]) with ordinality
-                 as n (collector_id, epoch, epoch_of_it, sequence, nth)
+             from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int8[], $5::uuid[]) with ordinality
+                 as n (collector_id, epoch, epoch_of_it, sequence, lane, nth)
              left join metrics.processes p on p.collector_id = n.collector_id
              order by n.nth",
         )
         .await?;
-    let rows = transaction.query(&statement, &[&collectors, &epochs, &epochs_of_it, &sequences]).await?;
+    let rows = transaction.query(&statement, &[&collectors, &epochs, &epochs_of_it, &sequences, &lanes]).await?;
     for ((nth, ..), row) in asking.into_iter().zip(&rows) {
         all[nth] = Known {
             last_sequence: row.get(0),
@@ -181,6 +188,7 @@ mod tests {
             collector_id: uuid(1, collector),
             key: key.map(|(epoch, sequence)| (uuid(2, epoch), sequence)),
             epoch: Some(uuid(2, key.map_or(0, |(epoch, _)| epoch))),
+            lane: key.map(|(epoch, _)| uuid(4, epoch)),
             acknowledged: Some((uuid(2, 0), 2)),
             process: process.map(|process| uuid(3, process)),
             created_us: 0,
@@ -204,7 +212,7 @@ mod tests {
 
     /// What stands in the ledger and of the processes, times aside.
     async fn state(transaction: &Transaction<'_>) -> Vec<String> {
-        let sql = "select format('%s %s %s', collector_id, epoch, seen) from metrics.ledger
+        let sql = "select format('%s %s %s %s', collector_id, epoch, lane, seen) from metrics.ledger
              union all
              select format('%s %s %s %s %s %s %s', collector_id, process, hostname, delivered, replaced, refusals,
                  refused_hostname) from metrics.processes order by 1";

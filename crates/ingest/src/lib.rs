@@ -212,6 +212,7 @@ impl Ingest {
             duplicate,
             last_sequence: known.last_sequence,
             last_epoch: known.last_epoch,
+            lane: prepared.lane,
             forgotten: known.forgotten,
             last_process: known.last_process,
             last_process_ago_ms: known.last_process_ago_ms,

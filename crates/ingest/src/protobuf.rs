@@ -80,6 +80,7 @@ pub(crate) fn unfold(batch: Batch, definitions: &Definitions) -> Result<Incoming
     };
     let collector_id = uuid(&batch.collector_id, "collector_id")?;
     let epoch = uuid(&batch.epoch, "epoch")?;
+    let lane = if batch.lane.is_empty() { None } else { Some(uuid(&batch.lane, "lane")?) };
     let sequence = i64::try_from(batch.sequence).ok().filter(|sequence| (0..i64::MAX).contains(sequence));
     let sequence = sequence.ok_or_else(|| invalid("sequence must be between 0 and 2^63 - 2"))?;
     let says_something = !batch.readings.is_empty() || !batch.discarded.is_empty() || !batch.lost.is_empty();
@@ -139,6 +140,7 @@ pub(crate) fn unfold(batch: Batch, definitions: &Definitions) -> Result<Incoming
         process: sent_by.and_then(|clock| Uuid::from_slice(&clock.id).ok()).filter(|id| !id.is_nil()),
         key: (sequence > 0).then_some((epoch, sequence)),
         epoch: Some(epoch),
+        lane,
         acknowledged: batch.status.as_ref().and_then(|status| key(status.acknowledged.as_ref()?)),
         created_us: batch.created_us,
         hostname: clean(&batch.hostname, MAX_WORD),

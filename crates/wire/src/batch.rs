@@ -47,6 +47,10 @@ pub struct Batch {
     /// The clock that every time of the collector in here is by, as it stood at `created_us`.
     #[prost(message, optional, tag = "13")]
     pub clock: Option<ClockReading>,
+    /// Which of the collector's spools it is from, 16 bytes: each has epochs of its own. Empty from a collector that has
+    /// one spool for all instances.
+    #[prost(bytes = "vec", tag = "14")]
+    pub lane: Vec<u8>,
     /// Appended when the batch is sent.
     #[prost(message, optional, tag = "15")]
     pub status: Option<Status>,

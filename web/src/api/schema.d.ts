@@ -3251,8 +3251,13 @@ export interface components {
             forgotten: boolean;
             /**
              * Format: uuid
-             * @description The newest epoch of the collector that something is stored of. A collector whose own is older, or that has not
-             *     given `last_sequence` to anything, has an old state directory.
+             * @description That spool; null where the batch does not say.
+             */
+            lane?: string | null;
+            /**
+             * Format: uuid
+             * @description The newest epoch that something is stored of: of the spool that the batch says it is from, else of the collector.
+             *     A collector whose own is older, or that has not given `last_sequence` to anything, has an old state directory.
              */
             last_epoch?: string | null;
             /**

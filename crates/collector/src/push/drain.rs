@@ -1,14 +1,18 @@
-//! Several batches in one request, while a backlog is drained: oldest first, and an answer for each.
+//! Several batches in one request: of several lanes, and of each, while a backlog is drained, the oldest first. Each has
+//! an answer of its own.
 //!
 //! A batch's bytes stay as they lie in the spool, compressed; a frame with their length goes before them. What is not
-//! taken stays where it is, and what is next goes alone, so that definitions, refusals and servers that know nothing of
-//! several batches are met in one place.
+//! taken stays where it is, and what is next goes alone, so that refusals and servers that know nothing of several
+//! batches are met in one place.
+
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use prost::Message;
 
-use super::{Progress, Pusher, Sent, Step};
+use super::{Progress, Pusher, Sent, Step, Waiting};
 use crate::backend::Answer;
+use crate::lanes::Lane;
 use crate::spool::{Pending, Record};
 
 /// The most batches in one request.
@@ -33,7 +37,13 @@ pub(super) struct Drain {
 #[derive(Default)]
 struct Joined {
     body: Vec<u8>,
-    batches: Vec<(Pending, Record)>,
+    batches: Vec<Travelling>,
+}
+
+/// A record in a request; none for a sign of life.
+struct Travelling {
+    lane: Arc<Lane>,
+    batch: Option<(Pending, Record)>,
 }
 
 /// How many requests of one batch follow on one of several that was refused as a whole.
@@ -67,14 +77,36 @@ pub(super) fn together(waiting: impl Iterator<Item = (Pending, Option<Record>)>)
     together
 }
 
+/// Of what waits in several lanes what fits into one request: one of each, then the next of each.
+pub(super) fn side_by_side(waiting: Vec<Vec<Waiting>>, most: usize) -> Vec<Waiting> {
+    let mut lanes: Vec<_> = waiting.into_iter().map(Vec::into_iter).collect();
+    let (mut bytes, mut together): (usize, Vec<Waiting>) = (0, Vec::new());
+    loop {
+        let before = together.len();
+        for lane in &mut lanes {
+            let Some(next) = lane.next() else { continue };
+            let record = next.batch.as_ref().and_then(|(_, record)| record.as_ref());
+            // What cannot be read goes alone.
+            bytes += record.map_or(MOST_BYTES, |record| record.batch.len());
+            let fits = together.is_empty() || (record.is_some() && bytes <= MOST_BYTES);
+            if !fits || together.len() >= most {
+                return together;
+            }
+            let is_readable = record.is_some();
+            together.push(next);
+            if !is_readable {
+                return together;
+            }
+        }
+        if together.len() == before {
+            return together;
+        }
+    }
+}
+
 impl Pusher {
     /// Sends several batches in one request.
-    pub(super) async fn drain(
-        &self,
-        progress: &mut Progress,
-        next: Vec<(Pending, Option<Record>)>,
-        sent: &Sent,
-    ) -> Result<Step> {
+    pub(super) async fn drain(&self, progress: &mut Progress, next: Vec<Waiting>, sent: &Sent) -> Result<Step> {
         let Joined { body, batches } = self.join(next, progress)?;
         if batches.len() < 2 {
             progress.drain.alone = true;
@@ -91,18 +123,32 @@ impl Pusher {
             // What the whole is answered, its first batch would be; there may be room for that one.
             Err(answer) => {
                 progress.drain.alone = true;
-                return self.settle(progress, answer, batches.into_iter().next(), sent).await;
+                let Some(Travelling { lane, batch }) = batches.into_iter().next() else { return Ok(Step::Sent) };
+                return self.settle(progress, answer, &lane, batch, sent).await;
             }
         };
         let mut step = Step::Sent;
-        for (batch, answer) in batches.into_iter().zip(answers) {
+        let mut unknown = Vec::new();
+        for (Travelling { lane, batch }, answer) in batches.into_iter().zip(answers) {
             if matches!(answer, Answer::UnknownDefinition) {
-                progress.drain.alone = true;
+                unknown.push((lane, batch));
                 continue;
             }
-            match self.settle(progress, answer, Some(batch), sent).await? {
+            match self.settle(progress, answer, &lane, batch, sent).await? {
                 Step::Sent => {}
                 other => step = other,
+            }
+        }
+        // What was read by something that the server does not know yet goes alone, and is told of first.
+        if !matches!(step, Step::Sent) && !unknown.is_empty() {
+            progress.drain.alone = true;
+            return Ok(step);
+        }
+        for (lane, batch) in unknown {
+            let batch = batch.map(|(pending, record)| (pending, Some(record)));
+            match self.send(progress, Waiting { lane, batch }, sent).await? {
+                Step::Sent => {}
+                other => return Ok(other),
             }
         }
         Ok(step)
@@ -116,13 +162,21 @@ impl Pusher {
     }
 
     /// The body of a request of several batches, as many as can be unfolded and fit.
-    fn join(&self, next: Vec<(Pending, Option<Record>)>, progress: &Progress) -> Result<Joined> {
+    fn join(&self, next: Vec<Waiting>, progress: &Progress) -> Result<Joined> {
         let (mut joined, mut unfolded) = (Joined::default(), 0);
-        for (pending, record) in next {
-            let Some(record) = record else { break };
-            let Ok(batch) = wire::decompress(&record.batch, MOST_UNFOLDED) else { break };
-            let behind = self.behind(Some(&record), progress).encode_to_vec();
-            let length = batch.len() + behind.len();
+        for Waiting { lane, batch } in next {
+            let batch = match batch {
+                Some((_, None)) => break,
+                Some((pending, Some(record))) => Some((pending, record)),
+                None => None,
+            };
+            let record = batch.as_ref().map(|(_, record)| record);
+            let Ok(content) = record.map_or(Ok(Vec::new()), |record| wire::decompress(&record.batch, MOST_UNFOLDED))
+            else {
+                break;
+            };
+            let behind = self.behind(&lane, record, progress).encode_to_vec();
+            let length = content.len() + behind.len();
             unfolded += length;
             if unfolded > MOST_UNFOLDED {
                 break;
@@ -130,9 +184,9 @@ impl Pusher {
             let mut delimiter = Vec::new();
             prost::encode_length_delimiter(length, &mut delimiter).context("write a length")?;
             joined.body.extend(wire::compress(&delimiter).context("compress a length")?);
-            joined.body.extend(&record.batch);
+            joined.body.extend(record.map(|record| record.batch.as_slice()).unwrap_or_default());
             joined.body.extend(wire::compress(&behind).context("compress the status")?);
-            joined.batches.push((pending, record));
+            joined.batches.push(Travelling { lane, batch });
         }
         Ok(joined)
     }

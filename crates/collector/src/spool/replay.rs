@@ -158,6 +158,7 @@ pub(super) fn open(dir: &Path, bounds: Bounds, lock: nix::fcntl::Flock<File>) ->
     let mut spool = Spool {
         dir: dir.to_owned(),
         bounds,
+        quota: None,
         epoch: named.or(checkpoint_epoch).unwrap_or_else(Uuid::now_v7),
         last_sequence,
         moved: checkpoint.as_ref().map(|checkpoint| checkpoint.moved.clone()).unwrap_or_default(),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use catalog::Catalog;
 use collector::backend::Backend;
 use collector::baseline::{Advance, Baseline, Incarnation, Place, ReadingTime};
+use collector::lanes::{Lane, Lanes};
 use collector::push::{Counters, Pusher};
 use collector::spool::Bounds;
 use collector::state::{Held, Registration, ServerKnows, Shared, lock};
@@ -147,6 +148,13 @@ impl Server {
         let (mut rest, mut answers) = (body.as_slice(), Vec::new());
         while !rest.is_empty() {
             let batch = Batch::decode_length_delimited(&mut rest).unwrap();
+            if batch.sequence == 0 {
+                self.signs.lock().unwrap().extend(batch.status);
+                let lane = uuid::Uuid::from_slice(&batch.lane).ok();
+                let body = serde_json::json!({ "status": "accepted", "lane": lane });
+                answers.push(serde_json::json!({ "status": 202, "body": body }));
+                continue;
+            }
             assert!(batch.status.is_some() && batch.collector_id.len() == 16);
             let (sequence, at) = (Some(batch.sequence), Instant::now());
             let (path, token, body) = ("/metrics/push".to_owned(), token.to_owned(), batch.encode_to_vec());
@@ -206,23 +214,26 @@ fn registered(state_dir: &Path, expires_at: &str, store_id: Option<&str>) {
 }
 
 fn prepare(state_dir: &Path, url: &str, records: usize) -> Delivery {
-    let text = format!("[backend]\nurl = \"{url}\"\n[postgres]\ndsn = \"host=/nowhere user=u dbname=d\"\n");
-    let config = config::Config::load(None, Some(text), &|_| None, &config::Names::default()).unwrap();
     let shared = spool(state_dir, records);
     let counters = Arc::new(Counters::default());
-    let pusher = Pusher {
+    let pusher = pusher(Lanes::of(state_dir, Arc::clone(&shared)), url, &counters);
+    Delivery { shared, counters, pusher }
+}
+
+fn pusher(lanes: Lanes, url: &str, counters: &Arc<Counters>) -> Pusher {
+    let text = format!("[backend]\nurl = \"{url}\"\n[postgres]\ndsn = \"host=/nowhere user=u dbname=d\"\n");
+    let config = config::Config::load(None, Some(text), &|_| None, &config::Names::default()).unwrap();
+    Pusher {
         backend: Backend::new(&config).unwrap(),
-        shared: Arc::clone(&shared),
+        lanes: Arc::new(lanes),
         catalog: Arc::new(Catalog::embedded().unwrap()),
-        state_dir: state_dir.to_owned(),
         name: "test".into(),
         hostname: "test".into(),
         secret: None,
         interval: Duration::from_secs(1),
-        counters: Arc::clone(&counters),
+        counters: Arc::clone(counters),
         wake: Arc::new(Notify::new()),
-    };
-    Delivery { shared, counters, pusher }
+    }
 }
 
 /// Delivers until nothing waits.
@@ -468,6 +479,81 @@ async fn of_several_batches_each_answer_does_what_it_does_alone() {
     assert_eq!(counters.refused_batches.load(std::sync::atomic::Ordering::Relaxed), 1);
     let lost = lock(&shared).spool.take_lost().to_wire();
     assert_eq!((lost.len(), lost[0].reason.as_str(), lost[0].readings), (1, "refused", 1));
+}
+
+#[tokio::test]
+async fn instances_travel_together_and_none_waits_for_another() {
+    let dir = tempfile::tempdir().unwrap();
+    registered(dir.path(), "2999-01-01T00:00:00Z", None);
+    let (server, url) = Server::default().start(&[]).await;
+    let bounds = Bounds { max_bytes: 1 << 30, max_age_us: i64::MAX };
+    let names = ["broken", "busy", "one", "two"];
+    let lanes = Lanes::open(dir.path(), bounds, &names, &Arc::new(Catalog::embedded().unwrap()), "test").unwrap();
+    let [broken, busy, one, two] = names.map(|name| lanes.lane_of(name).unwrap());
+    let read = |lane: &Lane| {
+        let reading = Reading { set: "pg_stat_database".into(), rows: 3, ..Reading::default() };
+        let name = lane.instance.clone().unwrap();
+        let instance = wire::Instance { name, ..wire::Instance::default() };
+        lock(&lane.held).commit(Cycle { instance, readings: vec![reading], ..Cycle::default() }).unwrap();
+    };
+    for lane in [&broken, &busy, &one, &two] {
+        read(lane);
+    }
+    // What is on disk of one cannot be read; another one is being written to, for as long as this lasts.
+    for entry in std::fs::read_dir(broken.folder().join("spool")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "log") {
+            std::fs::write(path, [0; 64]).unwrap();
+        }
+    }
+    let (let_go, let_it_go) = std::sync::mpsc::channel::<()>();
+    let (written, is_written) = std::sync::mpsc::channel();
+    let writer = std::thread::spawn({
+        let busy = Arc::clone(&busy);
+        move || {
+            let _written = lock(&busy.held);
+            written.send(()).unwrap();
+            let_it_go.recv().unwrap();
+        }
+    });
+    is_written.recv().unwrap();
+    let pusher = pusher(lanes, &url, &Arc::new(Counters::default()));
+    let wake = Arc::clone(&pusher.wake);
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(pusher.run(stopped));
+    let waits = |lane: &Lane| lock(&lane.held).spool.pending_len();
+    let until = async |is_so: &dyn Fn() -> bool| {
+        let so = async {
+            while !is_so() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, so).await.expect("it comes to that");
+    };
+    until(&|| waits(&one) + waits(&two) + waits(&broken) == 0).await;
+    assert_eq!(server.signs.lock().unwrap().len(), 3, "of each that can be asked");
+    let delivered = || -> Vec<String> {
+        let batches = server.batches.lock().unwrap();
+        batches.iter().map(|batch| batch.instances[0].name.clone()).collect()
+    };
+    let mut first = delivered();
+    first.sort();
+    assert_eq!(first, ["one", "two"]);
+    let lost = lock(&broken.held).spool.take_lost().to_wire();
+    assert_eq!(lost.iter().map(|lost| lost.reason.as_str()).collect::<Vec<_>>(), ["damaged"], "and counted");
+    read(&one);
+    wake.notify_one();
+    until(&|| waits(&one) == 0).await;
+    let_go.send(()).unwrap();
+    writer.join().unwrap();
+    until(&|| waits(&busy) == 0).await;
+    assert_eq!(server.signs.lock().unwrap().len(), 4);
+    let lanes: std::collections::BTreeSet<_> =
+        server.batches.lock().unwrap().iter().map(|batch| batch.lane.clone()).collect();
+    let expected = [&busy, &one, &two].map(|lane| lane.id().unwrap().as_bytes().to_vec());
+    assert_eq!(lanes, std::collections::BTreeSet::from(expected));
+    stop.send(true).unwrap();
+    running.await.unwrap();
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod delivery;
 mod foreign;
 mod host;
 mod increments;
+mod lanes;
 mod limits;
 mod locks;
 mod presets;

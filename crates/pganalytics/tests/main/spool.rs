@@ -21,7 +21,7 @@ pub(crate) async fn work(world: &World, rounds: usize) {
 }
 
 fn segments(world: &World) -> Vec<PathBuf> {
-    let files = std::fs::read_dir(world.path("collector/spool")).unwrap().map(|entry| entry.unwrap().path());
+    let files = std::fs::read_dir(world.spool()).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|extension| extension == "log")).collect();
     files.sort();
     files
@@ -101,7 +101,7 @@ async fn deleted_files_are_flagged_and_counted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_removed_spool_is_flagged_and_counted() {
-    let remove = async |world: &World| std::fs::remove_dir_all(world.path("collector/spool")).unwrap();
+    let remove = async |world: &World| std::fs::remove_dir_all(world.path("collector/instances")).unwrap();
     after(remove, "damaged").await;
 }
 

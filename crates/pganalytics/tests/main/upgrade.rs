@@ -17,6 +17,7 @@ use ::store::{PoolSettings, Store};
 use catalog::{Catalog, Column, Definition, DefinitionHash, Kind, SetKind, Type};
 use collector::backend::Backend;
 use collector::clock::{Clock, Machine};
+use collector::lanes::Lanes;
 use collector::push::{Counters, Pusher};
 use collector::spool::{Bounds, Record};
 use collector::state::{Held, Registration, lock};
@@ -267,9 +268,8 @@ async fn deliver(left: &Left, database: &StoreDatabase, knows: Knows) {
     let counters = Arc::new(Counters::default());
     let pusher = Pusher {
         backend: backend(&server.url),
-        shared: Arc::clone(&shared),
+        lanes: Arc::new(Lanes::of(left.state_dir(), Arc::clone(&shared))),
         catalog,
-        state_dir: left.state_dir().to_owned(),
         name: "golden".to_owned(),
         hostname: "db.example".to_owned(),
         secret: None,

@@ -226,6 +226,15 @@ impl World {
         self.directory.path().join(name)
     }
 
+    /// The spool of the one instance that is watched.
+    pub(crate) fn spool(&self) -> PathBuf {
+        let lanes = std::fs::read_dir(self.path("collector/instances")).unwrap();
+        let mut lanes = lanes.map(|entry| entry.unwrap().path().join("spool"));
+        let only = lanes.next().unwrap();
+        assert_eq!(lanes.next(), None, "one instance, one spool");
+        only
+    }
+
     /// A JSON answer of the API; `None` where it is no success.
     pub(crate) async fn get(&self, path: &str) -> Option<Value> {
         let url = format!("http://127.0.0.1:{}/api/v1{path}", self.port);

@@ -317,6 +317,30 @@ async fn a_batch_sent_again_changes_nothing() {
 }
 
 #[tokio::test]
+async fn the_newest_epoch_is_that_of_the_spool_that_asks() {
+    let fixture = Fixture::new().await;
+    let epochs: Vec<Uuid> = (0..3).map(|_| Uuid::now_v7()).collect();
+    let newest = async |lane: Option<u128>, epoch: Uuid, sequence: u64| {
+        let mut batch = if sequence == 0 { fixture.batch(0) } else { fixture.sample_batch(sequence, &[1], 1) };
+        batch.epoch = epoch.as_bytes().to_vec();
+        batch.lane = lane.map(|lane| Uuid::from_u128(lane).as_bytes().to_vec()).unwrap_or_default();
+        fixture.push(&batch).await.unwrap().last_epoch
+    };
+    // One for all instances, then one for each.
+    assert_eq!(newest(None, epochs[0], 1).await, Some(epochs[0]));
+    assert_eq!(newest(Some(7), epochs[2], 0).await, None, "nothing of it is stored yet");
+    assert_eq!(newest(Some(7), epochs[2], 1).await, Some(epochs[2]));
+    assert_eq!(newest(Some(8), epochs[1], 1).await, Some(epochs[1]), "that of another is newer");
+    assert_eq!(newest(Some(7), epochs[0], 0).await, Some(epochs[2]), "as the older state of a spool asks");
+    assert_eq!(newest(None, epochs[0], 0).await, Some(epochs[2]), "whoever does not say which asks for all");
+    // Whoever says it wrongly is told.
+    let mut batch = fixture.batch(0);
+    batch.lane = vec![7; 3];
+    let refused = fixture.push(&batch).await.unwrap_err().to_string();
+    assert!(refused.contains("lane must be a UUID of 16 bytes"), "{refused}");
+}
+
+#[tokio::test]
 async fn an_acknowledged_batch_that_is_missing_is_told() {
     let fixture = Fixture::new().await;
     let forgets = async |sequence: u64, acknowledged: Option<(Uuid, u64)>| {
