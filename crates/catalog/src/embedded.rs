@@ -15,7 +15,7 @@ pub const USERS_PREFIX: &str = "x_";
 struct Files;
 
 /// All sets, by name.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalog {
     sets: BTreeMap<String, Set>,
 }

@@ -56,7 +56,7 @@ pub struct Limit {
 }
 
 /// A set, parsed and checked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Set {
     /// What collector and server agree on.
     pub definition: Definition,

@@ -14,6 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -37,8 +38,10 @@ const LIST: &str = "lanes.json";
 /// One spool.
 #[derive(Debug)]
 pub struct Lane {
-    /// The instance that writes to it; none where it is only delivered.
-    pub instance: Option<String>,
+    /// The instance that writes to it, or wrote; empty where that is not known.
+    pub instance: String,
+    /// Whether nobody writes to it.
+    drains: AtomicBool,
     /// What it holds.
     pub held: Shared,
     /// Its id; none where it has none.
@@ -54,7 +57,7 @@ pub struct Lane {
 /// All spools of a collector.
 #[derive(Debug)]
 pub struct Lanes {
-    state_dir: PathBuf,
+    opening: Opening,
     lanes: Mutex<Vec<Arc<Lane>>>,
     opened: Instant,
     _lock: Option<Flock<File>>,
@@ -63,6 +66,8 @@ pub struct Lanes {
 /// How all spools stand together.
 #[derive(Clone, Debug, Default)]
 pub struct Standing {
+    /// Instances that are watched.
+    pub instances: u64,
     /// Records that wait.
     pub records: u64,
     /// Their bytes.
@@ -83,20 +88,22 @@ struct Listed {
 }
 
 /// What all spools are opened with.
-struct Opening<'a> {
-    state_dir: &'a Path,
-    bounds: Bounds,
+#[derive(Debug)]
+struct Opening {
+    state_dir: PathBuf,
+    bounds: Mutex<Bounds>,
     quota: Arc<Quota>,
-    catalog: Arc<Catalog>,
+    catalog: Mutex<Arc<Catalog>>,
     hostname: String,
     clock: Clock,
     processes: Processes,
 }
 
 impl Lane {
-    fn new(instance: Option<String>, held: Held, folder: PathBuf) -> Self {
-        let (id, held) = (held.lane(), Arc::new(Mutex::new(held)));
-        Self { instance, held, id, folder, seen: Mutex::default(), went_on: None }
+    fn new(instance: Option<&str>, held: Held, folder: PathBuf) -> Self {
+        let drains = AtomicBool::new(instance.is_none());
+        let (instance, id) = (instance.unwrap_or_default().to_owned(), held.lane());
+        Self { instance, drains, held: Arc::new(Mutex::new(held)), id, folder, seen: Mutex::default(), went_on: None }
     }
 
     /// Its id.
@@ -125,6 +132,7 @@ impl Lane {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(held) = self.try_lock() {
             *seen = Standing {
+                instances: u64::from(!self.drains()),
                 records: held.spool.pending_len() as u64,
                 bytes: held.spool.pending_bytes(),
                 max_bytes: held.spool.max_bytes(),
@@ -138,7 +146,7 @@ impl Lane {
     /// Whether it is only delivered.
     #[must_use]
     pub fn drains(&self) -> bool {
-        self.instance.is_none()
+        self.drains.load(Ordering::Acquire)
     }
 
     /// Whether it is that of a version with one spool for all instances. What the server says of it holds for all.
@@ -165,10 +173,10 @@ impl Lanes {
         let lock = lock_directory(state_dir)?;
         let before = state_dir.join(SPOOL_OF_BEFORE);
         let opening = Opening {
-            state_dir,
-            bounds,
+            state_dir: state_dir.to_owned(),
+            bounds: Mutex::new(bounds),
             quota: Arc::new(Quota::new(bounds.max_bytes)),
-            catalog: Arc::clone(catalog),
+            catalog: Mutex::new(Arc::clone(catalog)),
             hostname: hostname.to_owned(),
             clock: Clock::here(),
             processes: Processes::read(state_dir, Some(&before)),
@@ -177,16 +185,73 @@ impl Lanes {
         let lanes: Vec<Lane> = of_before.into_iter().collect();
         let lanes = opening.all(instances, lanes)?;
         let lanes = Mutex::new(lanes.into_iter().map(Arc::new).collect());
-        Ok(Self { state_dir: state_dir.to_owned(), lanes, opened: Instant::now(), _lock: Some(lock) })
+        Ok(Self { opening, lanes, opened: Instant::now(), _lock: Some(lock) })
     }
 
     /// Over one spool for all.
     #[must_use]
     pub fn of(state_dir: &Path, held: Shared) -> Self {
-        let (instance, folder) = (Some(String::new()), state_dir.to_owned());
-        let lane = Lane { instance, held, id: None, folder, seen: Mutex::default(), went_on: None };
-        let lanes = Mutex::new(vec![Arc::new(lane)]);
-        Self { state_dir: state_dir.to_owned(), lanes, opened: Instant::now(), _lock: None }
+        let (opening, lane) = {
+            let one = lock(&held);
+            let opening = Opening {
+                state_dir: state_dir.to_owned(),
+                bounds: Mutex::new(one.spool.bounds()),
+                quota: Arc::new(Quota::new(one.spool.max_bytes())),
+                catalog: Mutex::new(Arc::clone(one.catalog())),
+                hostname: String::new(),
+                clock: one.clock().clone(),
+                processes: Processes::read(state_dir, None),
+            };
+            let folder = state_dir.to_owned();
+            let (drains, seen) = (AtomicBool::new(false), Mutex::default());
+            let lane = Lane {
+                instance: String::new(),
+                drains,
+                id: None,
+                folder,
+                seen,
+                went_on: None,
+                held: Arc::clone(&held),
+            };
+            (opening, lane)
+        };
+        Self { opening, lanes: Mutex::new(vec![Arc::new(lane)]), opened: Instant::now(), _lock: None }
+    }
+
+    /// From here on these instances are watched: what others wrote is delivered and removed.
+    ///
+    /// # Errors
+    /// When a spool cannot be made; then nothing has changed but that there may be more of them.
+    pub fn assign(&self, instances: &[&str]) -> Result<()> {
+        let mut lanes = self.lock();
+        let mut list = read_list(&self.opening.state_dir).unwrap_or_default();
+        let is_of = |lane: &Arc<Lane>, instance: &str| lane.id.is_some() && lane.instance == instance;
+        for instance in instances {
+            if lanes.iter().any(|lane| is_of(lane, instance)) {
+                continue;
+            }
+            let lane = self.opening.make(instance, false)?;
+            list.extend(lane.id.map(|id| Listed { id, instance: (*instance).to_owned() }));
+            write_list(&self.opening.state_dir, &list)?;
+            lanes.push(Arc::new(lane));
+        }
+        for lane in lanes.iter().filter(|lane| lane.id.is_some()) {
+            lane.drains.store(!instances.contains(&lane.instance.as_str()), Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Bounds all of them otherwise from here on.
+    pub fn bound(&self, bounds: Bounds) {
+        *self.opening.bounds.lock().unwrap_or_else(PoisonError::into_inner) = bounds;
+        self.opening.quota.set(bounds.max_bytes);
+        self.all().iter().for_each(|lane| lock(&lane.held).spool.bound(bounds));
+    }
+
+    /// What is read is read by another catalogue from here on.
+    pub fn learn(&self, catalog: &Arc<Catalog>) {
+        *self.opening.catalog.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(catalog);
+        self.all().iter().for_each(|lane| lock(&lane.held).learn(catalog));
     }
 
     /// All of them; that of a version before comes first.
@@ -198,7 +263,7 @@ impl Lanes {
     /// That of an instance.
     #[must_use]
     pub fn lane_of(&self, instance: &str) -> Option<Arc<Lane>> {
-        self.lock().iter().find(|lane| lane.instance.as_deref() == Some(instance)).map(Arc::clone)
+        self.lock().iter().find(|lane| !lane.drains() && lane.instance == instance).map(Arc::clone)
     }
 
     /// How long ago they were opened.
@@ -231,7 +296,7 @@ impl Lanes {
     /// The directory with all that outlives the process.
     #[must_use]
     pub fn state_dir(&self) -> &Path {
-        &self.state_dir
+        &self.opening.state_dir
     }
 
     /// How all stand together.
@@ -239,6 +304,7 @@ impl Lanes {
     pub fn standing(&self) -> Standing {
         let mut standing = Standing::default();
         for one in self.all().iter().map(|lane| lane.standing()) {
+            standing.instances += one.instances;
             standing.records += one.records;
             standing.bytes += one.bytes;
             standing.max_bytes = standing.max_bytes.max(one.max_bytes);
@@ -272,9 +338,10 @@ impl Lanes {
                 tracing::warn!(%error, spool.dir = %lane.folder.display(), "a spool that is delivered is not removed");
             }
             let is_its = |listed: &Listed| lane.folder.ends_with(listed.id.to_string());
-            let mut list = read_list(&self.state_dir).unwrap_or_default();
+            let state_dir = &self.opening.state_dir;
+            let mut list = read_list(state_dir).unwrap_or_default();
             if list.extract_if(.., |listed| is_its(listed)).count() > 0
-                && let Err(error) = write_list(&self.state_dir, &list)
+                && let Err(error) = write_list(state_dir, &list)
             {
                 tracing::warn!(error = format!("{error:#}"), "that a spool is removed is not on disk");
             }
@@ -286,10 +353,21 @@ impl Lanes {
     }
 }
 
-impl Opening<'_> {
+impl Opening {
+    /// A spool for an instance that has none; one that had one lost it.
+    fn make(&self, instance: &str, was_there: bool) -> Result<Lane> {
+        let id = Uuid::now_v7();
+        let folder = self.state_dir.join(FOLDER).join(id.to_string());
+        make_private_dir(&folder)?;
+        let held = self.held(&folder, was_there)?.in_lane(id);
+        Ok(Lane::new(Some(instance), held, folder))
+    }
+
     fn held(&self, folder: &Path, was_delivered: bool) -> Result<Held> {
-        let (catalog, hostname) = (Arc::clone(&self.catalog), self.hostname.clone());
-        let held = Held::open_expecting(folder, self.bounds, catalog, hostname, was_delivered)?;
+        let catalog = Arc::clone(&self.catalog.lock().unwrap_or_else(PoisonError::into_inner));
+        let hostname = self.hostname.clone();
+        let bounds = *self.bounds.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = Held::open_expecting(folder, bounds, catalog, hostname, was_delivered)?;
         let held = held.with_clock(self.clock.clone()).with_processes(self.processes.clone());
         Ok(held.within(Arc::clone(&self.quota)))
     }
@@ -297,7 +375,7 @@ impl Opening<'_> {
     /// The spool that was for all instances. Where there are no others yet, the baselines of each instance begin one:
     /// all of them appear at once, so that a start that breaks off begins anew.
     fn take_over(&self, instances: &[&str]) -> Result<Lane> {
-        let mut old = self.held(self.state_dir, was_delivered(self.state_dir))?;
+        let mut old = self.held(&self.state_dir, was_delivered(&self.state_dir))?;
         let (folder, new) = (self.state_dir.join(FOLDER), self.state_dir.join(NEW_FOLDER));
         let spool = self.state_dir.join(SPOOL_OF_BEFORE);
         // Without the mark nothing went on from these baselines.
@@ -318,14 +396,14 @@ impl Opening<'_> {
             }
             make_private_dir(&new)?;
             sync_dir(&new)?;
-            write_list(self.state_dir, &listed)?;
+            write_list(&self.state_dir, &listed)?;
         }
         if is_first {
             write_durably(&spool, TAKEN_OVER, b"").context("note that the spool is taken over")?;
         }
         if new.exists() && !folder.exists() {
             fs::rename(&new, &folder).with_context(|| format!("rename {}", new.display()))?;
-            sync_dir(self.state_dir)?;
+            sync_dir(&self.state_dir)?;
             tracing::info!(
                 spool.records = old.spool.pending_len(),
                 "there is a spool for each instance from here on; the one for all is delivered and removed"
@@ -343,32 +421,29 @@ impl Opening<'_> {
     fn all(&self, instances: &[&str], mut lanes: Vec<Lane>) -> Result<Vec<Lane>> {
         let root = self.state_dir.join(FOLDER);
         make_private_dir(&root)?;
-        let list = read_list(self.state_dir);
+        let list = read_list(&self.state_dir);
         let was_made: BTreeSet<String> = list.iter().flatten().map(|listed| listed.instance.clone()).collect();
         let mut named: BTreeMap<Uuid, String> =
             list.iter().flatten().map(|listed| (listed.id, listed.instance.clone())).collect();
         // Without the list nobody knows what there was.
-        let knows_nothing = list.is_none() && was_delivered(self.state_dir);
+        let knows_nothing = list.is_none() && was_delivered(&self.state_dir);
         let mut wanted: BTreeSet<&str> = instances.iter().copied().collect();
         for id in folders(&root)? {
             let folder = root.join(id.to_string());
-            let instance = named.get(&id).filter(|name| wanted.remove(name.as_str())).cloned();
+            let instance = named.get(&id).filter(|name| wanted.remove(name.as_str()));
             let is_removed = !folder.join("spool").exists();
             let held = self.held(&folder, is_removed)?.in_lane(id);
-            lanes.push(Lane::new(instance, held, folder));
+            lanes.push(Lane::new(instance.map(String::as_str), held, folder));
         }
         named.retain(|id, _| root.join(id.to_string()).exists());
         for instance in wanted {
-            let id = Uuid::now_v7();
-            let folder = root.join(id.to_string());
-            make_private_dir(&folder)?;
-            let held = self.held(&folder, knows_nothing || was_made.contains(instance))?.in_lane(id);
-            lanes.push(Lane::new(Some(instance.to_owned()), held, folder));
-            named.insert(id, instance.to_owned());
+            let lane = self.make(instance, knows_nothing || was_made.contains(instance))?;
+            named.extend(lane.id.map(|id| (id, instance.to_owned())));
+            lanes.push(lane);
         }
         // Behind the folders: one that is not listed is nobody's, and nothing was written to it.
         let listed: Vec<Listed> = named.into_iter().map(|(id, instance)| Listed { id, instance }).collect();
-        write_list(self.state_dir, &listed)?;
+        write_list(&self.state_dir, &listed)?;
         if let Some(old) = lanes.first().filter(|lane| lane.is_of_before()) {
             let mut old = lock(&old.held);
             for lane in lanes.iter().filter(|lane| !lane.drains()) {

@@ -17,6 +17,7 @@ pub mod lanes;
 pub mod limits;
 mod listing;
 pub mod named;
+mod observe;
 pub mod own;
 pub mod push;
 pub mod read;

@@ -156,7 +156,7 @@ impl Progress {
         let length = pause(&mut going.failures, LONGEST_PAUSE);
         going.paused_until = Some(Instant::now() + length);
         tracing::warn!(
-            instance.name = lane.instance.as_deref().unwrap_or_default(),
+            instance.name = lane.instance,
             error = format!("{error:#}"),
             "a spool cannot be used; the others go on"
         );

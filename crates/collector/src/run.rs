@@ -1,167 +1,250 @@
-//! The collector at work: a task per instance that reads into a spool of its own, and one that delivers from all.
+//! The collector at work. What it is to do is an assignment, which may change while it runs.
+//!
+//! ```text
+//! assignment ─► supervisor ─► a task per instance, which reads ─► its lane ─► one that delivers
+//! ```
+//! Of a change only what it concerns is stopped and begins again: the baselines stay in the lanes, so that the first
+//! reading goes on from the last one.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use catalog::Catalog;
-use config::Config;
+use config::{Config, Instance};
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::task::JoinHandle;
 
 use crate::backend::Backend;
-use crate::lanes::{Lanes, Standing};
-use crate::own::Process;
+use crate::lanes::{Lane, Lanes};
+use crate::observe::{Observation, observe};
 use crate::push::{Counters, Pusher};
-use crate::schedule::Schedule;
 use crate::spool::Bounds;
-use crate::state::{Shared, lock};
+use crate::state::lock;
 use crate::watch::Watch;
 
 /// How long a delivery under way may take after the collector was told to stop.
 const LAST_DELIVERY: Duration = Duration::from_secs(5);
 
-/// Reads and delivers until `stop` says so.
+/// What a collector is to do: one value, that never changes.
+#[derive(Debug)]
+pub struct Assignment {
+    /// The configuration.
+    pub config: Config,
+    /// The sets.
+    pub catalog: Arc<Catalog>,
+}
+
+/// Reads and delivers until `stop` says so, always as the newest assignment has it.
 ///
 /// # Errors
 /// When the state directory cannot be used or the server's address is wrong.
-pub async fn run(config: Config, catalog: Catalog, mut stop: watch::Receiver<bool>) -> Result<()> {
-    let catalog = Arc::new(catalog);
-    let hostname = hostname();
-    let bounds = Bounds {
-        max_bytes: config.spool_max_bytes,
-        max_age_us: i64::try_from(config.spool_max_age.as_micros()).unwrap_or(i64::MAX),
+pub async fn run(mut assignments: watch::Receiver<Arc<Assignment>>, mut stop: watch::Receiver<bool>) -> Result<()> {
+    let mut supervisor = Supervisor::begin(Arc::clone(&assignments.borrow_and_update()))?;
+    let follow = async {
+        // Whoever assigns may be gone: then it stays as it is.
+        while assignments.changed().await.is_ok() {
+            let next = Arc::clone(&assignments.borrow_and_update());
+            if let Err(error) = supervisor.change(next).await {
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "the configuration is not followed; the one so far stays in force"
+                );
+            }
+        }
+        std::future::pending::<()>().await;
     };
-    let backend = Backend::new(&config)?;
-    let instances: Vec<&str> = config.instances.iter().map(|instance| instance.name.as_str()).collect();
-    let lanes = Lanes::open(&config.state_dir, bounds, &instances, &catalog, &hostname)
-        .with_context(|| format!("use state directory {}", config.state_dir.display()))?;
-    let lanes = Arc::new(lanes);
-    let wake = Arc::new(Notify::new());
-    let counters = Arc::new(Counters::default());
-    let pusher = Pusher {
-        backend,
-        lanes: Arc::clone(&lanes),
-        catalog: Arc::clone(&catalog),
-        name: config.name.clone(),
-        hostname,
-        secret: config.registration_secret.clone(),
-        interval: Duration::from_secs(u64::from(config.push_interval)),
-        counters: Arc::clone(&counters),
-        wake: Arc::clone(&wake),
-    };
-    let delivery = tokio::spawn(pusher.run(stop.clone()));
-    let mut watches = JoinSet::new();
-    for instance in config.instances.clone() {
-        let Some(lane) = lanes.lane_of(&instance.name) else { continue };
-        let shared = Arc::clone(&lane.held);
-        let clock = lock(&shared).clock().clone();
-        let watch = Watch::new(instance, Arc::clone(&catalog), |setting| config.row_limit(setting)).with_clock(clock);
-        tracing::info!(instance.name = watch.name(), "watching");
-        watches.spawn(observe(Observation {
-            watch,
-            instances: config.instances.len() as u64,
-            shared,
-            lanes: Arc::clone(&lanes),
-            counters: Arc::clone(&counters),
-            wake: Arc::clone(&wake),
-            stop: stop.clone(),
-        }));
+    tokio::select! {
+        biased;
+        _ = stop.wait_for(|stop| *stop) => {}
+        () = follow => {}
     }
-    while watches.join_next().await.is_some() {}
-    // Only a stop ends the watches; the delivery under way may still end well.
-    if !*stop.borrow() {
-        let _ = stop.changed().await;
-    }
-    let _ = tokio::time::timeout(LAST_DELIVERY, delivery).await;
-    let mut last = Ok(());
-    for lane in lanes.all() {
-        // One that cannot be written leaves the others theirs.
-        let written = lock(&lane.held).checkpoint();
-        last = last.and(written);
-    }
-    last
+    supervisor.end().await
 }
 
-struct Observation {
-    watch: Watch,
-    instances: u64,
-    shared: Shared,
+/// A task that can be told to stop.
+struct Running {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    fn start<F: Future<Output = ()> + Send + 'static>(work: impl FnOnce(watch::Receiver<bool>) -> F) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        Self { stop, task: tokio::spawn(work(stopped)) }
+    }
+
+    /// Waits until it has stopped, at most so long.
+    async fn end(self, within: Option<Duration>) {
+        // It may have ended by itself.
+        let _ = self.stop.send(true);
+        let abort = self.task.abort_handle();
+        match within {
+            None => _ = self.task.await,
+            Some(within) if tokio::time::timeout(within, self.task).await.is_err() => abort.abort(),
+            Some(_) => {}
+        }
+    }
+}
+
+/// What decides how an instance is read.
+#[derive(PartialEq)]
+struct Watched {
+    instance: Instance,
+    row_limits: Vec<Option<u32>>,
+}
+
+/// Keeps the tasks as the assignment has them.
+struct Supervisor {
+    assignment: Arc<Assignment>,
     lanes: Arc<Lanes>,
     counters: Arc<Counters>,
     wake: Arc<Notify>,
-    stop: watch::Receiver<bool>,
+    watches: BTreeMap<String, (Watched, Running)>,
+    delivery: Running,
 }
 
-impl Observation {
-    /// What the process knows of itself.
-    fn process(&self) -> Process {
-        let Standing { records, bytes, max_bytes, .. } = self.lanes.standing();
-        Process {
-            instances: self.instances,
-            spool_records: records,
-            spool_bytes: bytes,
-            spool_max_bytes: max_bytes,
-            refused_batches: self.counters.refused_batches.load(Ordering::Relaxed),
+impl Supervisor {
+    fn begin(assignment: Arc<Assignment>) -> Result<Self> {
+        let config = &assignment.config;
+        let backend = Backend::new(config)?;
+        let lanes = Lanes::open(&config.state_dir, bounds(config), &names(config), &assignment.catalog, &hostname());
+        let lanes = lanes.with_context(|| format!("use state directory {}", config.state_dir.display()))?;
+        let (lanes, counters, wake) = (Arc::new(lanes), Arc::new(Counters::default()), Arc::new(Notify::new()));
+        let delivery = deliver(&assignment, backend, &lanes, &counters, &wake);
+        let mut supervisor = Self { assignment, lanes, counters, wake, watches: BTreeMap::new(), delivery };
+        supervisor.start_missing();
+        Ok(supervisor)
+    }
+
+    /// Follows another assignment, whole or not at all.
+    async fn change(&mut self, next: Arc<Assignment>) -> Result<()> {
+        let (before, config) = (Arc::clone(&self.assignment), &next.config);
+        if config.state_dir != before.config.state_dir {
+            bail!("state_dir cannot be changed while the collector runs: restart it");
         }
+        let backend = Backend::new(config)?;
+        self.lanes.assign(&names(config)).context("make a spool")?;
+        let has_new_catalog = next.catalog != before.catalog;
+        let is_as_before = |name: &str, watched: &Watched| {
+            let instance = config.instances.iter().find(|instance| instance.name == name);
+            !has_new_catalog && instance.is_some_and(|instance| watched_as(&next, instance) == *watched)
+        };
+        let changed: Vec<String> = self
+            .watches
+            .iter()
+            .filter(|(name, (watched, _))| !is_as_before(name, watched))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in &changed {
+            if let Some((_, running)) = self.watches.remove(name) {
+                running.end(None).await;
+                tracing::info!(instance.name = name, "no longer watched as before");
+            }
+        }
+        self.lanes.bound(bounds(config));
+        if has_new_catalog {
+            self.lanes.learn(&next.catalog);
+        }
+        if has_new_catalog || !delivers_alike(config, &before.config) {
+            let delivery = deliver(&next, backend, &self.lanes, &self.counters, &self.wake);
+            std::mem::replace(&mut self.delivery, delivery).end(Some(LAST_DELIVERY)).await;
+        }
+        self.assignment = next;
+        self.start_missing();
+        tracing::info!(instances = self.watches.len(), changed = changed.len(), "another configuration is in force");
+        Ok(())
+    }
+
+    fn start_missing(&mut self) {
+        for instance in &self.assignment.config.instances {
+            if self.watches.contains_key(&instance.name) {
+                continue;
+            }
+            if let Some(lane) = self.lanes.lane_of(&instance.name) {
+                let running = self.watch(instance, &lane);
+                self.watches.insert(instance.name.clone(), (watched_as(&self.assignment, instance), running));
+            }
+        }
+    }
+
+    fn watch(&self, instance: &Instance, lane: &Lane) -> Running {
+        let (config, catalog) = (&self.assignment.config, Arc::clone(&self.assignment.catalog));
+        let shared = Arc::clone(&lane.held);
+        let clock = lock(&shared).clock().clone();
+        let watch = Watch::new(instance.clone(), catalog, |setting| config.row_limit(setting)).with_clock(clock);
+        tracing::info!(instance.name = watch.name(), "watching");
+        let (lanes, counters, wake) = (Arc::clone(&self.lanes), Arc::clone(&self.counters), Arc::clone(&self.wake));
+        Running::start(|stop| observe(Observation { watch, shared, lanes, counters, wake, stop }))
+    }
+
+    async fn end(self) -> Result<()> {
+        for (_, running) in self.watches.values() {
+            // All at once; whoever does not listen has ended.
+            let _ = running.stop.send(true);
+        }
+        for (_, running) in self.watches.into_values() {
+            running.end(None).await;
+        }
+        // The delivery under way may still end well.
+        self.delivery.end(Some(LAST_DELIVERY)).await;
+        let mut last = Ok(());
+        for lane in self.lanes.all() {
+            // One that cannot be written leaves the others theirs.
+            let written = lock(&lane.held).checkpoint();
+            last = last.and(written);
+        }
+        last
     }
 }
 
-async fn observe(mut this: Observation) {
-    let mut schedule = Schedule::new(this.watch.schedule(), Instant::now());
-    let spread = rand::random::<f64>();
-    while let Some(next) = [schedule.next(), this.watch.next_database()].into_iter().flatten().min() {
-        tokio::select! {
-            () = tokio::time::sleep_until(next) => {}
-            _ = this.stop.changed() => return,
-        }
-        if *this.stop.borrow() {
-            return;
-        }
-        let repeats = lock(&this.shared).take_repeat();
-        let mut hastened = if repeats { this.watch.forget_sent() } else { Vec::new() };
-        let mut due = schedule.take(Instant::now(), spread);
-        hastened.retain(|set| !due.sets.contains(set));
-        due.sets.extend(hastened);
-        let late = due.late.iter().map(|(_, cycles)| u64::from(*cycles)).sum();
-        this.counters.late_cycles.fetch_add(late, Ordering::Relaxed);
-        let baselines = lock(&this.shared).baselines();
-        this.watch.tell_own(this.process(), &due.late);
-        let reading = async {
-            // Databases are read between the instance's own cycles, one at a time.
-            if due.sets.is_empty() {
-                this.watch.read_database(&baselines).await
-            } else {
-                Some(this.watch.cycle(&due.sets, &baselines).await)
-            }
-        };
-        let cycle = tokio::select! {
-            cycle = reading => cycle,
-            // A cycle that is not spooled has not happened.
-            _ = this.stop.changed() => return,
-        };
-        drop(baselines);
-        let Some(cycle) = cycle else { continue };
-        let shared = Arc::clone(&this.shared);
-        let written = tokio::task::spawn_blocking(move || lock(&shared).commit(cycle)).await;
-        match written {
-            Ok(Ok(())) => this.wake.notify_one(),
-            Ok(Err(error)) => {
-                this.watch.not_spooled();
-                // There is no batch that could tell it.
-                this.wake.notify_one();
-                tracing::error!(
-                    instance.name = this.watch.name(),
-                    error = format!("{error:#}"),
-                    "a cycle was not spooled; the next one covers its time"
-                );
-            }
-            Err(error) => tracing::error!(%error, "spooling ended early"),
-        }
-    }
+fn deliver(
+    assignment: &Assignment,
+    backend: Backend,
+    lanes: &Arc<Lanes>,
+    counters: &Arc<Counters>,
+    wake: &Arc<Notify>,
+) -> Running {
+    let config = &assignment.config;
+    let pusher = Pusher {
+        backend,
+        lanes: Arc::clone(lanes),
+        catalog: Arc::clone(&assignment.catalog),
+        name: config.name.clone(),
+        hostname: hostname(),
+        secret: config.registration_secret.clone(),
+        interval: Duration::from_secs(u64::from(config.push_interval)),
+        counters: Arc::clone(counters),
+        wake: Arc::clone(wake),
+    };
+    Running::start(|stop| pusher.run(stop))
+}
+
+/// Whether two configurations say the same of how to deliver.
+fn delivers_alike(one: &Config, other: &Config) -> bool {
+    let of = |config: &Config| {
+        let url = config.backend_url.as_ref().map(|url| url.text.clone());
+        let tls = (config.tls_verify, config.tls_ca_file.clone());
+        (url, tls, config.registration_secret.clone(), config.name.clone(), config.push_interval)
+    };
+    of(one) == of(other)
+}
+
+fn watched_as(assignment: &Assignment, instance: &Instance) -> Watched {
+    let limits = assignment.catalog.sets().filter_map(|set| set.limit.as_ref());
+    let row_limits = limits.map(|limit| assignment.config.row_limit(&limit.setting)).collect();
+    Watched { instance: instance.clone(), row_limits }
+}
+
+fn names(config: &Config) -> Vec<&str> {
+    config.instances.iter().map(|instance| instance.name.as_str()).collect()
+}
+
+fn bounds(config: &Config) -> Bounds {
+    let max_age_us = i64::try_from(config.spool_max_age.as_micros()).unwrap_or(i64::MAX);
+    Bounds { max_bytes: config.spool_max_bytes, max_age_us }
 }
 
 /// The machine's name.

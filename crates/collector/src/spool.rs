@@ -403,6 +403,22 @@ impl Spool {
         self.make_room(0, self.next_sequence())
     }
 
+    /// Its directory.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Bounds it otherwise.
+    pub fn bound(&mut self, bounds: Bounds) {
+        self.bounds = bounds;
+    }
+
+    /// Its bounds, apart from what it shares.
+    #[must_use]
+    pub const fn bounds(&self) -> Bounds {
+        self.bounds
+    }
+
     /// Whether something was lost that no record tells yet.
     #[must_use]
     pub fn has_lost(&self) -> bool {

@@ -279,6 +279,31 @@ impl Held {
         self.checkpoint()
     }
 
+    /// Other sets are read from here on. What was remembered of those that are defined otherwise is given up.
+    pub fn learn(&mut self, catalog: &Arc<Catalog>) {
+        let before = std::mem::replace(&mut self.catalog, Arc::clone(catalog));
+        let defined = |catalog: &Catalog, set: &str| {
+            let set = catalog.get(set)?;
+            let guard = set.guard.as_ref().and_then(|guard| catalog.get(guard)).map(|guard| guard.definition.hash());
+            Some((set.definition.hash(), guard))
+        };
+        let is_same = |set: &str| defined(&before, set).is_some_and(|one| defined(catalog, set) == Some(one));
+        self.baselines.retain(|place, _| is_same(&place.set));
+        self.carried.retain(|place| is_same(&place.set));
+        let is_waited_for = self.spool.pending_len() > 0;
+        self.older_definitions = keep_definitions(self.spool.dir(), catalog, is_waited_for);
+        if let Err(error) = self.checkpoint() {
+            // The next start gives up what it cannot read.
+            tracing::warn!(error = format!("{error:#}"), "that other sets are read is not on disk");
+        }
+    }
+
+    /// The sets that are read.
+    #[must_use]
+    pub const fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
     /// What begins anew is counted as with another spool, of which it was to go on.
     pub fn begin_as(&mut self, other: &Self) {
         if self.anew.is_none() {

@@ -91,7 +91,7 @@ pub struct Config {
 }
 
 /// One watched instance.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instance {
     /// Identifies it for ever, together with the collector.
     pub name: String,
@@ -171,6 +171,15 @@ impl Config {
     /// The number of a row limit by the name that the catalogue uses, such as `MAX_QUERIES_PER_DB`.
     pub fn row_limit(&self, setting: &str) -> Option<u32> {
         (setting == settings::MAX_QUERIES_PER_DB.env).then_some(self.max_queries_per_db)
+    }
+
+    /// The files that it came from: its own, and those of secrets and certificates.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let secrets = self.lines.iter().filter_map(|line| match &line.origin {
+            Origin::SecretFile(path, _) => Some(PathBuf::from(path)),
+            Origin::Default | Origin::File(_) | Origin::Environment(_) => None,
+        });
+        self.path.iter().cloned().chain(self.tls_ca_file.clone()).chain(secrets).collect()
     }
 
     /// Every setting in force and where it came from, secrets masked.

@@ -83,8 +83,9 @@ pub(crate) struct DemoArguments {
 pub(crate) enum CollectorCommand {
     /// Read on schedule, spool, and deliver, until interrupted
     #[command(
-        after_help = "SIGTERM, SIGINT and SIGHUP (a lost terminal) stop it in order; under nohup it outlives its terminal. \
-                      Its configuration is read at its start."
+        after_help = "SIGTERM and SIGINT stop it in order, and so does SIGHUP where it has a terminal, which is lost then; \
+                      under nohup it outlives that. Without a terminal SIGHUP has it read its configuration anew, which it \
+                      also does when a file of it changed. What is wrong is refused, and the one so far stays in force."
     )]
     Run {
         /// Where the configuration is

@@ -8,12 +8,13 @@ use anyhow::{Context, Result};
 use catalog::Catalog;
 use collector::backend::{Backend, Standing};
 use collector::examine::{self, Examined, SetState, state_word};
+use collector::run::Assignment;
 use collector::state::Registration;
 use config::{Config, Names};
 use tokio::sync::watch;
 
 use crate::arguments::{CollectorCommand, ConfigArguments};
-use crate::{logging, output};
+use crate::{logging, output, reload};
 
 /// The exit code of a check that found something to mend, without which watching loses something.
 const DEGRADED: u8 = 3;
@@ -42,8 +43,13 @@ pub(crate) fn run(command: CollectorCommand) -> Result<ExitCode> {
     runtime.block_on(async {
         match command {
             CollectorCommand::Run { .. } => {
-                let stop = stop_signal().context("listen for signals")?;
-                collector::run::run(config, catalog, stop).await?;
+                let hangup = reload::hangup().context("listen for signals")?;
+                let stop = stop_signal(hangup.is_none()).context("listen for signals")?;
+                let (assign, assignments) = watch::channel(Arc::new(Assignment { config, catalog: Arc::new(catalog) }));
+                tokio::select! {
+                    done = collector::run::run(assignments, stop) => done?,
+                    () = reload::follow(&arguments, &assign, hangup) => {}
+                }
                 Ok(ExitCode::SUCCESS)
             }
             CollectorCommand::Register { again, .. } => register(&config, again).await,
@@ -78,12 +84,12 @@ pub(crate) fn load(arguments: &ConfigArguments) -> Result<(Config, Catalog)> {
 }
 
 /// Turns true when the process is asked to end: by a service manager, at the terminal, or since that is gone. What was
-/// started to outlive its terminal (`nohup`) does.
-pub(crate) fn stop_signal() -> std::io::Result<watch::Receiver<bool>> {
+/// started to outlive its terminal (`nohup`) does, and where `at_hangup` is false that signal means something else.
+pub(crate) fn stop_signal(at_hangup: bool) -> std::io::Result<watch::Receiver<bool>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (sender, receiver) = watch::channel(false);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let mut hangup = if ignores_hangup() { None } else { Some(signal(SignalKind::hangup())?) };
+    let mut hangup = if ignores_hangup() || !at_hangup { None } else { Some(signal(SignalKind::hangup())?) };
     tokio::spawn(async move {
         let hung_up = async {
             match &mut hangup {

@@ -49,7 +49,7 @@ pub(crate) fn run(arguments: DemoArguments) -> Result<ExitCode> {
     let path = arguments.data_dir.clone().map_or_else(Directory::default_path, Ok)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     runtime.block_on(async {
-        let mut stop = stop_signal().context("listen for signals")?;
+        let mut stop = stop_signal(true).context("listen for signals")?;
         let directory = Directory::claim(&path)?;
         if arguments.fresh {
             output::progress("starting over: removing what an earlier demo left …");

@@ -69,7 +69,7 @@ pub(crate) fn run(arguments: LoadArguments) -> Result<ExitCode> {
 }
 
 async fn load(arguments: &LoadArguments) -> Result<Report> {
-    let stop = stop_signal().context("listen for signals")?;
+    let stop = stop_signal(true).context("listen for signals")?;
     let catalog = Catalog::embedded().context("read the embedded catalogue")?;
     let store = match &arguments.store_url {
         Some(url) => Some(Store::open(url).await?),

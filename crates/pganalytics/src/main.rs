@@ -9,6 +9,7 @@ mod generate;
 mod load;
 mod logging;
 mod output;
+mod reload;
 mod server_commands;
 
 use std::process::ExitCode;

@@ -21,7 +21,7 @@ pub(crate) fn serve(print_config: bool) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     with_runtime(settings, async |settings| {
-        let mut stop = stop_signal().context("listen for signals")?;
+        let mut stop = stop_signal(true).context("listen for signals")?;
         let running = Running::start(settings).await?;
         if let Some(admin) = &running.first_admin
             && let Some(password) = &admin.generated_password

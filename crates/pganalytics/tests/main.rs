@@ -33,6 +33,8 @@ mod lock_queue;
 mod losses;
 #[path = "main/relations.rs"]
 mod relations;
+#[path = "main/reload.rs"]
+mod reload;
 #[path = "main/secrets.rs"]
 mod secrets;
 #[path = "main/servers.rs"]

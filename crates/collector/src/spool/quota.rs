@@ -1,12 +1,13 @@
 //! A bound on the disk for several spools: each may always have its share, and more while others leave it.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What all spools of a collector may have together.
 #[derive(Debug)]
 pub struct Quota {
-    total: u64,
+    total: AtomicU64,
     used: Mutex<Used>,
 }
 
@@ -21,7 +22,16 @@ impl Quota {
     /// So many bytes.
     #[must_use]
     pub fn new(total: u64) -> Self {
-        Self { total, used: Mutex::new(Used { bytes: BTreeMap::new(), next: 0 }) }
+        Self { total: AtomicU64::new(total), used: Mutex::new(Used { bytes: BTreeMap::new(), next: 0 }) }
+    }
+
+    /// So many bytes from here on.
+    pub fn set(&self, total: u64) {
+        self.total.store(total, Ordering::Relaxed);
+    }
+
+    fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
     }
 
     /// One more spool; answers its number.
@@ -40,7 +50,7 @@ impl Quota {
 
     /// What a spool may always have.
     pub(super) fn share(&self) -> u64 {
-        self.total / (self.lock().bytes.len() as u64).max(1)
+        self.total() / (self.lock().bytes.len() as u64).max(1)
     }
 
     /// What a spool may have now that takes so many bytes.
@@ -48,7 +58,7 @@ impl Quota {
         let mut used = self.lock();
         used.bytes.insert(number, bytes);
         let others: u64 = used.bytes.iter().filter(|(other, _)| **other != number).map(|(_, bytes)| bytes).sum();
-        (self.total / used.bytes.len() as u64).max(self.total.saturating_sub(others))
+        (self.total() / used.bytes.len() as u64).max(self.total().saturating_sub(others))
     }
 
     fn lock(&self) -> MutexGuard<'_, Used> {

@@ -492,8 +492,7 @@ async fn instances_travel_together_and_none_waits_for_another() {
     let [broken, busy, one, two] = names.map(|name| lanes.lane_of(name).unwrap());
     let read = |lane: &Lane| {
         let reading = Reading { set: "pg_stat_database".into(), rows: 3, ..Reading::default() };
-        let name = lane.instance.clone().unwrap();
-        let instance = wire::Instance { name, ..wire::Instance::default() };
+        let instance = wire::Instance { name: lane.instance.clone(), ..wire::Instance::default() };
         lock(&lane.held).commit(Cycle { instance, readings: vec![reading], ..Cycle::default() }).unwrap();
     };
     for lane in [&broken, &busy, &one, &two] {

@@ -2,6 +2,7 @@
 //! itself, and the API.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -163,6 +164,13 @@ impl World {
 
     fn spawn_collector(&self, state_dir: &str) -> Child {
         let (file, log) = (self.path(&format!("{state_dir}.toml")), self.path(&format!("{state_dir}.log")));
+        std::fs::write(&file, self.configuration(state_dir)).unwrap();
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
+        self.run_collector(&file, log)
+    }
+
+    /// What a collector is configured with.
+    pub(crate) fn configuration(&self, state_dir: &str) -> String {
         let dsn = self.pg.dsn("postgres").replace("user=postgres", "user=pganalytics");
         let config = format!(
             "[collector]\nname = \"test\"\ninterval = 1\npush_interval = 1\nstate_dir = {:?}\n\
@@ -171,13 +179,15 @@ impl World {
             self.backend
         );
         let also = self.also.iter().map(|(name, dsn)| format!("[[instances]]\nname = {name:?}\ndsn = {dsn:?}\n"));
-        let config = also.fold(config, |config, one| config + &one);
-        std::fs::write(&file, config).unwrap();
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
-        // A shell in between sets what the process inherits: a write beyond its limit is an error, not its end.
+        also.fold(config, |config, one| config + &one)
+    }
+
+    fn run_collector(&self, file: &Path, log: File) -> Child {
+        // A shell in between sets what the process inherits: a write beyond its limit is an error, not its end. Without
+        // a terminal, as under a service manager, SIGHUP means a new configuration.
         let mut command = Command::new("sh");
         command
-            .args(["-c", r#"trap '' XFSZ; exec "$0" collector run --override-intervals --config "$1""#])
+            .args(["-c", r#"trap '' XFSZ; exec setsid "$0" collector run --override-intervals --config "$1""#])
             .arg(env!("CARGO_BIN_EXE_pganalytics"))
             .arg(file)
             .env_clear()

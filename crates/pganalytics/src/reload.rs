@@ -1,0 +1,111 @@
+//! Follows the collector's configuration while it runs: at SIGHUP, and when a file that it came from is another one.
+
+use std::collections::BTreeMap;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use collector::run::Assignment;
+use config::Config;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::arguments::ConfigArguments;
+use crate::collector_commands::load;
+
+/// How often files are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// For how long they must stay as they are: whoever writes one may not be done.
+const SETTLED_AFTER: Duration = Duration::from_secs(1);
+
+/// What tells a file from what it was.
+type Mark = (u64, u64, u64, i64, i64);
+
+/// The files that a configuration came from, as they are now.
+type Files = BTreeMap<PathBuf, Option<Mark>>;
+
+/// SIGHUP, where it does not end the process: without a terminal that could be gone.
+pub(crate) fn hangup() -> std::io::Result<Option<Signal>> {
+    let has_terminal = std::fs::File::open("/dev/tty").is_ok();
+    if has_terminal { Ok(None) } else { signal(SignalKind::hangup()).map(Some) }
+}
+
+/// Assigns what the files say whenever that changes, for ever. What cannot be is refused, with line and reason, and
+/// what was in force stays.
+pub(crate) async fn follow(
+    arguments: &ConfigArguments,
+    assign: &watch::Sender<Arc<Assignment>>,
+    mut hangup: Option<Signal>,
+) {
+    let mut known = files(&assign.borrow().config);
+    loop {
+        let hung_up = async {
+            match &mut hangup {
+                Some(hangup) => _ = hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        let asked = tokio::select! {
+            () = hung_up => true,
+            () = tokio::time::sleep(LOOK_EVERY) => false,
+        };
+        if !asked {
+            let now = again(&known);
+            if now == known {
+                continue;
+            }
+            tokio::time::sleep(SETTLED_AFTER).await;
+            if again(&known) != now {
+                continue;
+            }
+        }
+        match load(arguments) {
+            Ok((config, catalog)) => {
+                config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+                known = files(&config);
+                assign.send_replace(Arc::new(Assignment { config, catalog: Arc::new(catalog) }));
+            }
+            Err(error) => {
+                known = again(&known);
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "the new configuration is refused; the one so far stays in force"
+                );
+            }
+        }
+    }
+}
+
+fn files(config: &Config) -> Files {
+    let mut files: Files = config.files().into_iter().map(|path| (path, None)).collect();
+    if let Some(directory) = &config.catalog_dir {
+        below(directory, &mut files);
+    }
+    again(&files)
+}
+
+/// The same files, and what is new in their directories, as they are now.
+fn again(files: &Files) -> Files {
+    let mut all = files.clone();
+    for directory in files.keys().filter(|path| path.is_dir()) {
+        below(directory, &mut all);
+    }
+    all.into_keys().map(|path| (path.clone(), path.metadata().ok().as_ref().map(mark))).collect()
+}
+
+fn below(directory: &Path, files: &mut Files) {
+    files.insert(directory.to_owned(), None);
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.path().is_dir() {
+            below(&entry.path(), files);
+        } else {
+            files.insert(entry.path(), None);
+        }
+    }
+}
+
+fn mark(metadata: &Metadata) -> Mark {
+    (metadata.dev(), metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec())
+}
