@@ -9,8 +9,8 @@ mod drain;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -22,9 +22,10 @@ use tokio::time::Instant;
 use wire::{Answered, Batch, BatchKey, Status};
 
 use crate::backend::{Accepted, Answer, Backend, REGISTER_AGAIN};
+use crate::clock::Clock;
 use crate::lanes::{Lane, Lanes};
 use crate::spool::{Pending, Record};
-use crate::state::{Registration, ServerKnows, lock};
+use crate::state::{Registration, ServerKnows, Trouble, lock};
 
 /// A backlog beyond which every other batch is the newest one.
 const BACKLOG: usize = 8;
@@ -45,9 +46,11 @@ const REFRESH_BELOW: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// How many refused batches are kept for inspection.
 const REFUSED_KEPT: usize = 16;
 
-/// Numbers that the server is told with each batch.
+/// What the server is told of the process with each batch.
 #[derive(Debug, Default)]
 pub struct Counters {
+    /// Why the newest configuration is not followed, while it is not.
+    pub not_followed: Mutex<Option<Trouble>>,
     /// Cycles skipped because they were late.
     pub late_cycles: AtomicU64,
     /// Batches that the server refused for good.
@@ -143,6 +146,19 @@ struct Next {
     is_busy: bool,
     /// Until when the first of those is left alone that are.
     paused_until: Option<Instant>,
+}
+
+impl Counters {
+    /// Notes why the newest configuration is not followed, or that it is.
+    pub fn note_configuration(&self, error: Option<&anyhow::Error>) {
+        let mut noted = self.not_followed.lock().unwrap_or_else(PoisonError::into_inner);
+        let since_us = noted.as_ref().map_or_else(|| Clock::here().now_us(), |before| before.since_us);
+        *noted = error.map(|error| Trouble { error: format!("{error:#}"), since_us });
+    }
+
+    fn not_followed(&self) -> Option<Trouble> {
+        self.not_followed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl Progress {
@@ -473,6 +489,7 @@ impl Pusher {
         let standing = self.lanes.standing();
         let held = lock(&lane.held);
         let trouble = standing.trouble.as_ref();
+        let not_followed = self.counters.not_followed();
         let ago = |came_in_us: i64| u64::try_from(held.clock().now_us() - came_in_us).unwrap_or(0);
         behind.status = Some(Status {
             spool_records: standing.records + u64::from(record.is_none()),
@@ -486,6 +503,8 @@ impl Pusher {
             spool_error: trouble.map(|trouble| trouble.error.clone()).unwrap_or_default(),
             spool_error_since_us: trouble.map(|trouble| trouble.since_us),
             unspooled_cycles: standing.unspooled_cycles,
+            config_error_since_us: not_followed.as_ref().map(|trouble| trouble.since_us),
+            config_error: not_followed.map(|trouble| trouble.error).unwrap_or_default(),
             acknowledged: held
                 .spool
                 .acknowledged()

@@ -37,17 +37,24 @@ pub struct Assignment {
     pub catalog: Arc<Catalog>,
 }
 
-/// Reads and delivers until `stop` says so, always as the newest assignment has it.
+/// Reads and delivers until `stop` says so, always as the newest assignment has it. The server is told what stands in
+/// `counters`, where whoever assigns notes what was refused before it came here.
 ///
 /// # Errors
 /// When the state directory cannot be used or the server's address is wrong.
-pub async fn run(mut assignments: watch::Receiver<Arc<Assignment>>, mut stop: watch::Receiver<bool>) -> Result<()> {
-    let mut supervisor = Supervisor::begin(Arc::clone(&assignments.borrow_and_update()))?;
+pub async fn run(
+    mut assignments: watch::Receiver<Arc<Assignment>>,
+    counters: Arc<Counters>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<()> {
+    let mut supervisor = Supervisor::begin(Arc::clone(&assignments.borrow_and_update()), Arc::clone(&counters))?;
     let follow = async {
         // Whoever assigns may be gone: then it stays as it is.
         while assignments.changed().await.is_ok() {
             let next = Arc::clone(&assignments.borrow_and_update());
-            if let Err(error) = supervisor.change(next).await {
+            let followed = supervisor.change(next).await;
+            counters.note_configuration(followed.as_ref().err());
+            if let Err(error) = followed {
                 tracing::error!(
                     error = format!("{error:#}"),
                     "the configuration is not followed; the one so far stays in force"
@@ -107,12 +114,12 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    fn begin(assignment: Arc<Assignment>) -> Result<Self> {
+    fn begin(assignment: Arc<Assignment>, counters: Arc<Counters>) -> Result<Self> {
         let config = &assignment.config;
         let backend = Backend::new(config)?;
         let lanes = Lanes::open(&config.state_dir, bounds(config), &names(config), &assignment.catalog, &hostname());
         let lanes = lanes.with_context(|| format!("use state directory {}", config.state_dir.display()))?;
-        let (lanes, counters, wake) = (Arc::new(lanes), Arc::new(Counters::default()), Arc::new(Notify::new()));
+        let (lanes, wake) = (Arc::new(lanes), Arc::new(Notify::new()));
         let delivery = deliver(&assignment, backend, &lanes, &counters, &wake);
         let mut supervisor = Self { assignment, lanes, counters, wake, watches: BTreeMap::new(), delivery };
         supervisor.start_missing();

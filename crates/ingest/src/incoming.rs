@@ -87,9 +87,9 @@ impl Incoming {
             shift(&mut lost.start_us);
             shift(&mut lost.end_us);
         }
-        if let Some(since) = self.status.as_mut().and_then(|status| status.spool_error_since_us.as_mut()) {
-            shift(since);
-        }
+        let since =
+            self.status.as_mut().map(|status| [&mut status.spool_error_since_us, &mut status.config_error_since_us]);
+        since.into_iter().flatten().flatten().for_each(shift);
         for attributes in self.instances.iter_mut().filter_map(|instance| instance.attributes.as_mut()) {
             if let Some(offset) = &mut attributes.clock_offset_us {
                 *offset = offset.saturating_sub(offset_us);

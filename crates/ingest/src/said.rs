@@ -77,26 +77,29 @@ async fn collectors(transaction: &Transaction<'_>, batches: &[&Prepared]) -> Res
     };
     let ahead: Vec<Option<i64>> = batches.iter().map(|batch| batch.ahead_us).collect();
     let statuses = || batches.iter().map(|batch| batch.status.as_ref());
-    let errors: Vec<Option<String>> = statuses()
-        .map(|status| Some(clean(&status?.spool_error, MAX_MESSAGE)).filter(|error| !error.is_empty()))
-        .collect();
-    let error_since: Vec<Option<Timestamp>> = statuses().map(|status| moment(status?.spool_error_since_us?)).collect();
+    let words = |of: fn(&Status) -> &str| -> Vec<Option<String>> {
+        let word = |status: Option<&Status>| Some(clean(of(status?), MAX_MESSAGE)).filter(|word| !word.is_empty());
+        statuses().map(word).collect()
+    };
+    let moments = |of: fn(&Status) -> Option<i64>| -> Vec<Option<Timestamp>> {
+        statuses().map(|status| moment(of(status?)?)).collect()
+    };
     let statement = transaction
         .prepare_cached(
             "insert into metrics.collectors as c (collector_id, version, hostname, spool_records, spool_bytes,
                  spool_max_bytes, cpu_us, peak_memory_bytes, late_cycles, refused_batches, received_at,
                  batch_created_at, last_reading_started, last_reading_time, lag_us, clock_ahead_us,
-                 spool_error, spool_error_since, unspooled_cycles)
+                 spool_error, spool_error_since, unspooled_cycles, config_error, config_error_since)
              select n.id, n.version, n.hostname, n.spool_records, n.spool_bytes, n.spool_max_bytes, n.cpu_us,
                  n.peak_memory_bytes, n.late_cycles, n.refused_batches, now(), n.created, n.started, n.time,
                  greatest((extract(epoch from now() - n.created) * 1000000)::int8, 0), n.ahead_us,
-                 n.spool_error, n.spool_error_since, n.unspooled_cycles
+                 n.spool_error, n.spool_error_since, n.unspooled_cycles, n.config_error, n.config_error_since
              from unnest($1::uuid[], $2::text[], $3::text[], $4::int8[], $5::int8[], $6::int8[], $7::int8[],
                      $8::int8[], $9::int8[], $10::int8[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[],
-                     $14::int8[], $15::text[], $16::timestamptz[], $17::int8[])
+                     $14::int8[], $15::text[], $16::timestamptz[], $17::int8[], $18::text[], $19::timestamptz[])
                  as n (id, version, hostname, spool_records, spool_bytes, spool_max_bytes, cpu_us, peak_memory_bytes,
                      late_cycles, refused_batches, created, started, time, ahead_us, spool_error, spool_error_since,
-                     unspooled_cycles)
+                     unspooled_cycles, config_error, config_error_since)
              order by n.id
              on conflict (collector_id) do update set
                  version = excluded.version, hostname = excluded.hostname,
@@ -113,7 +116,8 @@ async fn collectors(transaction: &Transaction<'_>, batches: &[&Prepared]) -> Res
                  last_reading_started = greatest(c.last_reading_started, excluded.last_reading_started),
                  last_reading_time = greatest(c.last_reading_time, excluded.last_reading_time),
                  spool_error = excluded.spool_error, spool_error_since = excluded.spool_error_since,
-                 unspooled_cycles = coalesce(excluded.unspooled_cycles, c.unspooled_cycles)",
+                 unspooled_cycles = coalesce(excluded.unspooled_cycles, c.unspooled_cycles),
+                 config_error = excluded.config_error, config_error_since = excluded.config_error_since",
         )
         .await?;
     transaction
@@ -134,9 +138,11 @@ async fn collectors(transaction: &Transaction<'_>, batches: &[&Prepared]) -> Res
                 &newest(|latest| latest.started_us),
                 &newest(|latest| latest.time_us),
                 &ahead,
-                &errors,
-                &error_since,
+                &words(|status| &status.spool_error),
+                &moments(|status| status.spool_error_since_us),
                 &numbers(|status| status.unspooled_cycles),
+                &words(|status| &status.config_error),
+                &moments(|status| status.config_error_since_us),
             ],
         )
         .await?;

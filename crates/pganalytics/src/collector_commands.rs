@@ -46,9 +46,10 @@ pub(crate) fn run(command: CollectorCommand) -> Result<ExitCode> {
                 let hangup = reload::hangup().context("listen for signals")?;
                 let stop = stop_signal(hangup.is_none()).context("listen for signals")?;
                 let (assign, assignments) = watch::channel(Arc::new(Assignment { config, catalog: Arc::new(catalog) }));
+                let counters = Arc::default();
                 tokio::select! {
-                    done = collector::run::run(assignments, stop) => done?,
-                    () = reload::follow(&arguments, &assign, hangup) => {}
+                    done = collector::run::run(assignments, Arc::clone(&counters), stop) => done?,
+                    () = reload::follow(&arguments, &assign, &counters, hangup) => {}
                 }
                 Ok(ExitCode::SUCCESS)
             }

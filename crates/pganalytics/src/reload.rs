@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use collector::push::Counters;
 use collector::run::Assignment;
 use config::Config;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -37,6 +38,7 @@ pub(crate) fn hangup() -> std::io::Result<Option<Signal>> {
 pub(crate) async fn follow(
     arguments: &ConfigArguments,
     assign: &watch::Sender<Arc<Assignment>>,
+    counters: &Counters,
     mut hangup: Option<Signal>,
 ) {
     let mut known = files(&assign.borrow().config);
@@ -69,6 +71,7 @@ pub(crate) async fn follow(
             }
             Err(error) => {
                 known = again(&known);
+                counters.note_configuration(Some(&error));
                 tracing::error!(
                     error = format!("{error:#}"),
                     "the new configuration is refused; the one so far stays in force"

@@ -102,6 +102,12 @@ pub struct Status {
     /// When the last answer was made; absent where none came yet.
     #[prost(message, optional, tag = "16")]
     pub answered: Option<Answered>,
+    /// Why the newest configuration is not followed; empty while it is.
+    #[prost(string, tag = "17")]
+    pub config_error: String,
+    /// Since when, microseconds since 1970.
+    #[prost(sint64, optional, tag = "18")]
+    pub config_error_since_us: Option<i64>,
 }
 
 /// The last answer that a collector had: with the arrival of what it sends next it bounds how far the clocks are apart.

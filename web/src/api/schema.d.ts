@@ -2014,6 +2014,13 @@ export interface components {
             clock_ahead_ms?: number | null;
             /** Format: uuid */
             collector_id: string;
+            /** @description Why it does not follow its newest configuration; null while it does. */
+            config_error?: string | null;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            config_error_since?: string | null;
             /**
              * Format: double
              * @description Processor time since the collector started.

@@ -79,9 +79,13 @@ async fn what_the_api_says_is_what_happened() {
     let large = |queryid: &str| queryid.parse::<i64>().unwrap().unsigned_abs() > 1 << 53;
     assert!(happened.keys().any(|(.., queryid, _)| large(queryid)), "queryids beyond 2^53 are among them");
     assert_exact(&world.stored(start, Timestamp::now()).await, &happened);
-    let one_answer = world.get(&format!("/instances/{}/queries?limit=1000", world.instance)).await.unwrap();
-    let texts = one_answer["data"].as_array().unwrap().iter().filter(|row| row["query"].is_string()).count();
-    assert!(texts > 900, "{texts} of 1000 statements have a text");
+    // Reading texts may take a two-hundredth of the time: the second reading of them comes the later, the busier the machine.
+    let with_text = async |world: &World| {
+        let one_answer = world.get(&format!("/instances/{}/queries?limit=1000", world.instance)).await?;
+        let texts = one_answer["data"].as_array()?.iter().filter(|row| row["query"].is_string()).count();
+        (texts > 900).then_some(())
+    };
+    world.until("nine of ten statements have a text", with_text).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

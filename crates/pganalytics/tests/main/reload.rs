@@ -54,6 +54,12 @@ async fn a_configuration_that_changes_costs_no_work_and_no_gap() {
         change(&world, &plain.replace("name = \"test\"", "nam = \"test\""), By::Signal, REFUSED).await;
         let log = std::fs::read_to_string(world.path("collector.log")).unwrap();
         let refusal = log.lines().rfind(|line| line.contains(REFUSED)).unwrap();
+        world
+            .until("the server is told of the refusal", async |world| {
+                let delivery = world.delivery().await;
+                delivery["config_error"].as_str()?.contains("did you mean").then_some(())
+            })
+            .await;
         assert!(refusal.contains("collector.toml:2: ") && refusal.contains("did you mean"), "{refusal}");
         work(&world, 1).await;
         let elsewhere = plain.replace("/collector\"", "/elsewhere\"");
@@ -74,6 +80,7 @@ async fn a_configuration_that_changes_costs_no_work_and_no_gap() {
     let after = world.truth().await;
     world.settle().await;
     assert_exact(&world.stored(start, Timestamp::now()).await, &between(&before, &after));
+    assert_eq!(world.delivery().await["config_error"], serde_json::Value::Null);
     assert_eq!(world.flags(start, Timestamp::now()).await, Vec::<String>::new());
     world.until("the other one is watched too", async |world| world.listed("other").await).await;
 }

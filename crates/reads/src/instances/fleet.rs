@@ -297,7 +297,10 @@ impl Read {
         let of_instance =
             of_instance.map(|(used, limit)| Used { of: String::new(), used, limit, reserved: self.reserved });
         let states: Vec<SetState> = self.states.iter().filter(|state| state.since <= at).cloned().collect();
-        let spool_error = self.stored.spool_error.as_ref().map(|(error, since)| (error.as_str(), *since));
+        let at_that_time =
+            |error: &'_ Option<(String, Timestamp)>| error.clone().filter(|(_, since)| !when.is_past || *since <= at);
+        let spool_error = at_that_time(&self.stored.spool_error);
+        let config_error = at_that_time(&self.stored.config_error);
         let signs = Signs {
             watched: Some(&watched),
             used: of_instance.into_iter().chain(self.limited.iter().cloned()).collect(),
@@ -312,7 +315,8 @@ impl Read {
             slots: &self.slots,
             restarted: self.restarted.as_ref(),
             reset: self.reset.as_ref(),
-            spool_error: spool_error.filter(|(_, since)| !when.is_past || *since <= at),
+            spool_error: spool_error.as_ref().map(|(error, since)| (error.as_str(), *since)),
+            config_error: config_error.as_ref().map(|(error, since)| (error.as_str(), *since)),
             load,
             cpus: self.cpus,
             collector_ahead_us: self.stored.collector_ahead_us.filter(|_| !when.is_past),

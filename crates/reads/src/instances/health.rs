@@ -59,6 +59,8 @@ pub(crate) struct Signs<'a> {
     pub(crate) reset: Option<&'a Reset>,
     /// Why its collector cannot write its spool, and since when it cannot.
     pub(crate) spool_error: Option<(&'a str, Timestamp)>,
+    /// Why its collector does not follow its newest configuration, and since when it does not.
+    pub(crate) config_error: Option<(&'a str, Timestamp)>,
     /// Mean number of sessions that execute a statement.
     pub(crate) load: Option<f64>,
     /// Processors of its host.
@@ -99,6 +101,10 @@ pub(crate) fn judge(signs: &Signs<'_>) -> (HealthState, Vec<String>) {
         let can =
             if is_heard { "cannot write its spool" } else { "could not write its spool when it was last heard of," };
         let what = format!("The collector {can} since {}", moment(since));
+        found.push((HealthState::Warning, sentence(&what, error)));
+    }
+    if let Some((error, since)) = signs.config_error {
+        let what = format!("The collector follows an older configuration since {}", moment(since));
         found.push((HealthState::Warning, sentence(&what, error)));
     }
     found.extend(signs.doubled.map(|doubled| (HealthState::Warning, twice(doubled))));

@@ -45,12 +45,15 @@ pub(crate) struct StoredInstance {
     pub(crate) collector_ahead_us: Option<i64>,
     /// Why its collector cannot write its spool, and since when it cannot.
     pub(crate) spool_error: Option<(String, Timestamp)>,
+    /// Why its collector does not follow its newest configuration, and since when it does not.
+    pub(crate) config_error: Option<(String, Timestamp)>,
 }
 
 const INSTANCE: &str = "i.id, i.collector_id, i.name, nullif(i.system_identifier, ''), nullif(i.role, ''),
     i.version_num, nullif(i.version, ''), nullif(i.host, ''), i.port, i.timeline, i.postmaster_start,
     i.max_connections, i.attributes_at, i.states_at, i.error, i.error_at, i.last_seen, i.clock_offset_us,
-    c.clock_ahead_us, c.spool_error, coalesce(c.spool_error_since, c.received_at)
+    c.clock_ahead_us, c.spool_error, coalesce(c.spool_error_since, c.received_at),
+    c.config_error, coalesce(c.config_error_since, c.received_at)
     from metrics.instances i left join metrics.collectors c on c.collector_id = i.collector_id";
 
 fn stored(row: &Row) -> StoredInstance {
@@ -75,6 +78,7 @@ fn stored(row: &Row) -> StoredInstance {
         clock_offset_us: row.get(17),
         collector_ahead_us: row.get(18),
         spool_error: row.get::<_, Option<String>>(19).zip(row.get(20)),
+        config_error: row.get::<_, Option<String>>(21).zip(row.get(22)),
     }
 }
 

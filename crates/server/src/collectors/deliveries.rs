@@ -42,6 +42,11 @@ pub(crate) struct Delivery {
     #[serde(skip)]
     ahead_us: Option<i64>,
     spool: SpoolUse,
+    /// Why it does not follow its newest configuration; null while it does.
+    config_error: Option<String>,
+    /// Since when.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    config_error_since: Option<Timestamp>,
     /// Rows that the collector lost within the last 24 hours.
     discarded: Vec<DiscardedRows>,
     /// Lost rows over lost and stored rows, within the last 24 hours; null where there were none.
@@ -176,6 +181,8 @@ fn entry(all: &mut BTreeMap<Uuid, Delivery>, id: Uuid) -> &mut Delivery {
         clock_ahead_ms: None,
         ahead_us: None,
         spool: SpoolUse::default(),
+        config_error: None,
+        config_error_since: None,
         discarded: Vec::new(),
         discarded_share: None,
         late_cycles: None,
@@ -193,7 +200,7 @@ async fn said(snapshot: &Snapshot, all: &mut BTreeMap<Uuid, Delivery>) -> Result
         .query(
             "select collector_id, hostname, version, received_at, lag_us, spool_records, spool_bytes,
                  spool_max_bytes, late_cycles, refused_batches, cpu_us, peak_memory_bytes, clock_ahead_us,
-                 spool_error, spool_error_since, unspooled_cycles
+                 spool_error, spool_error_since, unspooled_cycles, config_error, config_error_since
              from metrics.collectors",
             &[],
         )
@@ -216,6 +223,8 @@ async fn said(snapshot: &Snapshot, all: &mut BTreeMap<Uuid, Delivery>) -> Result
             error_since: row.get(14),
             unspooled_cycles: row.get(15),
         };
+        delivery.config_error = row.get(16);
+        delivery.config_error_since = row.get(17);
         delivery.late_cycles = row.get(8);
         delivery.refused_batches = row.get(9);
         delivery.cpu_ms = milliseconds(row.get(10));

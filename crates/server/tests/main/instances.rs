@@ -429,6 +429,26 @@ async fn a_spool_that_cannot_be_written_is_told_until_it_can() {
 }
 
 #[tokio::test]
+async fn a_configuration_that_is_not_followed_is_told_until_it_is() {
+    let monitored = main_instance().await;
+    let before = at(&monitored, "").await["reasons"].clone();
+    let refused = format!(
+        "update metrics.collectors set config_error = 'collector.toml:2: unknown key \"nam\"',
+             config_error_since = '2026-03-01T11:58:00Z' where collector_id = '{}'",
+        monitored.collector
+    );
+    monitored.execute(&refused).await;
+    let told = "The collector follows an older configuration since 2026-03-01 11:58:00 UTC: collector.toml:2: unknown key \
+                \"nam\".";
+    let row = monitored.get("/instances").await.expect(200)["data"][0].clone();
+    assert_eq!((&row["state"], &row["reasons"][0]), (&json!("warning"), &json!(told)));
+    let health = monitored.get("/metrics/health").await.expect(200)["data"][0].clone();
+    assert_eq!(health["config_error_since"], "2026-03-01T11:58:00Z");
+    monitored.push("main", &[("pg_stat_database", "12:00:00", activity(0, 0, 9))]).await;
+    assert_eq!(at(&monitored, "").await["reasons"], before);
+}
+
+#[tokio::test]
 async fn full_limits_and_losses_are_told() {
     let monitored = main_instance().await;
     let limits = [
