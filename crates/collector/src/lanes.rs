@@ -9,9 +9,10 @@
 //!           spool/                   of a version that had one spool for all: delivered, then removed
 //! ```
 //! A lane has an id of its own, under which the server knows its epochs. One whose instance is not configured any more is
-//! delivered and then removed.
+//! delivered and then removed; should the instance come back, so does the id, with a later epoch: by that an older copy
+//! of the directory is known.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +27,7 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::spool::{Bounds, Quota, sync_dir, write_durably};
-use crate::state::{Held, Processes, ServerKnows, Shared, Trouble, lock, make_private_dir, was_delivered};
+use crate::state::{Held, Older, Processes, ServerKnows, Shared, Trouble, lock, make_private_dir, was_delivered};
 
 const FOLDER: &str = "instances";
 const NEW_FOLDER: &str = "instances.new";
@@ -34,6 +35,8 @@ const SPOOL_OF_BEFORE: &str = "spool";
 /// In a spool for all: its baselines have gone to those of instances.
 const TAKEN_OVER: &str = "taken-over";
 const LIST: &str = "lanes.json";
+/// Behind the name of what is being removed: what a crash leaves of it is no spool.
+const GONE: &str = "gone";
 
 /// One spool.
 #[derive(Debug)]
@@ -85,6 +88,9 @@ pub struct Standing {
 struct Listed {
     id: Uuid,
     instance: String,
+    /// Whether it was delivered and removed.
+    #[serde(default)]
+    is_over: bool,
 }
 
 /// What all spools are opened with.
@@ -100,9 +106,8 @@ struct Opening {
 }
 
 impl Lane {
-    fn new(instance: Option<&str>, held: Held, folder: PathBuf) -> Self {
-        let drains = AtomicBool::new(instance.is_none());
-        let (instance, id) = (instance.unwrap_or_default().to_owned(), held.lane());
+    fn new(instance: &str, drains: bool, held: Held, folder: PathBuf) -> Self {
+        let (instance, drains, id) = (instance.to_owned(), AtomicBool::new(drains), held.lane());
         Self { instance, drains, held: Arc::new(Mutex::new(held)), id, folder, seen: Mutex::default(), went_on: None }
     }
 
@@ -182,8 +187,7 @@ impl Lanes {
             processes: Processes::read(state_dir, Some(&before)),
         };
         let of_before = if before.is_dir() { Some(opening.take_over(instances)?) } else { None };
-        let lanes: Vec<Lane> = of_before.into_iter().collect();
-        let lanes = opening.all(instances, lanes)?;
+        let lanes = opening.all(instances, of_before)?;
         let lanes = Mutex::new(lanes.into_iter().map(Arc::new).collect());
         Ok(Self { opening, lanes, opened: Instant::now(), _lock: Some(lock) })
     }
@@ -225,18 +229,21 @@ impl Lanes {
     pub fn assign(&self, instances: &[&str]) -> Result<()> {
         let mut lanes = self.lock();
         let mut list = read_list(&self.opening.state_dir).unwrap_or_default();
-        let is_of = |lane: &Arc<Lane>, instance: &str| lane.id.is_some() && lane.instance == instance;
         for instance in instances {
-            if lanes.iter().any(|lane| is_of(lane, instance)) {
+            if lanes.iter().any(|lane| lane.id.is_some() && lane.instance == *instance) {
                 continue;
             }
-            let lane = self.opening.make(instance, false)?;
-            list.extend(lane.id.map(|id| Listed { id, instance: (*instance).to_owned() }));
+            let id = enlist(&mut list, instance);
+            let lane = self.opening.make(id, instance, false)?;
+            // What is made now has no past that could be older than what the server has.
+            lock(&lane.held).begins_now();
             write_list(&self.opening.state_dir, &list)?;
             lanes.push(Arc::new(lane));
         }
+        let newest = |instance: &str| lanes.iter().filter(|lane| lane.instance == instance).map(|lane| lane.id).max();
         for lane in lanes.iter().filter(|lane| lane.id.is_some()) {
-            lane.drains.store(!instances.contains(&lane.instance.as_str()), Ordering::Release);
+            let is_wanted = instances.contains(&lane.instance.as_str()) && newest(&lane.instance) == Some(lane.id);
+            lane.drains.store(!is_wanted, Ordering::Release);
         }
         Ok(())
     }
@@ -273,7 +280,8 @@ impl Lanes {
     }
 
     /// Compares a lane with what the server knows of it. Where the spool for all is an older one than what the server
-    /// has, so is what went on from it, and gives up the same before that is noted.
+    /// has, so is what went on from it; where another process delivers from a copy, it does so of all. They give up the
+    /// same before that is noted.
     ///
     /// # Errors
     /// When that cannot be written down: then nothing of the lane may be sent.
@@ -281,13 +289,12 @@ impl Lanes {
         if let Some(went_on_now) = lane.went_on {
             // What was delivered from those that went on from it is newer, and known.
             server.last_epoch = server.last_epoch.filter(|_| went_on_now);
-            let older = lock(&lane.held).is_older(server);
-            if let Some(older) = older {
-                for other in self.all().iter().filter(|other| !other.is_of_before()) {
-                    let mut held = lock(&other.held);
-                    held.move_on(None, older)?;
-                    held.checkpoint()?;
-                }
+        }
+        let older = lock(&lane.held).is_older(server);
+        let holds_for_all = older == Some(Older::Shared) || older.is_some() && lane.is_of_before();
+        if let Some(older) = older.filter(|_| holds_for_all) {
+            for other in self.all().iter().filter(|other| other.folder != lane.folder) {
+                lock(&other.held).follow(older)?;
             }
         }
         lock(&lane.held).compare(server)
@@ -321,11 +328,20 @@ impl Lanes {
             let Some(mut held) = lane.try_lock() else { continue };
             let now_us = held.clock().now_us();
             let expired = if lane.drains() { held.spool.expire(now_us) } else { Ok(()) };
-            if let Err(error) = expired.and_then(|()| held.spool.shrink()) {
-                tracing::warn!(%error, spool.dir = %lane.folder.display(), "a spool is not kept within its bounds");
+            let covered = if held.spool.must_checkpoint(0) { held.checkpoint() } else { Ok(()) };
+            let kept = expired.map_err(Into::into).and(covered).and_then(|()| Ok(held.spool.shrink()?));
+            if let Err(error) = kept {
+                let error = format!("{error:#}");
+                tracing::warn!(error, spool.dir = %lane.folder.display(), "a spool is not kept within its bounds");
             }
         }
         self.remove_delivered();
+        if let Some(lane) = self.all().iter().find(|lane| lane.is_of_before())
+            && let Some(held) = lane.try_lock()
+            && let Err(error) = mark(&lane.folder, &held)
+        {
+            tracing::warn!(error = format!("{error:#}"), "how far the spool of before goes is not on disk");
+        }
     }
 
     /// Removes what nobody writes to and all is delivered of.
@@ -334,13 +350,14 @@ impl Lanes {
         let over: Vec<Arc<Lane>> = self.lock().extract_if(.., |lane| is_over(lane)).collect();
         for lane in over {
             tracing::info!(spool.dir = %lane.folder.display(), "what nobody writes to any more is delivered and removed");
-            if let Err(error) = fs::remove_dir_all(&lane.folder) {
-                tracing::warn!(%error, spool.dir = %lane.folder.display(), "a spool that is delivered is not removed");
+            if let Err(error) = remove(&lane.folder) {
+                let error = format!("{error:#}");
+                tracing::warn!(error, spool.dir = %lane.folder.display(), "a spool that is delivered is not removed");
             }
-            let is_its = |listed: &Listed| lane.folder.ends_with(listed.id.to_string());
             let state_dir = &self.opening.state_dir;
             let mut list = read_list(state_dir).unwrap_or_default();
-            if list.extract_if(.., |listed| is_its(listed)).count() > 0
+            let its = list.iter_mut().filter(|listed| Some(listed.id) == lane.id);
+            if its.map(|listed| listed.is_over = true).count() > 0
                 && let Err(error) = write_list(state_dir, &list)
             {
                 tracing::warn!(error = format!("{error:#}"), "that a spool is removed is not on disk");
@@ -355,12 +372,11 @@ impl Lanes {
 
 impl Opening {
     /// A spool for an instance that has none; one that had one lost it.
-    fn make(&self, instance: &str, was_there: bool) -> Result<Lane> {
-        let id = Uuid::now_v7();
+    fn make(&self, id: Uuid, instance: &str, was_there: bool) -> Result<Lane> {
         let folder = self.state_dir.join(FOLDER).join(id.to_string());
         make_private_dir(&folder)?;
         let held = self.held(&folder, was_there)?.in_lane(id);
-        Ok(Lane::new(Some(instance), held, folder))
+        Ok(Lane::new(instance, false, held, folder))
     }
 
     fn held(&self, folder: &Path, was_delivered: bool) -> Result<Held> {
@@ -373,13 +389,17 @@ impl Opening {
     }
 
     /// The spool that was for all instances. Where there are no others yet, the baselines of each instance begin one:
-    /// all of them appear at once, so that a start that breaks off begins anew.
-    fn take_over(&self, instances: &[&str]) -> Result<Lane> {
+    /// all of them appear at once, so that a start that breaks off begins anew. Also whether that spool went on after
+    /// others had gone on from it: then these have counted the same.
+    fn take_over(&self, instances: &[&str]) -> Result<(Lane, bool)> {
         let mut old = self.held(&self.state_dir, was_delivered(&self.state_dir))?;
         let (folder, new) = (self.state_dir.join(FOLDER), self.state_dir.join(NEW_FOLDER));
         let spool = self.state_dir.join(SPOOL_OF_BEFORE);
-        // Without the mark nothing went on from these baselines.
-        let is_first = !spool.join(TAKEN_OVER).exists();
+        // Without the mark nothing went on from these baselines. With one that is not of what is there now, a version of
+        // before went on from them itself.
+        let marked = fs::read_to_string(spool.join(TAKEN_OVER)).ok();
+        let is_first = marked.is_none();
+        let is_overtaken = marked.map_or(folder.exists(), |marked| marked != standing(&old));
         if is_first && !folder.exists() {
             if new.exists() {
                 fs::remove_dir_all(&new).with_context(|| format!("remove {}", new.display()))?;
@@ -392,14 +412,14 @@ impl Opening {
                 let mut held = self.held(&lane, false)?;
                 held.go_on_from(&old, instance)?;
                 sync_dir(&lane)?;
-                listed.push(Listed { id, instance: (*instance).to_owned() });
+                listed.push(Listed { id, instance: (*instance).to_owned(), is_over: false });
             }
             make_private_dir(&new)?;
             sync_dir(&new)?;
             write_list(&self.state_dir, &listed)?;
         }
-        if is_first {
-            write_durably(&spool, TAKEN_OVER, b"").context("note that the spool is taken over")?;
+        if is_first && !is_overtaken {
+            mark(&spool, &old)?;
         }
         if new.exists() && !folder.exists() {
             fs::rename(&new, &folder).with_context(|| format!("rename {}", new.display()))?;
@@ -412,46 +432,111 @@ impl Opening {
         if !is_first {
             old.leave_baselines();
         }
-        let mut lane = Lane::new(None, old, spool);
-        lane.went_on = Some(is_first);
-        Ok(lane)
+        let mut lane = Lane::new("", true, old, spool);
+        lane.went_on = Some(is_first && !is_overtaken);
+        Ok((lane, is_overtaken))
     }
 
-    /// These and the spools of instances, which begin as that of before does where they go on from it.
-    fn all(&self, instances: &[&str], mut lanes: Vec<Lane>) -> Result<Vec<Lane>> {
+    /// The spools of instances. Those that go on from a spool for all begin as it does, and where it went on itself
+    /// they give up what both may have counted.
+    fn all(&self, instances: &[&str], of_before: Option<(Lane, bool)>) -> Result<Vec<Lane>> {
         let root = self.state_dir.join(FOLDER);
         make_private_dir(&root)?;
+        remove_rests(&self.state_dir);
+        remove_rests(&root);
         let list = read_list(&self.state_dir);
-        let was_made: BTreeSet<String> = list.iter().flatten().map(|listed| listed.instance.clone()).collect();
-        let mut named: BTreeMap<Uuid, String> =
-            list.iter().flatten().map(|listed| (listed.id, listed.instance.clone())).collect();
         // Without the list nobody knows what there was.
         let knows_nothing = list.is_none() && was_delivered(&self.state_dir);
+        let mut list = list.unwrap_or_default();
         let mut wanted: BTreeSet<&str> = instances.iter().copied().collect();
-        for id in folders(&root)? {
+        let (mut lanes, mut unusable) = (Vec::new(), BTreeSet::new());
+        // The newest of a name is its.
+        for id in folders(&root)?.into_iter().rev() {
             let folder = root.join(id.to_string());
-            let instance = named.get(&id).filter(|name| wanted.remove(name.as_str()));
+            let instance = list.iter().find(|listed| listed.id == id).map_or("", |listed| listed.instance.as_str());
             let is_removed = !folder.join("spool").exists();
-            let held = self.held(&folder, is_removed)?.in_lane(id);
-            lanes.push(Lane::new(instance.map(String::as_str), held, folder));
+            match self.held(&folder, is_removed) {
+                Ok(held) => lanes.push(Lane::new(instance, !wanted.remove(instance), held.in_lane(id), folder)),
+                Err(error) => {
+                    let error = format!("{error:#}");
+                    tracing::error!(error, instance.name = instance, "a spool cannot be used, and is left as it is");
+                    unusable.insert(instance.to_owned());
+                    list.retain(|listed| listed.id != id);
+                }
+            }
         }
-        named.retain(|id, _| root.join(id.to_string()).exists());
         for instance in wanted {
-            let lane = self.make(instance, knows_nothing || was_made.contains(instance))?;
-            named.extend(lane.id.map(|id| (id, instance.to_owned())));
-            lanes.push(lane);
+            let was_made =
+                unusable.contains(instance) || list.iter().any(|listed| listed.instance == instance && !listed.is_over);
+            let id = enlist(&mut list, instance);
+            lanes.push(self.make(id, instance, knows_nothing || was_made)?);
         }
         // Behind the folders: one that is not listed is nobody's, and nothing was written to it.
-        let listed: Vec<Listed> = named.into_iter().map(|(id, instance)| Listed { id, instance }).collect();
-        write_list(&self.state_dir, &listed)?;
-        if let Some(old) = lanes.first().filter(|lane| lane.is_of_before()) {
-            let mut old = lock(&old.held);
+        write_list(&self.state_dir, &list)?;
+        let Some((old, is_overtaken)) = of_before else { return Ok(lanes) };
+        {
+            let mut held = lock(&old.held);
             for lane in lanes.iter().filter(|lane| !lane.drains()) {
-                lock(&lane.held).begin_as(&old);
+                lock(&lane.held).begin_as(&held);
             }
-            old.leave_baselines();
+            held.leave_baselines();
+            if is_overtaken {
+                tracing::error!(
+                    "a version of before went on from the spool for all: what was read beside it is given up"
+                );
+                for lane in &lanes {
+                    lock(&lane.held).follow(Older::Shared)?;
+                }
+            }
+            mark(&old.folder, &held)?;
         }
+        lanes.insert(0, old);
         Ok(lanes)
+    }
+}
+
+/// The id of an instance's lane, which is listed from here on: the one that it had last, where it has none now.
+fn enlist(list: &mut Vec<Listed>, instance: &str) -> Uuid {
+    if let Some(last) = list.iter_mut().filter(|listed| listed.instance == instance).max_by_key(|listed| listed.id) {
+        last.is_over = false;
+        return last.id;
+    }
+    let id = Uuid::now_v7();
+    list.push(Listed { id, instance: instance.to_owned(), is_over: false });
+    id
+}
+
+/// How far a spool goes, as it stands in the mark.
+fn standing(held: &Held) -> String {
+    format!("{} {}", held.spool.epoch(), held.spool.next_sequence())
+}
+
+/// Notes that other spools went on from this one, and how far it goes.
+fn mark(spool: &Path, held: &Held) -> Result<()> {
+    let standing = standing(held);
+    if fs::read_to_string(spool.join(TAKEN_OVER)).is_ok_and(|marked| marked == standing) {
+        return Ok(());
+    }
+    write_durably(spool, TAKEN_OVER, standing.as_bytes()).context("note that the spool is taken over")
+}
+
+/// Removes a folder so that no part of it is ever taken for one.
+fn remove(folder: &Path) -> Result<()> {
+    let gone = folder.with_extension(GONE);
+    fs::rename(folder, &gone).with_context(|| format!("rename {}", folder.display()))?;
+    folder.parent().map_or(Ok(()), sync_dir)?;
+    fs::remove_dir_all(&gone).with_context(|| format!("remove {}", gone.display()))
+}
+
+/// Removes what is left of folders whose removal broke off.
+fn remove_rests(directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|extension| extension == GONE)
+            && let Err(error) = fs::remove_dir_all(&path)
+        {
+            tracing::warn!(%error, path = %path.display(), "what is left of a spool is not removed");
+        }
     }
 }
 

@@ -214,7 +214,6 @@ impl Pusher {
                 Step::Nothing(until) => {
                     failures = 0;
                     (waits_for_news, paused_until) = (true, until);
-                    self.lanes.tidy();
                     self.interval.saturating_sub(round.elapsed()).max(SHORTEST_PAUSE)
                 }
                 Step::Busy => SHORTEST_PAUSE,
@@ -227,6 +226,8 @@ impl Pusher {
             if length.is_zero() {
                 continue;
             }
+            // Also while the server is away.
+            self.lanes.tidy();
             tokio::select! {
                 () = tokio::time::sleep(length) => {}
                 _ = stop.changed() => {}

@@ -110,7 +110,7 @@ struct Supervisor {
     counters: Arc<Counters>,
     wake: Arc<Notify>,
     watches: BTreeMap<String, (Watched, Running)>,
-    delivery: Running,
+    delivery: Option<Running>,
 }
 
 impl Supervisor {
@@ -120,7 +120,7 @@ impl Supervisor {
         let lanes = Lanes::open(&config.state_dir, bounds(config), &names(config), &assignment.catalog, &hostname());
         let lanes = lanes.with_context(|| format!("use state directory {}", config.state_dir.display()))?;
         let (lanes, wake) = (Arc::new(lanes), Arc::new(Notify::new()));
-        let delivery = deliver(&assignment, backend, &lanes, &counters, &wake);
+        let delivery = Some(deliver(&assignment, backend, &lanes, &counters, &wake));
         let mut supervisor = Self { assignment, lanes, counters, wake, watches: BTreeMap::new(), delivery };
         supervisor.start_missing();
         Ok(supervisor)
@@ -133,7 +133,6 @@ impl Supervisor {
             bail!("state_dir cannot be changed while the collector runs: restart it");
         }
         let backend = Backend::new(config)?;
-        self.lanes.assign(&names(config)).context("make a spool")?;
         let has_new_catalog = next.catalog != before.catalog;
         let is_as_before = |name: &str, watched: &Watched| {
             let instance = config.instances.iter().find(|instance| instance.name == name);
@@ -151,13 +150,20 @@ impl Supervisor {
                 tracing::info!(instance.name = name, "no longer watched as before");
             }
         }
+        // Nobody writes any more to what is to be delivered and removed.
+        if let Err(error) = self.lanes.assign(&names(config)) {
+            self.start_missing();
+            return Err(error.context("make a spool"));
+        }
         self.lanes.bound(bounds(config));
         if has_new_catalog {
             self.lanes.learn(&next.catalog);
         }
         if has_new_catalog || !delivers_alike(config, &before.config) {
-            let delivery = deliver(&next, backend, &self.lanes, &self.counters, &self.wake);
-            std::mem::replace(&mut self.delivery, delivery).end(Some(LAST_DELIVERY)).await;
+            if let Some(delivery) = self.delivery.take() {
+                delivery.end(Some(LAST_DELIVERY)).await;
+            }
+            self.delivery = Some(deliver(&next, backend, &self.lanes, &self.counters, &self.wake));
         }
         self.assignment = next;
         self.start_missing();
@@ -196,7 +202,9 @@ impl Supervisor {
             running.end(None).await;
         }
         // The delivery under way may still end well.
-        self.delivery.end(Some(LAST_DELIVERY)).await;
+        if let Some(delivery) = self.delivery {
+            delivery.end(Some(LAST_DELIVERY)).await;
+        }
         let mut last = Ok(());
         for lane in self.lanes.all() {
             // One that cannot be written leaves the others theirs.

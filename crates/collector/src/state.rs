@@ -116,6 +116,7 @@ pub struct Held {
     clock: Clock,
     /// Which of the collector's spools this is; none where it has one for all instances.
     lane: Option<Uuid>,
+    begins_now: bool,
     processes: Processes,
     opened: Instant,
 }
@@ -232,6 +233,7 @@ impl Held {
             hostname,
             clock: Clock::here(),
             lane: None,
+            begins_now: false,
             processes: Processes::read(&directory, None),
             opened: Instant::now(),
         };
@@ -376,9 +378,33 @@ impl Held {
         Ok(())
     }
 
+    /// It is made now: nothing of it can be older than what the server has.
+    pub fn begins_now(&mut self) {
+        self.begins_now = true;
+    }
+
+    /// Gives up, at once on disk, what another spool of this directory turned out to have counted elsewhere; what is
+    /// verified was compared by itself.
+    ///
+    /// # Errors
+    /// When that cannot be written down.
+    pub fn follow(&mut self, older: Older) -> Result<()> {
+        if self.standing == Standing::Verified || self.begins_now {
+            return Ok(());
+        }
+        if self.standing == Standing::Unknown {
+            self.move_on(None, older)?;
+        }
+        self.checkpoint()?;
+        Ok(self.spool.write_epoch()?)
+    }
+
     /// Whether the state directory is an older one than what the server has, and how.
     #[must_use]
     pub fn is_older(&self, server: ServerKnows) -> Option<Older> {
+        if self.begins_now {
+            return None;
+        }
         let own = self.clock.id();
         let has_more = server.last_sequence.is_some_and(|last| last >= self.spool.unverified_from())
             || server.last_epoch.is_some_and(|last| last > self.spool.epoch());

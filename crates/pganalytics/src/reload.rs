@@ -42,6 +42,8 @@ pub(crate) async fn follow(
     mut hangup: Option<Signal>,
 ) {
     let mut known = files(&assign.borrow().config);
+    // What was wrong the last time, while it is: what is missing may come.
+    let mut refused: Option<String> = None;
     loop {
         let hung_up = async {
             match &mut hangup {
@@ -55,7 +57,7 @@ pub(crate) async fn follow(
         };
         if !asked {
             let now = again(&known);
-            if now == known {
+            if now == known && refused.is_none() {
                 continue;
             }
             tokio::time::sleep(SETTLED_AFTER).await;
@@ -63,19 +65,24 @@ pub(crate) async fn follow(
                 continue;
             }
         }
+        // As they were before they are read: what changes meanwhile is seen the next time.
+        let before = again(&known);
         match load(arguments) {
             Ok((config, catalog)) => {
                 config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
                 known = files(&config);
+                refused = None;
+                known.iter_mut().for_each(|(path, mark)| *mark = before.get(path).copied().unwrap_or(*mark));
                 assign.send_replace(Arc::new(Assignment { config, catalog: Arc::new(catalog) }));
             }
             Err(error) => {
-                known = again(&known);
+                known = before;
                 counters.note_configuration(Some(&error));
-                tracing::error!(
-                    error = format!("{error:#}"),
-                    "the new configuration is refused; the one so far stays in force"
-                );
+                let error = format!("{error:#}");
+                if asked || refused.as_ref() != Some(&error) {
+                    tracing::error!(error, "the new configuration is refused; the one so far stays in force");
+                }
+                refused = Some(error);
             }
         }
     }

@@ -273,6 +273,118 @@ fn what_is_not_configured_any_more_is_delivered_and_removed() {
     assert_eq!(read(&lane(&open(dir.path(), &BOTH), "two").held, "two", 5), Some(3));
 }
 
+/// The reasons of what the records that wait tell as lost.
+fn told(held: &Shared) -> Vec<String> {
+    let held = lock(held);
+    let told = held.spool.pending().flat_map(|pending| held.spool.read(pending).unwrap().unwrap().discarded);
+    told.map(|lost| lost.reason).collect()
+}
+
+#[test]
+fn an_instance_that_comes_back_while_it_runs_has_one_spool() {
+    let dir = tempfile::tempdir().unwrap();
+    let lanes = open(dir.path(), &BOTH);
+    read(&lane(&lanes, "two").held, "two", 10);
+    drop(lanes);
+    // Gone at a start, and back before it was delivered.
+    let lanes = open(dir.path(), &["one"]);
+    lanes.assign(&BOTH).unwrap();
+    assert_eq!(read(&lane(&lanes, "two").held, "two", 12), Some(2), "it goes on");
+    assert_eq!(folders(dir.path()).len(), 2);
+    drop(lanes);
+    let lanes = open(dir.path(), &BOTH);
+    assert_eq!(read(&lane(&lanes, "two").held, "two", 13), Some(1));
+    // Gone, delivered, and back: by the id and a later epoch an older copy of the directory is known.
+    let (id, epoch) = (lane(&lanes, "two").id(), lock(&lane(&lanes, "two").held).spool.epoch());
+    lanes.assign(&["one"]).unwrap();
+    deliver(&lanes);
+    assert_eq!(folders(dir.path()).len(), 1);
+    lanes.assign(&BOTH).unwrap();
+    let two = lane(&lanes, "two");
+    assert_eq!(two.id(), id);
+    assert!(lock(&two.held).spool.epoch() > epoch);
+    assert_eq!(read(&two.held, "two", 20), None);
+    assert!(told(&two.held).is_empty(), "nothing is missing");
+    // What is made now is no older one, whoever delivered before.
+    let stranger =
+        ServerKnows { last_process: Some(Uuid::now_v7()), last_epoch: Some(epoch), ..ServerKnows::default() };
+    lanes.compare(&two, stranger).unwrap();
+    assert_eq!(read(&two.held, "two", 21), Some(1));
+}
+
+#[test]
+fn what_a_version_before_went_on_from_is_not_counted_twice() {
+    for is_spool_gone in [false, true] {
+        let dir = of_before();
+        let lanes = open(dir.path(), &BOTH);
+        assert_eq!(read(&lane(&lanes, "one").held, "one", 20), Some(10));
+        if is_spool_gone {
+            deliver(&lanes);
+        }
+        drop(lanes);
+        // It is put back for a while, and counts the same time.
+        let held = Held::open(dir.path(), ROOMY, Arc::clone(&CATALOG), "test".into()).unwrap();
+        let held = Arc::new(std::sync::Mutex::new(held));
+        assert_eq!(read(&held, "one", 25), if is_spool_gone { None } else { Some(15) });
+        drop(held);
+        let lanes = open(dir.path(), &BOTH);
+        let one = lane(&lanes, "one");
+        assert_eq!(lock(&one.held).spool.pending_len(), 0, "what was read beside it is given up");
+        assert_eq!(read(&one.held, "one", 30), None);
+        assert_eq!(told(&one.held).first().map(String::as_str), Some("restored"));
+        assert_eq!(read(&one.held, "one", 31), Some(1));
+        drop((one, lanes));
+        let lanes = open(dir.path(), &BOTH);
+        assert_eq!(read(&lane(&lanes, "one").held, "one", 33), Some(2), "and once only");
+    }
+}
+
+#[test]
+fn what_another_process_delivered_from_a_copy_holds_for_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let lanes = open(dir.path(), &BOTH);
+    deliver(&lanes);
+    for instance in BOTH {
+        assert_eq!(read(&lane(&lanes, instance).held, instance, 10), None);
+    }
+    drop(lanes);
+    let lanes = open(dir.path(), &BOTH);
+    for instance in BOTH {
+        assert_eq!(read(&lane(&lanes, instance).held, instance, 12), Some(2));
+    }
+    let stranger = ServerKnows { last_process: Some(Uuid::now_v7()), ..ServerKnows::default() };
+    lanes.compare(&lane(&lanes, "one"), stranger).unwrap();
+    drop(lanes);
+    // It ended before the other one was compared.
+    let lanes = open(dir.path(), &BOTH);
+    let two = lane(&lanes, "two");
+    assert_eq!(lock(&two.held).spool.pending_len(), 0);
+    assert_eq!(read(&two.held, "two", 15), None);
+}
+
+#[test]
+fn what_a_removal_left_is_no_spool_and_one_that_cannot_be_used_stops_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let lanes = open(dir.path(), &BOTH);
+    read(&lane(&lanes, "one").held, "one", 1);
+    let folder = lane(&lanes, "two").folder().to_owned();
+    drop(lanes);
+    let rest = dir.path().join("instances").join(format!("{}.gone", Uuid::now_v7()));
+    std::fs::create_dir_all(rest.join("spool")).unwrap();
+    std::fs::create_dir_all(dir.path().join("spool.gone")).unwrap();
+    std::fs::remove_dir_all(folder.join("spool")).unwrap();
+    std::fs::write(folder.join("spool"), "no directory").unwrap();
+    let lanes = open(dir.path(), &BOTH);
+    assert!(!rest.exists() && !dir.path().join("spool.gone").exists());
+    assert_eq!(lanes.all().len(), 2);
+    assert_eq!(read(&lane(&lanes, "one").held, "one", 3), Some(2));
+    let two = lane(&lanes, "two");
+    assert_ne!(two.folder(), folder);
+    assert_eq!(read(&two.held, "two", 3), None);
+    assert_eq!(told(&two.held), ["damaged"]);
+    assert!(folder.exists(), "it is left as it is");
+}
+
 #[test]
 fn one_collector_uses_a_directory() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,6 +1,9 @@
 //! The configuration changes while the collector runs, by signal and by file, well and badly, with kills in between: no
 //! work is lost or counted twice, and nothing is a gap.
 
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+
 use jiff::Timestamp;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -75,7 +78,16 @@ async fn a_configuration_that_changes_costs_no_work_and_no_gap() {
             world.until("it watches", async |world| (said(world, "watching") > watching).then_some(())).await;
         }
     }
-    change(&world, &also("other"), By::File, FOLLOWED).await;
+    // A file that is missing may come.
+    let secret = world.path("dsn-of-other");
+    let named = format!("{plain}[[instances]]\nname = \"other\"\ndsn_file = {secret:?}\n");
+    change(&world, &named, By::Signal, REFUSED).await;
+    let followed = said(&world, FOLLOWED);
+    let mut file = std::fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&secret).unwrap();
+    file.write_all(dsn.as_bytes()).unwrap();
+    world.until("it is found", async |world| (said(world, FOLLOWED) > followed).then_some(())).await;
+    work(&world, 1).await;
+    change(&world, &also("other").replace("push_interval = 1", "push_interval = 2"), By::File, FOLLOWED).await;
     work(&world, 1).await;
     let after = world.truth().await;
     world.settle().await;
