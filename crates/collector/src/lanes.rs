@@ -346,9 +346,18 @@ impl Lanes {
 
     /// Removes what nobody writes to and all is delivered of.
     fn remove_delivered(&self) {
-        let is_over = |lane: &mut Arc<Lane>| lane.drains() && lane.try_lock().is_some_and(|mut held| held.is_over());
-        let over: Vec<Arc<Lane>> = self.lock().extract_if(.., |lane| is_over(lane)).collect();
+        // It may write, and nobody is to wait for that who asks for another lane.
+        let is_over = |lane: &Arc<Lane>| lane.drains() && lane.try_lock().is_some_and(|mut held| held.is_over());
+        let over: Vec<Arc<Lane>> = self.all().into_iter().filter(is_over).collect();
         for lane in over {
+            {
+                let mut lanes = self.lock();
+                // It may have come back meanwhile.
+                if !lane.drains() {
+                    continue;
+                }
+                lanes.retain(|other| !Arc::ptr_eq(other, &lane));
+            }
             tracing::info!(spool.dir = %lane.folder.display(), "what nobody writes to any more is delivered and removed");
             if let Err(error) = remove(&lane.folder) {
                 let error = format!("{error:#}");

@@ -396,10 +396,17 @@ impl Pusher {
         if let Some(first) = lanes.iter().find(is_first).map(Arc::clone) {
             lanes = vec![first];
         }
-        progress.turn = (progress.turn + 1) % lanes.len().max(1);
+        let all = lanes.len().max(1);
+        progress.turn %= all;
         lanes.rotate_left(progress.turn);
         let most = progress.drain.most();
+        let (mut records, mut bytes) = (0, 0);
         for lane in lanes {
+            // What does not fit is not read either: those behind are first the next time.
+            if records >= most || bytes >= drain::MOST_BYTES {
+                break;
+            }
+            progress.turn += 1;
             let going = progress.of(&lane);
             if let Some(until) = going.paused() {
                 next.paused_until = Some(next.paused_until.map_or(until, |first| first.min(until)));
@@ -425,8 +432,11 @@ impl Pusher {
             let of_lane: Vec<_> = if going.newest {
                 held.spool.pending().next_back().map(read).into_iter().collect()
             } else {
-                drain::together(held.spool.pending().take(if backlog { most } else { 1 }).map(read))
+                let share = if backlog { (most / all).max(1) } else { 1 };
+                drain::together(held.spool.pending().take(share).map(read))
             };
+            records += of_lane.len();
+            bytes += of_lane.iter().filter_map(|(_, record)| Some(record.as_ref()?.batch.len())).sum::<usize>();
             let of_lane = of_lane.into_iter().map(|batch| Waiting { lane: Arc::clone(&lane), batch: Some(batch) });
             waiting.push(of_lane.collect::<Vec<_>>());
         }

@@ -166,8 +166,10 @@ impl Supervisor {
             self.delivery = Some(deliver(&next, backend, &self.lanes, &self.counters, &self.wake));
         }
         self.assignment = next;
+        let as_before = self.watches.len();
         self.start_missing();
-        tracing::info!(instances = self.watches.len(), changed = changed.len(), "another configuration is in force");
+        let begun = self.watches.len() - as_before;
+        tracing::info!(as_before, begun, ended = changed.len(), "another configuration is in force");
         Ok(())
     }
 

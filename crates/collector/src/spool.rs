@@ -217,6 +217,8 @@ impl Spool {
     /// # Errors
     /// When it cannot be written: then nothing has happened, and the baselines must not move.
     pub fn append(&mut self, record: &Record) -> Result<(), SpoolError> {
+        // What is written to files that were removed would be there until the end of the process, and no longer.
+        fs::metadata(&self.dir).map_err(|source| io("find", &self.dir, source))?;
         let bytes = segment::frame_record(record)?;
         // The batch is made: what is dropped for it stands in the one behind it.
         self.make_room(bytes.len() as u64, record.sequence + 1)?;

@@ -19,7 +19,7 @@ use crate::spool::{Pending, Record};
 const MOST: usize = 64;
 
 /// Their most bytes as they lie in the spool, unless one alone has more.
-const MOST_BYTES: usize = 1 << 20;
+pub(super) const MOST_BYTES: usize = 1 << 20;
 
 /// Their most bytes unfolded; the server takes 64 MiB.
 const MOST_UNFOLDED: usize = 16 << 20;

@@ -556,6 +556,50 @@ async fn instances_travel_together_and_none_waits_for_another() {
 }
 
 #[tokio::test]
+async fn backlogs_of_several_instances_go_out_side_by_side() {
+    let dir = tempfile::tempdir().unwrap();
+    registered(dir.path(), "2999-01-01T00:00:00Z", None);
+    let (server, url) = Server::default().start(&[]).await;
+    let bounds = Bounds { max_bytes: 1 << 30, max_age_us: i64::MAX };
+    let names = ["one", "three", "two"];
+    let lanes = Lanes::open(dir.path(), bounds, &names, &Arc::new(Catalog::embedded().unwrap()), "test").unwrap();
+    let all = names.map(|name| lanes.lane_of(name).unwrap());
+    for lane in &all {
+        for _ in 0..50 {
+            let instance = wire::Instance { name: lane.instance.clone(), ..wire::Instance::default() };
+            lock(&lane.held).commit(Cycle { instance, ..Cycle::default() }).unwrap();
+        }
+    }
+    let pusher = pusher(lanes, &url, &Arc::new(Counters::default()));
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(pusher.run(stopped));
+    let drained = async {
+        while all.iter().any(|lane| lock(&lane.held).spool.pending_len() > 0) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, drained).await.expect("all of it is delivered");
+    let pushes = server.pushes.lock().unwrap().clone();
+    assert_eq!(pushes.iter().sum::<usize>(), 150 + 3, "with a sign of life of each");
+    assert!(pushes.iter().all(|batches| *batches <= 64) && pushes.len() < 20, "{pushes:?}");
+    let batches = server.batches.lock().unwrap().clone();
+    for name in names {
+        let of_lane: Vec<u64> = batches
+            .iter()
+            .filter(|batch| batch.instances.first().is_some_and(|instance| instance.name == name))
+            .map(|batch| batch.sequence)
+            .collect();
+        assert_eq!(of_lane.len(), 50, "{name}");
+        assert_eq!(of_lane.first(), Some(&50), "the newest does not wait for the backlog");
+    }
+    let among_first: std::collections::BTreeSet<&str> =
+        batches.iter().take(70).map(|batch| batch.instances[0].name.as_str()).collect();
+    assert_eq!(among_first, std::collections::BTreeSet::from(names), "none waits for another's");
+    stop.send(true).unwrap();
+    running.await.unwrap();
+}
+
+#[tokio::test]
 async fn what_no_several_batches_can_be_told_to_is_sent_one_by_one() {
     let dir = tempfile::tempdir().unwrap();
     registered(dir.path(), "2999-01-01T00:00:00Z", None);
@@ -577,7 +621,7 @@ async fn the_time_of_the_last_answer_is_told_with_what_is_sent_next() {
     *server.knows.lock().unwrap() = Some(r#"{"answered_at":"2026-03-01T12:00:00.000007Z"}"#.to_owned());
     deliver(prepare(dir.path(), &url, 1)).await;
     assert_eq!(server.signs.lock().unwrap()[0].answered, None, "there was none before");
-    let batches = server.batches.lock().unwrap();
+    let batches = server.batches.lock().unwrap().clone();
     let told = batches[0].status.as_ref().unwrap().answered.unwrap();
     assert_eq!(told.server_us, 1_772_366_400_000_007);
     assert!(told.ago_us < u64::try_from(PATIENCE.as_micros()).unwrap());

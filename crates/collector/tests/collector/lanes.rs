@@ -248,6 +248,19 @@ fn a_spool_that_is_gone_is_told_from_an_instance_that_is_new() {
 }
 
 #[test]
+fn a_spool_that_is_removed_while_it_is_written_to_takes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let lanes = open(dir.path(), &["one"]);
+    let one = lane(&lanes, "one");
+    read(&one.held, "one", 1);
+    std::fs::remove_dir_all(one.folder()).unwrap();
+    let refused = lock(&one.held).commit(Cycle::default()).unwrap_err();
+    assert!(format!("{refused:#}").contains("No such file or directory"), "{refused:#}");
+    assert_eq!(lanes.standing().unspooled_cycles, 1);
+    assert!(lanes.standing().trouble.is_some(), "the server is told");
+}
+
+#[test]
 fn what_is_not_configured_any_more_is_delivered_and_removed() {
     let dir = tempfile::tempdir().unwrap();
     let lanes = open(dir.path(), &BOTH);
