@@ -132,6 +132,13 @@ struct Sent {
     age: Duration,
 }
 
+/// The other records of a request.
+#[derive(Clone, Copy, Default)]
+struct Beside {
+    records: u64,
+    bytes: u64,
+}
+
 /// Something to send: a record of a lane, where it can be read; without any a sign of life.
 struct Waiting {
     lane: Arc<Lane>,
@@ -278,7 +285,7 @@ impl Pusher {
         };
         let record = batch.as_ref().map(|(_, record)| record);
         let mut body = record.map(|record| record.batch.clone()).unwrap_or_default();
-        let behind = self.behind(&lane, record, progress).encode_to_vec();
+        let behind = self.behind(&lane, record, progress, Beside::default()).encode_to_vec();
         body.extend(wire::compress(&behind).context("compress the status")?);
         let token = progress.token();
         let mut answer = self.backend.push(&token, body.clone()).await;
@@ -494,7 +501,8 @@ impl Pusher {
     }
 
     /// What goes behind a record's batch, since it is known only now. Without a record: a sign of life.
-    fn behind(&self, lane: &Lane, record: Option<&Record>, progress: &Progress) -> Batch {
+    /// `beside` is what travels with it, and so waits no longer when this has arrived.
+    fn behind(&self, lane: &Lane, record: Option<&Record>, progress: &Progress, beside: Beside) -> Batch {
         let collector_id = progress.registration.as_ref().map(|known| known.collector_id.as_bytes().to_vec());
         let mut behind = Batch { collector_id: collector_id.unwrap_or_default(), ..Batch::default() };
         let standing = self.lanes.standing();
@@ -503,8 +511,8 @@ impl Pusher {
         let not_followed = self.counters.not_followed();
         let ago = |came_in_us: i64| u64::try_from(held.clock().now_us() - came_in_us).unwrap_or(0);
         behind.status = Some(Status {
-            spool_records: standing.records + u64::from(record.is_none()),
-            spool_bytes: standing.bytes,
+            spool_records: standing.records.saturating_sub(beside.records) + u64::from(record.is_none()),
+            spool_bytes: standing.bytes.saturating_sub(beside.bytes),
             spool_max_bytes: standing.max_bytes,
             late_cycles: self.counters.late_cycles.load(Ordering::Relaxed),
             refused_batches: self.counters.refused_batches.load(Ordering::Relaxed),

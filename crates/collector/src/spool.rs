@@ -134,6 +134,14 @@ pub struct Pending {
     epoch: Option<Uuid>,
 }
 
+impl Pending {
+    /// What it takes of the spool.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.place.len as u64
+    }
+}
+
 /// What a spool held when it was opened.
 #[derive(Debug)]
 pub struct Opened {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use prost::Message;
 
-use super::{Progress, Pusher, Sent, Step, Waiting};
+use super::{Beside, Progress, Pusher, Sent, Step, Waiting};
 use crate::backend::Answer;
 use crate::lanes::Lane;
 use crate::spool::{Pending, Record};
@@ -164,6 +164,8 @@ impl Pusher {
     /// The body of a request of several batches, as many as can be unfolded and fit.
     fn join(&self, next: Vec<Waiting>, progress: &Progress) -> Result<Joined> {
         let (mut joined, mut unfolded) = (Joined::default(), 0);
+        let records: Vec<u64> = next.iter().filter_map(|one| Some(one.batch.as_ref()?.0.bytes())).collect();
+        let all = Beside { records: records.len() as u64, bytes: records.iter().sum() };
         for Waiting { lane, batch } in next {
             let batch = match batch {
                 Some((_, None)) => break,
@@ -175,7 +177,9 @@ impl Pusher {
             else {
                 break;
             };
-            let behind = self.behind(&lane, record, progress).encode_to_vec();
+            let own = batch.as_ref().map_or(0, |(pending, _)| pending.bytes());
+            let beside = Beside { records: all.records - u64::from(batch.is_some()), bytes: all.bytes - own };
+            let behind = self.behind(&lane, record, progress, beside).encode_to_vec();
             let length = content.len() + behind.len();
             unfolded += length;
             if unfolded > MOST_UNFOLDED {

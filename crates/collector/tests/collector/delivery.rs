@@ -592,6 +592,8 @@ async fn backlogs_of_several_instances_go_out_side_by_side() {
         assert_eq!(of_lane.len(), 50, "{name}");
         assert_eq!(of_lane.first(), Some(&50), "the newest does not wait for the backlog");
     }
+    let left = |batch: &Batch| batch.status.as_ref().map_or(0, |status| status.spool_records);
+    assert_eq!(batches.last().map(left), Some(1), "what travels together waits no longer");
     let among_first: std::collections::BTreeSet<&str> =
         batches.iter().take(70).map(|batch| batch.instances[0].name.as_str()).collect();
     assert_eq!(among_first, std::collections::BTreeSet::from(names), "none waits for another's");
