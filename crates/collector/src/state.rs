@@ -422,7 +422,7 @@ impl Held {
     ///
     /// # Errors
     /// When what is dropped cannot be noted.
-    pub fn move_on(&mut self, after: Option<Uuid>, older: Older) -> Result<()> {
+    fn move_on(&mut self, after: Option<Uuid>, older: Older) -> Result<()> {
         let is_shared = older == Older::Shared;
         self.spool.move_on(after, is_shared)?;
         if is_shared {

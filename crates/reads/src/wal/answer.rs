@@ -26,8 +26,8 @@ pub async fn get(snapshot: &Snapshot, id: InstanceId, when: When) -> Result<Wal,
     let archiver = store::archiver(snapshot, id, moment).await?;
     let totals = store::totals(snapshot, id, range).await?;
     let series = store::series(snapshot, snapshot.catalog(), id, range, grid, now).await?;
-    let covered = Covered::read(snapshot, id, store::GRID, range).await?;
     let covered_by_set = store::covered(snapshot, id, range).await?;
+    let covered = covered_by_set.get(store::GRID).cloned().unwrap_or_else(|| Covered::new(0.0, range));
     let gaps = Gaps::read(snapshot, snapshot.catalog(), id, store::POSITION, range, now).await?.listed;
     let states = instances::states(snapshot, &[id]).await?.remove(&id).unwrap_or_default();
     let mut unmeasured = Unmeasured::new();
