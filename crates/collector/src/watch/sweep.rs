@@ -1,5 +1,5 @@
 //! When which database is read for the sets of scope `database`, and what is said of those that fail.
-//! Pure; `visit.rs` does the reading.
+//! Pure; `databases.rs` does the reading.
 //!
 //! Rounds visit one database at a time, busiest first. A connection costs the instance about 7 ms of
 //! CPU, so after the first few one is opened every [`PAUSE`]; the database of the open connection is

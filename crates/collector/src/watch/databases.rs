@@ -8,17 +8,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use catalog::Set;
+use catalog::{Scope, Set};
 use tokio::time::Instant;
 use tokio_postgres::types::Type;
 use wire::{Frame, FrameColumn, State, StateCode};
 
-use super::sweep::{Database, Odd, Trouble, Visit};
-use super::{Baselines, Cycle, Took, Watch, why_not_read};
+use super::recorder::{Recorder, Taken, Took};
+use super::server::Server;
+use super::source::{At, Source};
+use super::statement::{read_set, why_not_read};
+use super::sweep::{Database, Odd, Sweep, Trouble, Visit};
+use super::{Baselines, Cycle};
 use crate::baseline::ReadingTime;
 use crate::connect::{ConnectError, Session};
 use crate::coverage::{self, Known};
-use crate::identity::Identity;
 use crate::listing::{self, Listed};
 use crate::read::{self, ReadError, signed};
 
@@ -29,46 +32,25 @@ const VISIT_WITHIN: Duration = Duration::from_secs(8);
 /// The pause after a database that is gone, which is asked for again when the cycle was not spooled.
 const BURIAL: Duration = Duration::from_secs(1);
 
-impl Watch {
-    /// When the next database is to be read; `None` when no set asks for it.
-    #[must_use]
-    pub fn next_database(&self) -> Option<Instant> {
-        self.sweep.next()
-    }
+/// What is remembered of the databases between their visits.
+#[derive(Debug)]
+pub(super) struct Databases {
+    sweep: Sweep,
+}
 
-    /// Reads what is due in the next database; `None` when nothing was to be read yet.
-    pub async fn read_database(&mut self, baselines: &Baselines) -> Option<Cycle> {
-        // Else a visit that does not get to disk would tell again what the instance's own cycle told.
-        self.beside.own.begin();
-        if self.sweep.must_list(Instant::now()) {
-            if let Err(error) = self.list_databases().await {
-                let error = format!("{error:#}");
-                tracing::warn!(instance.name = %self.config.name, error, "no list of databases");
-                self.sweep.hold(Instant::now() + HOLD);
-                self.sweep.not_listed(error);
-                self.say_of_databases();
-                return None;
-            }
-            if let Some(cycle) = self.bury(baselines) {
-                return Some(cycle);
-            }
-        }
-        let visit = self.sweep.take(Instant::now())?;
-        let mut cycle = Cycle { datid: Some(visit.database.datid), ..Cycle::default() };
-        cycle.instance.name.clone_from(&self.config.name);
+impl Source for Databases {
+    const SCOPE: Scope = Scope::Database;
+    type Due = Visit;
+    type Error = Unvisited;
+
+    async fn read(&mut self, visit: &Visit, at: &mut At<'_>) -> Result<(), Unvisited> {
         let outcome = if visit.database.open {
-            self.visit_open(&visit, baselines, &mut cycle).await
+            self.visit_open(visit, at).await
         } else {
-            match self.connector.connect(&visit.database.name).await {
-                Ok(session) => self.visit(&session, &visit, baselines, &mut cycle).await,
-                Err(ConnectError::BackingOff { wait, .. }) => {
-                    self.sweep.put_back(&visit, Instant::now() + wait);
-                    return None;
-                }
-                Err(ConnectError::Exhausted) => {
-                    self.sweep.put_back(&visit, Instant::now() + HOLD);
-                    return None;
-                }
+            match at.server.connector.connect(&visit.database.name).await {
+                Ok(session) => self.visit(&session, visit, at).await,
+                Err(ConnectError::BackingOff { wait, .. }) => return Err(Unvisited { pause: wait }),
+                Err(ConnectError::Exhausted) => return Err(Unvisited { pause: HOLD }),
                 Err(error) => {
                     if error.is_about_database() {
                         self.sweep.refused(&visit.database, Instant::now());
@@ -77,20 +59,90 @@ impl Watch {
                 }
             }
         };
-        if outcome.is_ok() {
+        let Err(error) = outcome else {
             self.sweep.answered(&visit.database);
+            return Ok(());
+        };
+        let name = &visit.database.name;
+        tracing::warn!(instance.name = at.recorder.name(), database.name = name, error, "cannot read a database");
+        // It may have another name now, or be gone.
+        self.sweep.list_again();
+        for set in &visit.sets {
+            at.cycle.readings.push(at.recorder.failed(set, error.clone(), at.recorder.clock.now_us()));
+            self.trouble(set, &visit.database, why(&error), at.recorder);
         }
-        if let Err(error) = outcome {
-            let name = &visit.database.name;
-            tracing::warn!(instance.name = %self.config.name, database.name = name, error, "cannot read a database");
-            // It may have another name now, or be gone.
-            self.sweep.list_again();
-            for set in &visit.sets {
-                cycle.readings.push(self.failed(set, error.clone(), self.clock.now_us()));
-                self.trouble(set, &visit.database, State::Error, StateCode::Failed, error.clone(), String::new());
+        Ok(())
+    }
+}
+
+/// No connection could be asked for now: the visit is made later.
+pub(super) struct Unvisited {
+    pause: Duration,
+}
+
+/// Why a set was not read, and what mends it.
+type Why = (State, StateCode, String, String);
+
+fn why(error: &str) -> Why {
+    (State::Error, StateCode::Failed, error.to_owned(), String::new())
+}
+
+impl Databases {
+    /// For sets and their intervals in seconds.
+    pub(super) fn new(sets: Vec<(String, u32)>) -> Self {
+        Self { sweep: Sweep::new(sets) }
+    }
+
+    /// When the next database is to be read; `None` when no set asks for it.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.sweep.next()
+    }
+
+    /// Makes everything due at once, as if nothing had been read yet.
+    pub(super) fn again(&mut self) {
+        self.sweep.again();
+    }
+
+    /// Makes some sets due at once in every database.
+    pub(super) fn hasten(&mut self, is_one: impl Fn(&str) -> bool) {
+        self.sweep.hasten(is_one);
+    }
+
+    /// Whether a pattern that is a whole name is that of no database; known only once they are listed.
+    pub(super) fn is_unknown(&self, pattern: &str) -> bool {
+        self.sweep.is_unknown(pattern)
+    }
+
+    /// Reads what is due in the next database; `None` when nothing was to be read yet.
+    pub(super) async fn read_next(
+        &mut self,
+        server: &mut Server,
+        recorder: &mut Recorder,
+        baselines: &Baselines,
+    ) -> Option<Cycle> {
+        // Else a visit that does not get to disk would tell again what the instance's own cycle told.
+        recorder.own.begin();
+        if self.sweep.must_list(Instant::now()) {
+            if let Err(error) = self.list(server, recorder).await {
+                let error = format!("{error:#}");
+                tracing::warn!(instance.name = recorder.name(), error, "no list of databases");
+                self.sweep.hold(Instant::now() + HOLD);
+                self.sweep.not_listed(error);
+                self.say(recorder);
+                return None;
+            }
+            if let Some(cycle) = self.bury(recorder, baselines) {
+                return Some(cycle);
             }
         }
-        self.beside.own.count(&mut cycle.readings);
+        let visit = self.sweep.take(Instant::now())?;
+        let mut cycle = recorder.cycle(Some(visit.database.datid));
+        let mut at = At { server, recorder, baselines, cycle: &mut cycle };
+        if let Err(Unvisited { pause }) = self.read(&visit, &mut at).await {
+            self.sweep.put_back(&visit, Instant::now() + pause);
+            return None;
+        }
+        recorder.own.count(&mut cycle.readings);
         for reading in &mut cycle.readings {
             reading.datid = cycle.datid;
             for flag in &mut reading.flags {
@@ -100,26 +152,16 @@ impl Watch {
         (!cycle.readings.is_empty()).then_some(cycle)
     }
 
-    /// Reads all sets in as many databases as may be connected to at once, whatever is due.
-    pub async fn read_databases(&mut self, baselines: &Baselines) -> Vec<Cycle> {
-        self.sweep.again();
-        let mut cycles = Vec::new();
-        while self.next_database().is_some_and(|next| next <= Instant::now()) {
-            cycles.extend(self.read_database(baselines).await);
-        }
-        cycles
-    }
-
-    async fn list_databases(&mut self) -> anyhow::Result<()> {
-        self.identify().await?;
-        let Some((main, _)) = &self.main else { anyhow::bail!("no connection") };
+    async fn list(&mut self, server: &mut Server, recorder: &mut Recorder) -> anyhow::Result<()> {
+        server.identify(&recorder.clock).await?;
+        let Some((main, _)) = &server.main else { anyhow::bail!("no connection") };
         let listed = tokio::time::timeout(read::limit(), listing::databases(main)).await;
         let listed = listed.unwrap_or(Err(ReadError::Silent))?;
         let wanted = listed.into_iter().map(|listed| {
-            let may = listed.may && self.config.selects(&listed.name);
+            let may = listed.may && recorder.instance.selects(&listed.name);
             Database {
                 readable: may && listed.odd.is_none(),
-                odd: odd(&listed).filter(|_| self.config.selects(&listed.name)),
+                odd: odd(&listed).filter(|_| recorder.instance.selects(&listed.name)),
                 datid: listed.datid,
                 name: listed.name,
                 open: listed.open,
@@ -128,39 +170,34 @@ impl Watch {
             }
         });
         self.sweep.list(wanted.collect(), Instant::now());
-        self.say_of_databases();
+        self.say(recorder);
         Ok(())
     }
 
     /// Says of the sets of databases what the list of them says.
-    fn say_of_databases(&mut self) {
-        let catalog = Arc::clone(&self.catalog);
-        let sets: Vec<&Set> = self.sweep.sets().filter_map(|name| catalog.get(name)).collect();
-        for set in sets {
-            match self.sweep.say(set) {
-                Some(state) => drop(self.failures.insert(set.name().to_owned(), state)),
-                None => drop(self.failures.remove(set.name())),
-            }
+    fn say(&self, recorder: &mut Recorder) {
+        let catalog = Arc::clone(&recorder.catalog);
+        for set in self.sweep.sets().filter_map(|name| catalog.get(name)) {
+            recorder.say(set, self.sweep.say(set));
         }
     }
 
     /// A last, empty reading of the sets of a database that is gone: its infos end there.
-    fn bury(&mut self, baselines: &Baselines) -> Option<Cycle> {
-        let own = || baselines.iter().filter(|(place, _)| place.instance == self.config.name);
+    fn bury(&mut self, recorder: &mut Recorder, baselines: &Baselines) -> Option<Cycle> {
+        let name = recorder.name().to_owned();
+        let own = || baselines.iter().filter(|(place, _)| place.instance == name);
         let mut held = own().filter(|(_, baseline)| baseline.frame.rows > 0).filter_map(|(place, _)| place.datid);
         let datid = held.find(|datid| self.sweep.is_gone(*datid))?;
-        let places: Vec<_> = own().filter(|(place, _)| place.datid == Some(datid)).collect();
         // There may be more of them.
         self.sweep.list_again();
         self.sweep.hold(Instant::now() + BURIAL);
-        let mut cycle = Cycle { datid: Some(datid), ..Cycle::default() };
-        cycle.instance.name.clone_from(&self.config.name);
-        let catalog = Arc::clone(&self.catalog);
-        for (place, baseline) in places {
+        let mut cycle = recorder.cycle(Some(datid));
+        let catalog = Arc::clone(&recorder.catalog);
+        for (place, baseline) in own().filter(|(place, _)| place.datid == Some(datid)) {
             let Some(set) = catalog.get(&place.set) else { continue };
             let columns = set.definition.columns.iter().zip(&baseline.frame.columns);
             let columns = columns.map(|(meta, column)| column.as_ref().map(|_| FrameColumn::new(meta.column_type)));
-            let time_us = self.after_previous(place, Some(baseline), self.clock.now_us());
+            let time_us = recorder.after_previous(place, Some(baseline), recorder.clock.now_us());
             let frame = Frame { rows: 0, columns: columns.collect() };
             let at = ReadingTime {
                 incarnation: baseline.incarnation.clone(),
@@ -169,40 +206,34 @@ impl Watch {
                 instance_time_us: baseline.instance_time_us,
                 since_previous_us: None,
             };
-            let place = place.clone();
             let took = Took { at: &at, duration: Duration::ZERO, ended: std::time::Instant::now() };
-            let kept = self.store(place, &set.definition, frame, None, took, None, baselines, &mut cycle);
-            if let Err(error) = kept {
+            let (place, definition) = (place.clone(), &set.definition);
+            let taken = Taken { place, definition, frame, guard: None, took, plan: None };
+            if let Err(error) = recorder.record(taken, baselines, &mut cycle) {
                 tracing::warn!(set.name = set.name(), %error, "the end of a database was not noted");
             }
         }
         (!cycle.readings.is_empty()).then_some(cycle)
     }
 
-    async fn visit_open(&mut self, visit: &Visit, baselines: &Baselines, cycle: &mut Cycle) -> Result<(), String> {
-        self.identify().await.map_err(|error| format!("{error:#}"))?;
-        let Some((main, database)) = self.main.take() else { return Err("no connection".to_owned()) };
-        let outcome = self.visit(&main, visit, baselines, cycle).await;
+    async fn visit_open(&mut self, visit: &Visit, at: &mut At<'_>) -> Result<(), String> {
+        at.server.identify(&at.recorder.clock).await.map_err(|error| format!("{error:#}"))?;
+        let Some((main, database)) = at.server.main.take() else { return Err("no connection".to_owned()) };
+        let outcome = self.visit(&main, visit, at).await;
         if !main.client.is_closed() {
-            self.main = Some((main, database));
+            at.server.main = Some((main, database));
         }
         outcome
     }
 
     /// Reads what is due over a connection to the database; the error is about all of it.
-    async fn visit(
-        &mut self,
-        session: &Session,
-        visit: &Visit,
-        baselines: &Baselines,
-        cycle: &mut Cycle,
-    ) -> Result<(), String> {
-        let catalog = Arc::clone(&self.catalog);
+    async fn visit(&mut self, session: &Session, visit: &Visit, at: &mut At<'_>) -> Result<(), String> {
+        let catalog = Arc::clone(&at.recorder.catalog);
         let sets: Vec<&Set> = visit.sets.iter().filter_map(|name| catalog.get(name)).collect();
         let functions: Vec<&str> = sets.iter().flat_map(|set| &set.executes).map(String::as_str).collect();
         let arrival = async {
             let arrived = arrive(session, &functions).await?;
-            Ok((arrived, Identity::read(session, &self.settings).await?.seen_at(self.clock.now_us())))
+            Ok((arrived, at.server.identity(session).await?.seen_at(at.recorder.clock.now_us())))
         };
         let arrival = tokio::time::timeout(read::limit(), arrival).await.unwrap_or(Err(ReadError::Silent));
         let ((datid, executes), identity) = arrival.map_err(|error| error.to_string())?;
@@ -210,7 +241,7 @@ impl Watch {
             return Err("another database has its name now".to_owned());
         }
         let known = Known { identity: &identity, grants: Some(&identity.grants), extension: None };
-        let plans = coverage::plan(&catalog, known, |set, group| self.config.enabled(set, group));
+        let plans = coverage::plan(&catalog, known, |set, group| at.recorder.instance.enabled(set, group));
         let begun = Instant::now();
         for (nth, set) in sets.iter().enumerate() {
             if begun.elapsed() > VISIT_WITHIN {
@@ -221,60 +252,49 @@ impl Watch {
             let Some(plan) = plan else { continue };
             if !set.executes.iter().all(|function| executes.contains(function)) {
                 let message = "the collector's role may not execute a function that it needs".to_owned();
-                let fix = coverage::grant(set, known);
-                self.trouble(set.name(), &visit.database, State::Missing, StateCode::Privilege, message, fix);
+                let why = (State::Missing, StateCode::Privilege, message, coverage::grant(set, known));
+                self.trouble(set.name(), &visit.database, why, at.recorder);
                 continue;
             }
-            let started_us = self.clock.now_us();
-            let outcome = self.read_set(session, &identity, plan, None, baselines, cycle).await;
-            match outcome {
-                Ok(()) => self.no_trouble(set, &visit.database),
-                Err(error) => {
-                    if error.is_broken() || session.client.is_closed() {
-                        return self.broken(visit, set, &error, cycle);
-                    }
-                    let database = visit.database.name.as_str();
-                    tracing::warn!(instance.name = %self.config.name, database.name = database, set.name = set.name(), %error, "a set was not read");
-                    let (how, code, message, fix) = why_not_read(set, &error, known);
-                    self.trouble(set.name(), &visit.database, how, code, message, fix);
-                    cycle.readings.push(self.failed(set.name(), error.to_string(), started_us));
-                }
+            let started_us = at.recorder.clock.now_us();
+            let Err(error) = read_set(session, &identity, plan, None, at).await else {
+                self.note(set.name(), &visit.database, None, at.recorder);
+                continue;
+            };
+            if error.is_broken() || session.client.is_closed() {
+                return self.broken(visit, set, &error, at);
             }
+            let (instance, database) = (at.recorder.name(), visit.database.name.as_str());
+            tracing::warn!(instance.name = instance, database.name = database, set.name = set.name(), %error, "a set was not read");
+            self.trouble(set.name(), &visit.database, why_not_read(set, &error, known), at.recorder);
+            at.cycle.readings.push(at.recorder.failed(set.name(), error.to_string(), started_us));
         }
         Ok(())
     }
 
     /// The connection ended: this set and those that were not read yet have failed.
-    fn broken(&mut self, visit: &Visit, set: &Set, error: &ReadError, cycle: &mut Cycle) -> Result<(), String> {
-        let rest = visit.sets.iter().skip_while(|name| *name != set.name());
-        let already = cycle.readings.is_empty();
-        if already {
+    fn broken(&mut self, visit: &Visit, set: &Set, error: &ReadError, at: &mut At<'_>) -> Result<(), String> {
+        if at.cycle.readings.is_empty() {
             return Err(error.to_string());
         }
-        for name in rest {
-            cycle.readings.push(self.failed(name, error.to_string(), self.clock.now_us()));
-            self.trouble(name, &visit.database, State::Error, StateCode::Failed, error.to_string(), String::new());
+        for name in visit.sets.iter().skip_while(|name| *name != set.name()) {
+            at.cycle.readings.push(at.recorder.failed(name, error.to_string(), at.recorder.clock.now_us()));
+            self.trouble(name, &visit.database, why(&error.to_string()), at.recorder);
         }
         self.sweep.list_again();
         Ok(())
     }
 
-    fn trouble(&mut self, set: &str, database: &Database, how: State, code: StateCode, message: String, fix: String) {
+    fn trouble(&mut self, set: &str, database: &Database, why: Why, recorder: &mut Recorder) {
+        let (how, code, message, fix) = why;
         let trouble = Trouble { database: database.name.clone(), how, code, message, fix, inside: true };
-        self.note(set, database, Some(trouble));
+        self.note(set, database, Some(trouble), recorder);
     }
 
-    fn no_trouble(&mut self, set: &Set, database: &Database) {
-        self.note(set.name(), database, None);
-    }
-
-    fn note(&mut self, set: &str, database: &Database, trouble: Option<Trouble>) {
-        let catalog = Arc::clone(&self.catalog);
+    fn note(&mut self, set: &str, database: &Database, trouble: Option<Trouble>, recorder: &mut Recorder) {
+        let catalog = Arc::clone(&recorder.catalog);
         let Some(set) = catalog.get(set) else { return };
-        match self.sweep.outcome(set, database, trouble) {
-            Some(state) => drop(self.failures.insert(set.name().to_owned(), state)),
-            None => drop(self.failures.remove(set.name())),
-        }
+        recorder.say(set, self.sweep.outcome(set, database, trouble));
     }
 }
 

@@ -1,0 +1,267 @@
+//! The sets that are read once per instance, over the open connection; those of an extension that is installed in
+//! another database over a second one, which is opened for them and closed at once.
+
+use std::sync::Arc;
+
+use catalog::{Catalog, Definition, Scope, Set, SetKind};
+use wire::{SetState, State, StateCode};
+
+use super::recorder::Recorder;
+use super::server::Server;
+use super::source::{At, Source};
+use super::statement::{SETTINGS, read_set, why_not_read};
+use crate::baseline::{Baseline, Place};
+use crate::connect::Session;
+use crate::coverage::{self, Extension, Known, Plan};
+use crate::identity::Identity;
+use crate::read::ReadError;
+use crate::texts;
+
+/// What is remembered for these sets between cycles.
+#[derive(Debug, Default)]
+pub(super) struct Instance {
+    pub(super) texts: texts::Pace,
+    /// Who answered in this cycle, with what can be read of it.
+    pub(super) answered: Option<Answered>,
+}
+
+/// Who answered, and what is to be said of the sets that are planned by that.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) identity: Identity,
+    pub(super) states: Vec<SetState>,
+}
+
+impl Source for Instance {
+    const SCOPE: Scope = Scope::Instance;
+    type Due = [String];
+    type Error = String;
+
+    async fn read(&mut self, due: &[String], at: &mut At<'_>) -> Result<(), String> {
+        self.answered = None;
+        let catalog = Arc::clone(&at.recorder.catalog);
+        let due = Recorder::of_scope(&catalog, due, Self::SCOPE);
+        let began = std::time::Instant::now();
+        let identity = match at.server.identify(&at.recorder.clock).await {
+            Ok(identity) => identity,
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::warn!(instance.name = at.recorder.name(), error, "the instance cannot be read");
+                for set in due {
+                    let failed = at.recorder.failed(set.name(), error.clone(), at.recorder.clock.now_us());
+                    at.cycle.readings.push(failed);
+                }
+                return Err(error);
+            }
+        };
+        at.recorder.own.identified(began.elapsed());
+        if due.iter().any(|set| set.extension.is_some()) {
+            let config = at.recorder.instance.clone();
+            at.server.find_extension(|name| config.selects(name)).await;
+        }
+        let extension = at.server.discovery.found().cloned();
+        at.cycle.instance.attributes = Some(at.server.attributes(&identity, extension.as_ref()));
+        let grants = at.server.grants.clone();
+        let known = Known { identity: &identity, grants: grants.as_ref(), extension: extension.as_ref() };
+        let mut plans = coverage::plan(&catalog, known, |set, group| at.recorder.instance.enabled(set, group));
+        if let Some(unread) = at.server.discovery.unread() {
+            let missing = |state: &&mut SetState| state.code == StateCode::Extension as i32;
+            for state in plans.iter_mut().flat_map(|plan| &mut plan.states).filter(missing) {
+                state.message = format!("{} {unread}", state.message);
+            }
+        }
+        let is_due = |plan: &&Plan<'_>| plan.sql.is_some() && due.iter().any(|set| set.name() == plan.set.name());
+        let has_here = at.server.has_here(extension.as_ref());
+        let (elsewhere, here): (Vec<&Plan<'_>>, Vec<&Plan<'_>>) =
+            plans.iter().filter(is_due).partition(|plan| plan.set.extension.is_some() && !has_here);
+        self.read_here(&identity, &here, &plans, at).await;
+        if let Some(extension) = extension.as_ref().filter(|_| !elsewhere.is_empty()) {
+            self.read_elsewhere(&extension.database, &elsewhere, &plans, at).await;
+        }
+        let states = self.states(&plans, at.recorder);
+        drop(plans);
+        self.answered = Some(Answered { identity, states });
+        Ok(())
+    }
+}
+
+impl Instance {
+    /// Reads over the open connection.
+    async fn read_here(&mut self, identity: &Identity, here: &[&Plan<'_>], plans: &[Plan<'_>], at: &mut At<'_>) {
+        let (settings, here): (Vec<&Plan<'_>>, Vec<&Plan<'_>>) =
+            here.iter().partition(|plan| plan.set.name() == SETTINGS);
+        let Some((main, database)) = at.server.main.take() else { return };
+        // Where the other session cannot be had, what this one was told is not known of the instance.
+        let other = if settings.is_empty() { None } else { at.server.connector.connect_plainly(&database).await.ok() };
+        self.read_sets(other.as_ref().unwrap_or(&main), identity, &settings, plans, at).await;
+        if let Some(other) = other {
+            other.commit().await;
+        }
+        self.read_sets(&main, identity, &here, plans, at).await;
+        if !main.client.is_closed() {
+            at.server.main = Some((main, database));
+        }
+    }
+
+    /// Reads the sets of the extension in the database that has it.
+    async fn read_elsewhere(&mut self, database: &str, elsewhere: &[&Plan<'_>], plans: &[Plan<'_>], at: &mut At<'_>) {
+        let error = match at.server.connector.connect(database).await {
+            Err(error) => {
+                // An instance that hangs or refuses for now has the extension where it was.
+                if error.is_about_database() {
+                    at.server.discovery.forget();
+                }
+                error.to_string()
+            }
+            // This connection may have met another incarnation than the open one.
+            Ok(session) => match at.server.meet(&session, database).await {
+                Err(error) => error.to_string(),
+                // The extension was updated or moved: the statements were planned for another version.
+                Ok(None) => return,
+                Ok(Some(identity)) => return self.read_sets(&session, &identity, elsewhere, plans, at).await,
+            },
+        };
+        tracing::warn!(instance.name = at.recorder.name(), database.name = database, error, "cannot read a database");
+        for plan in elsewhere {
+            let failed = at.recorder.failed(plan.set.name(), error.clone(), at.recorder.clock.now_us());
+            at.cycle.readings.push(failed);
+        }
+    }
+
+    async fn read_sets(
+        &mut self,
+        session: &Session,
+        identity: &Identity,
+        due: &[&Plan<'_>],
+        plans: &[Plan<'_>],
+        at: &mut At<'_>,
+    ) {
+        for (nth, plan) in due.iter().enumerate() {
+            let guard = plan.set.guard.as_ref().and_then(|name| plans.iter().find(|plan| plan.set.name() == name));
+            let started_us = at.recorder.clock.now_us();
+            let outcome = if plan.set.definition.kind() == SetKind::Texts {
+                self.read_texts(session, identity, plan, at).await
+            } else {
+                read_set(session, identity, plan, guard, at).await
+            };
+            let Err(error) = outcome else {
+                at.recorder.say(plan.set, None);
+                continue;
+            };
+            say_failure(plan.set, &error, identity, at);
+            at.cycle.readings.push(at.recorder.failed(plan.set.name(), error.to_string(), started_us));
+            if plan.set.extension.is_some() && error.is_about_objects() {
+                at.server.discovery.forget();
+            }
+            if error.is_broken() || session.client.is_closed() {
+                for plan in &due[nth + 1..] {
+                    at.cycle.readings.push(at.recorder.failed(plan.set.name(), error.to_string(), started_us));
+                }
+                break;
+            }
+        }
+    }
+
+    /// Reads the texts that are not known yet of the statements whose figures were read.
+    async fn read_texts(
+        &mut self,
+        session: &Session,
+        identity: &Identity,
+        plan: &Plan<'_>,
+        at: &mut At<'_>,
+    ) -> Result<(), ReadError> {
+        // What is left of the cycle's own questions.
+        session.take_marked();
+        let place = at.recorder.place(plan.set.name(), at.cycle.datid);
+        let figures = Place { set: texts::STATEMENTS.to_owned(), ..place.clone() };
+        let read = at.cycle.next.iter().find(|(place, _)| *place == figures).map(|(_, next)| next);
+        let figures = read.or_else(|| at.baselines.get(&figures).map(AsRef::as_ref));
+        let catalog = Arc::clone(&at.recorder.catalog);
+        let figures = catalog.get(texts::STATEMENTS).map(|set| &set.definition).zip(figures);
+        let known = at.baselines.get(&place).map(AsRef::as_ref);
+        let (life, clock) = (&identity.incarnation, &at.recorder.clock);
+        let mut read = self.texts.read(session, plan, &place, life, figures, known, clock).await;
+        if read.as_ref().is_err_and(ReadError::is_encoding)
+            && let Some(raw) = at.server.discovery.raw(&at.server.connector, session).await
+        {
+            let life = (identity, figures, known);
+            read = self.read_raw(&raw, &catalog, &place, life, at.server, at.recorder).await;
+        }
+        at.recorder.own.marked(plan.set.name(), session.take_marked());
+        let Some(read) = read? else { return Ok(()) };
+        at.cycle.readings.push(read.reading);
+        at.cycle.advances.push(read.advance);
+        at.cycle.next.push((place, read.next));
+        Ok(())
+    }
+
+    /// Reads texts as the bytes that they are, from a SQL_ASCII database.
+    async fn read_raw(
+        &mut self,
+        raw: &Extension,
+        catalog: &Catalog,
+        place: &Place,
+        (identity, figures, known): (&Identity, Option<(&Definition, &Baseline)>, Option<&Baseline>),
+        server: &mut Server,
+        recorder: &mut Recorder,
+    ) -> Result<Option<texts::Read>, ReadError> {
+        let shape = |reason: String| ReadError::Shape { column: String::new(), reason };
+        let knows = Known { identity, grants: server.grants.as_ref(), extension: Some(raw) };
+        let plans = coverage::plan(catalog, knows, |_, _| true);
+        let plan = plans.iter().find(|plan| plan.set.name() == place.set);
+        let plan = plan.ok_or_else(|| shape(format!("{} is not planned", place.set)))?;
+        let session = server.connector.connect(&raw.database).await.map_err(|error| {
+            server.discovery.forget_raw();
+            shape(format!("cannot be read from {}: {error}", raw.database))
+        })?;
+        self.texts.retry();
+        let life = &identity.incarnation;
+        let read = self.texts.read(&session, plan, place, life, figures, known, &recorder.clock).await;
+        recorder.own.marked(&place.set, session.take_marked());
+        read
+    }
+
+    /// What is to be said of the sets that were planned.
+    fn states(&self, plans: &[Plan<'_>], recorder: &Recorder) -> Vec<SetState> {
+        let mut states = Vec::new();
+        for plan in plans {
+            let failure = recorder.failures.get(plan.set.name()).filter(|_| plan.sql.is_some());
+            let missed = self.texts.not_captured();
+            let missed =
+                (missed > 0 && plan.sql.is_some() && plan.set.definition.kind() == SetKind::Texts).then(|| {
+                    let message = format!("{missed} statements were gone before their text was read.");
+                    coverage::state(plan.set, "", State::Degraded, StateCode::Failed, message, String::new())
+                });
+            let instead = failure.cloned().or(missed);
+            let skip = usize::from(instead.is_some());
+            states.extend(instead);
+            states.extend(plan.states.iter().skip(skip).cloned());
+        }
+        states
+    }
+}
+
+/// Says of a set why it was not read.
+fn say_failure(set: &Set, error: &ReadError, identity: &Identity, at: &mut At<'_>) {
+    tracing::warn!(instance.name = at.recorder.name(), set.name = set.name(), %error, "a set was not read");
+    let (how, code, message, fix) = if error.is_encoding() {
+        let message = format!(
+            "Some statements are not UTF-8, and texts can then be read from a SQL_ASCII database with \
+             pg_stat_statements only, of which there is none; figures are complete. {error}"
+        );
+        (State::Degraded, StateCode::Failed, message, make_raw(identity.version_num))
+    } else {
+        why_not_read(set, error, Known { identity, grants: at.server.grants.as_ref(), extension: None })
+    };
+    at.recorder.say(set, Some(coverage::state(set, "", how, code, message, fix)));
+}
+
+/// What makes texts of any encoding readable. A cluster of ICU has no SQL_ASCII unless it is told that libc will do.
+fn make_raw(version_num: u32) -> String {
+    let locale =
+        if version_num < 150_000 { "lc_collate 'C' lc_ctype 'C'" } else { "locale_provider 'libc' locale 'C'" };
+    format!(
+        "create database pganalytics_texts encoding 'SQL_ASCII' {locale} template template0; \
+         -- then, connected to it: create extension pg_stat_statements; -- costs some 8 MB: the database stays empty"
+    )
+}

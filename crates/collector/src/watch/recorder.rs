@@ -1,0 +1,229 @@
+//! From a frame to a reading of the cycle: increments, limits, redaction, encoding; and what that needs to be
+//! remembered of the reading before, of what was sent once, and of what failed.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use catalog::{Catalog, Scope, Set, SetKind};
+use wire::{Frame, Reading, SetState, State, StateCode};
+
+use super::{Baselines, Cycle, REPEAT_EVERY};
+use crate::baseline::{Baseline, Incarnation, Place, ReadingTime};
+use crate::clock::Clock;
+use crate::coverage::{self, Plan};
+use crate::increments::{self, Formed, Guard};
+use crate::own::Own;
+use crate::read::ReadError;
+use crate::{limits, texts};
+
+/// When a reading was taken, and how long that took.
+#[derive(Clone, Copy)]
+pub(super) struct Took<'a> {
+    pub(super) at: &'a ReadingTime,
+    pub(super) duration: Duration,
+    pub(super) ended: Instant,
+}
+
+/// A frame that is to become a reading.
+pub(super) struct Taken<'a> {
+    pub(super) place: Place,
+    pub(super) definition: &'a catalog::Definition,
+    pub(super) frame: Frame,
+    pub(super) guard: Option<Guard<'a>>,
+    pub(super) took: Took<'a>,
+    /// How it was read, where that was planned.
+    pub(super) plan: Option<&'a Plan<'a>>,
+}
+
+/// What is remembered between the readings of an instance.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    pub(super) instance: config::Instance,
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) clock: Clock,
+    /// What failed, by set, as it is said.
+    pub(super) failures: BTreeMap<String, SetState>,
+    /// What is counted of the collector's own work.
+    pub(super) own: Own,
+    row_limits: HashMap<String, usize>,
+    read_at: HashMap<Place, (i64, Instant)>,
+    repeated: HashMap<Place, Instant>,
+}
+
+impl Recorder {
+    pub(super) fn new(
+        instance: config::Instance,
+        catalog: Arc<Catalog>,
+        row_limit: impl Fn(&str) -> Option<u32>,
+    ) -> Self {
+        let limits = catalog.sets().filter_map(|set| set.limit.as_ref());
+        let row_limits = limits.filter_map(|limit| Some((limit.setting.clone(), row_limit(&limit.setting)? as usize)));
+        Self {
+            row_limits: row_limits.collect(),
+            own: Own::new(&catalog),
+            instance,
+            catalog,
+            clock: Clock::here(),
+            failures: BTreeMap::new(),
+            read_at: HashMap::new(),
+            repeated: HashMap::new(),
+        }
+    }
+
+    /// The instance's name in the configuration.
+    pub(super) fn name(&self) -> &str {
+        &self.instance.name
+    }
+
+    /// The enabled sets of a scope with their intervals in seconds: all but guards, which are read with what they guard.
+    pub(super) fn scheduled(&self, scope: Scope) -> Vec<(String, u32)> {
+        let guards: HashSet<&str> = self.catalog.sets().filter_map(|set| set.guard.as_deref()).collect();
+        let sets = self.catalog.sets().filter(|set| set.definition.scope == scope);
+        sets.filter(|set| self.instance.enabled(set.name(), &set.group) && !guards.contains(set.name()))
+            .map(|set| {
+                let interval = self.instance.interval_of(set.name(), &set.group, Some(set.interval_seconds));
+                (set.name().to_owned(), interval)
+            })
+            .collect()
+    }
+
+    /// The sets that are due of a scope.
+    pub(super) fn of_scope<'a>(catalog: &'a Catalog, due: &[String], scope: Scope) -> Vec<&'a Set> {
+        let sets = due.iter().filter_map(|name| catalog.get(name));
+        sets.filter(|set| set.definition.scope == scope).collect()
+    }
+
+    /// An empty cycle of the instance.
+    pub(super) fn cycle(&self, datid: Option<i64>) -> Cycle {
+        let mut cycle = Cycle { datid, ..Cycle::default() };
+        cycle.instance.name.clone_from(&self.instance.name);
+        cycle
+    }
+
+    pub(super) fn place(&self, set: &str, datid: Option<i64>) -> Place {
+        Place { instance: self.instance.name.clone(), set: set.to_owned(), datid }
+    }
+
+    /// What was sent once is sent again.
+    pub(super) fn repeat(&mut self) {
+        self.repeated.clear();
+    }
+
+    /// A time after that of the previous reading, where that one was read by this clock.
+    pub(super) fn after_previous(&self, place: &Place, previous: Option<&Baseline>, time_us: i64) -> i64 {
+        let read_here = |previous: &&Baseline| self.read_at.get(place).is_some_and(|(at, _)| *at == previous.time_us);
+        previous.filter(read_here).map_or(time_us, |previous| time_us.max(previous.time_us.saturating_add(1)))
+    }
+
+    /// How long ago the previous reading was. The monotonic clock speaks only between two readings of this process.
+    pub(super) fn since_previous_us(&self, place: &Place, previous: Option<&Baseline>, ended: Instant) -> Option<u64> {
+        let (_, before) =
+            self.read_at.get(place).filter(|(time_us, _)| previous.is_some_and(|p| p.time_us == *time_us))?;
+        Some(micros(ended.duration_since(*before)))
+    }
+
+    /// Puts a reading that took no statement into the cycle.
+    pub(super) fn record_beside(
+        &mut self,
+        set: &Set,
+        (frame, incarnation): (Frame, Incarnation),
+        (started, started_us): (Instant, i64),
+        baselines: &Baselines,
+        cycle: &mut Cycle,
+    ) {
+        let (place, ended) = (self.place(set.name(), None), Instant::now());
+        let last = baselines.get(&place).map(AsRef::as_ref);
+        let since_previous_us = self.since_previous_us(&place, last, ended);
+        let time_us = self.after_previous(&place, last, self.clock.now_us());
+        let at = ReadingTime { incarnation, started_us, time_us, instance_time_us: time_us, since_previous_us };
+        let took = Took { at: &at, duration: ended.duration_since(started), ended };
+        let taken = Taken { place, definition: &set.definition, frame, guard: None, took, plan: None };
+        match self.record(taken, baselines, cycle) {
+            Ok(()) => {
+                self.failures.remove(set.name());
+            }
+            Err(error) => self.not_read(set, error.to_string(), started_us, cycle),
+        }
+    }
+
+    /// Forms increments and puts them into the cycle.
+    pub(super) fn record(
+        &mut self,
+        taken: Taken<'_>,
+        baselines: &Baselines,
+        cycle: &mut Cycle,
+    ) -> Result<(), ReadError> {
+        let Taken { place, definition, frame, guard, took: Took { at, duration, ended }, plan } = taken;
+        let previous = baselines.get(&place).map(AsRef::as_ref);
+        let formed = if definition.kind() == SetKind::Info {
+            let repeat = self.repeated.get(&place).is_none_or(|at| at.elapsed() >= REPEAT_EVERY);
+            if repeat {
+                self.repeated.insert(place.clone(), Instant::now());
+            }
+            increments::form_info(&place, definition, previous, frame, repeat, at)?
+        } else {
+            increments::form(&place, definition, previous, frame, guard, at)?
+        };
+        self.read_at.insert(place.clone(), (at.time_us, ended));
+        let Formed { mut rows, removed, interval_us, flags, advance, next } = formed;
+        let mut cuts = Vec::new();
+        if let Some(plan) = plan {
+            for place in &plan.unmeasured {
+                rows.columns[*place] = None;
+            }
+            if let Some(limit) = &plan.set.limit {
+                rows = limits::moved_only(plan.set, rows);
+                if let Some(most) = self.row_limits.get(&limit.setting) {
+                    (rows, cuts) = limits::cut(plan.set, limit, rows, *most);
+                }
+            }
+        }
+        texts::redact_rows(definition, &mut rows);
+        let mut reading = Reading {
+            set: place.set.clone(),
+            definition: definition.hash().0.to_vec(),
+            datid: place.datid,
+            started_us: at.started_us,
+            time_us: at.time_us,
+            interval_us,
+            duration_us: micros(duration),
+            flags,
+            removed,
+            cuts,
+            ..Reading::default()
+        };
+        reading.encode_rows(&rows);
+        cycle.readings.push(reading);
+        cycle.advances.push(advance);
+        cycle.next.push((place, next));
+        Ok(())
+    }
+
+    /// A reading of which nothing came.
+    pub(super) fn failed(&self, set: &str, error: String, started_us: i64) -> Reading {
+        let definition = self.catalog.get(set).map(|set| set.definition.hash().0.to_vec()).unwrap_or_default();
+        let time_us = self.clock.now_us();
+        Reading { set: set.to_owned(), definition, started_us, time_us, error: Some(error), ..Reading::default() }
+    }
+
+    /// A set beside PostgreSQL was not read.
+    pub(super) fn not_read(&mut self, set: &Set, error: String, started_us: i64, cycle: &mut Cycle) {
+        tracing::warn!(instance.name = self.name(), set.name = set.name(), error, "a set was not read");
+        let state = coverage::state(set, "", State::Error, StateCode::Failed, error.clone(), String::new());
+        self.say(set, Some(state));
+        cycle.readings.push(self.failed(set.name(), error, started_us));
+    }
+
+    /// Remembers what is to be said of a set, if anything.
+    pub(super) fn say(&mut self, set: &Set, state: Option<SetState>) {
+        match state {
+            Some(state) => drop(self.failures.insert(set.name().to_owned(), state)),
+            None => drop(self.failures.remove(set.name())),
+        }
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
