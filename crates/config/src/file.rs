@@ -50,12 +50,21 @@ pub(crate) struct Document {
     pub(crate) switch_lines: BTreeMap<String, usize>,
 }
 
-/// Reads a text. Of several mistakes the first in the text is reported.
+/// Reads a text that stands for itself. Of several mistakes the first in the text is reported.
 pub(crate) fn read(text: &str, names: &Names) -> Result<Document, ConfigError> {
+    read_with(text, names, &[INSTANCE_NAME, DSN])
+}
+
+/// Reads a text that is laid under or over another one, which may have what an instance lacks here, but for its name.
+pub(crate) fn read_part(text: &str, names: &Names) -> Result<Document, ConfigError> {
+    read_with(text, names, &[INSTANCE_NAME])
+}
+
+fn read_with(text: &str, names: &Names, required: &[&Setting]) -> Result<Document, ConfigError> {
     if text.len() > MAX_FILE {
         return Err(ConfigError::new(None, format!("the configuration is larger than {MAX_FILE} bytes")));
     }
-    let mut reader = Reader { text, names, mistakes: Vec::new(), document: Document::default() };
+    let mut reader = Reader { text, names, required, mistakes: Vec::new(), document: Document::default() };
     let root = match DeTable::parse(text) {
         Ok(root) => root.into_inner(),
         Err(error) => {
@@ -73,6 +82,8 @@ pub(crate) fn read(text: &str, names: &Names) -> Result<Document, ConfigError> {
 struct Reader<'a> {
     text: &'a str,
     names: &'a Names,
+    /// What each of `[[instances]]` must have.
+    required: &'a [&'a Setting],
     mistakes: Vec<ConfigError>,
     document: Document,
 }
@@ -195,7 +206,7 @@ impl Reader<'_> {
                 }
                 true
             });
-            for required in [INSTANCE_NAME, DSN] {
+            for required in self.required {
                 if !settings.contains_key(required.key) {
                     self.mistake(member_line, format!("[[instances]] lacks its {}", required.key));
                 }

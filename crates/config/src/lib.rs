@@ -19,9 +19,11 @@ pub mod dsn;
 mod error;
 mod file;
 mod load;
+mod merge;
 mod nearest;
 mod patterns;
 mod print;
+mod pushed;
 mod reference;
 mod schedule;
 mod secret;
@@ -32,6 +34,7 @@ pub use dsn::{Dsn, DsnError, Environment, Host, RootCert, SslMode};
 pub use error::ConfigError;
 pub use file::MAX_FILE;
 pub use load::{DEFAULT_PATH, open_to_everybody};
+pub use merge::merge;
 pub use patterns::{matches, selects};
 pub use print::{Line, Origin};
 pub use reference::reference_markdown;
@@ -137,10 +140,10 @@ impl Config {
         load::load(path, text, env, names)
     }
 
-    /// Checks a configuration that is meant for another machine: neither environment nor files are
-    /// looked at, and it may leave the instances to that machine's environment.
-    pub fn check(text: &str, names: &Names) -> Result<(), ConfigError> {
-        load::check(text, names)
+    /// Checks a configuration that a server hands to collectors: neither environment nor files are looked at, what a
+    /// collector takes from its own machine alone is refused, and an instance may leave out what that machine has.
+    pub fn check_pushed(text: &str, names: &Names) -> Result<(), ConfigError> {
+        pushed::check(text, names)
     }
 
     /// Lets `[collector] interval` apply to every set (`--override-intervals`); it must be given.

@@ -32,26 +32,6 @@ const THREE_LINES: &str = "[postgres]\n\
 
 type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Checks a text that is meant for another machine: nothing but the text is looked at.
-pub(crate) fn check(text: &str, names: &Names) -> Result<(), ConfigError> {
-    let document = file::read(text, names)?;
-    let instances = instance_tables(&document)?;
-    distinct(&instances)?;
-    let tables = &document.tables;
-    let here = |setting: &Setting| match tables.get(setting.table)?.get(setting.key)? {
-        (Found::Here(value), line) => Some((value, *line)),
-        _ => None,
-    };
-    if let Some((Value::Text(text), line)) = here(BACKEND_URL) {
-        let refused = BackendUrl::parse(text).and_then(|url| clear_text(&url));
-        refused.map_err(|reason| ConfigError::new(Some(line), format!("{}: {reason}", BACKEND_URL.key)))?;
-    }
-    if let (Some((Value::Flag(false), line)), Some((Value::Text(url), _))) = (here(TLS_VERIFY), here(BACKEND_URL)) {
-        verify_off(url).map_err(|reason| ConfigError::new(Some(line), reason))?;
-    }
-    Ok(())
-}
-
 /// Loads the configuration of this machine.
 pub(crate) fn load(
     path: Option<&Path>,
@@ -239,7 +219,7 @@ fn secret_file(setting: &Setting, path: &str) -> Result<Value, String> {
 }
 
 /// The instances' tables, after the check that the short form does not stand beside them.
-fn instance_tables(document: &Document) -> Result<Vec<(Option<usize>, &Settings)>, ConfigError> {
+pub(crate) fn instance_tables(document: &Document) -> Result<Vec<(Option<usize>, &Settings)>, ConfigError> {
     let short = document.tables.get("postgres");
     if let (Some(first), Some(_)) = (document.instances.first(), short) {
         return Err(ConfigError::new(
@@ -250,7 +230,8 @@ fn instance_tables(document: &Document) -> Result<Vec<(Option<usize>, &Settings)
     Ok(document.instances.iter().map(|instance| (Some(instance.line), &instance.settings)).collect())
 }
 
-fn distinct(instances: &[(Option<usize>, &Settings)]) -> Result<(), ConfigError> {
+/// Refuses a second instance of one name.
+pub(crate) fn distinct(instances: &[(Option<usize>, &Settings)]) -> Result<(), ConfigError> {
     let mut seen: Vec<&Value> = Vec::new();
     for (_, settings) in instances {
         let Some((Found::Here(name), line)) = settings.get(INSTANCE_NAME.key) else { continue };

@@ -282,6 +282,11 @@ impl fmt::Debug for Dsn {
     }
 }
 
+/// Whether a connection string carries a password, however it is written.
+pub(crate) fn has_password(text: &str) -> bool {
+    conninfo::parse(text).is_ok_and(|pairs| pairs.iter().any(|(name, _)| *name == "password"))
+}
+
 /// A connection string with its password masked, whatever else is wrong with it; for showing settings.
 pub fn mask(text: &str) -> String {
     let Ok(pairs) = conninfo::parse(text) else {

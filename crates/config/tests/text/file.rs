@@ -39,8 +39,25 @@ fn configuration_files() {
 #[test]
 fn pushed_configurations() {
     for case in cases::read("pushed.txt") {
-        let result = Config::check(&(case.part("toml").unwrap().to_owned() + "\n"), &names());
+        let result = Config::check_pushed(&(case.part("toml").unwrap().to_owned() + "\n"), &names());
         case.compare(result.map(|()| "fine".to_owned()).map_err(|error| error.to_string()));
+    }
+}
+
+#[test]
+fn merged_configurations() {
+    for case in cases::read("merge.txt") {
+        let part = |heading: &str| case.part(heading).unwrap().to_owned() + "\n";
+        let merged = config::merge(&part("over"), &part("under"));
+        if let Ok(text) = &merged {
+            Config::check_pushed(text, &names()).unwrap_or_else(|error| panic!("{}: {error}\n{text}", case.name));
+            assert_eq!(config::merge("", text).unwrap(), *text, "{}: what is merged stays as it is", case.name);
+        }
+        let expected = case.part("expect").map(|whole| whole.to_owned() + "\n");
+        match (&merged, expected) {
+            (Ok(text), Some(whole)) => assert_eq!(*text, whole, "{}", case.name),
+            _ => case.compare(merged.map_err(|error| error.to_string())),
+        }
     }
 }
 
@@ -105,12 +122,12 @@ fn the_reference_names_every_setting() {
 proptest! {
     #[test]
     fn never_panics(text in any::<String>()) {
-        let _ = Config::check(&text, &names());
+        let _ = Config::check_pushed(&text, &names());
     }
 
     #[test]
     fn never_panics_near_the_grammar(text in "(\\[{1,2}(collector|postgres|instances|tls|backend|sets\\.x_a|pg_stats)\\]{1,2}\n|(interval|name|dsn|url|verify|enabled|databases) ?= ?(-?[0-9_]{0,22}|true|\"[a-z=/:@ ]{0,9}\"|\\[\"a\"?\\])\n){0,9}") {
-        let _ = Config::check(&text, &names());
+        let _ = Config::check_pushed(&text, &names());
         let _ = Config::load(None, Some(text), &|_| None, &names());
     }
 
