@@ -18,6 +18,7 @@ mod backend;
 pub mod dsn;
 mod error;
 mod file;
+mod layers;
 mod load;
 mod merge;
 mod nearest;
@@ -33,6 +34,7 @@ pub use backend::BackendUrl;
 pub use dsn::{Dsn, DsnError, Environment, Host, RootCert, SslMode};
 pub use error::ConfigError;
 pub use file::MAX_FILE;
+pub use layers::Pushed;
 pub use load::{DEFAULT_PATH, open_to_everybody};
 pub use merge::merge;
 pub use patterns::{matches, selects};
@@ -56,6 +58,8 @@ pub struct Names {
 pub struct Config {
     /// The file that was read, if one was.
     pub path: Option<PathBuf>,
+    /// The version of what the server pushed, where it lies under the file.
+    pub pushed: Option<i64>,
     /// The collector's name: given, or the machine's host name.
     pub name: String,
     /// Seconds between two readings of sets without an interval of their own.
@@ -137,7 +141,18 @@ impl Config {
         env: &dyn Fn(&str) -> Option<String>,
         names: &Names,
     ) -> Result<Self, ConfigError> {
-        load::load(path, text, env, names)
+        load::load(path, text, env, names, None)
+    }
+
+    /// The same over a configuration that the server pushed: what the environment or the file says wins over it.
+    pub fn load_over(
+        pushed: Option<&Pushed>,
+        path: Option<&Path>,
+        text: Option<String>,
+        env: &dyn Fn(&str) -> Option<String>,
+        names: &Names,
+    ) -> Result<Self, ConfigError> {
+        load::load(path, text, env, names, pushed)
     }
 
     /// Checks a configuration that a server hands to collectors: neither environment nor files are looked at, what a
@@ -180,7 +195,7 @@ impl Config {
     pub fn files(&self) -> Vec<PathBuf> {
         let secrets = self.lines.iter().filter_map(|line| match &line.origin {
             Origin::SecretFile(path, _) => Some(PathBuf::from(path)),
-            Origin::Default | Origin::File(_) | Origin::Environment(_) => None,
+            Origin::Default | Origin::File(_) | Origin::Pushed(..) | Origin::Environment(_) => None,
         });
         self.path.iter().cloned().chain(self.tls_ca_file.clone()).chain(secrets).collect()
     }

@@ -6,16 +6,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::backend::BackendUrl;
-use crate::dsn::{Dsn, Environment};
+use crate::dsn::{self, Dsn, Environment};
 use crate::error::ConfigError;
-use crate::file::{self, Document, Found, INSTANCE_SETTINGS, MAX_FILE, Settings};
+use crate::file::{Document, Found, INSTANCE_SETTINGS, MAX_FILE, Settings};
+use crate::layers::{self, Layered, Layers, Pushed};
 use crate::print::{Line, Origin, mask_value};
 use crate::schedule::{Schedule, Switches};
 use crate::secret::Secret;
 use crate::settings::{
-    BACKEND_URL, CATALOG_DIR, CONFIG_PULL_INTERVAL, DATABASES, DSN, ENABLED, EXCLUDE_DATABASES, INSTANCE_NAME,
-    INTERVAL, MAX_QUERIES_PER_DB, NAME, PUSH_INTERVAL, QUERY_LIMIT_ALERT_THRESHOLD, REGISTRATION_SECRET, Raw, SETTINGS,
-    SPOOL_MAX_AGE, SPOOL_MAX_BYTES, STATE_DIR, SWITCH_INTERVAL, Setting, TLS_CA_FILE, TLS_VERIFY, Value,
+    BACKEND_URL, CATALOG_DIR, CONFIG_PULL_INTERVAL, DATABASES, DSN, EARLIER, ENABLED, EXCLUDE_DATABASES, INSTANCE_NAME,
+    INTERVAL, MAX_QUERIES_PER_DB, NAME, POSTGRES_HOST, POSTGRES_PORT, PUSH_INTERVAL, QUERY_LIMIT_ALERT_THRESHOLD,
+    REGISTRATION_SECRET, Raw, SETTINGS, SPOOL_MAX_AGE, SPOOL_MAX_BYTES, STATE_DIR, SWITCH_INTERVAL, Setting,
+    TLS_CA_FILE, TLS_VERIFY, Value,
 };
 use crate::{Config, Instance, Names};
 
@@ -38,6 +40,7 @@ pub(crate) fn load(
     text: Option<String>,
     env: Lookup<'_>,
     names: &Names,
+    pushed: Option<&Pushed>,
 ) -> Result<Config, ConfigError> {
     let (text, place) = match (text, path) {
         (Some(text), path) => (text, path.map(Path::to_owned)),
@@ -48,8 +51,11 @@ pub(crate) fn load(
         (None, None) => (String::new(), None),
     };
     // What came from the environment is not the file's fault.
-    build(&text, place.as_deref(), env, names)
-        .map_err(|error| ConfigError { path: place.filter(|_| error.line.is_some()), ..error })
+    let built = Layers::read(&text, pushed, names).and_then(|layers| build(&layers, place.as_deref(), env, names));
+    built.map_err(|error| match &error.path {
+        Some(_) => error,
+        None => ConfigError { path: place.filter(|_| error.line.is_some()), ..error },
+    })
 }
 
 fn read_file(path: &Path) -> Result<String, ConfigError> {
@@ -83,6 +89,9 @@ impl Placed {
             Origin::File(Some(line)) | Origin::SecretFile(_, Some(line)) => {
                 ConfigError::new(Some(*line), format!("{}: {reason}", setting.key))
             }
+            Origin::Pushed(version, line) => {
+                layers::about(*version, ConfigError::new(Some(*line), format!("{}: {reason}", setting.key)))
+            }
             Origin::Environment(name) => ConfigError::new(None, format!("{name}: {reason}")),
             Origin::SecretFile(path, None) => ConfigError::new(None, format!("{path}: {reason}")),
             Origin::File(None) | Origin::Default => ConfigError::new(None, format!("{}: {reason}", setting.path())),
@@ -95,21 +104,21 @@ impl Values<'_> {
         (self.env)(name).filter(|value| !value.is_empty())
     }
 
-    /// The value in force of a setting in a table: environment (if `with_env`), file, default.
+    /// The value in force of a setting in a table: environment (if `with_env`), file, pushed, default.
     fn take(
         &mut self,
         setting: &'static Setting,
-        table: Option<&Settings>,
+        table: Layered<'_>,
         shown_table: &str,
         with_env: bool,
     ) -> Result<Option<Placed>, ConfigError> {
         let from_env = if with_env { self.variable_of(setting)? } else { None };
-        let found = match (from_env, table.and_then(|table| table.get(setting.key))) {
+        let found = match (from_env, table.settled(|table| table.get(setting.key))) {
             (Some(placed), _) => Some(placed),
-            (None, Some((Found::Here(value), line))) => {
-                Some(Placed { value: value.clone(), origin: Origin::File(Some(*line)) })
+            (None, Some(((Found::Here(value), line), layer))) => {
+                Some(Placed { value: value.clone(), origin: layer.origin(*line) })
             }
-            (None, Some((Found::InFile(path), line))) => {
+            (None, Some(((Found::InFile(path), line), _))) => {
                 let at = |reason| ConfigError::new(Some(*line), format!("{}_file: {reason}", setting.key));
                 let value = secret_file(setting, path).map_err(at)?;
                 Some(Placed { value, origin: Origin::SecretFile(path.clone(), Some(*line)) })
@@ -119,6 +128,7 @@ impl Values<'_> {
                 _ => None,
             },
         };
+        let found = if with_env && setting.key == DSN.key { self.moved(found)? } else { found };
         self.lines.push(Line {
             table: shown_table.to_owned(),
             key: setting.key.to_owned(),
@@ -128,17 +138,42 @@ impl Values<'_> {
         Ok(found)
     }
 
+    /// A connection string of the file, or none, with the host and port of the variables of version 3.
+    fn moved(&self, found: Option<Placed>) -> Result<Option<Placed>, ConfigError> {
+        if found.as_ref().is_some_and(|found| matches!(found.origin, Origin::Environment(_))) {
+            return Ok(found);
+        }
+        // Kubernetes sets the variable of the port to an address, for a service of that name.
+        let port = self.variable(POSTGRES_PORT).filter(|port| !port.contains("://"));
+        let given = [("host", POSTGRES_HOST, self.variable(POSTGRES_HOST)), ("port", POSTGRES_PORT, port)];
+        let Some((_, first, _)) = given.iter().find(|(_, _, value)| value.is_some()) else { return Ok(found) };
+        let origin = Origin::Environment((*first).to_owned());
+        let before = match &found {
+            Some(Placed { value: Value::Text(text), .. }) => text.as_str(),
+            _ => "",
+        };
+        let given = given.iter().filter_map(|(keyword, _, value)| Some((*keyword, value.as_deref()?)));
+        let moved = dsn::with(before, given).map_err(|error| error.to_string());
+        let checked = moved.and_then(|moved| DSN.kind.read(&Raw::Word(moved)));
+        let value = checked.map_err(|reason| ConfigError::new(None, format!("{first}: {reason}")))?;
+        Ok(Some(Placed { value, origin }))
+    }
+
     fn variable_of(&self, setting: &Setting) -> Result<Option<Placed>, ConfigError> {
+        let earlier = EARLIER.iter().find(|(now, _)| *now == setting.env).map(|(_, earlier)| *earlier);
+        let variable =
+            earlier.filter(|earlier| self.variable(setting.env).is_none() && self.variable(earlier).is_some());
+        let variable = variable.unwrap_or(setting.env);
         let file_name = format!("{}_FILE", setting.env);
         let file = if setting.secret() { self.variable(&file_name) } else { None };
-        match (self.variable(setting.env), file) {
+        match (self.variable(variable), file) {
             (None, None) => Ok(None),
             (Some(_), Some(_)) => {
                 Err(ConfigError::new(None, format!("set either {} or {file_name}, not both", setting.env)))
             }
             (Some(text), None) => match setting.kind.read(&Raw::Word(text)) {
-                Ok(value) => Ok(Some(Placed { value, origin: Origin::Environment(setting.env.to_owned()) })),
-                Err(reason) => Err(ConfigError::new(None, format!("{}: {reason}", setting.env))),
+                Ok(value) => Ok(Some(Placed { value, origin: Origin::Environment(variable.to_owned()) })),
+                Err(reason) => Err(ConfigError::new(None, format!("{variable}: {reason}"))),
             },
             (None, Some(path)) => match secret_file(setting, &path) {
                 Ok(value) => Ok(Some(Placed { value, origin: Origin::Environment(file_name) })),
@@ -147,13 +182,12 @@ impl Values<'_> {
         }
     }
 
-    fn switches(&mut self, document: &Document, names: &Names) -> Result<Switches, ConfigError> {
-        let mut switches = document.switches.clone();
+    fn switches(&mut self, layers: &Layers, names: &Names) -> Result<Switches, ConfigError> {
+        let mut switches = layers.switches();
         for group in &names.groups {
             for (key, kind) in [ENABLED, SWITCH_INTERVAL] {
                 let variable = format!("{}_{}", group.to_uppercase(), key.to_uppercase());
-                let mut origin =
-                    document.switch_lines.get(&format!("{group}.{key}")).map(|line| Origin::File(Some(*line)));
+                let mut origin = layers.switch_origin(&format!("{group}.{key}"));
                 if let Some(text) = self.variable(&variable) {
                     let value = kind
                         .read(&Raw::Word(text))
@@ -165,11 +199,11 @@ impl Values<'_> {
                 self.switch_line(&switches.groups, group, group, key, origin);
             }
         }
-        for set in document.switches.sets.keys() {
+        for set in switches.sets.keys() {
             for (key, _) in [ENABLED, SWITCH_INTERVAL] {
                 let table = format!("sets.{set}");
-                let Some(line) = document.switch_lines.get(&format!("{table}.{key}")) else { continue };
-                self.switch_line(&switches.sets, set, &table, key, Origin::File(Some(*line)));
+                let Some(origin) = layers.switch_origin(&format!("{table}.{key}")) else { continue };
+                self.switch_line(&switches.sets, set, &table, key, origin);
             }
         }
         Ok(switches)
@@ -264,25 +298,25 @@ fn verify_off(url: &str) -> Result<(), String> {
     }
 }
 
-fn build(text: &str, place: Option<&Path>, env: Lookup<'_>, names: &Names) -> Result<Config, ConfigError> {
-    let document = file::read(text, names)?;
-    let tables = instance_tables(&document)?;
-    distinct(&tables)?;
+fn build(layers: &Layers, place: Option<&Path>, env: Lookup<'_>, names: &Names) -> Result<Config, ConfigError> {
+    let lists_instances = !layers.file.instances.is_empty();
     let mut values = Values { env, lines: Vec::new() };
     let mut placed: BTreeMap<String, Placed> = BTreeMap::new();
     for setting in SETTINGS {
-        let instance_setting = setting.table == "postgres";
-        if instance_setting && !tables.is_empty() {
+        if setting.table == DSN.table && lists_instances {
             if let Some(found) = values.variable_of(setting)? {
                 return Err(found.mistake(setting, "it belongs to [postgres], but the file lists [[instances]]"));
             }
             continue;
         }
-        if let Some(found) = values.take(setting, document.tables.get(setting.table), setting.table, true)? {
+        // What is pushed for an instance of the short form may be a list, with its name.
+        let name = if setting.table == DSN.table { Fields(&placed).instance_name() } else { None };
+        let table = layers.table(setting.table, name.as_deref());
+        if let Some(found) = values.take(setting, table, setting.table, true)? {
             placed.insert(setting.path(), found);
         }
     }
-    let switches = values.switches(&document, names)?;
+    let switches = values.switches(layers, names)?;
     let get = Fields(&placed);
 
     let url = get.text(BACKEND_URL).map(|url| BackendUrl::parse(&url)).transpose();
@@ -300,6 +334,7 @@ fn build(text: &str, place: Option<&Path>, env: Lookup<'_>, names: &Names) -> Re
 
     let mut config = Config {
         path: place.map(Path::to_owned),
+        pushed: layers.version(),
         name,
         interval,
         interval_given: placed.get(&INTERVAL.path()).is_some_and(|found| found.origin != Origin::Default),
@@ -321,27 +356,37 @@ fn build(text: &str, place: Option<&Path>, env: Lookup<'_>, names: &Names) -> Re
         lines: Vec::new(),
     };
 
-    if document.instances.is_empty() {
-        let Some(dsn) = placed.get(&DSN.path()) else {
+    let short = get.instance_name().unwrap_or_else(|| config.name.clone());
+    let listed = layers.instances();
+    match placed.get(&DSN.path()).filter(|_| !lists_instances) {
+        Some(dsn) => {
+            let own = listed.iter().find(|own| own.name == short).map(|own| own.switches.clone()).unwrap_or_default();
+            let instance = instance(&get, dsn, short.clone(), own.clone(), &config, env)?;
+            values.instance_switches(&own);
+            config.instances.push(instance);
+        }
+        None if listed.is_empty() => {
             let file = place.unwrap_or(Path::new(DEFAULT_PATH)).display();
             let reason = format!("no PostgreSQL to watch: set POSTGRES_DSN, or write to {file}\n\n{THREE_LINES}");
             return Err(ConfigError::new(None, reason));
-        };
-        let instance_name = get.text(INSTANCE_NAME).unwrap_or_else(|| config.name.clone());
-        let instance = instance(&get, dsn, instance_name, Switches::default(), &config, env)?;
-        config.instances.push(instance);
+        }
+        None => {}
     }
-    for table in &document.instances {
+    for listed in listed {
+        if config.instances.iter().any(|instance| instance.name == listed.name) {
+            continue;
+        }
         let mut own: BTreeMap<String, Placed> = BTreeMap::new();
         for setting in INSTANCE_SETTINGS {
-            if let Some(found) = values.take(setting, Some(&table.settings), "[instances]", false)? {
+            if let Some(found) = values.take(setting, listed.settings, "[instances]", false)? {
                 own.insert(setting.path(), found);
             }
         }
-        let fields = Fields(&own);
-        let (Some(dsn), Some(instance_name)) = (own.get(&DSN.path()), fields.text(INSTANCE_NAME)) else { continue };
-        let instance = instance(&fields, dsn, instance_name, table.switches.clone(), &config, env)?;
-        values.instance_switches(&table.switches);
+        let Some(dsn) = own.get(&DSN.path()) else {
+            return Err(listed.lacks_dsn());
+        };
+        let instance = instance(&Fields(&own), dsn, listed.name, listed.switches.clone(), &config, env)?;
+        values.instance_switches(&listed.switches);
         config.instances.push(instance);
     }
     for instance in &config.instances {
@@ -397,6 +442,11 @@ fn instance(
 struct Fields<'a>(&'a BTreeMap<String, Placed>);
 
 impl Fields<'_> {
+    /// The name of the instance of the short form, where one is given.
+    fn instance_name(&self) -> Option<String> {
+        self.text(INSTANCE_NAME).or_else(|| self.text(NAME)).or_else(host_name)
+    }
+
     fn value(&self, setting: &Setting) -> Option<&Value> {
         self.0.get(&setting.path()).map(|placed| &placed.value)
     }

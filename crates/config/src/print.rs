@@ -15,6 +15,8 @@ pub enum Origin {
     Default,
     /// The file, at this line if it is known.
     File(Option<usize>),
+    /// What the server pushed: its version, and the line.
+    Pushed(i64, usize),
     /// An environment variable.
     Environment(String),
     /// A file that a line of the configuration names.
@@ -86,6 +88,7 @@ pub(crate) fn print(lines: &[Line], path: Option<&Path>) -> String {
             (Origin::Default, _) => "default".to_owned(),
             (Origin::File(None), _) => file.clone(),
             (Origin::File(Some(number)), _) => format!("{file} line {number}"),
+            (Origin::Pushed(version, number), _) => format!("pushed by the server, version {version} line {number}"),
             (Origin::Environment(name), _) => format!("environment {name}"),
             (Origin::SecretFile(secret, _), _) => format!("file {secret}"),
         };

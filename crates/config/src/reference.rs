@@ -45,6 +45,10 @@ pub fn reference_markdown() -> String {
         page,
         "\nIn the environment a list is separated by commas, and every number may have a unit \
          (`s`, `m`, `h`, `d`; `kB`, `MB`, `GB`, `TB`, powers of 1024).\n\n\
+         Variables of version 3 are understood: `COLLECTOR_ID` is `COLLECTOR_NAME`; `POSTGRES_HOST` and `POSTGRES_PORT` \
+         take the place of host and port in the connection string of `[postgres]`, unless `POSTGRES_DSN` is set (a \
+         `POSTGRES_PORT` such as `tcp://…`, which Kubernetes sets for a service named postgres, is none).\n\n\
+         What the server pushes (`docs/steering.md`) lies under the file: environment over file over pushed.\n\n\
          ## `[[instances]]`\n\n\
          For more than one instance, in place of `[postgres]`: the same keys, `name` and `dsn` required, names unique. \
          An instance may have tables of groups and sets of its own: `[instances.<group>]`, `[instances.sets.<set>]`.\n\n\

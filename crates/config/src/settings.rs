@@ -249,6 +249,13 @@ pub const SETTINGS: &[&Setting] = &[
 /// The tables of the file that hold settings, in order.
 pub const TABLES: [&str; 4] = ["collector", "backend", "tls", "postgres"];
 
+/// Variables by the names that version 3 has for them, which count where theirs is not set.
+pub(crate) const EARLIER: [(&str, &str); 1] = [("COLLECTOR_NAME", "COLLECTOR_ID")];
+/// Of version 3: the host of the connection string of `[postgres]`, where it is not in the environment as a whole.
+pub(crate) const POSTGRES_HOST: &str = "POSTGRES_HOST";
+/// Likewise the port.
+pub(crate) const POSTGRES_PORT: &str = "POSTGRES_PORT";
+
 /// The keys of a group's or set's table.
 pub(crate) const ENABLED: (&str, Kind) = ("enabled", Kind::Flag);
 /// The other one.

@@ -282,6 +282,17 @@ impl fmt::Debug for Dsn {
     }
 }
 
+/// A connection string with other values for some of its keywords.
+pub(crate) fn with<'a>(text: &str, values: impl Iterator<Item = (&'static str, &'a str)>) -> Result<String, DsnError> {
+    let mut pairs = conninfo::parse(text)?;
+    for (keyword, value) in values {
+        pairs.retain(|(name, _)| *name != keyword && !(keyword == "host" && *name == "hostaddr"));
+        conninfo::store(&mut pairs, keyword, value.to_owned())?;
+    }
+    let written = pairs.iter().map(|(name, value)| format!("{name}={}", conninfo::quote(value)));
+    Ok(written.collect::<Vec<_>>().join(" "))
+}
+
 /// Whether a connection string carries a password, however it is written.
 pub(crate) fn has_password(text: &str) -> bool {
     conninfo::parse(text).is_ok_and(|pairs| pairs.iter().any(|(name, _)| *name == "password"))

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use config::{Config, Names};
+use config::{Config, Names, Pushed};
 use proptest::prelude::*;
 
 use crate::cases;
@@ -33,6 +33,17 @@ fn configuration_files() {
             Ok(render(&config))
         });
         case.compare(result.map_err(|error| error.to_string()));
+    }
+}
+
+#[test]
+fn files_over_what_was_pushed() {
+    for case in cases::read("layers.txt") {
+        let part = |name: &str| case.part(name).unwrap_or_default().to_owned() + "\n";
+        let pushed = Pushed { version: 7, text: part("pushed") };
+        let lookup = |name: &str| case.env(name);
+        let loaded = Config::load_over(Some(&pushed), Some(Path::new("c.toml")), Some(part("toml")), &lookup, &names());
+        case.compare(loaded.map(|config| render(&config)).map_err(|error| error.to_string()));
     }
 }
 
