@@ -1,6 +1,6 @@
 //! The catalogue as a whole: the sets that come with the binary, and those of `CATALOG_DIR`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use rust_embed::RustEmbed;
@@ -106,6 +106,13 @@ impl Catalog {
     /// All sets in order of their names.
     pub fn sets(&self) -> impl Iterator<Item = &Set> {
         self.sets.values()
+    }
+
+    /// The groups of those sets, in order.
+    #[must_use]
+    pub fn groups(&self) -> Vec<String> {
+        let groups: BTreeSet<&String> = self.sets().map(|set| &set.group).collect();
+        groups.into_iter().cloned().collect()
     }
 
     fn from_sources(sources: &Sources) -> Result<Self, CatalogError> {

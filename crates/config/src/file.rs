@@ -50,6 +50,18 @@ pub(crate) struct Document {
     pub(crate) switch_lines: BTreeMap<String, usize>,
 }
 
+/// The text of a file.
+pub(crate) fn text(bytes: Vec<u8>) -> Result<String, ConfigError> {
+    if bytes.len() > MAX_FILE {
+        return Err(ConfigError::new(None, format!("is larger than {MAX_FILE} bytes")));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+        ConfigError::new(Some(line), "is not UTF-8")
+    })
+}
+
 /// Reads a text that stands for itself. Of several mistakes the first in the text is reported.
 pub(crate) fn read(text: &str, names: &Names) -> Result<Document, ConfigError> {
     read_with(text, names, &[INSTANCE_NAME, DSN])

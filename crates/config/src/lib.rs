@@ -161,6 +161,14 @@ impl Config {
         pushed::check(text, names)
     }
 
+    /// The text of a configuration that came as bytes.
+    ///
+    /// # Errors
+    /// When it is not UTF-8, or longer than [`MAX_FILE`].
+    pub fn text(bytes: Vec<u8>) -> Result<String, ConfigError> {
+        file::text(bytes)
+    }
+
     /// Lets `[collector] interval` apply to every set (`--override-intervals`); it must be given.
     pub fn override_intervals(&mut self) -> Result<(), ConfigError> {
         if !self.interval_given {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::backend::BackendUrl;
 use crate::dsn::{self, Dsn, Environment};
 use crate::error::ConfigError;
-use crate::file::{Document, Found, INSTANCE_SETTINGS, MAX_FILE, Settings};
+use crate::file::{self, Document, Found, INSTANCE_SETTINGS, Settings};
 use crate::layers::{self, Layered, Layers, Pushed};
 use crate::print::{Line, Origin, mask_value};
 use crate::schedule::{Schedule, Switches};
@@ -61,14 +61,7 @@ pub(crate) fn load(
 fn read_file(path: &Path) -> Result<String, ConfigError> {
     let failed = |reason: String| ConfigError { path: Some(path.to_owned()), line: None, reason };
     let bytes = fs::read(path).map_err(|error| failed(format!("cannot be read: {error}")))?;
-    if bytes.len() > MAX_FILE {
-        return Err(failed(format!("is larger than {MAX_FILE} bytes")));
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
-        ConfigError { path: Some(path.to_owned()), line: Some(line), reason: "is not UTF-8".to_owned() }
-    })
+    file::text(bytes).map_err(|error| ConfigError { path: Some(path.to_owned()), ..error })
 }
 
 /// Values in force and where each came from.

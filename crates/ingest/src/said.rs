@@ -66,10 +66,11 @@ async fn collectors(transaction: &Transaction<'_>, batches: &[&Prepared]) -> Res
     let ids: Vec<Uuid> = batches.iter().map(|batch| batch.collector_id).collect();
     let versions: Vec<&str> = batches.iter().map(|batch| batch.version.as_str()).collect();
     let hostnames: Vec<&str> = batches.iter().map(|batch| batch.hostname.as_str()).collect();
-    let numbers = |of: fn(&Status) -> u64| -> Vec<Option<i64>> {
-        let number = |batch: &&Prepared| Some(i64::try_from(of(batch.status.as_ref()?)).unwrap_or(i64::MAX));
+    let told = |of: &dyn Fn(&Status) -> Option<u64>| -> Vec<Option<i64>> {
+        let number = |batch: &&Prepared| Some(i64::try_from(of(batch.status.as_ref()?)?).unwrap_or(i64::MAX));
         batches.iter().map(number).collect()
     };
+    let numbers = |of: fn(&Status) -> u64| told(&|status| Some(of(status)));
     let created: Vec<Option<Timestamp>> = batches.iter().map(|batch| moment(batch.created_us)).collect();
     let newest = |of: fn(&Latest) -> i64| -> Vec<Option<Timestamp>> {
         let good = |batch: &&Prepared| batch.latest.iter().filter(|latest| latest.error.is_none()).map(of).max();
@@ -89,17 +90,20 @@ async fn collectors(transaction: &Transaction<'_>, batches: &[&Prepared]) -> Res
             "insert into metrics.collectors as c (collector_id, version, hostname, spool_records, spool_bytes,
                  spool_max_bytes, cpu_us, peak_memory_bytes, late_cycles, refused_batches, received_at,
                  batch_created_at, last_reading_started, last_reading_time, lag_us, clock_ahead_us,
-                 spool_error, spool_error_since, unspooled_cycles, config_error, config_error_since)
+                 spool_error, spool_error_since, unspooled_cycles, config_error, config_error_since,
+                 config_version, config_refused)
              select n.id, n.version, n.hostname, n.spool_records, n.spool_bytes, n.spool_max_bytes, n.cpu_us,
                  n.peak_memory_bytes, n.late_cycles, n.refused_batches, now(), n.created, n.started, n.time,
                  greatest((extract(epoch from now() - n.created) * 1000000)::int8, 0), n.ahead_us,
-                 n.spool_error, n.spool_error_since, n.unspooled_cycles, n.config_error, n.config_error_since
+                 n.spool_error, n.spool_error_since, n.unspooled_cycles, n.config_error, n.config_error_since,
+                 n.config_version, n.config_refused
              from unnest($1::uuid[], $2::text[], $3::text[], $4::int8[], $5::int8[], $6::int8[], $7::int8[],
                      $8::int8[], $9::int8[], $10::int8[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[],
-                     $14::int8[], $15::text[], $16::timestamptz[], $17::int8[], $18::text[], $19::timestamptz[])
+                     $14::int8[], $15::text[], $16::timestamptz[], $17::int8[], $18::text[], $19::timestamptz[],
+                     $20::int8[], $21::int8[])
                  as n (id, version, hostname, spool_records, spool_bytes, spool_max_bytes, cpu_us, peak_memory_bytes,
                      late_cycles, refused_batches, created, started, time, ahead_us, spool_error, spool_error_since,
-                     unspooled_cycles, config_error, config_error_since)
+                     unspooled_cycles, config_error, config_error_since, config_version, config_refused)
              order by n.id
              on conflict (collector_id) do update set
                  version = excluded.version, hostname = excluded.hostname,
@@ -117,7 +121,8 @@ async fn collectors(transaction: &Transaction<'_>, batches: &[&Prepared]) -> Res
                  last_reading_time = greatest(c.last_reading_time, excluded.last_reading_time),
                  spool_error = excluded.spool_error, spool_error_since = excluded.spool_error_since,
                  unspooled_cycles = coalesce(excluded.unspooled_cycles, c.unspooled_cycles),
-                 config_error = excluded.config_error, config_error_since = excluded.config_error_since",
+                 config_error = excluded.config_error, config_error_since = excluded.config_error_since,
+                 config_version = excluded.config_version, config_refused = excluded.config_refused",
         )
         .await?;
     transaction
@@ -143,6 +148,8 @@ async fn collectors(transaction: &Transaction<'_>, batches: &[&Prepared]) -> Res
                 &numbers(|status| status.unspooled_cycles),
                 &words(|status| &status.config_error),
                 &moments(|status| status.config_error_since_us),
+                &told(&|status| status.config_version),
+                &told(&|status| status.config_refused),
             ],
         )
         .await?;

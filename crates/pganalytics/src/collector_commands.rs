@@ -67,11 +67,9 @@ fn setting(name: &str) -> Option<String> {
 /// The configuration with the catalogue that it is about.
 pub(crate) fn load(arguments: &ConfigArguments) -> Result<(Config, Catalog)> {
     let embedded = Catalog::embedded().context("read the embedded catalogue")?;
-    let names = |catalog: &Catalog| {
-        let mut groups: Vec<String> = catalog.sets().map(|set| set.group.clone()).collect();
-        groups.sort();
-        groups.dedup();
-        Names { groups, sets: catalog.sets().map(|set| set.name().to_owned()).collect() }
+    let names = |catalog: &Catalog| Names {
+        groups: catalog.groups(),
+        sets: catalog.sets().map(|set| set.name().to_owned()).collect(),
     };
     let mut config = Config::load(arguments.config.as_deref(), None, &setting, &names(&embedded))?;
     if arguments.override_intervals {

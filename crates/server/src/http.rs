@@ -20,7 +20,7 @@ mod reference;
 mod router;
 mod table;
 
-pub use authentication::{Caller, SignedIn};
+pub use authentication::{Caller, KnownCollector, SignedIn};
 pub use endpoint::{Endpoint, Limit, Method, PathParameter, Who};
 pub use enforce::Peer;
 pub use error::{ApiError, ErrorBody};

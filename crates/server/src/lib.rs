@@ -25,6 +25,7 @@ pub mod running;
 mod serve;
 pub mod settings;
 pub mod sizes;
+pub mod steering;
 
 mod app;
 mod clock;

@@ -9,8 +9,10 @@ use tokio_postgres::error::SqlState;
 pub const PGANALYTICS: Schema = Schema { name: "pganalytics", migrations: MIGRATIONS };
 
 /// Every migration of it, in order.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, name: "accounts", sql: include_str!("../migrations/pganalytics/0001_accounts.sql") }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, name: "accounts", sql: include_str!("../migrations/pganalytics/0001_accounts.sql") },
+    Migration { number: 2, name: "steering", sql: include_str!("../migrations/pganalytics/0002_steering.sql") },
+];
 
 /// Brings the schema to the newest state and says which files ran.
 ///

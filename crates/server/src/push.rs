@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::collectors;
-use crate::http::{ApiError, Caller, JsonBody, RequestId};
+use crate::http::{ApiError, Caller, JsonBody, KnownCollector, RequestId};
 use crate::listener::Arrived;
 use ingest::{Batches, Compression, Encoding, MAX_COMPRESSED, Push, PushAnswer, PushError};
 use reads::Detail;
@@ -80,7 +80,7 @@ pub(crate) async fn push(
     Extension(id): Extension<RequestId>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let collector_id = caller.collector()?;
+    let KnownCollector { id: collector_id, config_version } = caller.collector()?;
     // Before the caller was asked for and the body: neither is a clock that is behind.
     let arrived = match request.extensions().get::<Arrived>() {
         Some(Arrived(since)) => (before(app.clock.now(), since.elapsed()), *since),
@@ -91,18 +91,27 @@ pub(crate) async fn push(
     let ingest = app.ingest()?;
     match batches {
         Batches::One => {
-            let answer = ingest.push(push).await;
+            let mut answer = ingest.push(push).await;
+            tell_config(&mut answer, config_version);
             note(&app, collector_id, &answer).await;
             Ok((StatusCode::ACCEPTED, Json(answer?)).into_response())
         }
         Batches::Many => {
-            let answers = ingest.push_many(push).await?;
+            let mut answers = ingest.push_many(push).await?;
+            answers.iter_mut().for_each(|answer| tell_config(answer, config_version));
             let last = answers.len() - 1;
             for (_, answer) in answers.iter().enumerate().filter(|(nth, answer)| *nth == last || answer.is_err()) {
                 note(&app, collector_id, answer).await;
             }
             several(answers, &id)
         }
+    }
+}
+
+/// Says which configuration the collector is to follow.
+fn tell_config(answer: &mut Result<PushAnswer, PushError>, version: Option<i64>) {
+    if let Ok(answer) = answer {
+        answer.next_config_version = version;
     }
 }
 

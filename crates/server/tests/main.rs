@@ -91,6 +91,8 @@ mod serve;
 mod sessions;
 #[path = "main/sizes.rs"]
 mod sizes;
+#[path = "main/steering.rs"]
+mod steering;
 #[path = "main/store.rs"]
 mod store;
 #[path = "main/support.rs"]

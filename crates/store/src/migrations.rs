@@ -45,6 +45,7 @@ pub const METRICS: Schema = Schema {
         Migration { number: 8, name: "layout", sql: include_str!("../migrations/0008_layout.sql") },
         Migration { number: 9, name: "lanes", sql: include_str!("../migrations/0009_lanes.sql") },
         Migration { number: 10, name: "configurations", sql: include_str!("../migrations/0010_configurations.sql") },
+        Migration { number: 11, name: "steering", sql: include_str!("../migrations/0011_steering.sql") },
     ],
 };
 

@@ -108,6 +108,12 @@ pub struct Status {
     /// Since when, microseconds since 1970.
     #[prost(sint64, optional, tag = "18")]
     pub config_error_since_us: Option<i64>,
+    /// The version of the server's configuration that is followed; absent where none is.
+    #[prost(uint64, optional, tag = "19")]
+    pub config_version: Option<u64>,
+    /// The version of it that cannot be followed, for which [`Status::config_error`] has the reason.
+    #[prost(uint64, optional, tag = "20")]
+    pub config_refused: Option<u64>,
 }
 
 /// The last answer that a collector had: with the arrival of what it sends next it bounds how far the clocks are apart.

@@ -47,6 +47,10 @@ pub(crate) struct Delivery {
     /// Since when.
     #[schema(value_type = Option<String>, format = DateTime)]
     config_error_since: Option<Timestamp>,
+    #[serde(skip)]
+    config_version: Option<i64>,
+    #[serde(skip)]
+    config_refused: Option<i64>,
     /// Rows that the collector lost within the last 24 hours.
     discarded: Vec<DiscardedRows>,
     /// Lost rows over lost and stored rows, within the last 24 hours; null where there were none.
@@ -63,6 +67,19 @@ pub(crate) struct Delivery {
     /// Processor time since the collector started.
     cpu_ms: Option<f64>,
     peak_memory_bytes: Option<i64>,
+}
+
+/// What a collector says of the configuration that it is to follow.
+#[derive(Debug)]
+pub(crate) struct SaidOfConfig {
+    /// The version that it follows.
+    pub(crate) in_force: Option<i64>,
+    /// The version that it cannot follow.
+    pub(crate) refused: Option<i64>,
+    /// Why not.
+    pub(crate) error: Option<String>,
+    /// Since when.
+    pub(crate) error_since: Option<Timestamp>,
 }
 
 /// What waits in a collector's spool, after the batch that was stored last.
@@ -161,6 +178,17 @@ impl Deliveries {
         self.data.iter().find(|delivery| delivery.collector_id == id)?.ahead_us
     }
 
+    /// What a collector says of the configuration that it is to follow; `None` where nothing is known of it.
+    pub(crate) fn config(&self, id: Uuid) -> Option<SaidOfConfig> {
+        let delivery = self.data.iter().find(|delivery| delivery.collector_id == id)?;
+        Some(SaidOfConfig {
+            in_force: delivery.config_version,
+            refused: delivery.config_refused,
+            error: delivery.config_error.clone(),
+            error_since: delivery.config_error_since,
+        })
+    }
+
     /// How many instances a collector reads, the lag of its last batch, rows it lost within the last 24 hours, and
     /// its readings that fail; `None` where nothing is known of it.
     pub(crate) fn of(&self, id: Uuid) -> Option<(usize, Option<f64>, i64, usize)> {
@@ -183,6 +211,8 @@ fn entry(all: &mut BTreeMap<Uuid, Delivery>, id: Uuid) -> &mut Delivery {
         spool: SpoolUse::default(),
         config_error: None,
         config_error_since: None,
+        config_version: None,
+        config_refused: None,
         discarded: Vec::new(),
         discarded_share: None,
         late_cycles: None,
@@ -200,7 +230,8 @@ async fn said(snapshot: &Snapshot, all: &mut BTreeMap<Uuid, Delivery>) -> Result
         .query(
             "select collector_id, hostname, version, received_at, lag_us, spool_records, spool_bytes,
                  spool_max_bytes, late_cycles, refused_batches, cpu_us, peak_memory_bytes, clock_ahead_us,
-                 spool_error, spool_error_since, unspooled_cycles, config_error, config_error_since
+                 spool_error, spool_error_since, unspooled_cycles, config_error, config_error_since,
+                 config_version, config_refused
              from metrics.collectors",
             &[],
         )
@@ -225,6 +256,8 @@ async fn said(snapshot: &Snapshot, all: &mut BTreeMap<Uuid, Delivery>) -> Result
         };
         delivery.config_error = row.get(16);
         delivery.config_error_since = row.get(17);
+        delivery.config_version = row.get(18);
+        delivery.config_refused = row.get(19);
         delivery.late_cycles = row.get(8);
         delivery.refused_batches = row.get(9);
         delivery.cpu_ms = milliseconds(row.get(10));

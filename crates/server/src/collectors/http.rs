@@ -14,6 +14,7 @@ use super::{deliveries, store};
 use crate::accounts::COLLECTOR_TOKEN_LIFE;
 use crate::app::App;
 use crate::http::{ApiError, Caller, JsonBody, Page, Paging, PathValues, QueryValues, Reading};
+use crate::steering;
 
 pub(crate) async fn register(
     State(app): State<Arc<App>>,
@@ -22,18 +23,22 @@ pub(crate) async fn register(
 ) -> Result<(StatusCode, Json<Credentials>), ApiError> {
     registration.check()?;
     let id = match caller {
-        Caller::Collector(id) => id,
+        Caller::Collector(collector) => collector.id,
         Caller::Nobody | Caller::User(_) => Uuid::now_v7(),
     };
     let now = app.clock.now();
     let (token, expires_at) = token(&app, id, now)?;
-    store::register(&app.pool.get().await?, id, &registration, now, expires_at).await?;
+    let mut client = app.pool.get().await?;
+    let transaction = client.transaction().await?;
+    store::register(&transaction, id, &registration, now, expires_at).await?;
+    steering::register(&app, &transaction, id).await?;
+    transaction.commit().await?;
     tracing::info!(collector.id = %id, collector.name = registration.name, "a collector registered");
     Ok((StatusCode::CREATED, Json(Credentials { collector_id: id, token, expires_at })))
 }
 
 pub(crate) async fn refresh_token(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Renewed>, ApiError> {
-    let id = caller.collector()?;
+    let id = caller.collector()?.id;
     let (token, expires_at) = token(&app, id, app.clock.now())?;
     store::renewed(&app.pool.get().await?, id, expires_at).await?;
     Ok(Json(Renewed { token, expires_at }))
@@ -78,6 +83,12 @@ async fn add_deliveries(app: &App, caller: &Caller, collectors: &mut [Collector]
         let ahead_us = deliveries.ahead_us(collector.id);
         collector.clock_ahead_ms = ahead_us.map(|us| us as f64 / 1000.0);
         collector.clock_message = ahead_us.and_then(reads::skew::sentence);
+        if let Some(said) = deliveries.config(collector.id) {
+            collector.config_in_force = said.in_force;
+            collector.config_refused = said.refused;
+            collector.config_error = said.error;
+            collector.config_error_since = said.error_since;
+        }
         if let Some((instances, lag_ms, discarded, errors)) = deliveries.of(collector.id) {
             collector.instances = Some(instances);
             collector.lag_ms = lag_ms;

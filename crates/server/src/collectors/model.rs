@@ -1,5 +1,6 @@
 //! What registering takes and gives, and how a collector is.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -132,6 +133,19 @@ pub struct Collector {
     /// When that was.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub last_error_at: Option<Timestamp>,
+    /// What administrators say of it; templates are chosen by it.
+    pub labels: BTreeMap<String, String>,
+    /// The newest version of the configuration that it is to follow; null where there is none.
+    pub config_version: Option<i64>,
+    /// The version that it follows; null where it says of none.
+    pub config_in_force: Option<i64>,
+    /// The version that it cannot follow.
+    pub config_refused: Option<i64>,
+    /// Why it does not follow its newest configuration, also where that is a file of its own; null while it does.
+    pub config_error: Option<String>,
+    /// Since when.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub config_error_since: Option<Timestamp>,
     /// How many instances it reads; null while the store of measurements does not answer.
     pub instances: Option<usize>,
     /// From the end of the cycle to the commit, of the batch that was stored last; null before the first one.

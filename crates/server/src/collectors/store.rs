@@ -1,24 +1,25 @@
 //! Collectors in schema `pganalytics`.
 
-use deadpool_postgres::Client;
+use deadpool_postgres::{Client, GenericClient};
 use jiff::{SignedDuration, Timestamp};
 use reads::instances::model::ReadingCollector;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use tokio_postgres::types::Json;
 use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
 use super::model::{Collector, Registration, Status};
-use crate::http::Paging;
+use crate::http::{KnownCollector, Paging};
 
 /// `last_seen` is written at most this often, so that a busy collector does not cost a write per request.
 const SEEN_RESOLUTION: SignedDuration = SignedDuration::from_secs(5);
 
-/// Whether a collector may still call; notes that it was heard from. That may be lost with the store's machine: it
+/// A collector that may still call, and what it is to follow; notes that it was heard from. That may be lost with the store's machine: it
 /// comes again with the next request, and nobody waits for the disk.
 ///
 /// # Errors
 /// When the store does not answer.
-pub async fn seen(client: &Client, id: Uuid, now: Timestamp) -> Result<bool, Error> {
+pub async fn seen(client: &Client, id: Uuid, now: Timestamp) -> Result<Option<KnownCollector>, Error> {
     let statement = client
         .prepare_cached(
             "with known as (select last_seen from pganalytics.collectors where id = $1 and revoked_at is null), \
@@ -27,11 +28,12 @@ pub async fn seen(client: &Client, id: Uuid, now: Timestamp) -> Result<bool, Err
                      from known k, (select set_config('synchronous_commit', 'off', true)) as unsynced \
                      where c.id = $1 and (k.last_seen is null \
                          or $2::timestamptz - k.last_seen >= make_interval(secs => $3::float8))) \
-             select exists (select from known)",
+             select exists (select from known), \
+                 (select max(version) from pganalytics.configurations where collector_id = $1)",
         )
         .await?;
     let row = client.query_one(&statement, &[&id, &now, &SEEN_RESOLUTION.as_secs_f64()]).await?;
-    Ok(row.get(0))
+    Ok(row.get::<_, bool>(0).then(|| KnownCollector { id, config_version: row.get(1) }))
 }
 
 /// Notes a delivery that was taken in: what the collector says of itself, and that nothing is wrong with it.
@@ -63,7 +65,7 @@ pub async fn failed(client: &Client, id: Uuid, error: &str, now: Timestamp) -> R
 /// # Errors
 /// When the store does not answer.
 pub async fn register(
-    client: &Client,
+    client: &impl GenericClient,
     id: Uuid,
     registration: &Registration,
     now: Timestamp,
@@ -91,8 +93,8 @@ pub async fn renewed(client: &Client, id: Uuid, token_expires_at: Timestamp) -> 
     client.execute(statement, &[&id, &token_expires_at]).await.map(|_| ())
 }
 
-const COLUMNS: &str =
-    "id, name, hostname, version, registered_at, last_seen, token_expires_at, last_error, last_error_at";
+const COLUMNS: &str = "id, name, hostname, version, registered_at, last_seen, token_expires_at, last_error, last_error_at, labels, \
+     (select max(v.version) from pganalytics.configurations v where v.collector_id = collectors.id)";
 
 fn collector(row: &Row, now: Timestamp) -> Collector {
     let last_seen: Option<Timestamp> = row.get(5);
@@ -108,6 +110,12 @@ fn collector(row: &Row, now: Timestamp) -> Collector {
         token_expires_at: row.get(6),
         last_error,
         last_error_at: row.get(8),
+        labels: row.get::<_, Json<BTreeMap<String, String>>>(9).0,
+        config_version: row.get(10),
+        config_in_force: None,
+        config_refused: None,
+        config_error: None,
+        config_error_since: None,
         instances: None,
         lag_ms: None,
         clock_ahead_ms: None,

@@ -25,8 +25,17 @@ pub enum Caller {
     Nobody,
     /// A signed-in user.
     User(SignedIn),
-    /// A registered collector, by its id.
-    Collector(Uuid),
+    /// A registered collector.
+    Collector(KnownCollector),
+}
+
+/// A registered collector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownCollector {
+    /// Its id.
+    pub id: Uuid,
+    /// The newest version of the configuration that it is to follow; absent where there is none.
+    pub config_version: Option<i64>,
 }
 
 /// A signed-in user. A handler of a user's route takes it as an argument.
@@ -43,13 +52,13 @@ pub struct SignedIn {
 }
 
 impl Caller {
-    /// The collector's id, on a route that only collectors reach.
+    /// The collector, on a route that only collectors reach.
     ///
     /// # Errors
     /// 403 for anyone else.
-    pub fn collector(&self) -> Result<Uuid, ApiError> {
+    pub fn collector(&self) -> Result<KnownCollector, ApiError> {
         match self {
-            Self::Collector(id) => Ok(*id),
+            Self::Collector(collector) => Ok(*collector),
             Self::Nobody | Self::User(_) => Err(wrong_kind("a collector's")),
         }
     }
@@ -110,11 +119,9 @@ pub(super) async fn load(app: &App, claims: &TokenClaims) -> Result<Caller, ApiE
         TokenKind::Collector => {
             let client = app.pool.get().await?;
             let known = collectors::store::seen(&client, claims.subject, app.clock.now()).await?;
-            if known {
-                Ok(Caller::Collector(claims.subject))
-            } else {
-                Err(ApiError::unauthorized("The collector was removed. Register it again."))
-            }
+            known
+                .map(Caller::Collector)
+                .ok_or_else(|| ApiError::unauthorized("The collector was removed. Register it again."))
         }
     }
 }

@@ -380,8 +380,14 @@ impl Endpoint {
 
     /// It may answer 204, without a body.
     #[must_use]
-    pub fn answers_nothing_when(mut self, help: &'static str) -> Self {
-        self.answers.push(Answer { status: 204, help, shape: None });
+    pub fn answers_nothing_when(self, help: &'static str) -> Self {
+        self.answers_without_body(204, help)
+    }
+
+    /// What it answers with another status and without a body.
+    #[must_use]
+    pub fn answers_without_body(mut self, status: u16, help: &'static str) -> Self {
+        self.answers.push(Answer { status, help, shape: None });
         self
     }
 }

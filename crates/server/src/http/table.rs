@@ -8,6 +8,8 @@ use crate::accounts::users::http as users;
 use crate::collectors::http as collectors;
 use crate::health::http as health;
 use crate::push;
+use crate::steering::http as steering;
+use crate::steering::templates::http as templates;
 use crate::{reading, retention, sizes};
 
 const USER: PathParameter = PathParameter::uuid("id", "The user.");
@@ -22,6 +24,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     rows.extend(account_rows());
     rows.extend(store_rows());
     rows.extend(collector_rows());
+    rows.extend(steering_rows());
     rows.extend(metric_rows());
     rows.extend(instance_rows());
     rows.extend(session_rows());
@@ -193,6 +196,108 @@ fn collector_rows() -> Vec<Endpoint> {
             .summary("Removes a collector and revokes its tokens; what it delivered stays.")
             .path_parameter(COLLECTOR)
             .answers_nothing(),
+    ]
+}
+
+fn steering_rows() -> Vec<Endpoint> {
+    use crate::http::{Page, Paging};
+    use crate::steering::http::TOML;
+    use crate::steering::model::{CheckQuery, ConfigChange, ConfigQuery, ConfigVersion, ConfigVersionTexts, NewLabels};
+    use crate::steering::templates::model::{
+        ConfigTemplate, ConfigTemplates, NewTemplate, TemplateChange, TemplateVersion,
+    };
+    const CONFIGURED: PathParameter = PathParameter::uuid("collector_id", "The collector.");
+    const VERSION: PathParameter = PathParameter::int4("version", "The version.");
+    const NAME: PathParameter = PathParameter::text("name", "The template's name.");
+    const IF_MATCH: (&str, &str) = ("If-Match", "The `ETag` that the change was made from: refused if it is another.");
+    let lost = "`changed_meanwhile`: it is not what `If-Match` says any more.";
+    let invalid = "`invalid_configuration`: `details` has the line and the reason.";
+    vec![
+        Endpoint::get("/config/{collector_id}", Who::CollectorOrAdmin, steering::get)
+            .tag("config")
+            .summary(
+                "The configuration that a collector is to follow, with `ETag` and `X-Config-Version`; 404 where there is none.",
+            )
+            .path_parameter(CONFIGURED)
+            .query::<ConfigQuery>()
+            .header("If-None-Match", false, "The `ETag` of the one that is there already.")
+            .answers_content(TOML)
+            .answers_without_body(304, "It is the one that `If-None-Match` names."),
+        Endpoint::put("/config/{collector_id}", Who::Admin, steering::put)
+            .tag("config")
+            .summary("Writes a collector's configuration, after checking it as the collector does.")
+            .path_parameter(CONFIGURED)
+            .query::<CheckQuery>()
+            .header(IF_MATCH.0, false, IF_MATCH.1)
+            .body_limit(config::MAX_FILE)
+            .takes_content(TOML)
+            .answers::<ConfigChange>()
+            .answers_with::<ErrorBody>(400, invalid)
+            .answers_with::<ErrorBody>(412, lost),
+        Endpoint::get("/config/{collector_id}/versions", Who::Admin, steering::versions)
+            .tag("config")
+            .summary("Who changed what of a collector's configuration, when and why: the newest version first.")
+            .path_parameter(CONFIGURED)
+            .query::<Paging>()
+            .answers::<Page<ConfigVersion>>(),
+        Endpoint::get("/config/{collector_id}/versions/{version}", Who::Admin, steering::version)
+            .tag("config")
+            .summary("One version, with its texts.")
+            .path_parameter(CONFIGURED)
+            .path_parameter(VERSION)
+            .answers::<ConfigVersionTexts>(),
+        Endpoint::post("/config/{collector_id}/versions/{version}/restore", Who::Admin, steering::restore)
+            .tag("config")
+            .summary("Writes again what was written in an earlier version, as a new version.")
+            .path_parameter(CONFIGURED)
+            .path_parameter(VERSION)
+            .query::<CheckQuery>()
+            .header(IF_MATCH.0, false, IF_MATCH.1)
+            .answers::<ConfigChange>()
+            .answers_with::<ErrorBody>(400, invalid)
+            .answers_with::<ErrorBody>(412, lost),
+        Endpoint::put("/collectors/{id}/labels", Who::Admin, steering::put_labels)
+            .tag("config")
+            .summary("Gives a collector other labels, and what the templates for those have.")
+            .path_parameter(COLLECTOR)
+            .query::<CheckQuery>()
+            .header(IF_MATCH.0, false, "The `ETag` of its configuration that the change was made from.")
+            .takes::<NewLabels>()
+            .answers::<ConfigChange>()
+            .answers_with::<ErrorBody>(400, invalid)
+            .answers_with::<ErrorBody>(412, lost),
+        Endpoint::get("/config-templates", Who::Admin, templates::list)
+            .tag("config")
+            .summary("What many collectors have in common, by name.")
+            .answers::<ConfigTemplates>(),
+        Endpoint::get("/config-templates/{name}", Who::Admin, templates::get)
+            .tag("config")
+            .summary("One template, with `ETag`.")
+            .path_parameter(NAME)
+            .answers::<ConfigTemplate>(),
+        Endpoint::get("/config-templates/{name}/versions", Who::Admin, templates::versions)
+            .tag("config")
+            .summary("Who changed what of a template, and when: the newest version first, also of one that was removed.")
+            .path_parameter(NAME)
+            .answers::<Vec<TemplateVersion>>(),
+        Endpoint::put("/config-templates/{name}", Who::Admin, templates::put)
+            .tag("config")
+            .summary("Makes or changes a template, and says what each collector gets in the end.")
+            .path_parameter(NAME)
+            .query::<CheckQuery>()
+            .header(IF_MATCH.0, false, IF_MATCH.1)
+            .takes::<NewTemplate>()
+            .answers::<TemplateChange>()
+            .answers_with::<ErrorBody>(400, invalid)
+            .answers_with::<ErrorBody>(412, lost),
+        Endpoint::delete("/config-templates/{name}", Who::Admin, templates::delete)
+            .tag("config")
+            .summary("Removes a template, and says what each collector gets in the end. Its versions stay.")
+            .path_parameter(NAME)
+            .query::<CheckQuery>()
+            .header(IF_MATCH.0, false, IF_MATCH.1)
+            .answers::<TemplateChange>()
+            .answers_with::<ErrorBody>(412, lost),
     ]
 }
 

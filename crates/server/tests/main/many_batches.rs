@@ -23,7 +23,7 @@ impl Measured {
         call.header("Content-Encoding", compression).body(body).send().await
     }
 
-    async fn push_many(&self, batches: &[Batch]) -> Answer {
+    pub(crate) async fn push_many(&self, batches: &[Batch]) -> Answer {
         let body: Vec<u8> = batches.iter().flat_map(Batch::encode_length_delimited_to_vec).collect();
         self.push_body(MANY, "zstd", compress(&body).unwrap()).await
     }

@@ -13,7 +13,7 @@ use crate::support::{Answer, Server};
 pub(crate) struct Measured {
     pub(crate) server: Server,
     viewer: String,
-    collector: Uuid,
+    pub(crate) collector: Uuid,
     pub(crate) token: String,
     epoch: Uuid,
 }

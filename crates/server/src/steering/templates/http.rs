@@ -1,0 +1,213 @@
+//! Templates over HTTP.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::ETAG;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use config::Config;
+
+use super::model::{ConfigTemplate, ConfigTemplates, NewTemplate, Outcome, TemplateChange, TemplateVersion};
+use super::store;
+use crate::app::App;
+use crate::http::{ApiError, Detail, JsonBody, PathValues, QueryValues, SignedIn};
+use crate::steering::diff::diff;
+use crate::steering::effective::{Effective, Labels, Template};
+use crate::steering::model::{CheckQuery, Steered, Why};
+use crate::steering::store::{self as collectors, Among, Making, NewVersion};
+use crate::steering::{names, refused, tag};
+
+/// Collectors for which it is shown what they get.
+const OUTCOMES_MOST: usize = 100;
+
+/// All templates.
+pub(crate) async fn list(State(app): State<Arc<App>>) -> Result<Json<ConfigTemplates>, ApiError> {
+    let data = store::all(&**app.pool.get().await?).await?;
+    Ok(Json(ConfigTemplates { count: data.len(), data }))
+}
+
+/// One template.
+pub(crate) async fn get(
+    State(app): State<Arc<App>>,
+    PathValues(name): PathValues<String>,
+) -> Result<([(HeaderName, HeaderValue); 1], Json<ConfigTemplate>), ApiError> {
+    let newest = store::newest(&**app.pool.get().await?, &name).await?;
+    let template = in_force(newest).ok_or_else(no_such_template)?;
+    Ok(([(ETAG, HeaderValue::try_from(tag_of(&template)).map_err(ApiError::internal)?)], Json(template)))
+}
+
+fn in_force(newest: Option<(ConfigTemplate, bool)>) -> Option<ConfigTemplate> {
+    newest.filter(|(_, is_deleted)| !is_deleted).map(|(template, _)| template)
+}
+
+fn tag_of(template: &ConfigTemplate) -> String {
+    tag::tag(template.version, &[&template.text])
+}
+
+/// All versions of a template.
+pub(crate) async fn versions(
+    State(app): State<Arc<App>>,
+    PathValues(name): PathValues<String>,
+) -> Result<Json<Vec<TemplateVersion>>, ApiError> {
+    let versions = store::versions(&**app.pool.get().await?, &name).await?;
+    if versions.is_empty() {
+        return Err(no_such_template());
+    }
+    let told = move || {
+        let before = versions.iter().skip(1).map(|(template, _)| template.text.as_str()).chain([""]);
+        let told = versions.iter().zip(before).map(|((template, is_deleted), before)| TemplateVersion {
+            of: template.clone(),
+            is_deleted: *is_deleted,
+            diff: diff(before, if *is_deleted { "" } else { &template.text }),
+        });
+        told.collect()
+    };
+    Ok(Json(tokio::task::spawn_blocking(told).await.map_err(ApiError::internal)?))
+}
+
+/// Makes a template, or changes it.
+pub(crate) async fn put(
+    State(app): State<Arc<App>>,
+    user: SignedIn,
+    PathValues(name): PathValues<String>,
+    QueryValues(query): QueryValues<CheckQuery>,
+    headers: HeaderMap,
+    JsonBody(new): JsonBody<NewTemplate>,
+) -> Result<Json<TemplateChange>, ApiError> {
+    new.check(&name)?;
+    Config::check_pushed(&new.text, &names(&app.catalog)).map_err(|error| refused(&error))?;
+    change(&app, &user, &name, &headers, Some(new), query.check).await
+}
+
+/// Removes a template.
+pub(crate) async fn delete(
+    State(app): State<Arc<App>>,
+    user: SignedIn,
+    PathValues(name): PathValues<String>,
+    QueryValues(query): QueryValues<CheckQuery>,
+    headers: HeaderMap,
+) -> Result<Json<TemplateChange>, ApiError> {
+    change(&app, &user, &name, &headers, None, query.check).await
+}
+
+async fn change(
+    app: &App,
+    user: &SignedIn,
+    name: &str,
+    headers: &HeaderMap,
+    new: Option<NewTemplate>,
+    is_dry: bool,
+) -> Result<Json<TemplateChange>, ApiError> {
+    let mut client = app.pool.get().await?;
+    let transaction = client.transaction().await?;
+    collectors::lock(&transaction, Among::All).await?;
+    let newest = store::newest(&*transaction, name).await?;
+    let version = newest.as_ref().map_or(0, |(template, _)| template.version) + 1;
+    let old = in_force(newest);
+    tag::check(headers, old.as_ref().map(tag_of).as_deref())?;
+    let (old_version, old) = (old.as_ref().map(|old| old.version), old.map(Template::from));
+    let made = match (&new, &old) {
+        (Some(new), _) => Template {
+            name: name.to_owned(),
+            version,
+            text: new.text.clone(),
+            selector: new.selector.clone(),
+            priority: new.priority,
+        },
+        (None, Some(old)) => Template { version, ..old.clone() },
+        (None, None) => return Err(no_such_template()),
+    };
+    let is_deleted = new.is_none();
+    let is_same = |old: &Template| {
+        (&old.text, &old.selector, old.priority) == (&made.text, &made.selector, made.priority) && !is_deleted
+    };
+    let changed = !old.as_ref().is_some_and(is_same);
+
+    let mut templates = store::in_force(&*transaction).await?;
+    templates.retain(|template| template.name != name);
+    if !is_deleted {
+        templates.push(if changed { made.clone() } else { Template { version: version - 1, ..made.clone() } });
+    }
+    let selectors: Vec<&Labels> = old.iter().map(|old| &old.selector).chain([&made.selector]).collect();
+    let steered = collectors::chosen(&transaction, &selectors).await?;
+    let planned: Vec<Planned> = steered.into_iter().map(|steered| Planned::new(app, steered, &templates)).collect();
+    let refusing = planned.iter().filter(|planned| planned.plan.is_err()).count();
+    if refusing > 0 && !is_dry {
+        return Err(refused_by(&planned, refusing));
+    }
+    if changed && !is_dry {
+        let now = app.clock.now();
+        store::insert(&transaction, &made, is_deleted, now, &user.username).await?;
+        let making = Making { at: now, by: Some(&user.username), why: Why::Template, restored_from: None };
+        let versions: Vec<NewVersion> = planned.iter().filter_map(Planned::version).collect();
+        collectors::insert(&transaction, &versions, making).await?;
+        transaction.commit().await?;
+    }
+    let version = if changed && !is_dry { Some(version) } else { old_version };
+    let told = tokio::task::spawn_blocking(move || tell(version, changed, planned));
+    Ok(Json(told.await.map_err(ApiError::internal)?))
+}
+
+/// A collector, and what comes of the change for it.
+struct Planned {
+    steered: Steered,
+    plan: Result<(Effective, bool), config::ConfigError>,
+}
+
+impl Planned {
+    fn new(app: &App, steered: Steered, templates: &[Template]) -> Self {
+        let plan = collectors::plan(app, &steered, None, &steered.labels, templates);
+        Self { steered, plan }
+    }
+
+    fn is_changed(&self) -> bool {
+        self.plan.as_ref().is_ok_and(|(_, is_new)| *is_new)
+    }
+
+    fn version(&self) -> Option<NewVersion> {
+        let (effective, _) = self.plan.as_ref().ok().filter(|(_, is_new)| *is_new)?;
+        Some(NewVersion {
+            collector_id: self.steered.id,
+            version: self.steered.next_version(),
+            written: self.steered.written().to_owned(),
+            effective: effective.clone(),
+        })
+    }
+}
+
+fn refused_by(planned: &[Planned], refusing: usize) -> ApiError {
+    let reasons = planned.iter().filter_map(|planned| Some((&planned.steered.name, planned.plan.as_ref().err()?)));
+    let details: Vec<Detail> =
+        reasons.take(OUTCOMES_MOST).map(|(name, error)| Detail::new(name.clone(), error.reason.clone())).collect();
+    let first = details.first().map_or_else(String::new, |first| format!("{}: {}", first.path, first.reason));
+    let message = format!("{refusing} of {} collectors would refuse what they get. {first}", planned.len());
+    ApiError::bad_request("invalid_configuration", message).with_details(details)
+}
+
+fn tell(version: Option<i64>, changed: bool, mut planned: Vec<Planned>) -> TemplateChange {
+    // The order among equals stays: by name.
+    planned.sort_by_key(|planned| (planned.plan.is_ok(), !planned.is_changed()));
+    let outcome = |planned: &Planned| {
+        let steered = &planned.steered;
+        let (error, effective, templates) = match &planned.plan {
+            Ok((effective, _)) => (None, effective.text.clone(), effective.templates.clone()),
+            Err(error) => (Some(error.to_string()), String::new(), Vec::new()),
+        };
+        let diff = if error.is_none() { diff(steered.effective(), &effective) } else { String::new() };
+        let (collector_id, collector) = (steered.id, steered.name.clone());
+        Outcome { collector_id, collector, error, changed: planned.is_changed(), effective, templates, diff }
+    };
+    TemplateChange {
+        version,
+        changed,
+        collectors: planned.len(),
+        collectors_changed: planned.iter().filter(|planned| planned.is_changed()).count(),
+        collectors_refusing: planned.iter().filter(|planned| planned.plan.is_err()).count(),
+        outcomes: planned.iter().take(OUTCOMES_MOST).map(outcome).collect(),
+    }
+}
+
+fn no_such_template() -> ApiError {
+    ApiError::not_found("No such template.")
+}

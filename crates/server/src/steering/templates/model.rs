@@ -1,0 +1,123 @@
+//! Templates as they travel.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::http::{ApiError, Detail};
+use crate::steering::model::{AppliedTemplate, check_labels};
+
+/// Longest name of a template, in characters.
+const NAME_CHARACTERS_MOST: usize = 100;
+
+/// A template.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct ConfigTemplate {
+    /// Its name.
+    pub(crate) name: String,
+    /// How often it was changed: 1 when it is new.
+    pub(crate) version: i64,
+    /// What it sets, as TOML.
+    pub(crate) text: String,
+    /// The labels that a collector must have; without any it is for all.
+    pub(crate) selector: BTreeMap<String, String>,
+    /// Of two templates that say the same setting the one of higher priority wins, of equal ones the first by name.
+    pub(crate) priority: i32,
+    /// When this version was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub(crate) made_at: Timestamp,
+    /// The user who made it.
+    pub(crate) made_by: Option<String>,
+}
+
+/// All templates.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct ConfigTemplates {
+    /// By name.
+    pub(crate) data: Vec<ConfigTemplate>,
+    /// How many there are.
+    pub(crate) count: usize,
+}
+
+/// One version of a template.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct TemplateVersion {
+    /// As it was.
+    #[serde(flatten)]
+    pub(crate) of: ConfigTemplate,
+    /// Whether it was removed.
+    pub(crate) is_deleted: bool,
+    /// What changed of its text, as a unified diff.
+    pub(crate) diff: String,
+}
+
+/// A template to write.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewTemplate {
+    /// What it sets, as TOML.
+    pub(crate) text: String,
+    /// The labels that a collector must have; without any it is for all.
+    #[serde(default)]
+    pub(crate) selector: BTreeMap<String, String>,
+    /// Of two templates that say the same setting the one of higher priority wins.
+    #[serde(default)]
+    pub(crate) priority: i32,
+}
+
+impl NewTemplate {
+    /// What is wrong with all but its text.
+    ///
+    /// # Errors
+    /// 400 with each.
+    pub(super) fn check(&self, name: &str) -> Result<(), ApiError> {
+        let mut details = Vec::new();
+        let fits = (1..=NAME_CHARACTERS_MOST).contains(&name.chars().count());
+        if !fits || name.trim() != name || name.chars().any(char::is_control) {
+            let reason = format!("expected 1 to {NAME_CHARACTERS_MOST} characters, without blanks around");
+            details.push(Detail::new("name", reason));
+        }
+        check_labels("selector", &self.selector, &mut details);
+        if details.is_empty() { Ok(()) } else { Err(ApiError::invalid(details)) }
+    }
+}
+
+/// What a change of a template comes to.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct TemplateChange {
+    /// The template's newest version, after the change where it is made; null where there is none.
+    pub(crate) version: Option<i64>,
+    /// Whether that is a new one, or would be.
+    pub(crate) changed: bool,
+    /// Collectors that it is for, or was until now.
+    pub(crate) collectors: usize,
+    /// How many of those get something else.
+    pub(crate) collectors_changed: usize,
+    /// How many of those would refuse what they get. Then the change is refused as a whole.
+    pub(crate) collectors_refusing: usize,
+    /// What each of them gets in the end: first those that would refuse it, then those for which something changes. At
+    /// most 100.
+    pub(crate) outcomes: Vec<Outcome>,
+}
+
+/// What a collector gets in the end.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Outcome {
+    /// The collector.
+    pub(crate) collector_id: Uuid,
+    /// Its name.
+    pub(crate) collector: String,
+    /// Why it would refuse it; null where it would not.
+    pub(crate) error: Option<String>,
+    /// Whether it gets something else than before.
+    pub(crate) changed: bool,
+    /// What it gets; empty where it would refuse it.
+    pub(crate) effective: String,
+    /// What is under its own, the lowest first.
+    pub(crate) templates: Vec<AppliedTemplate>,
+    /// What changes, as a unified diff.
+    pub(crate) diff: String,
+}
