@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use catalog::Definition;
 use config::BackendUrl;
-use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use reqwest::{Client, ClientBuilder, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -21,6 +21,8 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 pub const REGISTER_AGAIN: &str = "`pganalytics collector register --again` registers it anew";
 /// The header that carries the registration secret.
 const SECRET_HEADER: &str = "x-registration-secret";
+/// The header that tells the version of a configuration.
+const CONFIG_VERSION: &str = "x-config-version";
 /// The longest answer that is read.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
 
@@ -64,6 +66,22 @@ pub enum Standing {
     Unregistered,
 }
 
+/// What the server wants to be followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Configured {
+    /// What is known.
+    AsKnown,
+    /// It has nothing to say.
+    Nothing,
+    /// This, with its entity tag.
+    Pushed {
+        /// The configuration.
+        pushed: config::Pushed,
+        /// By which it is known.
+        tag: String,
+    },
+}
+
 /// The answer to a stored batch.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Accepted {
@@ -94,6 +112,9 @@ pub struct Accepted {
     /// When the answer was made, by the server's clock; absent where the server does not tell.
     #[serde(default)]
     pub answered_at: Option<jiff::Timestamp>,
+    /// The version of the configuration that the server wants to be followed, where it has one.
+    #[serde(default)]
+    pub next_config_version: Option<i64>,
     /// What was not stored.
     #[serde(default)]
     pub rejected: Vec<Rejected>,
@@ -286,6 +307,36 @@ impl Backend {
             .context("reach the server")?;
         let refreshed: Refreshed = expect_success(response).await.context("refresh the token")?;
         Ok(Registration { token: refreshed.token, expires_at: refreshed.expires_at, ..registration.clone() })
+    }
+
+    /// The configuration that the server has for the collector, if it is not the version that is known.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses.
+    pub async fn configuration(&self, registration: &Registration, known: Option<&str>) -> Result<Configured> {
+        let url = format!("{}/config/{}", self.base, registration.collector_id);
+        let mut request = self.client.get(url).header(AUTHORIZATION, format!("Bearer {}", registration.token));
+        if let Some(known) = known {
+            request = request.header(IF_NONE_MATCH, known);
+        }
+        let response = request.send().await.map_err(|error| anyhow::anyhow!(reason(&error)))?;
+        match response.status() {
+            StatusCode::NOT_MODIFIED => return Ok(Configured::AsKnown),
+            // Of a server before this there is nothing either.
+            StatusCode::NOT_FOUND => return Ok(Configured::Nothing),
+            _ => {}
+        }
+        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let version = header(CONFIG_VERSION).and_then(|version| version.parse().ok());
+        let tag = header(ETAG.as_str()).unwrap_or_default();
+        if !response.status().is_success() {
+            let refused: Result<serde_json::Value> = expect_success(response).await;
+            refused?;
+            bail!("the server does not tell its configuration");
+        }
+        let version = version.context("the server does not tell the version of its configuration")?;
+        let text = config::Config::text(read_bounded(response).await?)?;
+        Ok(Configured::Pushed { pushed: config::Pushed { version, text }, tag })
     }
 
     /// Sends one batch: protobuf in zstd frames.

@@ -29,5 +29,6 @@ pub mod session;
 pub mod spool;
 pub mod startup;
 pub mod state;
+pub mod steering;
 mod texts;
 pub mod watch;

@@ -24,6 +24,7 @@ use wire::{Answered, Batch, BatchKey, Status};
 use crate::backend::{Accepted, Answer, Backend, REGISTER_AGAIN};
 use crate::clock::Clock;
 use crate::lanes::{Lane, Lanes};
+use crate::run::Assignment;
 use crate::spool::{Pending, Record};
 use crate::state::{Registration, ServerKnows, Trouble, lock};
 
@@ -51,10 +52,22 @@ const REFUSED_KEPT: usize = 16;
 pub struct Counters {
     /// Why the newest configuration is not followed, while it is not.
     pub not_followed: Mutex<Option<Trouble>>,
+    configuration: Mutex<Versions>,
+    told: Notify,
     /// Cycles skipped because they were late.
     pub late_cycles: AtomicU64,
     /// Batches that the server refused for good.
     pub refused_batches: AtomicU64,
+}
+
+/// Versions of pushed configurations.
+#[derive(Clone, Copy, Debug, Default)]
+struct Versions {
+    in_force: Option<i64>,
+    /// Refused, while it is the newest.
+    refused: Option<i64>,
+    /// What the server said last that it wants.
+    told: Option<i64>,
 }
 
 /// Sends batches until it is told to stop.
@@ -161,6 +174,44 @@ impl Counters {
         let mut noted = self.not_followed.lock().unwrap_or_else(PoisonError::into_inner);
         let since_us = noted.as_ref().map_or_else(|| Clock::here().now_us(), |before| before.since_us);
         *noted = error.map(|error| Trouble { error: format!("{error:#}"), since_us });
+    }
+
+    /// Notes that an assignment is followed, and what is not instead.
+    pub(crate) fn note_followed(&self, assignment: &Assignment) {
+        let refused = assignment.refused.as_ref();
+        self.note_configuration(refused.map(|(_, error)| anyhow::anyhow!("{error}")).as_ref());
+        let mut versions = self.versions();
+        (versions.in_force, versions.refused) = (assignment.config.pushed, refused.and_then(|(version, _)| *version));
+    }
+
+    /// Notes that an assignment cannot be followed, with what was pushed.
+    pub(crate) fn note_not_followed(&self, pushed: Option<i64>, error: &anyhow::Error) {
+        self.note_configuration(Some(error));
+        let mut versions = self.versions();
+        versions.refused = pushed.filter(|pushed| versions.in_force != Some(*pushed));
+    }
+
+    /// The pushed configuration in force.
+    pub(crate) fn in_force(&self) -> Option<i64> {
+        self.versions().in_force
+    }
+
+    /// The server said which configuration it wants; whoever asks for it is told when that is news.
+    fn note_told(&self, wanted: Option<i64>) {
+        let mut versions = self.versions();
+        if versions.told != wanted {
+            versions.told = wanted;
+            self.told.notify_one();
+        }
+    }
+
+    /// The server said that it wants another configuration.
+    pub async fn told_of_configuration(&self) {
+        self.told.notified().await;
+    }
+
+    fn versions(&self) -> std::sync::MutexGuard<'_, Versions> {
+        self.configuration.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn not_followed(&self) -> Option<Trouble> {
@@ -508,7 +559,7 @@ impl Pusher {
         let standing = self.lanes.standing();
         let held = lock(&lane.held);
         let trouble = standing.trouble.as_ref();
-        let not_followed = self.counters.not_followed();
+        let (not_followed, versions) = (self.counters.not_followed(), *self.counters.versions());
         let ago = |came_in_us: i64| u64::try_from(held.clock().now_us() - came_in_us).unwrap_or(0);
         behind.status = Some(Status {
             spool_records: standing.records.saturating_sub(beside.records) + u64::from(record.is_none()),
@@ -524,6 +575,8 @@ impl Pusher {
             unspooled_cycles: standing.unspooled_cycles,
             config_error_since_us: not_followed.as_ref().map(|trouble| trouble.since_us),
             config_error: not_followed.map(|trouble| trouble.error).unwrap_or_default(),
+            config_version: versions.in_force.and_then(|version| u64::try_from(version).ok()),
+            config_refused: versions.refused.and_then(|version| u64::try_from(version).ok()),
             acknowledged: held
                 .spool
                 .acknowledged()
@@ -549,6 +602,7 @@ impl Pusher {
         if let Some(made) = accepted.answered_at {
             progress.answered = Some((made.as_microsecond(), lock(&lane.held).clock().now_us()));
         }
+        self.counters.note_told(accepted.next_config_version);
         let Some(known) = &mut progress.registration else { return };
         for rejected in &accepted.rejected {
             tracing::warn!(

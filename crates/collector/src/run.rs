@@ -35,6 +35,8 @@ pub struct Assignment {
     pub config: Config,
     /// The sets.
     pub catalog: Arc<Catalog>,
+    /// Why this is not what the server wants; with the version that it pushed, where it is one.
+    pub refused: Option<(Option<i64>, String)>,
 }
 
 /// Reads and delivers until `stop` says so, always as the newest assignment has it. The server is told what stands in
@@ -48,13 +50,17 @@ pub async fn run(
     mut stop: watch::Receiver<bool>,
 ) -> Result<()> {
     let mut supervisor = Supervisor::begin(Arc::clone(&assignments.borrow_and_update()), Arc::clone(&counters))?;
+    counters.note_followed(&supervisor.assignment);
     let follow = async {
         // Whoever assigns may be gone: then it stays as it is.
         while assignments.changed().await.is_ok() {
             let next = Arc::clone(&assignments.borrow_and_update());
-            let followed = supervisor.change(next).await;
-            counters.note_configuration(followed.as_ref().err());
+            let followed = supervisor.change(Arc::clone(&next)).await;
+            if followed.is_ok() {
+                counters.note_followed(&next);
+            }
             if let Err(error) = followed {
+                counters.note_not_followed(next.config.pushed, &error);
                 tracing::error!(
                     error = format!("{error:#}"),
                     "the configuration is not followed; the one so far stays in force"

@@ -90,6 +90,11 @@ impl Layers {
         Ok(layers)
     }
 
+    /// The file alone, which may lack what is pushed.
+    pub(crate) fn of_file(text: &str, names: &Names) -> Result<Self, ConfigError> {
+        Ok(Self { file: file::read_part(text, names)?, pushed: None })
+    }
+
     /// The version of what was pushed.
     pub(crate) fn version(&self) -> Option<i64> {
         self.pushed.as_ref().map(|(version, _)| *version)

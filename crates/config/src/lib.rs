@@ -69,6 +69,8 @@ pub struct Config {
     pub push_interval: u32,
     /// Seconds between two looks for a configuration on the server.
     pub config_pull_interval: u32,
+    /// How long a pushed configuration may go without reaching the server.
+    pub config_trial: Duration,
     /// Directory of id, token, key and spool.
     pub state_dir: PathBuf,
     /// Directory of the user's own sets.
@@ -89,8 +91,10 @@ pub struct Config {
     pub tls_verify: bool,
     /// Authority of the server's certificate.
     pub tls_ca_file: Option<PathBuf>,
-    /// What is watched; never empty.
+    /// What is watched; empty only where a server is configured, which may push some.
     pub instances: Vec<Instance>,
+    /// What to do where there is no instance.
+    pub nothing_to_watch: Option<String>,
     /// What the user should know although it works.
     pub warnings: Vec<String>,
     schedule: Schedule,
@@ -153,6 +157,15 @@ impl Config {
         names: &Names,
     ) -> Result<Self, ConfigError> {
         load::load(path, text, env, names, pushed)
+    }
+
+    /// The state directory alone, by file and environment: what the server pushed lies there.
+    pub fn state_dir(
+        path: Option<&Path>,
+        env: &dyn Fn(&str) -> Option<String>,
+        names: &Names,
+    ) -> Result<PathBuf, ConfigError> {
+        load::state_dir(path, env, names)
     }
 
     /// Checks a configuration that a server hands to collectors: neither environment nor files are looked at, what a

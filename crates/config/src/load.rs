@@ -14,10 +14,10 @@ use crate::print::{Line, Origin, mask_value};
 use crate::schedule::{Schedule, Switches};
 use crate::secret::Secret;
 use crate::settings::{
-    BACKEND_URL, CATALOG_DIR, CONFIG_PULL_INTERVAL, DATABASES, DSN, EARLIER, ENABLED, EXCLUDE_DATABASES, INSTANCE_NAME,
-    INTERVAL, MAX_QUERIES_PER_DB, NAME, POSTGRES_HOST, POSTGRES_PORT, PUSH_INTERVAL, QUERY_LIMIT_ALERT_THRESHOLD,
-    REGISTRATION_SECRET, Raw, SETTINGS, SPOOL_MAX_AGE, SPOOL_MAX_BYTES, STATE_DIR, SWITCH_INTERVAL, Setting,
-    TLS_CA_FILE, TLS_VERIFY, Value,
+    BACKEND_URL, CATALOG_DIR, CONFIG_PULL_INTERVAL, CONFIG_TRIAL, DATABASES, DSN, EARLIER, ENABLED, EXCLUDE_DATABASES,
+    INSTANCE_NAME, INTERVAL, MAX_QUERIES_PER_DB, NAME, POSTGRES_HOST, POSTGRES_PORT, PUSH_INTERVAL,
+    QUERY_LIMIT_ALERT_THRESHOLD, REGISTRATION_SECRET, Raw, SETTINGS, SPOOL_MAX_AGE, SPOOL_MAX_BYTES, STATE_DIR,
+    SWITCH_INTERVAL, Setting, TLS_CA_FILE, TLS_VERIFY, Value,
 };
 use crate::{Config, Instance, Names};
 
@@ -42,19 +42,38 @@ pub(crate) fn load(
     names: &Names,
     pushed: Option<&Pushed>,
 ) -> Result<Config, ConfigError> {
-    let (text, place) = match (text, path) {
+    let (text, place) = find(path, text)?;
+    // What came from the environment is not the file's fault.
+    let built = Layers::read(&text, pushed, names).and_then(|layers| build(&layers, place.as_deref(), env, names));
+    built.map_err(|error| match &error.path {
+        Some(_) => error,
+        None => ConfigError { path: place.filter(|_| error.line.is_some()), ..error },
+    })
+}
+
+/// The state directory alone, whatever else the file lacks.
+pub(crate) fn state_dir(path: Option<&Path>, env: Lookup<'_>, names: &Names) -> Result<PathBuf, ConfigError> {
+    let (text, place) = find(path, None)?;
+    let read = || {
+        let layers = Layers::of_file(&text, names)?;
+        let placed =
+            Values { env, lines: Vec::new() }.take(STATE_DIR, layers.table(STATE_DIR.table, None), "", true)?;
+        Ok(placed.and_then(|placed| Fields(&BTreeMap::from([(STATE_DIR.path(), placed)])).text(STATE_DIR)))
+    };
+    read()
+        .map(|text| text.map(PathBuf::from).unwrap_or_default())
+        .map_err(|error: ConfigError| ConfigError { path: place.filter(|_| error.line.is_some()), ..error })
+}
+
+/// The text of a configuration, and where it is.
+fn find(path: Option<&Path>, text: Option<String>) -> Result<(String, Option<PathBuf>), ConfigError> {
+    Ok(match (text, path) {
         (Some(text), path) => (text, path.map(Path::to_owned)),
         (None, Some(path)) => (read_file(path)?, Some(path.to_owned())),
         (None, None) if Path::new(DEFAULT_PATH).exists() => {
             (read_file(Path::new(DEFAULT_PATH))?, Some(PathBuf::from(DEFAULT_PATH)))
         }
         (None, None) => (String::new(), None),
-    };
-    // What came from the environment is not the file's fault.
-    let built = Layers::read(&text, pushed, names).and_then(|layers| build(&layers, place.as_deref(), env, names));
-    built.map_err(|error| match &error.path {
-        Some(_) => error,
-        None => ConfigError { path: place.filter(|_| error.line.is_some()), ..error },
     })
 }
 
@@ -333,6 +352,7 @@ fn build(layers: &Layers, place: Option<&Path>, env: Lookup<'_>, names: &Names) 
         interval_given: placed.get(&INTERVAL.path()).is_some_and(|found| found.origin != Origin::Default),
         push_interval: get.whole(PUSH_INTERVAL),
         config_pull_interval: get.whole(CONFIG_PULL_INTERVAL),
+        config_trial: Duration::from_secs(get.number(CONFIG_TRIAL)),
         state_dir: get.text(STATE_DIR).map(PathBuf::from).unwrap_or_default(),
         catalog_dir: get.text(CATALOG_DIR).map(PathBuf::from),
         max_queries_per_db: get.whole(MAX_QUERIES_PER_DB),
@@ -344,6 +364,7 @@ fn build(layers: &Layers, place: Option<&Path>, env: Lookup<'_>, names: &Names) 
         tls_verify: verify,
         tls_ca_file: get.text(TLS_CA_FILE).map(PathBuf::from),
         instances: Vec::new(),
+        nothing_to_watch: None,
         warnings: Vec::new(),
         schedule,
         lines: Vec::new(),
@@ -361,7 +382,11 @@ fn build(layers: &Layers, place: Option<&Path>, env: Lookup<'_>, names: &Names) 
         None if listed.is_empty() => {
             let file = place.unwrap_or(Path::new(DEFAULT_PATH)).display();
             let reason = format!("no PostgreSQL to watch: set POSTGRES_DSN, or write to {file}\n\n{THREE_LINES}");
-            return Err(ConfigError::new(None, reason));
+            if config.backend_url.is_none() {
+                return Err(ConfigError::new(None, reason));
+            }
+            // The server may push some.
+            config.nothing_to_watch = Some(reason);
         }
         None => {}
     }

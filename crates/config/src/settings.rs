@@ -110,6 +110,14 @@ pub(crate) const CONFIG_PULL_INTERVAL: &Setting = &setting(
     Some("300"),
     "Seconds between two looks for a new configuration on the server.",
 );
+pub(crate) const CONFIG_TRIAL: &Setting = &setting(
+    "collector",
+    "config_trial",
+    "CONFIG_TRIAL",
+    Kind::Seconds(1, MAX_INTERVAL),
+    Some("5m"),
+    "How long the server may not be reached with a configuration that it pushed, before the one before is followed again.",
+);
 pub(crate) const STATE_DIR: &Setting = &setting(
     "collector",
     "state_dir",
@@ -230,6 +238,7 @@ pub const SETTINGS: &[&Setting] = &[
     INTERVAL,
     PUSH_INTERVAL,
     CONFIG_PULL_INTERVAL,
+    CONFIG_TRIAL,
     STATE_DIR,
     CATALOG_DIR,
     MAX_QUERIES_PER_DB,

@@ -4,13 +4,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use catalog::Catalog;
 use collector::backend::{Backend, Standing};
 use collector::examine::{self, Examined, SetState, state_word};
+use collector::push::Counters;
 use collector::run::Assignment;
 use collector::state::Registration;
-use config::{Config, Names};
+use collector::steering::{self, Steering};
+use config::{Config, Names, Pushed};
 use tokio::sync::watch;
 
 use crate::arguments::{CollectorCommand, ConfigArguments};
@@ -27,17 +29,17 @@ pub(crate) fn run(command: CollectorCommand) -> Result<ExitCode> {
         | CollectorCommand::Check { config, .. }
         | CollectorCommand::Once { config, .. } => config.clone(),
     };
-    let (config, catalog) = load(&arguments)?;
+    let runs = matches!(command, CollectorCommand::Run { .. });
+    let steering = steering(&arguments, runs && !arguments.print_config)?;
+    let assignment = load(&arguments, &steering)?;
     if arguments.print_config {
-        output::data(&config.print());
+        output::data(&assignment.config.print());
         return Ok(ExitCode::SUCCESS);
     }
-    let runs = matches!(command, CollectorCommand::Run { .. });
     let level = setting("LOG_LEVEL").unwrap_or_else(|| if runs { "info" } else { "error" }.to_owned());
     logging::start(&level, setting("LOG_FORMAT").is_some_and(|format| format == "json"))?;
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
+    warn(&assignment);
+    let (config, catalog) = (&assignment.config.clone(), &Arc::clone(&assignment.catalog));
     // One thread is enough, and costs the machine least.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
     runtime.block_on(async {
@@ -45,17 +47,18 @@ pub(crate) fn run(command: CollectorCommand) -> Result<ExitCode> {
             CollectorCommand::Run { .. } => {
                 let hangup = reload::hangup().context("listen for signals")?;
                 let stop = stop_signal(hangup.is_none()).context("listen for signals")?;
-                let (assign, assignments) = watch::channel(Arc::new(Assignment { config, catalog: Arc::new(catalog) }));
-                let counters = Arc::default();
+                let counters = Arc::<Counters>::default();
+                let (assign, assignments) = watch::channel(Arc::new(assignment));
                 tokio::select! {
-                    done = collector::run::run(assignments, Arc::clone(&counters), stop) => done?,
-                    () = reload::follow(&arguments, &assign, &counters, hangup) => {}
+                    done = collector::run::run(assignments.clone(), Arc::clone(&counters), stop) => done?,
+                    () = reload::follow(&arguments, &steering, &assign, &counters, hangup) => {}
+                    () = steering::pull(&steering, assignments, &counters) => {}
                 }
                 Ok(ExitCode::SUCCESS)
             }
-            CollectorCommand::Register { again, .. } => register(&config, again).await,
-            CollectorCommand::Check { json, .. } => check(&config, catalog, json).await,
-            CollectorCommand::Once { over, .. } => once(&config, catalog, over).await,
+            CollectorCommand::Register { again, .. } => register(config, again).await,
+            CollectorCommand::Check { json, .. } => check(config, catalog, json).await,
+            CollectorCommand::Once { over, .. } => once(config, catalog, over).await,
         }
     })
 }
@@ -64,14 +67,36 @@ fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// The configuration with the catalogue that it is about.
-pub(crate) fn load(arguments: &ConfigArguments) -> Result<(Config, Catalog)> {
+/// The names that tables of groups and sets may have.
+fn names(catalog: &Catalog) -> Names {
+    Names { groups: catalog.groups(), sets: catalog.sets().map(|set| set.name().to_owned()).collect() }
+}
+
+/// What the server pushed, as far as it is known here; the process begins to follow it, or only looks.
+fn steering(arguments: &ConfigArguments, follows: bool) -> Result<Steering> {
+    let catalog = Catalog::embedded().context("read the embedded catalogue")?;
+    let state_dir = Config::state_dir(arguments.config.as_deref(), &setting, &names(&catalog))?;
+    Ok(if follows { Steering::start(&state_dir) } else { Steering::look(&state_dir) })
+}
+
+/// What to do: the configuration over what the server pushed, as far as that can be followed, with the catalogue that it
+/// is about.
+pub(crate) fn load(arguments: &ConfigArguments, steering: &Steering) -> Result<Assignment> {
+    let mut refused = steering.given_up().map(|(version, why)| (Some(version), why));
+    let mut candidates = steering.candidates().into_iter().peekable();
+    while let Some(pushed) = candidates.next() {
+        match load_over(arguments, pushed.as_ref()) {
+            Ok((config, catalog)) => return Ok(Assignment { config, catalog: Arc::new(catalog), refused }),
+            Err(error) if candidates.peek().is_none() => return Err(error),
+            Err(error) => refused = Some((pushed.map(|pushed| pushed.version), format!("{error:#}"))),
+        }
+    }
+    bail!("there is no configuration to follow")
+}
+
+fn load_over(arguments: &ConfigArguments, pushed: Option<&Pushed>) -> Result<(Config, Catalog)> {
     let embedded = Catalog::embedded().context("read the embedded catalogue")?;
-    let names = |catalog: &Catalog| Names {
-        groups: catalog.groups(),
-        sets: catalog.sets().map(|set| set.name().to_owned()).collect(),
-    };
-    let mut config = Config::load(arguments.config.as_deref(), None, &setting, &names(&embedded))?;
+    let mut config = Config::load_over(pushed, arguments.config.as_deref(), None, &setting, &names(&embedded))?;
     if arguments.override_intervals {
         config.override_intervals()?;
     }
@@ -80,6 +105,17 @@ pub(crate) fn load(arguments: &ConfigArguments) -> Result<(Config, Catalog)> {
         None => embedded,
     };
     Ok((config, catalog))
+}
+
+/// Says what somebody should know of an assignment although it works.
+pub(crate) fn warn(assignment: &Assignment) {
+    assignment.config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    if assignment.config.nothing_to_watch.is_some() {
+        tracing::warn!("there is nothing to watch: no instance is configured here, and the server has pushed none yet");
+    }
+    if let Some((version, error)) = &assignment.refused {
+        tracing::error!(config.version = version, error, "the newest configuration is not followed");
+    }
 }
 
 /// Turns true when the process is asked to end: by a service manager, at the terminal, or since that is gone. What was
@@ -135,17 +171,26 @@ async fn register(config: &Config, again: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn once(config: &Config, catalog: Catalog, over: Option<u64>) -> Result<ExitCode> {
-    let catalog = Arc::new(catalog);
-    let examined = examine::examine(config, &catalog, over.map(Duration::from_secs)).await;
-    let instances: Vec<_> = examined.iter().map(|examined| examined.to_json(&catalog)).collect();
+async fn once(config: &Config, catalog: &Arc<Catalog>, over: Option<u64>) -> Result<ExitCode> {
+    watches(config)?;
+    let examined = examine::examine(config, catalog, over.map(Duration::from_secs)).await;
+    let instances: Vec<_> = examined.iter().map(|examined| examined.to_json(catalog)).collect();
     output::data(&serde_json::to_string_pretty(&serde_json::json!({ "instances": instances }))?);
     let failed = examined.iter().any(Examined::has_errors);
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-async fn check(config: &Config, catalog: Catalog, json: bool) -> Result<ExitCode> {
-    let examined = examine::examine(config, &Arc::new(catalog), None).await;
+/// Refuses to look at nothing.
+fn watches(config: &Config) -> Result<()> {
+    match &config.nothing_to_watch {
+        Some(reason) => bail!("{reason}"),
+        None => Ok(()),
+    }
+}
+
+async fn check(config: &Config, catalog: &Arc<Catalog>, json: bool) -> Result<ExitCode> {
+    watches(config)?;
+    let examined = examine::examine(config, catalog, None).await;
     let server = match &config.backend_url {
         None => None,
         Some(url) => Some((&url.text, standing(config).await)),

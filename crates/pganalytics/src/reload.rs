@@ -1,4 +1,5 @@
-//! Follows the collector's configuration while it runs: at SIGHUP, and when a file that it came from is another one.
+//! Follows the collector's configuration while it runs: at SIGHUP, when a file that it came from is another one, and when
+//! the server pushed another one.
 
 use std::collections::BTreeMap;
 use std::fs::Metadata;
@@ -9,12 +10,13 @@ use std::time::Duration;
 
 use collector::push::Counters;
 use collector::run::Assignment;
+use collector::steering::Steering;
 use config::Config;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::arguments::ConfigArguments;
-use crate::collector_commands::load;
+use crate::collector_commands::{load, warn};
 
 /// How often files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -37,6 +39,7 @@ pub(crate) fn hangup() -> std::io::Result<Option<Signal>> {
 /// what was in force stays.
 pub(crate) async fn follow(
     arguments: &ConfigArguments,
+    steering: &Steering,
     assign: &watch::Sender<Arc<Assignment>>,
     counters: &Counters,
     mut hangup: Option<Signal>,
@@ -53,6 +56,7 @@ pub(crate) async fn follow(
         };
         let asked = tokio::select! {
             () = hung_up => true,
+            () = steering.changed() => true,
             () = tokio::time::sleep(LOOK_EVERY) => false,
         };
         if !asked {
@@ -67,13 +71,13 @@ pub(crate) async fn follow(
         }
         // As they were before they are read: what changes meanwhile is seen the next time.
         let before = again(&known);
-        match load(arguments) {
-            Ok((config, catalog)) => {
-                config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-                known = files(&config);
+        match load(arguments, steering) {
+            Ok(assignment) => {
+                warn(&assignment);
+                known = files(&assignment.config);
                 refused = None;
                 known.iter_mut().for_each(|(path, mark)| *mark = before.get(path).copied().unwrap_or(*mark));
-                assign.send_replace(Arc::new(Assignment { config, catalog: Arc::new(catalog) }));
+                assign.send_replace(Arc::new(assignment));
             }
             Err(error) => {
                 known = before;
