@@ -14,12 +14,13 @@ pub fn reference_markdown() -> String {
          One TOML file, `--config FILE`, otherwise `{DEFAULT_PATH}`, which may be absent when `POSTGRES_DSN` is set. \
          The environment wins over the file; an empty variable counts as not set. A secret may come from a file: \
          append `_file` to its key, or `_FILE` to its variable. Unknown keys and bad values are refused with their \
-         line. `--print-config` shows what is in force and where it came from.\n"
+         line. `--print-config` shows what is in force and where it came from. What the server may set for a collector, \
+         and what wins, is said in [Steering](../steering.md).\n"
     );
     for table in TABLES {
         let _ = write!(
             page,
-            "\n## `[{table}]`\n\n| key | environment | default | holds | meaning |\n|---|---|---|---|---|\n"
+            "\n## `[{table}]`\n\n| key | environment | default | holds | by the server | meaning |\n|---|---|---|---|---|---|\n"
         );
         for setting in SETTINGS.iter().filter(|setting| setting.table == table) {
             let default = match setting.default {
@@ -33,10 +34,11 @@ pub fn reference_markdown() -> String {
             };
             let _ = writeln!(
                 page,
-                "| `{}`{key_file} | `{}`{env_file} | {default} | {} | {} |",
+                "| `{}`{key_file} | `{}`{env_file} | {default} | {} | {} | {} |",
                 setting.key,
                 setting.env,
                 setting.kind.expected(),
+                if setting.pushable().is_ok() { "yes" } else { "no" },
                 setting.help
             );
         }

@@ -244,6 +244,178 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/collectors/{id}/labels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Gives a collector other labels, and what the templates for those have.
+         * @description Who: admin. Limit: caller.
+         */
+        put: operations["put_collectors_id_labels"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/config-templates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What many collectors have in common, by name.
+         * @description Who: admin. Limit: caller.
+         */
+        get: operations["get_config_templates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/config-templates/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One template, with `ETag`.
+         * @description Who: admin. Limit: caller.
+         */
+        get: operations["get_config_templates_name"];
+        /**
+         * Makes or changes a template, and says what each collector gets in the end.
+         * @description Who: admin. Limit: caller.
+         */
+        put: operations["put_config_templates_name"];
+        post?: never;
+        /**
+         * Removes a template, and says what each collector gets in the end. Its versions stay.
+         * @description Who: admin. Limit: caller.
+         */
+        delete: operations["delete_config_templates_name"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/config-templates/{name}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who changed what of a template, and when: the newest version first, also of one that was removed.
+         * @description Who: admin. Limit: caller.
+         */
+        get: operations["get_config_templates_name_versions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/config/{collector_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The configuration that a collector is to follow, with `ETag` and `X-Config-Version`; 404 where there is none.
+         * @description Who: collector, admin. Limit: caller.
+         */
+        get: operations["get_config_collector_id"];
+        /**
+         * Writes a collector's configuration, after checking it as the collector does.
+         * @description Who: admin. Limit: caller.
+         */
+        put: operations["put_config_collector_id"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/config/{collector_id}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who changed what of a collector's configuration, when and why: the newest version first.
+         * @description Who: admin. Limit: caller.
+         */
+        get: operations["get_config_collector_id_versions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/config/{collector_id}/versions/{version}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One version, with its texts.
+         * @description Who: admin. Limit: caller.
+         */
+        get: operations["get_config_collector_id_versions_version"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/config/{collector_id}/versions/{version}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Writes again what was written in an earlier version, as a new version.
+         * @description Who: admin. Limit: caller.
+         */
+        post: operations["post_config_collector_id_versions_version_restore"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/docs": {
         parameters: {
             query?: never;
@@ -1136,6 +1308,16 @@ export interface components {
             /** @description Age of transaction ids. */
             xid_age: (number | null)[];
         };
+        /** @description A template that is under a collector's configuration. */
+        AppliedTemplate: {
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Its version.
+             */
+            version: number;
+        };
         /** @description The archiver at a moment. */
         Archiver: {
             /**
@@ -1332,6 +1514,28 @@ export interface components {
             clock_ahead_ms?: number | null;
             /** @description That in a sentence, where it is more than the network's doing. */
             clock_message?: string | null;
+            /** @description Why it does not follow its newest configuration, also where that is a file of its own; null while it does. */
+            config_error?: string | null;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            config_error_since?: string | null;
+            /**
+             * Format: int64
+             * @description The version that it follows; null where it says of none.
+             */
+            config_in_force?: number | null;
+            /**
+             * Format: int64
+             * @description The version that it cannot follow.
+             */
+            config_refused?: number | null;
+            /**
+             * Format: int64
+             * @description The newest version of the configuration that it is to follow; null where there is none.
+             */
+            config_version?: number | null;
             /**
              * Format: int64
              * @description Rows that it lost within the last 24 hours.
@@ -1348,6 +1552,10 @@ export interface components {
             id: string;
             /** @description How many instances it reads; null while the store of measurements does not answer. */
             instances?: number | null;
+            /** @description What administrators say of it; templates are chosen by it. */
+            labels: {
+                [key: string]: string;
+            };
             /**
              * Format: double
              * @description From the end of the cycle to the commit, of the batch that was stored last; null before the first one.
@@ -1493,6 +1701,104 @@ export interface components {
             since_version?: string | null;
             /** @description `degraded`, `missing` or `error`. */
             state: string;
+        };
+        /** @description What a change comes to. */
+        ConfigChange: {
+            /** @description Whether that is a new one, or would be. */
+            changed: boolean;
+            /** @description What changes, as a unified diff. */
+            diff: string;
+            /** @description What the collector gets. */
+            effective: string;
+            /** @description What is under it, the lowest first. */
+            templates: components["schemas"]["AppliedTemplate"][];
+            /**
+             * Format: int64
+             * @description The newest version, after the change where it is made; null where there is none.
+             */
+            version?: number | null;
+        };
+        /** @description A template. */
+        ConfigTemplate: {
+            /**
+             * Format: date-time
+             * @description When this version was made.
+             */
+            made_at: string;
+            /** @description The user who made it. */
+            made_by?: string | null;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int32
+             * @description Of two templates that say the same setting the one of higher priority wins, of equal ones the first by name.
+             */
+            priority: number;
+            /** @description The labels that a collector must have; without any it is for all. */
+            selector: {
+                [key: string]: string;
+            };
+            /** @description What it sets, as TOML. */
+            text: string;
+            /**
+             * Format: int64
+             * @description How often it was changed: 1 when it is new.
+             */
+            version: number;
+        };
+        /** @description All templates. */
+        ConfigTemplates: {
+            /** @description How many there are. */
+            count: number;
+            /** @description By name. */
+            data: components["schemas"]["ConfigTemplate"][];
+        };
+        /** @description One version of a collector's configuration. */
+        ConfigVersion: {
+            /** @description What it changed of what the collector gets, as a unified diff; where that is the same, of what is written. */
+            diff: string;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            made_at: string;
+            /** @description The user who made it; null where the server did. */
+            made_by?: string | null;
+            /**
+             * Format: int64
+             * @description The version whose text it has again, where that was restored.
+             */
+            restored_from?: number | null;
+            /** @description What was under it, the lowest first. */
+            templates: components["schemas"]["AppliedTemplate"][];
+            /**
+             * Format: int64
+             * @description Its number, from 1 for each collector.
+             */
+            version: number;
+            /** @description Why. */
+            why: components["schemas"]["Why"];
+        };
+        /** @description One page of a list. */
+        ConfigVersionPage: {
+            /** @description How many rows this page has. */
+            count: number;
+            data: components["schemas"]["ConfigVersion"][];
+            /** @description The page, from 1. */
+            page: number;
+            /** @description Rows on a page. */
+            page_size: number;
+            /** @description How many rows there are. */
+            total: number;
+            /** @description How many pages there are, at least 1. */
+            total_pages: number;
+        };
+        /** @description One version with its texts. */
+        ConfigVersionTexts: components["schemas"]["ConfigVersion"] & {
+            /** @description What the collector gets: that over the templates. */
+            effective: string;
+            /** @description What is written for the collector alone. */
+            written: string;
         };
         /** @description How many connections one of something has. */
         Connected: {
@@ -3135,6 +3441,27 @@ export interface components {
             /** @description As the catalogue has them: name, scope, help and columns. */
             definitions: Record<string, never>[];
         };
+        /** @description Labels for a collector, in place of those it has. */
+        NewLabels: {
+            /** @description By their names. */
+            labels: {
+                [key: string]: string;
+            };
+        };
+        /** @description A template to write. */
+        NewTemplate: {
+            /**
+             * Format: int32
+             * @description Of two templates that say the same setting the one of higher priority wins.
+             */
+            priority?: number;
+            /** @description The labels that a collector must have; without any it is for all. */
+            selector?: {
+                [key: string]: string;
+            };
+            /** @description What it sets, as TOML. */
+            text: string;
+        };
         /** @description A user to make. */
         NewUser: {
             /** @description 8 characters or more, 72 bytes or fewer. */
@@ -3202,6 +3529,26 @@ export interface components {
         Others: components["schemas"]["Figures"] & {
             /** @description How many statements; those that collectors only summed are counted by queryid. */
             statements: number;
+        };
+        /** @description What a collector gets in the end. */
+        Outcome: {
+            /** @description Whether it gets something else than before. */
+            changed: boolean;
+            /** @description Its name. */
+            collector: string;
+            /**
+             * Format: uuid
+             * @description The collector.
+             */
+            collector_id: string;
+            /** @description What changes, as a unified diff. */
+            diff: string;
+            /** @description What it gets; empty where it would refuse it. */
+            effective: string;
+            /** @description Why it would refuse it; null where it would not. */
+            error?: string | null;
+            /** @description What is under its own, the lowest first. */
+            templates: components["schemas"]["AppliedTemplate"][];
         };
         /** @description The worst moment of a range. */
         Peak: {
@@ -4361,6 +4708,41 @@ export interface components {
                 [key: string]: components["schemas"]["Reason"];
             };
         };
+        /** @description What a change of a template comes to. */
+        TemplateChange: {
+            /** @description Whether that is a new one, or would be. */
+            changed: boolean;
+            /** @description Collectors that it is for, or was until now. */
+            collectors: number;
+            /** @description How many of those get something else. */
+            collectors_changed: number;
+            /** @description How many of those would refuse what they get. Then the change is refused as a whole. */
+            collectors_refusing: number;
+            /**
+             * @description What each of them gets in the end: first those that would refuse it, then those for which something changes. At
+             *     most 100.
+             */
+            outcomes: components["schemas"]["Outcome"][];
+            /**
+             * Format: int64
+             * @description The template's newest version, after the change where it is made; null where there is none.
+             */
+            version?: number | null;
+        };
+        /** @description One version of a template. */
+        TemplateVersion: components["schemas"]["ConfigTemplate"] & {
+            /** @description What changed of its text, as a unified diff. */
+            diff: string;
+            /** @description Whether it was removed. */
+            is_deleted: boolean;
+        };
+        /** @description All versions of a template. */
+        TemplateVersions: {
+            /** @description How many there are. */
+            count: number;
+            /** @description The newest first. */
+            data: components["schemas"]["TemplateVersion"][];
+        };
         /**
          * @description What is known of a statement's text.
          * @enum {string}
@@ -4837,6 +5219,11 @@ export interface components {
          * @enum {string}
          */
         WatchedState: "read" | "down" | "refused" | "silent" | "not_watched";
+        /**
+         * @description Why there is a version.
+         * @enum {string}
+         */
+        Why: "written" | "restored" | "template" | "labels" | "registered";
         /** @description How near the databases of an instance are to wraparound. */
         Wraparound: {
             /**
@@ -5297,6 +5684,500 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    put_collectors_id_labels: {
+        parameters: {
+            query?: {
+                /** @description Changes nothing, and says what would come of it. */
+                check?: boolean;
+            };
+            header?: {
+                /** @description The `ETag` of its configuration that the change was made from. */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description The collector. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewLabels"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigChange"];
+                };
+            };
+            /** @description `invalid_configuration`: `details` has the line and the reason. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description `changed_meanwhile`: it is not what `If-Match` says any more. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_config_templates: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigTemplates"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_config_templates_name: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The template's name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigTemplate"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    put_config_templates_name: {
+        parameters: {
+            query?: {
+                /** @description Changes nothing, and says what would come of it. */
+                check?: boolean;
+            };
+            header?: {
+                /** @description The `ETag` that the change was made from: refused if it is another. */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description The template's name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTemplate"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TemplateChange"];
+                };
+            };
+            /** @description `invalid_configuration`: `details` has the line and the reason. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description `changed_meanwhile`: it is not what `If-Match` says any more. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    delete_config_templates_name: {
+        parameters: {
+            query?: {
+                /** @description Changes nothing, and says what would come of it. */
+                check?: boolean;
+            };
+            header?: {
+                /** @description The `ETag` that the change was made from: refused if it is another. */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description The template's name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TemplateChange"];
+                };
+            };
+            /** @description `changed_meanwhile`: it is not what `If-Match` says any more. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_config_templates_name_versions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The template's name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TemplateVersions"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_config_collector_id: {
+        parameters: {
+            query?: {
+                /** @description Only what is written for this collector alone, without the templates under it. */
+                written?: boolean;
+            };
+            header?: {
+                /** @description The `ETag` of the one that is there already. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /** @description The collector. */
+                collector_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/toml": string;
+                };
+            };
+            /** @description It is the one that `If-None-Match` names. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    put_config_collector_id: {
+        parameters: {
+            query?: {
+                /** @description Changes nothing, and says what would come of it. */
+                check?: boolean;
+            };
+            header?: {
+                /** @description The `ETag` that the change was made from: refused if it is another. */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description The collector. */
+                collector_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/toml": string;
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigChange"];
+                };
+            };
+            /** @description `invalid_configuration`: `details` has the line and the reason. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description `changed_meanwhile`: it is not what `If-Match` says any more. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_config_collector_id_versions: {
+        parameters: {
+            query?: {
+                /** @description The page, from 1. */
+                page?: number;
+                /** @description Rows on a page. */
+                page_size?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The collector. */
+                collector_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigVersionPage"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_config_collector_id_versions_version: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The collector. */
+                collector_id: string;
+                /** @description The version. */
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigVersionTexts"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    post_config_collector_id_versions_version_restore: {
+        parameters: {
+            query?: {
+                /** @description Changes nothing, and says what would come of it. */
+                check?: boolean;
+            };
+            header?: {
+                /** @description The `ETag` that the change was made from: refused if it is another. */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description The collector. */
+                collector_id: string;
+                /** @description The version. */
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigChange"];
+                };
+            };
+            /** @description `invalid_configuration`: `details` has the line and the reason. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description `changed_meanwhile`: it is not what `If-Match` says any more. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
             };
             /** @description Every failure. */
             default: {

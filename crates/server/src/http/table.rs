@@ -204,7 +204,7 @@ fn steering_rows() -> Vec<Endpoint> {
     use crate::steering::http::TOML;
     use crate::steering::model::{CheckQuery, ConfigChange, ConfigQuery, ConfigVersion, ConfigVersionTexts, NewLabels};
     use crate::steering::templates::model::{
-        ConfigTemplate, ConfigTemplates, NewTemplate, TemplateChange, TemplateVersion,
+        ConfigTemplate, ConfigTemplates, NewTemplate, TemplateChange, TemplateVersions,
     };
     const CONFIGURED: PathParameter = PathParameter::uuid("collector_id", "The collector.");
     const VERSION: PathParameter = PathParameter::int4("version", "The version.");
@@ -279,7 +279,7 @@ fn steering_rows() -> Vec<Endpoint> {
             .tag("config")
             .summary("Who changed what of a template, and when: the newest version first, also of one that was removed.")
             .path_parameter(NAME)
-            .answers::<Vec<TemplateVersion>>(),
+            .answers::<TemplateVersions>(),
         Endpoint::put("/config-templates/{name}", Who::Admin, templates::put)
             .tag("config")
             .summary("Makes or changes a template, and says what each collector gets in the end.")

@@ -119,7 +119,7 @@ async fn cors_is_for_the_listed_origins_only() {
         .header("Access-Control-Request-Headers", "authorization");
     let answer = preflight.send().await;
     answer.expect(200);
-    assert_eq!(answer.header("access-control-allow-headers"), "authorization,content-type");
+    assert_eq!(answer.header("access-control-allow-headers"), "authorization,content-type,if-match,if-none-match");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 use server::accounts::Role;
 use server::http::endpoints;
 
@@ -16,6 +16,9 @@ use crate::watched::Watched;
 
 /// Descriptions of the API itself, which have files of their own in the repository, and what is told of the disk.
 const ELSEWHERE: [&str; 5] = ["/openapi.json", "/docs", "/docs/style.css", "/retention", "/store"];
+
+/// Stands for the collector of the fixed store.
+const WATCHER: &str = "WATCHER";
 
 /// A whole hour with a gap; edges that cut readings, and a finer step; the hour before, at other intervals.
 const RANGES: [&str; 3] = [
@@ -47,7 +50,7 @@ const RANGED: [&str; 18] = [
 ];
 
 /// What else is asked.
-const OTHERS: [&str; 27] = [
+const OTHERS: [&str; 34] = [
     "/health",
     "/version",
     "/auth/me",
@@ -55,6 +58,13 @@ const OTHERS: [&str; 27] = [
     "/users/00000000-0000-7000-8000-000000000000",
     "/collectors",
     "/collectors/00000000-0000-7000-8000-000000000000",
+    "/config/WATCHER",
+    "/config/WATCHER?written=true",
+    "/config/WATCHER/versions",
+    "/config/WATCHER/versions/2",
+    "/config-templates",
+    "/config-templates/all",
+    "/config-templates/all/versions",
     "/jobs",
     "/metrics/count",
     "/metrics/health",
@@ -146,7 +156,17 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
-/// The first line that differs, with its number.
+/// A configuration over a template, with a version of each before.
+async fn steer(watched: &Watched, admin: &str) {
+    let put = |path: String| watched.server.call("PUT", &path).bearer(admin);
+    let config = format!("/config/{}", watched.collector);
+    for (text, priority) in [("[collector]\ninterval = 60\n", 0), ("[collector]\ninterval = 30\n", -1)] {
+        let body = json!({"text": text, "priority": priority});
+        put("/config-templates/all".to_owned()).json(body).send().await.expect(200);
+    }
+    put(config).body("# ours\n[pg_stats]\ninterval = 5\n").send().await.expect(200);
+}
+
 /// Fractions to 14 digits: the last ones depend on the order in which PostgreSQL adds, which is that of its pages.
 fn steady(document: &str) -> String {
     let (mut text, mut number) = (String::new(), String::new());
@@ -165,6 +185,7 @@ fn steady(document: &str) -> String {
     text
 }
 
+/// The first line that differs, with its number.
 fn difference(golden: &str, now: &str) -> String {
     let mut lines = golden.lines().zip(now.lines()).enumerate();
     match lines.find(|(_, (before, after))| before != after) {
@@ -178,6 +199,7 @@ async fn every_get_answers_over_the_fixed_store_as_it_did() {
     let watched = Watched::silent().await;
     fill(&watched).await;
     let admin = watched.server.session(watched.server.user("admin", Role::Admin).await).await;
+    steer(&watched, &admin).await;
     let catalog = &watched.server.app.catalog;
     let requests = requests(catalog.sets().map(|set| set.name().to_owned()));
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
@@ -189,10 +211,14 @@ async fn every_get_answers_over_the_fixed_store_as_it_did() {
     for (name, paths) in &requests {
         let mut document = String::new();
         for path in paths {
-            let answer = watched.server.get(path).bearer(&admin).send().await;
-            assert!(answer.status.as_u16() < 500, "{path}: {}", answer.json());
+            let asked = path.replace(WATCHER, &watched.collector.to_string());
+            let answer = watched.server.get(&asked).bearer(&admin).send().await;
+            assert!(answer.status.as_u16() < 500, "{path}: {}", answer.text);
             let _ = writeln!(document, "GET {path}\n{}", answer.status.as_u16());
-            written(&answer.json(), 0, &mut document);
+            match answer.header("content-type") {
+                "application/json" => written(&answer.json(), 0, &mut document),
+                _ => document.push_str(&answer.text),
+            }
             document.push_str("\n\n");
         }
         let document = named(&document);

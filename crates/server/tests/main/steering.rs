@@ -219,7 +219,7 @@ async fn templates_reach_those_with_their_labels_and_only_what_changes_is_a_vers
     assert_eq!(steering.text(test).await, "");
     let history = steering.get("/config-templates/prod/versions").await.expect(200);
     let history: Vec<_> =
-        history.as_array().unwrap().iter().map(|one| json!([one["version"], one["is_deleted"]])).collect();
+        history["data"].as_array().unwrap().iter().map(|one| json!([one["version"], one["is_deleted"]])).collect();
     assert_eq!(history, [json!([2, true]), json!([1, false])]);
     assert_eq!(steering.template("prod", "", json!({"text": ""})).await.expect(200)["version"], 3);
 }

@@ -21,7 +21,7 @@ pub(crate) const INSTANCE: &str = "/instances/1";
 pub(crate) struct Watched {
     pub(crate) server: Server,
     pub(crate) viewer: String,
-    collector: Uuid,
+    pub(crate) collector: Uuid,
     pub(crate) token: String,
     epoch: Uuid,
     sequence: AtomicU64,

@@ -8,7 +8,9 @@ use axum::http::header::ETAG;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use config::Config;
 
-use super::model::{ConfigTemplate, ConfigTemplates, NewTemplate, Outcome, TemplateChange, TemplateVersion};
+use super::model::{
+    ConfigTemplate, ConfigTemplates, NewTemplate, Outcome, TemplateChange, TemplateVersion, TemplateVersions,
+};
 use super::store;
 use crate::app::App;
 use crate::http::{ApiError, Detail, JsonBody, PathValues, QueryValues, SignedIn};
@@ -49,7 +51,7 @@ fn tag_of(template: &ConfigTemplate) -> String {
 pub(crate) async fn versions(
     State(app): State<Arc<App>>,
     PathValues(name): PathValues<String>,
-) -> Result<Json<Vec<TemplateVersion>>, ApiError> {
+) -> Result<Json<TemplateVersions>, ApiError> {
     let versions = store::versions(&**app.pool.get().await?, &name).await?;
     if versions.is_empty() {
         return Err(no_such_template());
@@ -61,9 +63,10 @@ pub(crate) async fn versions(
             is_deleted: *is_deleted,
             diff: diff(before, if *is_deleted { "" } else { &template.text }),
         });
-        told.collect()
+        told.collect::<Vec<_>>()
     };
-    Ok(Json(tokio::task::spawn_blocking(told).await.map_err(ApiError::internal)?))
+    let data = tokio::task::spawn_blocking(told).await.map_err(ApiError::internal)?;
+    Ok(Json(TemplateVersions { count: data.len(), data }))
 }
 
 /// Makes a template, or changes it.

@@ -54,6 +54,15 @@ pub(crate) struct TemplateVersion {
     pub(crate) diff: String,
 }
 
+/// All versions of a template.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct TemplateVersions {
+    /// The newest first.
+    pub(crate) data: Vec<TemplateVersion>,
+    /// How many there are.
+    pub(crate) count: usize,
+}
+
 /// A template to write.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
