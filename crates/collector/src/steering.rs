@@ -28,8 +28,8 @@ const FILE: &str = "pushed.json";
 const MAX_STARTS: u32 = 3;
 /// How often it is tried.
 const MAX_TRIALS: u32 = 2;
-/// How often the server is asked while one is on trial.
-const TRIAL_PAUSE: Duration = Duration::from_secs(10);
+/// How often the server is asked while one is on trial, or nothing is delivered whose answer could tell of one.
+const SHORT_PAUSE: Duration = Duration::from_secs(10);
 
 /// What is known of pushed configurations; shared by whoever asks for them and whoever assigns them.
 #[derive(Debug)]
@@ -237,7 +237,7 @@ pub async fn pull(
             _ => is_on_trial.then(Instant::now),
         };
         trial = began.map(|began| (counters.in_force(), began));
-        let length = if is_on_trial { length.min(TRIAL_PAUSE) } else { length };
+        let length = if is_on_trial || config.instances.is_empty() { length.min(SHORT_PAUSE) } else { length };
         let followed = steering.kept().newest.as_ref().map(|newest| newest.version) == counters.in_force();
         if followed && began.is_some_and(|began| began.elapsed() >= config.config_trial) {
             let within = config.config_trial.as_secs();

@@ -45,6 +45,8 @@ mod spool;
 mod standbys;
 #[path = "main/statements.rs"]
 mod statements;
+#[path = "main/steering.rs"]
+mod steering;
 #[path = "main/twice.rs"]
 mod twice;
 #[path = "main/upgrade.rs"]

@@ -12,7 +12,7 @@ use testkit::PgOptions;
 use crate::spool::work;
 use crate::world::{World, assert_exact, between};
 
-const FOLLOWED: &str = "another configuration is in force";
+pub(crate) const FOLLOWED: &str = "another configuration is in force";
 const REFUSED: &str = "the new configuration is refused";
 const NOT_FOLLOWED: &str = "the configuration is not followed";
 
@@ -23,7 +23,8 @@ enum By {
     File,
 }
 
-fn said(world: &World, what: &str) -> usize {
+/// How often the collector said this.
+pub(crate) fn said(world: &World, what: &str) -> usize {
     std::fs::read_to_string(world.path("collector.log")).unwrap().matches(what).count()
 }
 

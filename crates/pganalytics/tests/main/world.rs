@@ -56,6 +56,8 @@ pub(crate) struct World {
     pub(crate) instance: i64,
     /// `SPOOL_MAX_BYTES`, where a test wants it small.
     pub(crate) spool_max_bytes: Option<u64>,
+    /// `CONFIG_TRIAL`, where a test wants it short.
+    pub(crate) config_trial: Option<&'static str>,
     /// What else is watched: names, and how to connect.
     also: Vec<(&'static str, String)>,
 }
@@ -112,6 +114,7 @@ impl World {
             token: String::new(),
             instance: 0,
             spool_max_bytes: None,
+            config_trial: None,
             also,
         };
         world.start_server().await;
@@ -152,6 +155,11 @@ impl World {
         self.collector = Some(self.spawn_collector("collector"));
     }
 
+    /// Starts the collector with another configuration.
+    pub(crate) fn start_collector_by(&mut self, configuration: &str) {
+        self.collector = Some(self.spawn_by("collector", configuration));
+    }
+
     /// Starts a collector beside it, with the same configuration and a state directory of this name.
     pub(crate) fn start_another(&mut self, state_dir: &str) {
         self.another = Some(self.spawn_collector(state_dir));
@@ -163,8 +171,12 @@ impl World {
     }
 
     fn spawn_collector(&self, state_dir: &str) -> Child {
-        let (file, log) = (self.path(&format!("{state_dir}.toml")), self.path(&format!("{state_dir}.log")));
-        std::fs::write(&file, self.configuration(state_dir)).unwrap();
+        self.spawn_by(state_dir, &self.configuration(state_dir))
+    }
+
+    fn spawn_by(&self, name: &str, configuration: &str) -> Child {
+        let (file, log) = (self.path(&format!("{name}.toml")), self.path(&format!("{name}.log")));
+        std::fs::write(&file, configuration).unwrap();
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
         self.run_collector(&file, log)
     }
@@ -199,6 +211,9 @@ impl World {
             .stderr(log);
         if let Some(most) = self.spool_max_bytes {
             command.env("SPOOL_MAX_BYTES", most.to_string());
+        }
+        if let Some(trial) = self.config_trial {
+            command.env("CONFIG_TRIAL", trial);
         }
         if self.path(CLOCK).exists() {
             command.env(collector::clock::TIME_OF_DAY_OFF_FILE, self.path(CLOCK));
@@ -253,6 +268,20 @@ impl World {
             return None;
         }
         answer.json().await.ok()
+    }
+
+    /// Writes the configuration that the collector is to follow.
+    pub(crate) async fn put_configuration(&self, text: &str) -> (reqwest::StatusCode, Value) {
+        let collectors = self.get("/collectors").await.unwrap();
+        let id = collectors["data"][0]["id"].as_str().unwrap().to_owned();
+        self.put_configuration_of(&id, text).await
+    }
+
+    /// Writes the configuration that a collector is to follow.
+    pub(crate) async fn put_configuration_of(&self, id: &str, text: &str) -> (reqwest::StatusCode, Value) {
+        let url = format!("http://127.0.0.1:{}/api/v1/config/{id}", self.port);
+        let answer = self.http.put(url).bearer_auth(&self.token).body(text.to_owned()).send().await.unwrap();
+        (answer.status(), answer.json().await.unwrap())
     }
 
     /// An instance as the fleet page has it.
