@@ -1,17 +1,28 @@
 //! Each SQL file against the columns that real servers have, without a server.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::RangeInclusive;
 
 use catalog::{Catalog, Set, Version};
 
 /// Written by reading `pg_attribute` of real servers.
 const COLUMNS: &str = include_str!("pg-columns.tsv");
-/// The majors that the file covers.
-const MAJORS: RangeInclusive<u32> = 12..=18;
-/// The version of `pg_stat_statements` that came with each major.
-const STATEMENTS: [(u32, &str); 7] =
-    [(12, "1.7"), (13, "1.8"), (14, "1.9"), (15, "1.10"), (16, "1.10"), (17, "1.11"), (18, "1.12")];
+/// The majors that the file covers, with the version of `pg_stat_statements` that came with each.
+const MAJORS: [(&str, &str); 12] = [
+    ("9.4", "1.2"),
+    ("9.5", "1.3"),
+    ("9.6", "1.4"),
+    ("10", "1.6"),
+    ("11", "1.6"),
+    ("12", "1.7"),
+    ("13", "1.8"),
+    ("14", "1.9"),
+    ("15", "1.10"),
+    ("16", "1.10"),
+    ("17", "1.11"),
+    ("18", "1.12"),
+];
+/// Functions that the setup script makes where PostgreSQL does not have them yet, with the same columns.
+const MADE_BY_SCRIPT: [&str; 1] = ["pg_catalog.pg_ls_waldir"];
 /// Relations that take part in the check are called in this way.
 const SCHEMAS: [(&str, &str); 2] = [("pg_catalog.", "pg_catalog."), ("{extension}.", "public.")];
 
@@ -99,29 +110,34 @@ fn reads(sql: &str) -> Vec<(String, String)> {
     found
 }
 
+fn version(text: &str) -> Version {
+    text.parse().unwrap()
+}
+
 /// (relation, column) → the majors that have it.
-fn known() -> BTreeMap<(&'static str, &'static str), BTreeSet<u32>> {
-    let mut columns = BTreeMap::<_, BTreeSet<u32>>::new();
+fn known() -> BTreeMap<(&'static str, &'static str), BTreeSet<Version>> {
+    let mut columns = BTreeMap::<_, BTreeSet<Version>>::new();
     for line in COLUMNS.lines().filter(|line| !line.starts_with('#')) {
         let fields: Vec<_> = line.split('\t').collect();
         let [relation, column, _, first, last] = fields[..] else { panic!("five fields: {line:?}") };
-        columns.entry((relation, column)).or_default().extend(first.parse::<u32>().unwrap()..=last.parse().unwrap());
+        // A system column before 12, which is not listed among a relation's own.
+        let hidden = column == "oid" && first == "12";
+        let first = version(if hidden || MADE_BY_SCRIPT.contains(&relation) { MAJORS[0].0 } else { first });
+        let have = MAJORS.iter().map(|(major, _)| version(major));
+        let have = have.filter(|major| (first..=version(last)).contains(major));
+        columns.entry((relation, column)).or_default().extend(have);
     }
     columns
 }
 
 /// The majors whose version of the server, or of the extension they came with, this file serves.
-fn served(set: &Set, file: Version) -> Vec<u32> {
+fn served(set: &Set, file: Version) -> Vec<Version> {
     let next = set.sql.range(file..).nth(1).map(|(version, _)| *version);
-    MAJORS
-        .filter(|major| {
-            let version = match set.extension {
-                None => Version { major: *major, minor: 0 },
-                Some(_) => STATEMENTS.iter().find(|(of, _)| of == major).unwrap().1.parse().unwrap(),
-            };
-            file <= version && next.is_none_or(|next| version < next)
-        })
-        .collect()
+    let serves = |(major, statements): &&(&str, &str)| {
+        let of = version(if set.extension.is_some() { statements } else { major });
+        file <= of && next.is_none_or(|next| of < next)
+    };
+    MAJORS.iter().filter(serves).map(|(major, _)| version(major)).collect()
 }
 
 #[test]
@@ -170,7 +186,7 @@ fn the_newest_sql_reads_every_figure_that_postgresql_offers() {
         ("pg_stat_all_indexes", "indexrelname"),
     ];
     let catalog = Catalog::embedded().unwrap();
-    let newest = *MAJORS.end();
+    let newest = version(MAJORS[MAJORS.len() - 1].0);
     for name in [
         "pg_stat_statements",
         "pg_stat_statements_info",
@@ -204,5 +220,5 @@ fn the_check_sees_a_column_that_is_not_there() {
     let read = reads(sql);
     assert!(read.contains(&("pg_catalog.pg_stat_database".to_owned(), "active_time".to_owned())));
     let majors = &known()[&("pg_catalog.pg_stat_database", "active_time")];
-    assert!(!majors.contains(&13) && majors.contains(&14), "14 brought the times of sessions");
+    assert!(!majors.contains(&version("13")) && majors.contains(&version("14")), "14 brought the times of sessions");
 }

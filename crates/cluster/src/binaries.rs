@@ -10,8 +10,8 @@ use crate::error::Error;
 /// before what is found by itself.
 pub const BINARY_DIRECTORIES: &str = "PGANALYTICS_PG_BINDIRS";
 
-/// The oldest major that a private cluster is made of: the oldest that pgAnalytics watches.
-pub const OLDEST_MAJOR: u32 = 12;
+/// The oldest release of which a cluster is made: the oldest that pgAnalytics watches. Up to 9.6 two numbers are a major.
+pub const OLDEST: (u32, u32) = (9, 4);
 
 /// Folders of one folder per major, each with a `bin`: Debian, RHEL and its kin, Homebrew on both architectures.
 const HOMES: [(&str, &str); 4] = [
@@ -65,7 +65,7 @@ impl Binaries {
     pub fn among(directories: &[PathBuf]) -> Vec<Self> {
         let mut seen = HashSet::new();
         let mut all: Vec<Self> = directories.iter().filter_map(|directory| Self::at(directory)).collect();
-        all.retain(|binaries| seen.insert(binaries.major));
+        all.retain(|binaries| seen.insert(binaries.release()));
         all.sort_by_key(|binaries| std::cmp::Reverse((binaries.major, binaries.minor)));
         all
     }
@@ -79,13 +79,19 @@ impl Binaries {
         }
         let output = Command::new(directory.join("postgres")).arg("--version").output().ok()?;
         let (major, minor, version) = parse_version(&String::from_utf8_lossy(&output.stdout))?;
-        (major >= OLDEST_MAJOR).then_some(Self { directory, major, minor, version })
+        ((major, minor) >= OLDEST).then_some(Self { directory, major, minor, version })
     }
 
-    /// The major version: 17.
+    /// The major version: 17. Of 9.6 it is 9.
     #[must_use]
     pub fn major(&self) -> u32 {
         self.major
+    }
+
+    /// What shares a data directory's format, as two numbers: (17, 0), (9, 6).
+    #[must_use]
+    pub fn release(&self) -> (u32, u32) {
+        (self.major, if self.major < 10 { self.minor } else { 0 })
     }
 
     /// The version as PostgreSQL writes it: `17.4`, `19beta1`.
@@ -192,6 +198,7 @@ mod tests {
         let debian = parse_version("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n");
         assert_eq!(debian, Some((15, 18, "15.18".to_owned())));
         assert_eq!(parse_version("postgres (PostgreSQL) 19beta1"), Some((19, 0, "19beta1".to_owned())));
+        assert_eq!(parse_version("postgres (PostgreSQL) 9.6.24"), Some((9, 6, "9.6.24".to_owned())));
         assert_eq!(parse_version("postgres (PostgreSQL) devel"), None);
         assert_eq!(parse_version("something else"), None);
     }

@@ -37,7 +37,7 @@ impl Cluster {
             let mut arguments = vec!["--encoding=UTF8", "--locale=C", "--auth=trust", "--data-checksums", "--username"];
             arguments.push(&options.superuser);
             if options.throw_away {
-                arguments.push("--no-sync");
+                arguments.push(if binaries.major() < 10 { "--nosync" } else { "--no-sync" });
             }
             let directory = fresh.to_string_lossy();
             arguments.extend(["--pgdata", &directory]);
@@ -102,7 +102,7 @@ impl Cluster {
         account.give(&fresh)?;
         fill(&account, &binaries, &options, &fresh)?;
         settings::include(&fresh)?;
-        settings::write_access(&account, &fresh, options.listen.is_some())?;
+        settings::write_access(&account, &fresh, options.listen.is_some(), &binaries)?;
         std::fs::rename(&fresh, &data).map_err(io("create", &data))?;
         Ok(Self::assemble(options, binaries, account, data))
     }
@@ -225,9 +225,12 @@ fn binaries_for(data: &Path, given: Option<Binaries>) -> Result<Binaries, Error>
         }
         Err(error) => return Err(io("read", file)(error)),
     };
-    let major = text.trim().parse().map_err(|_| Error::NotACluster { path: data.to_path_buf() })?;
+    let (major, minor) = text.trim().split_once('.').unwrap_or((text.trim(), "0"));
+    let (Ok(major), Ok(minor)) = (major.parse(), minor.parse()) else {
+        return Err(Error::NotACluster { path: data.to_path_buf() });
+    };
     let Some(binaries) = given else { return Binaries::find(Some(major)) };
-    if binaries.major() != major {
+    if binaries.release() != (major, minor) {
         return Err(Error::WrongMajor { path: data.to_path_buf(), data: major, binaries: binaries.major() });
     }
     Ok(binaries)

@@ -18,13 +18,14 @@ mod lifecycle;
 mod options;
 mod postmaster;
 pub mod process;
+mod ready;
 mod settings;
 mod socket;
 mod standby;
 mod wait;
 
 pub use account::Account;
-pub use binaries::{BINARY_DIRECTORIES, Binaries, OLDEST_MAJOR};
+pub use binaries::{BINARY_DIRECTORIES, Binaries, OLDEST};
 pub use cluster::Cluster;
 pub use error::Error;
 pub use keeper::{Condition, Keeper, Outage};

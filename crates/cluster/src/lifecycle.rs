@@ -14,7 +14,7 @@ use crate::cluster::{Cluster, beside};
 use crate::command;
 use crate::error::{Error, io};
 use crate::postmaster::{self, LockFile};
-use crate::{process, settings, socket, wait};
+use crate::{process, ready, settings, socket, wait};
 
 /// A server log larger than this is set aside at the next start; the one before it is dropped.
 const LOG_LIMIT_BYTES: u64 = 16 * 1024 * 1024;
@@ -24,6 +24,9 @@ const OLD_BACKENDS: &str = "pre-existing shared memory block";
 
 /// How long such backends have to end by themselves.
 const BACKENDS_GO_WITHIN: Duration = Duration::from_secs(2);
+
+/// The first major whose `pg_ctl` waits for the end of a promotion.
+const WAITS_FOR_PROMOTION: u32 = 10;
 
 /// What a start found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,8 +93,8 @@ impl Cluster {
         self.account.reaches(&self.data)?;
         socket::prepare(&self.account, &self.socket)?;
         self.choose_port()?;
-        settings::write(&self.account, &self.data, &self.options, &self.socket)?;
-        settings::write_access(&self.account, &self.data, self.options.listen.is_some())?;
+        settings::write(&self.account, &self.data, &self.options, &self.socket, &self.binaries)?;
+        settings::write_access(&self.account, &self.data, self.options.listen.is_some(), &self.binaries)?;
         postmaster::disown_stale(&self.data, &self.socket, self.port)?;
         loop {
             let (log, offset) = self.open_log()?;
@@ -186,7 +189,7 @@ impl Cluster {
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), Error> {
         self.options.settings.retain(|(known, _)| known != name);
         self.options.settings.push((name.to_owned(), value.to_owned()));
-        settings::write(&self.account, &self.data, &self.options, &self.socket)
+        settings::write(&self.account, &self.data, &self.options, &self.socket, &self.binaries)
     }
 
     /// Lets the postmaster read its configuration again.
@@ -203,8 +206,15 @@ impl Cluster {
     /// It is not running, or no standby.
     pub fn promote(&self) -> Result<(), Error> {
         let data = self.data.as_os_str();
-        let arguments = ["promote".as_ref(), "--wait".as_ref(), "--pgdata".as_ref(), data];
-        command::run(&self.account, &self.binaries.program("pg_ctl"), &self.data, arguments)
+        let program = self.binaries.program("pg_ctl");
+        if self.binaries.major() >= WAITS_FOR_PROMOTION {
+            let arguments = ["promote".as_ref(), "--wait".as_ref(), "--pgdata".as_ref(), data];
+            return command::run(&self.account, &program, &self.data, arguments);
+        }
+        command::run(&self.account, &program, &self.data, ["promote".as_ref(), "-D".as_ref(), data])?;
+        let done = self.data.join("recovery.done");
+        let limit = self.options.start_timeout;
+        wait::until(limit, || done.exists().then_some(())).ok_or_else(|| self.not_ready(0))
     }
 
     /// Kills one backend with SIGKILL: the postmaster then restarts all of them, as after a crash.
@@ -292,7 +302,8 @@ impl Cluster {
     fn wait_until_ready(&mut self, pid: i32, begun: Instant, offset: u64) -> Result<(), Error> {
         let limit = self.options.start_timeout.saturating_sub(begun.elapsed());
         let outcome = wait::until(limit, || {
-            if let Some(lock) = LockFile::read(&self.data).filter(|lock| lock.pid == pid && lock.is_ready()) {
+            let lock = LockFile::read(&self.data).filter(|lock| lock.pid == pid);
+            if let Some(lock) = lock.filter(|lock| ready::is_ready(lock, self.binaries.major())) {
                 return Some(Ok(lock));
             }
             if let Some(status) = self.reap() {

@@ -1,12 +1,11 @@
 //! Standbys of a private cluster: streaming over the primary's socket, with a slot of their own.
 
-use std::fs::File;
-
 use crate::binaries::Binaries;
 use crate::cluster::Cluster;
 use crate::command;
-use crate::error::{Error, io};
+use crate::error::Error;
 use crate::options::ClusterOptions;
+use crate::settings;
 
 /// How a standby is to be.
 #[derive(Debug, Clone)]
@@ -43,12 +42,8 @@ impl Cluster {
     /// # Errors
     /// A file cannot be written.
     pub fn follow(&mut self, primary: &Self, slot: &str) -> Result<(), Error> {
-        self.stand_by()?;
         let connection = primary.replication_dsn(slot);
-        let settings = &mut self.options.settings;
-        settings.push(("primary_conninfo".to_owned(), connection));
-        settings.push(("primary_slot_name".to_owned(), slot.to_owned()));
-        Ok(())
+        self.stand_by(&[("primary_conninfo", &connection), ("primary_slot_name", slot)])
     }
 
     /// Makes a stopped copy of a primary a standby that replays what a command restores from an archive, and connects to
@@ -57,16 +52,12 @@ impl Cluster {
     /// # Errors
     /// A file cannot be written.
     pub fn restore(&mut self, restore_command: &str) -> Result<(), Error> {
-        self.stand_by()?;
-        self.options.settings.push(("restore_command".to_owned(), restore_command.to_owned()));
-        Ok(())
+        self.stand_by(&[("restore_command", restore_command)])
     }
 
     /// In recovery from the next start on, for good.
-    fn stand_by(&self) -> Result<(), Error> {
-        let signal = self.data_dir().join("standby.signal");
-        File::create(&signal).map_err(io("create", &signal))?;
-        self.account().give(&signal)
+    fn stand_by(&mut self, recovery: &[(&str, &str)]) -> Result<(), Error> {
+        settings::stand_by(&self.account, &self.data, &mut self.options, &self.binaries, recovery)
     }
 
     /// How a standby of this name reaches the cluster.

@@ -18,15 +18,24 @@ use crate::texts;
 /// recovered, or is another one.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct Incarnation {
-    /// `pg_control_system().system_identifier`.
+    /// `pg_control_system().system_identifier`; empty where it is not known: before 9.6, without the setup script's helper.
     #[prost(string, tag = "1")]
     pub system_identifier: String,
     /// `pg_postmaster_start_time()`, microseconds since 1970.
     #[prost(sint64, tag = "2")]
     pub postmaster_start_us: i64,
-    /// `backend_start` of the checkpointer, which a crash recovery starts anew. From PostgreSQL 10.
+    /// `backend_start` of the checkpointer, which a crash recovery starts anew. Before PostgreSQL 10 `stats_reset` of
+    /// `pg_stat_archiver`, which moves then and stays at a clean restart.
     #[prost(sint64, optional, tag = "3")]
     pub checkpointer_start_us: Option<i64>,
+}
+
+impl Incarnation {
+    /// Whether nothing says that two are of different clusters.
+    pub(crate) fn may_be_of_one_cluster(&self, other: &Self) -> bool {
+        let known = [&self.system_identifier, &other.system_identifier];
+        known.iter().any(|identifier| identifier.is_empty()) || known[0] == known[1]
+    }
 }
 
 /// What a baseline belongs to.

@@ -260,7 +260,7 @@ impl Connector {
         if text("lock_timeout")? != format!("{LOCK_TIMEOUT_MS}ms") {
             return Err(ConnectError::Pooler);
         }
-        Ok((Session::new(client, Decoder::of(&text("encoding")?)), version))
+        Ok((Session::new(client, version, Decoder::of(&text("encoding")?)), version))
     }
 }
 

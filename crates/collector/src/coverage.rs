@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use catalog::{Availability, Catalog, Role, Scope, Set, Version, WithoutGrant};
 use wire::{SetState, State, StateCode};
 
+use crate::helpers::Helpers;
 use crate::identity::Identity;
 
 /// The version 1.x of `pg_stat_statements` that comes with PostgreSQL, by `server_version_num`.
@@ -31,6 +32,8 @@ pub struct Grants {
     pub role: String,
     /// The predefined roles whose rights it has.
     pub member_of: BTreeSet<String>,
+    /// What helps it where there are no such roles.
+    pub helpers: Helpers,
 }
 
 /// An extension that was found in a database.
@@ -141,6 +144,7 @@ fn statement(set: &Set, known: Known<'_>, enabled: bool) -> Result<(String, Vers
     match set.sql_for(version) {
         Availability::Sql(sql) => {
             let sql = schema.map_or_else(|| sql.to_owned(), |schema| sql.replace("{extension}", schema));
+            let sql = known.grants.map_or_else(|| sql.clone(), |grants| grants.helpers.through(&sql));
             Ok((sql, version))
         }
         Availability::Needs(lowest) => {
@@ -237,6 +241,16 @@ fn proposal(what: &str, statement: &str) -> String {
 
 fn lacks_grant(set: &Set, known: Known<'_>) -> bool {
     match (&set.member_of, known.grants) {
+        (Some(_), Some(grants)) if grants.helpers.instead_of_grants() => {
+            let sql = match set.sql_for(Version::of_server(known.identity.version_num)) {
+                // What an extension shows to whom is known where it was found.
+                _ if set.extension.is_some() => "",
+                Availability::Sql(sql) => sql,
+                // Read without SQL, by what a setting says.
+                Availability::Needs(_) => "pg_catalog.pg_settings",
+            };
+            !grants.helpers.lacks(sql).is_empty()
+        }
         (Some(role), Some(grants)) => !grants.member_of.contains(role),
         _ => false,
     }
@@ -244,6 +258,9 @@ fn lacks_grant(set: &Set, known: Known<'_>) -> bool {
 
 /// The statement that gives the collector's role what a set needs.
 pub(crate) fn grant(set: &Set, known: Known<'_>) -> String {
+    if let Some(grants) = known.grants.filter(|grants| grants.helpers.instead_of_grants()) {
+        return grants.helpers.script();
+    }
     let role = known.grants.map_or("pganalytics", |grants| grants.role.as_str());
     let grant = set.grant.as_ref();
     grant.map(|grant| proposal(grant, &format!("{};", grant.replace("{role}", &identifier(role))))).unwrap_or_default()

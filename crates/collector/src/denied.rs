@@ -21,13 +21,13 @@ from (
   select 2, pg_catalog.format('select on %s', c.oid::pg_catalog.regclass), c.relname
   from pg_catalog.pg_class c
   where c.relkind in ('r', 'v') and not pg_catalog.has_table_privilege(c.oid, 'select')
-    and (c.relnamespace = 'pg_catalog'::pg_catalog.regnamespace
+    and (c.relnamespace = (select n.oid from pg_catalog.pg_namespace n where n.nspname = 'pg_catalog')
       or c.relnamespace in (select e.extnamespace from pg_catalog.pg_extension e))
   union all
   select 3, pg_catalog.format('execute on function %s', p.oid::pg_catalog.regprocedure), p.proname
   from pg_catalog.pg_proc p
   where not pg_catalog.has_function_privilege(p.oid, 'execute')
-    and (p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace
+    and (p.pronamespace = (select n.oid from pg_catalog.pg_namespace n where n.nspname = 'pg_catalog')
       or p.pronamespace in (select e.extnamespace from pg_catalog.pg_extension e))
 ) d
 where pg_catalog.strpos(' ' || $1 || ' ', ' ' || d.name || ' ') > 0

@@ -8,6 +8,7 @@ use tokio_postgres::types::Type;
 
 use crate::connect::Connector;
 use crate::coverage::Extension;
+use crate::helpers::{self, Helpers};
 use crate::listing::{self, Listed};
 use crate::read::{ReadError, signed};
 use crate::refusals::Refusals;
@@ -47,6 +48,11 @@ select e.extversion::pg_catalog.text as version,
 from pg_catalog.pg_extension e
 join pg_catalog.pg_namespace n on n.oid = e.extnamespace
 where e.extname = $1";
+
+/// Who asks: before `pg_monitor` a superuser is shown all, and others what a function of the setup script shows.
+const WHO_ASKS: &str = "\
+select (select o.rolsuper from pg_catalog.pg_roles o where o.rolname = current_user) as superuser,
+       current_user::pg_catalog.text as role";
 
 /// Where the search stands.
 #[derive(Debug, Default)]
@@ -240,7 +246,17 @@ async fn extension(session: &Session, database: &str) -> Result<Option<Found>, R
     let Some(row) = row else { return Ok(None) };
     let Ok(version) = session.text(&row, "version")?.parse::<Version>() else { return Ok(None) };
     let grants: Vec<String> = session.texts(&row, "grants")?.into_iter().flatten().collect();
-    let (schema, fix) = (session.text(&row, "schema")?, grants.join(" "));
+    let (mut schema, mut fix) = (session.text(&row, "schema")?, grants.join(" "));
+    if session.is_before(helpers::PG_MONITOR_SINCE) {
+        if Helpers::functions(session).await?.contains(EXTENSION) {
+            (schema, fix) = (helpers::SCHEMA.to_owned(), String::new());
+        } else {
+            let row = session.told(session.client.query_typed_one(&signed(WHO_ASKS), &[])).await?;
+            if !row.try_get::<_, Option<bool>>("superuser")?.unwrap_or(false) {
+                fix = helpers::script(database, &session.text(&row, "role")?);
+            }
+        }
+    }
     let extension = Extension { database: database.to_owned(), version, schema, fix };
     Ok(Some(Found { extension, encoding: session.text(&row, "encoding")? }))
 }

@@ -64,10 +64,10 @@ pub struct Guard<'a> {
 /// the instance's clock: what began after it was restarted, what began earlier is another one.
 #[must_use]
 pub fn continuity(previous: &Incarnation, previous_time_us: i64, now: &Incarnation) -> Continuity {
-    if previous.system_identifier != now.system_identifier {
+    if !previous.may_be_of_one_cluster(now) {
         return Continuity::Replaced;
     }
-    // The checkpointer's start is not known before PostgreSQL 10, nor without pg_read_all_stats.
+    // The checkpointer's start is not known without pg_read_all_stats.
     let same_checkpointer = match (previous.checkpointer_start_us, now.checkpointer_start_us) {
         (Some(before), Some(after)) => before == after,
         _ => true,
@@ -75,7 +75,7 @@ pub fn continuity(previous: &Incarnation, previous_time_us: i64, now: &Incarnati
     if previous.postmaster_start_us == now.postmaster_start_us && same_checkpointer {
         return Continuity::Same;
     }
-    let began_us = now.checkpointer_start_us.unwrap_or(now.postmaster_start_us);
+    let began_us = now.checkpointer_start_us.map_or(now.postmaster_start_us, |at| at.max(now.postmaster_start_us));
     if previous.postmaster_start_us == now.postmaster_start_us {
         Continuity::CrashRestarted
     } else if began_us >= previous_time_us {
@@ -167,7 +167,7 @@ pub fn form_info(
         return Ok(Formed { rows, removed: Vec::new(), interval_us: None, flags: Vec::new(), advance, next });
     };
     let changes = Changes::new(definition, previous, &next, &rearranged);
-    let is_another = previous.incarnation.system_identifier != at.incarnation.system_identifier;
+    let is_another = !previous.incarnation.may_be_of_one_cluster(&at.incarnation);
     let mut rows = if repeat || is_another {
         baseline::rejoined(&next.frame, others, Clone::clone)
     } else {

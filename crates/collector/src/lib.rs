@@ -10,6 +10,7 @@ mod denied;
 pub mod discovery;
 pub mod examine;
 pub mod foreign;
+pub mod helpers;
 pub mod host;
 pub mod identity;
 pub mod increments;

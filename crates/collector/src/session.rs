@@ -15,6 +15,8 @@ use crate::read::{self, ReadError};
 pub struct Session {
     /// The client.
     pub client: Client,
+    /// `server_version_num`, where the connection told it.
+    pub(crate) version_num: Option<u32>,
     decoder: Decoder,
     marked: AtomicU64,
 }
@@ -22,15 +24,20 @@ pub struct Session {
 impl From<Client> for Session {
     /// A session whose texts are UTF-8 or none.
     fn from(client: Client) -> Self {
-        Self::new(client, Decoder::default())
+        Self::new(client, None, Decoder::default())
     }
 }
 
 impl Session {
-    /// A session with the way in which its texts are read.
+    /// A session of a server's version, with the way in which its texts are read.
     #[must_use]
-    pub fn new(client: Client, decoder: Decoder) -> Self {
-        Self { client, decoder, marked: AtomicU64::new(0) }
+    pub fn new(client: Client, version_num: Option<u32>, decoder: Decoder) -> Self {
+        Self { client, version_num, decoder, marked: AtomicU64::new(0) }
+    }
+
+    /// Whether its server is older than a version; one that did not tell its own is of today.
+    pub(crate) fn is_before(&self, version_num: u32) -> bool {
+        self.version_num.is_some_and(|own| own < version_num)
     }
 
     /// What a question to this session's client answers; where the role lacks a right, with what mends that.

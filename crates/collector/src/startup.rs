@@ -21,16 +21,17 @@ pub enum Told {
 }
 
 /// A setting, the value that it gets, and the version numbers from which it is there: one for each major that got it in
-/// a minor release, the last for all later ones. None: from PostgreSQL 12 on.
+/// a minor release, the last for all later ones. None: from PostgreSQL 9.4 on.
 type Preset = (&'static str, &'static str, &'static [u32]);
 
 /// What bounds a session and decides what a statement answers.
 const PRESETS: [Preset; 52] = [
     // A standby refuses every statement of a serializable session, and a deferrable one waits for a safe snapshot.
-    ("default_transaction_isolation", "read committed", &[]),
+    // 9.4 cannot be told a value with a blank.
+    ("default_transaction_isolation", "read committed", &[90_500]),
     ("default_transaction_deferrable", "off", &[]),
     ("default_transaction_read_only", "on", &[]),
-    ("idle_in_transaction_session_timeout", "30000", &[]),
+    ("idle_in_transaction_session_timeout", "30000", &[90_600]),
     // The open connection is idle from one cycle to the next.
     ("idle_session_timeout", "0", &[140_000]),
     ("transaction_timeout", "0", &[170_000]),
@@ -39,7 +40,7 @@ const PRESETS: [Preset; 52] = [
     // An error ends a statement, not the session.
     ("exit_on_error", "off", &[]),
     // Which rows and views are seen, and how statements are read.
-    ("row_security", "on", &[]),
+    ("row_security", "on", &[90_500]),
     ("restrict_nonsystem_relation_kind", "", &[120_020, 130_016, 140_013, 150_008, 160_004, 170_000]),
     ("quote_all_identifiers", "off", &[]),
     ("transform_null_equals", "off", &[]),
@@ -51,7 +52,7 @@ const PRESETS: [Preset; 52] = [
     // How values are written.
     ("TimeZone", "UTC", &[]),
     ("timezone_abbreviations", "Default", &[]),
-    ("DateStyle", "ISO, MDY", &[]),
+    ("DateStyle", "ISO,MDY", &[]),
     ("IntervalStyle", "postgres", &[]),
     ("bytea_output", "hex", &[]),
     ("extra_float_digits", "1", &[]),
@@ -60,16 +61,16 @@ const PRESETS: [Preset; 52] = [
     ("lc_numeric", "C", &[]),
     ("lc_time", "C", &[]),
     // A plan without one of its ways may take longer than a statement may; compiling and workers cost the instance.
-    ("jit", "off", &[]),
-    ("max_parallel_workers_per_gather", "0", &[]),
+    ("jit", "off", &[110_000]),
+    ("max_parallel_workers_per_gather", "0", &[90_600]),
     ("force_parallel_mode", "off", FORCE_PARALLEL_MODE),
     ("debug_parallel_query", "off", &[160_000]),
     ("from_collapse_limit", "8", &[]),
     ("join_collapse_limit", "8", &[]),
-    ("plan_cache_mode", "auto", &[]),
+    ("plan_cache_mode", "auto", &[120_000]),
     ("enable_bitmapscan", "on", &[]),
     ("enable_distinct_reordering", "on", &[180_000]),
-    ("enable_gathermerge", "on", &[]),
+    ("enable_gathermerge", "on", &[100_000]),
     ("enable_group_by_reordering", "on", &[170_000]),
     ("enable_hashagg", "on", &[]),
     ("enable_hashjoin", "on", &[]),
@@ -88,7 +89,7 @@ const PRESETS: [Preset; 52] = [
 ];
 
 /// It was renamed in 16; up to there it is told like those that came later.
-const FORCE_PARALLEL_MODE: &[u32] = &[120_000, 130_000, 140_000, 150_000, u32::MAX];
+const FORCE_PARALLEL_MODE: &[u32] = &[90_600, 100_000, 110_000, 120_000, 130_000, 140_000, 150_000, u32::MAX];
 
 /// The options of a start-up packet.
 #[must_use]
@@ -116,14 +117,27 @@ fn is_there(since: &[u32], version_num: Option<u32>) -> bool {
     })
 }
 
-/// `server_version_num` of a `server_version` such as `12.20 (Debian 12.20-1)` or `18beta1`.
+/// `server_version_num` of a `server_version` such as `12.20 (Debian 12.20-1)`, `18beta1` or `9.6.24`.
 #[must_use]
 pub fn version_num(server_version: &str) -> Option<u32> {
-    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
-    let (major, rest) = server_version.split_at(digits(server_version));
-    let minor = rest.strip_prefix('.').map_or("", |rest| &rest[..digits(rest)]);
-    let major: u32 = major.parse().ok().filter(|major| (10..1000).contains(major))?;
-    Some(major * 10_000 + minor.parse().unwrap_or(0))
+    let mut parts = server_version.split('.').map(|part| {
+        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+        (part[..digits].parse::<u32>().ok(), digits == part.len())
+    });
+    let (major, more) = parts.next()?;
+    let major = major.filter(|major| (9..1000).contains(major))?;
+    // What follows a part that is not only digits belongs to a package's version.
+    let mut more = more;
+    let mut next = || {
+        let (number, goes_on) = parts.next().filter(|_| more)?;
+        more = goes_on;
+        number
+    };
+    let second = next().unwrap_or(0);
+    if major >= 10 {
+        return Some(major * 10_000 + second);
+    }
+    Some(major * 10_000 + second * 100 + next().unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -134,7 +148,11 @@ mod tests {
     fn each_version_is_told_what_it_has() {
         assert_eq!(version_num("12.20 (Debian 12.20-1.pgdg)"), Some(120_020));
         assert_eq!(version_num("18beta1"), Some(180_000));
-        assert_eq!(version_num("9.6.24"), None);
+        assert_eq!(version_num("17"), Some(170_000));
+        assert_eq!(version_num("9.6.24"), Some(90_624));
+        assert_eq!(version_num("9.4.26 (Debian 9.4.26-0+deb8u1)"), Some(90_426));
+        assert_eq!(version_num("9.6beta1"), Some(90_600));
+        assert_eq!(version_num("8.4.22"), None);
         assert_eq!(version_num(""), None);
         let has = |name: &str, version| options(Told::All(version)).contains(&format!("-c {name}="));
         for (name, lacks, first) in [
@@ -143,11 +161,17 @@ mod tests {
             ("restrict_nonsystem_relation_kind", 120_019, 120_020),
             ("restrict_nonsystem_relation_kind", 160_003, 160_004),
             ("restrict_nonsystem_relation_kind", 110_099, 190_001),
+            ("idle_in_transaction_session_timeout", 90_525, 90_600),
+            ("default_transaction_isolation", 90_426, 90_500),
+            ("force_parallel_mode", 90_525, 90_624),
+            ("jit", 100_023, 110_000),
+            ("plan_cache_mode", 110_022, 120_000),
             ("debug_parallel_query", 150_010, 160_000),
             ("force_parallel_mode", 160_000, 150_010),
         ] {
             assert!(!has(name, Some(lacks)) && has(name, Some(first)) && !has(name, None), "{name}");
         }
-        assert!(options(Told::All(None)).contains(r"-c default_transaction_isolation=read\ committed -c "));
+        assert!(options(Told::All(Some(90_600))).contains(r"-c default_transaction_isolation=read\ committed -c "));
+        assert!(!options(Told::All(Some(90_426))).contains('\\'), "9.4 takes every blank for an end");
     }
 }

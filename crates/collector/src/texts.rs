@@ -90,7 +90,7 @@ impl Pace {
     ) -> Result<Option<Read>, ReadError> {
         let definition = &plan.set.definition;
         // Another cluster gives the same identifiers to other statements.
-        let known = known.filter(|known| known.incarnation.system_identifier == incarnation.system_identifier);
+        let known = known.filter(|known| known.incarnation.may_be_of_one_cluster(incarnation));
         let (Some((figures_definition, figures)), Some(sql)) = (figures, &plan.sql) else { return Ok(None) };
         let keys_now = known.map(|known| (Arc::clone(figures.index()), Arc::clone(known.index())));
         if let (Some((figures, known)), Some(now)) = (&self.complete, &keys_now)

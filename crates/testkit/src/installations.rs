@@ -14,18 +14,18 @@ const TOOLS: &str = ".tools/postgresql";
 pub fn installations() -> Vec<Binaries> {
     let mut all = Binaries::all();
     for binaries in Binaries::among(&tools()) {
-        if all.iter().all(|known| known.major() != binaries.major()) {
+        if all.iter().all(|known| known.release() != binaries.release()) {
             all.push(binaries);
         }
     }
-    all.sort_by_key(|binaries| std::cmp::Reverse(binaries.major()));
+    all.sort_by_key(|binaries| std::cmp::Reverse(binaries.release()));
     all
 }
 
-/// The majors that [`installations`] has, newest first.
+/// The majors from 10 on that [`installations`] has, newest first: before, two numbers are one.
 #[must_use]
 pub fn majors() -> Vec<u32> {
-    installations().iter().map(Binaries::major).collect()
+    installations().iter().map(Binaries::major).filter(|major| *major >= 10).collect()
 }
 
 /// The installation of a major; without one, the newest that the machine itself has.
@@ -36,7 +36,7 @@ pub fn installation(major: Option<u32>) -> anyhow::Result<Binaries> {
     let found = major.and_then(|wanted| installations().into_iter().find(|binaries| binaries.major() == wanted));
     match found {
         Some(binaries) => Ok(binaries),
-        None => Binaries::find(major).context("find PostgreSQL for a test (scripts/setup --majors has 12 to 18)"),
+        None => Binaries::find(major).context("find PostgreSQL for a test (scripts/setup --majors has 10 to 18)"),
     }
 }
 

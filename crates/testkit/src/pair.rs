@@ -8,6 +8,9 @@ use crate::pg::{Pg, PgOptions};
 /// The standby's slot and `application_name`.
 const STANDBY: &str = "standby_1";
 
+/// The first major whose `pg_basebackup` makes the slot that it streams from.
+const BASE_BACKUP_MAKES_SLOTS: u32 = 11;
+
 /// A primary and its standby; the standby goes first when both are dropped.
 #[derive(Debug)]
 pub struct Pair {
@@ -23,14 +26,15 @@ pub struct Pair {
 /// One of them does not start.
 pub async fn replication_pair(options: PgOptions) -> anyhow::Result<Pair> {
     let primary = Pg::start(options.clone()).await?;
-    let standby = standby_of(&primary, PgOptions { major: Some(primary.major()), ..options }).await?;
+    let standby = standby_of(&primary, options.on(&primary)).await?;
     Ok(Pair { standby, primary })
 }
 
 /// With `pg_basebackup`, or with a copy of the stopped primary where the installation has the server only.
 async fn standby_of(primary: &Pg, options: PgOptions) -> anyhow::Result<Pg> {
     let shared = primary.shared();
-    if primary.with(|cluster| cluster.binaries().has_program("pg_basebackup")) {
+    let makes_slots = primary.major() >= BASE_BACKUP_MAKES_SLOTS;
+    if makes_slots && primary.with(|cluster| cluster.binaries().has_program("pg_basebackup")) {
         return Pg::make(options, move |cluster_options, _, _| {
             let guard = shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             let followed = guard.as_ref().context("the primary is gone")?;
@@ -41,7 +45,7 @@ async fn standby_of(primary: &Pg, options: PgOptions) -> anyhow::Result<Pg> {
     }
     let client = primary.connect("postgres").await?;
     client
-        .query("select pg_create_physical_replication_slot($1, true)", &[&STANDBY])
+        .query("select pg_create_physical_replication_slot($1)", &[&STANDBY])
         .await
         .context("create the standby's slot")?;
     drop(client);
@@ -56,7 +60,7 @@ pub async fn log_shipping_pair(options: PgOptions) -> anyhow::Result<Pair> {
     let primary = Pg::start(options.clone().setting("archive_mode", "on")).await?;
     let archive = primary.data_dir().join("archive").display().to_string();
     primary.set("archive_command", &format!("mkdir -p {archive} && cp %p {archive}/%f"))?;
-    let options = PgOptions { major: Some(primary.major()), ..options };
+    let options = options.on(&primary);
     // Copied while the primary is stopped, which starts again with the command in force.
     let restore_command = format!("cp {archive}/%f %p");
     let standby = copy_of(&primary, options, move |standby, _| standby.restore(&restore_command)).await?;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use cluster::{Cluster, ClusterOptions, Mode};
+use cluster::{Binaries, Cluster, ClusterOptions, Mode};
 use tokio_postgres::{Client, NoTls};
 
 use crate::installations::installation;
@@ -16,6 +16,13 @@ const FAST: [(&str, &str); 2] = [("fsync", "off"), ("full_page_writes", "off")];
 
 /// The first major with `compute_query_id`; before it the extension computes the identifiers by itself.
 const COMPUTES_QUERY_ID: u32 = 14;
+
+/// The first major that replicates as it comes.
+const REPLICATES: u32 = 10;
+
+/// What the majors before need to be told for that.
+const REPLICATION: [(&str, &str); 4] =
+    [("wal_level", "hot_standby"), ("max_wal_senders", "10"), ("max_replication_slots", "10"), ("hot_standby", "on")];
 
 /// How long a crash restart may take.
 const CRASH_RESTART_LIMIT: Duration = Duration::from_secs(30);
@@ -31,6 +38,8 @@ const CRASH_RESTART: &str = "all server processes terminated; reinitializing";
 pub struct PgOptions {
     /// The major; without one the newest that the machine has.
     pub major: Option<u32>,
+    /// The installation, over the major: up to 9.6 there are several of one.
+    pub binaries: Option<Binaries>,
     /// Settings, over the kit's own.
     pub settings: Vec<(String, String)>,
     /// Preloads `pg_stat_statements` and creates it in the database `postgres`.
@@ -43,7 +52,14 @@ pub struct PgOptions {
 
 impl Default for PgOptions {
     fn default() -> Self {
-        Self { major: None, settings: Vec::new(), pg_stat_statements: true, own_identity: false, listen: false }
+        Self {
+            major: None,
+            binaries: None,
+            settings: Vec::new(),
+            pg_stat_statements: true,
+            own_identity: false,
+            listen: false,
+        }
     }
 }
 
@@ -52,6 +68,17 @@ impl PgOptions {
     #[must_use]
     pub fn major(major: u32) -> Self {
         Self { major: Some(major), ..Self::default() }
+    }
+
+    /// The defaults on one installation.
+    #[must_use]
+    pub fn of(binaries: &Binaries) -> Self {
+        Self { binaries: Some(binaries.clone()), ..Self::default() }
+    }
+
+    /// The same on the installation of another cluster.
+    pub(crate) fn on(self, other: &Pg) -> Self {
+        Self { binaries: Some(other.with(|cluster| cluster.binaries().clone())), ..self }
     }
 
     /// Adds a setting.
@@ -105,7 +132,7 @@ impl Pg {
     ) -> anyhow::Result<Self> {
         blocking(move || {
             reaper::reap()?;
-            let binaries = installation(options.major)?;
+            let binaries = options.binaries.clone().map_or_else(|| installation(options.major), Ok)?;
             let directory = place::new_directory()?;
             let mut cluster_options = ClusterOptions::new(directory.join("data"));
             cluster_options.binaries = Some(binaries.clone());
@@ -299,6 +326,9 @@ impl Drop for Pg {
 /// The kit's settings and then the test's own, of which the last counts.
 fn settings(options: &PgOptions, major: u32) -> Vec<(String, String)> {
     let mut settings: Vec<(&str, &str)> = FAST.to_vec();
+    if major < REPLICATES {
+        settings.extend(REPLICATION);
+    }
     if options.pg_stat_statements {
         settings.push(("shared_preload_libraries", "pg_stat_statements"));
         if major >= COMPUTES_QUERY_ID {

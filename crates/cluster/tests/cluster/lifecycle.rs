@@ -150,7 +150,7 @@ fn what_is_no_cluster_is_refused_with_a_reason() {
     let place = place();
     let missing = Cluster::open(ClusterOptions::new(place.path())).unwrap_err();
     assert!(matches!(missing, Error::NotACluster { .. }), "{missing}");
-    std::fs::write(place.path().join("PG_VERSION"), "9.6\n").unwrap();
+    std::fs::write(place.path().join("PG_VERSION"), "nine\n").unwrap();
     assert!(matches!(Cluster::open(ClusterOptions::new(place.path())), Err(Error::NotACluster { .. })));
     std::fs::write(place.path().join("PG_VERSION"), "11\n").unwrap();
     assert!(matches!(Cluster::open(ClusterOptions::new(place.path())), Err(Error::MissingMajor { major: 11, .. })));

@@ -22,6 +22,7 @@ use super::{Baselines, Cycle};
 use crate::baseline::ReadingTime;
 use crate::connect::{ConnectError, Session};
 use crate::coverage::{self, Known};
+use crate::helpers;
 use crate::listing::{self, Listed};
 use crate::read::{self, ReadError, signed};
 
@@ -250,9 +251,20 @@ impl Databases {
             }
             let plan = plans.iter().find(|plan| plan.set.name() == set.name() && plan.sql.is_some());
             let Some(plan) = plan else { continue };
-            if !set.executes.iter().all(|function| executes.contains(function)) {
+            let helpers = &identity.grants.helpers;
+            let may = if set.executes.is_empty() {
+                Ok(())
+            } else if identity.version_num < helpers::NEEDED_BEFORE {
+                let lacks = plan.sql.as_deref().is_some_and(|sql| !helpers.lacks(sql).is_empty());
+                if lacks { Err(helpers.script()) } else { Ok(()) }
+            } else if set.executes.iter().all(|function| executes.contains(function)) {
+                Ok(())
+            } else {
+                Err(coverage::grant(set, known))
+            };
+            if let Err(fix) = may {
                 let message = "the collector's role may not execute a function that it needs".to_owned();
-                let why = (State::Missing, StateCode::Privilege, message, coverage::grant(set, known));
+                let why = (State::Missing, StateCode::Privilege, message, fix);
                 self.trouble(set.name(), &visit.database, why, at.recorder);
                 continue;
             }
@@ -325,18 +337,19 @@ fn of_database(flag: &mut wire::Flag, datid: i64) {
 
 /// The database that a connection goes to, and which of the functions its role may execute there.
 async fn arrive(session: &Session, functions: &[&str]) -> Result<(i64, BTreeSet<String>), ReadError> {
-    let row = session
-        .told(session.client.query_typed_one(
-            &signed(
-                "select (select d.oid::pg_catalog.int8 from pg_catalog.pg_database d
-                         where d.datname = pg_catalog.current_database()) as datid,
-                        array(select f.name from pg_catalog.unnest($1::pg_catalog.text[]) as f (name)
-                              where pg_catalog.has_function_privilege(pg_catalog.to_regprocedure(f.name), 'execute'))
-                            as executes",
-            ),
-            &[(&functions, Type::TEXT_ARRAY)],
-        ))
-        .await?;
+    // Before, a function takes its caller for a superuser or not, whatever is granted.
+    let may = if session.is_before(helpers::NEEDED_BEFORE) {
+        "false"
+    } else {
+        "pg_catalog.has_function_privilege(pg_catalog.to_regprocedure(f.name), 'execute')"
+    };
+    let sql = signed(&format!(
+        "select (select d.oid::pg_catalog.int8 from pg_catalog.pg_database d
+                 where d.datname = pg_catalog.current_database()) as datid,
+                array(select f.name from pg_catalog.unnest($1::pg_catalog.text[]) as f (name) where {may}) as executes",
+    ));
+    let functions = [(&functions as _, Type::TEXT_ARRAY)];
+    let row = session.told(session.client.query_typed_one(&sql, &functions)).await?;
     let executes = session.texts(&row, "executes")?;
     Ok((row.try_get("datid")?, executes.into_iter().flatten().collect()))
 }

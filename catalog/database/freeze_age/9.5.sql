@@ -20,10 +20,10 @@ from (
   select ranked.*
   from (
     select c.oid, c.relnamespace, c.relname, c.relkind, c.relpersistence, c.relisshared,
-      case when c.relfrozenxid <> '0' then age(c.relfrozenxid) end as xid_age,
-      case when c.relminmxid <> '0' then mxid_age(c.relminmxid) end as mxid_age,
-      row_number() over (order by case when c.relfrozenxid <> '0' then age(c.relfrozenxid) end desc nulls last, c.oid) as by_xid,
-      row_number() over (order by case when c.relminmxid <> '0' then mxid_age(c.relminmxid) end desc nulls last, c.oid) as by_mxid
+      case when c.relfrozenxid::text <> '0' then age(c.relfrozenxid) end as xid_age,
+      case when c.relminmxid::text <> '0' then mxid_age(c.relminmxid) end as mxid_age,
+      row_number() over (order by case when c.relfrozenxid::text <> '0' then age(c.relfrozenxid) end desc nulls last, c.oid) as by_xid,
+      row_number() over (order by case when c.relminmxid::text <> '0' then mxid_age(c.relminmxid) end desc nulls last, c.oid) as by_mxid
     from pg_catalog.pg_class as c
     where c.relkind in ('r', 'm', 't')
   ) as ranked
@@ -38,6 +38,6 @@ left join lateral (
     select min(l.pid) from pg_catalog.pg_locks as l
     where l.pid is not null and l.locktype = 'virtualxid' and l.virtualtransaction like s.slot || '/%' and l.granted
   ) as pid
-  from (select (regexp_match(n.nspname, '^pg_(?:toast_)?temp_([0-9]+)$'))[1]::integer as slot) as s
+  from (select pg_catalog.substring(n.nspname, '^pg_(?:toast_)?temp_([0-9]+)$')::integer as slot) as s
 ) as session on r.relpersistence = 't'
 left join pg_catalog.pg_stat_activity as a on a.pid = session.pid
