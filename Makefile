@@ -15,7 +15,7 @@ endif
 
 STAGE := scripts/stage
 
-.PHONY: help build demo test test-long generate check bench bench-check
+.PHONY: help build demo test test-versions test-long generate check bench bench-check
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -38,6 +38,11 @@ test: ## all tests: doctests, the pages' unit tests, then everything that nextes
 	@$(STAGE) "page tests" npm --prefix web run --silent test
 	@$(STAGE) "building the tests" cargo nextest run $(LOCKED) $(PROFILE) --workspace --no-run
 	@cargo nextest run $(LOCKED) $(PROFILE) --workspace
+
+# One case of it is in `make test`. 9.4 to 9.6 are read where PGANALYTICS_PG_BINDIRS names them.
+test-versions: ## every set on a primary and a standby of PostgreSQL 10 to 18 (from npm), for each kind of role; minutes
+	@scripts/setup test --majors
+	@VERSIONS_COMPLETE=1 cargo nextest run $(LOCKED) $(PROFILE) --workspace --run-ignored only -E 'package(collector) & test(versions::)'
 
 # The same tests of faults that `make test` runs for seconds: FAULTS_SECONDS=1800 for longer ones.
 test-long: ## faults at random moments for minutes: what was sent is stored once, and buckets say what rows say

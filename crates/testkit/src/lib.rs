@@ -12,6 +12,7 @@ mod place;
 mod proxy;
 mod ratios;
 mod reaper;
+mod script;
 mod store;
 mod template;
 
@@ -21,4 +22,5 @@ pub use pair::{Pair, log_shipping_pair, replication_pair};
 pub use pg::{Pg, PgOptions, connect};
 pub use proxy::{Fault, Proxy, Upstream};
 pub use ratios::{Ratios, median, percentile};
+pub use script::psql;
 pub use store::{StoreDatabase, store, store_from};

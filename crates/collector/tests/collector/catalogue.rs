@@ -16,7 +16,7 @@ use crate::rig::{Rig, reading};
 /// A schema that only works when it is quoted.
 const SCHEMA: &str = "\"Odd schema\"";
 /// What the collector's sessions have.
-const OPTIONS: &str = "options='-c search_path=pg_catalog -c default_transaction_read_only=on'";
+pub(crate) const OPTIONS: &str = "options='-c search_path=pg_catalog -c default_transaction_read_only=on'";
 /// A role with what the collector asks for, and one with nothing.
 const ROLES: [&str; 2] = ["with_pg_monitor", "with_nothing"];
 
@@ -39,7 +39,7 @@ async fn connect(pg: &Pg, role: &str) -> Session {
     testkit::connect(&format!("{} user={role} {OPTIONS}", pg.dsn("postgres"))).await.unwrap().into()
 }
 
-fn sql(set: &Set, version: Version) -> Option<String> {
+pub(crate) fn sql(set: &Set, version: Version) -> Option<String> {
     match set.sql_for(version) {
         Availability::Sql(sql) => Some(sql.replace("{extension}", SCHEMA)),
         Availability::Needs(_) => None,
@@ -53,7 +53,7 @@ async fn extension(client: &Client) -> Version {
 }
 
 /// The statement has exactly the columns that the version has, each of its type.
-async fn describe(client: &Client, set: &Set, version: Version, statement: &str) {
+pub(crate) async fn describe(client: &Client, set: &Set, version: Version, statement: &str) {
     let place = format!("{} at {version}", set.name());
     let prepared = client.prepare(statement).await.unwrap_or_else(|error| panic!("{place}: {error:?}"));
     let mut described = BTreeSet::new();

@@ -15,4 +15,5 @@ mod replication;
 mod rig;
 mod spool;
 mod statements;
+mod versions;
 mod watch;
