@@ -184,9 +184,25 @@ fn the_newest_sql_reads_every_figure_that_postgresql_offers() {
         ("pg_stat_all_indexes", "schemaname"),
         ("pg_stat_all_indexes", "relname"),
         ("pg_stat_all_indexes", "indexrelname"),
+        ("pg_stat_user_functions", "schemaname"),
+        ("pg_stat_user_functions", "funcname"),
+        ("pg_stat_database_conflicts", "datname"),
+        ("pg_stat_subscription_stats", "subname"),
+        ("pg_subscription", "subconninfo"),
+        ("pg_subscription", "subskiplsn"),
+        ("pg_subscription", "subpasswordrequired"),
     ];
     let catalog = Catalog::embedded().unwrap();
     let newest = version(MAJORS[MAJORS.len() - 1].0);
+    let (_, sql) = catalog.get("progress").unwrap().sql.last_key_value().unwrap();
+    let progress: BTreeSet<_> = reads(sql).into_iter().collect();
+    for ((relation, column), majors) in known() {
+        let is_progress = relation.starts_with("pg_catalog.pg_stat_progress_") && majors.contains(&newest);
+        if is_progress && column != "datname" {
+            let is_read = progress.contains(&(relation.to_owned(), column.to_owned()));
+            assert!(is_read, "progress: nobody reads {relation}.{column}");
+        }
+    }
     for name in [
         "pg_stat_statements",
         "pg_stat_statements_info",
@@ -201,6 +217,16 @@ fn the_newest_sql_reads_every_figure_that_postgresql_offers() {
         "pg_stat_wal_receiver",
         "pg_stat_all_indexes",
         "pg_stat_all_tables",
+        "pg_stat_io",
+        "pg_stat_slru",
+        "pg_stat_user_functions",
+        "pg_stat_database_conflicts",
+        "pg_stat_recovery_prefetch",
+        "pg_stat_replication_slots",
+        "pg_stat_subscription",
+        "pg_stat_subscription_stats",
+        "pg_publication",
+        "pg_subscription",
     ] {
         let (_, sql) = catalog.get(name).unwrap().sql.last_key_value().unwrap();
         let read: BTreeSet<_> = reads(sql).into_iter().map(|(_, column)| column).collect();

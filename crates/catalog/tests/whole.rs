@@ -146,7 +146,13 @@ fn every_proposal_says_what_it_costs_and_nothing_else_does() {
     // What is on unless somebody switched it off is needed; a grant or an extension always is.
     let optional: BTreeSet<_> =
         catalog::costs().map(|(what, _)| what).filter(|what| catalog::is_optional(what)).collect();
-    let left_off = ["data_checksums", "pg_stat_statements.track_planning", "track_io_timing", "track_wal_io_timing"];
+    let left_off = [
+        "data_checksums",
+        "pg_stat_statements.track_planning",
+        "track_functions",
+        "track_io_timing",
+        "track_wal_io_timing",
+    ];
     assert_eq!(optional, BTreeSet::from(left_off));
     for (what, cost) in catalog::costs() {
         let is_fragment = cost.starts_with("costs ") || cost.starts_with("reads the clock ");

@@ -229,6 +229,7 @@ fn switch_on(setting: &str) -> String {
     let statement = match setting {
         // Not a setting that can be set: checksums are enabled in a stopped cluster.
         "data_checksums" => "-- stop PostgreSQL, then: pg_checksums --enable".to_owned(),
+        "track_functions" => "alter system set track_functions = 'pl'; select pg_reload_conf();".to_owned(),
         _ => format!("alter system set {setting} = on; select pg_reload_conf();"),
     };
     proposal(setting, &statement)

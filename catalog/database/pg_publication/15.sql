@@ -1,0 +1,13 @@
+select
+  p.oid::bigint as pubid,
+  p.pubname::text as pubname,
+  p.pubowner::bigint as ownerid,
+  p.puballtables::boolean as all_tables,
+  (select count(*) from pg_catalog.pg_publication_rel as r where r.prpubid = p.oid)::bigint as tables,
+  (select count(*) from pg_catalog.pg_publication_namespace as n where n.pnpubid = p.oid)::bigint as schemas,
+  p.pubinsert::boolean as inserts,
+  p.pubupdate::boolean as updates,
+  p.pubdelete::boolean as deletes,
+  p.pubtruncate::boolean as truncates,
+  p.pubviaroot::boolean as via_root
+from pg_catalog.pg_publication as p
