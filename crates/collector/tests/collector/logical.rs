@@ -30,7 +30,9 @@ async fn a_subscription_is_told_on_both_sides_also_when_it_fails() {
         let (publisher, subscriber) = (side(major, "64kB").await, side(major, "64kB").await);
         run(&publisher.admin, "create publication orders for table t; insert into t values (1), (2)").await;
         let from = publisher.pg.dsn("postgres").replace('\'', "''");
-        let subscribe = format!("create subscription news connection '{from}' publication orders");
+        // Else what is too large for the memory is sent before it ends, from 18 on.
+        let spills = if major >= 14 { " with (streaming = off)" } else { "" };
+        let subscribe = format!("create subscription news connection '{from}' publication orders{spills}");
         subscriber.admin.execute(&subscribe, &[]).await.unwrap();
         let subid = "select oid::int8 from pg_subscription";
         let subid: i64 = subscriber.admin.query_one(subid, &[]).await.unwrap().get(0);
@@ -91,10 +93,10 @@ async fn spilled(publisher: &Side) {
     slots
         .until(|row| {
             assert_eq!(row.text("slot_name").as_deref(), Some("news"));
-            (row.int("spill_txns") == Some(1)).then(|| {
-                assert!(row.int("spill_count") >= Some(1) && row.int("spill_bytes") > Some(64 * 1024));
-                assert!(row.int("total_bytes") >= row.int("spill_bytes") && row.int("total_txns") >= Some(1));
-            })
+            // What was spilled is told first, what was handed on when the transaction is.
+            let is_handed_on = row.int("total_txns") >= Some(1) && row.int("total_bytes") >= row.int("spill_bytes");
+            (row.int("spill_txns") == Some(1) && is_handed_on)
+                .then(|| assert!(row.int("spill_count") >= Some(1) && row.int("spill_bytes") > Some(64 * 1024)))
         })
         .await;
 }
