@@ -29,8 +29,11 @@ async fn stage(major: u32) -> Stage {
     make_role(&pg).await;
     let admin = pg.connect("postgres").await.unwrap();
     run(&admin, SLOW).await;
-    run(&admin, "create table t (n int, filler text); insert into t select n, repeat('x', 500) from generate_series(1, 3000) n")
-        .await;
+    run(
+        &admin,
+        "create table t (n int, filler text); insert into t select n, repeat('x', 500) from generate_series(1, 3000) n",
+    )
+    .await;
     let size = "select 't'::regclass::oid::int8, pg_relation_size('t') / 8192";
     let row = admin.query_one(size, &[]).await.unwrap();
     let look = Look::new(&pg, "postgres", "progress").await.unwrap();
