@@ -21,6 +21,9 @@ mod filesystems;
 mod load;
 mod locality;
 mod memory;
+mod network;
+mod paging;
+mod pressure;
 
 pub use filesystems::{Mount, mounts};
 pub use locality::is_here;
@@ -83,12 +86,16 @@ pub struct Reader {
 }
 
 /// All readers.
-pub const READERS: [Reader; 5] = [
+pub const READERS: [Reader; 9] = [
+    Reader { set: "host_container", read: cgroup::read, carry: None },
     Reader { set: "host_cpu", read: cpu::read, carry: Some(cpu::carry) },
     Reader { set: "host_disks", read: disks::read, carry: Some(disks::carry) },
     Reader { set: "host_filesystems", read: filesystems::read, carry: None },
     Reader { set: "host_load", read: load::read, carry: None },
     Reader { set: "host_memory", read: memory::read, carry: None },
+    Reader { set: "host_network", read: network::read, carry: None },
+    Reader { set: "host_paging", read: paging::read, carry: None },
+    Reader { set: "host_pressure", read: pressure::read, carry: None },
 ];
 
 /// The reader of a set.

@@ -3,7 +3,8 @@
 
 use std::fs;
 
-use super::{Sources, line};
+use super::{ReadError, Sources, line};
+use crate::named::Row;
 
 /// Processors that may be used.
 pub(super) fn cpu_limit(sources: &Sources) -> Option<f64> {
@@ -37,6 +38,51 @@ pub(super) fn memory(sources: &Sources, total: Option<i64>) -> Memory {
     let mut words = statistics.lines().filter_map(|line| line.split_once(' '));
     let inactive_file = words.find(|(word, _)| *word == inactive_file).and_then(|(_, bytes)| bytes.trim().parse().ok());
     Memory { limit: Some(limit), used: number(used), inactive_file }
+}
+
+/// Columns, files of version 2 and words in them; a file without words is one number. Microseconds, bytes, numbers.
+const USE: [(&str, &str, &str); 14] = [
+    ("cpu_time", "cpu.stat", "usage_usec"),
+    ("periods", "cpu.stat", "nr_periods"),
+    ("throttled_periods", "cpu.stat", "nr_throttled"),
+    ("throttled_time", "cpu.stat", "throttled_usec"),
+    ("memory_bytes", "memory.current", ""),
+    ("memory_peak_bytes", "memory.peak", ""),
+    ("swap_bytes", "memory.swap.current", ""),
+    ("swap_limit_bytes", "memory.swap.max", ""),
+    ("memory_high", "memory.events", "high"),
+    ("memory_max", "memory.events", "max"),
+    ("oom", "memory.events", "oom"),
+    ("oom_kills", "memory.events", "oom_kill"),
+    ("pids", "pids.current", ""),
+    ("pids_limit", "pids.max", ""),
+];
+
+/// Whether there is a container by version 2: the root of a host has use and pressure, too, and never a limit.
+pub(super) fn is_container(sources: &Sources) -> bool {
+    ["cpu.max", "memory.max"].iter().any(|file| sources.cgroup.join(file).exists())
+}
+
+/// Use and limits of the container.
+#[expect(clippy::unnecessary_wraps, reason = "as all readers")]
+pub(super) fn read(sources: &Sources) -> Result<Vec<Row>, ReadError> {
+    if !is_container(sources) {
+        return Ok(Vec::new());
+    }
+    let mut row: Row = vec![("cpu_limit", cpu_limit(sources).into())];
+    let value = |file: &str, word: &str| -> Option<i64> {
+        let text = fs::read_to_string(sources.cgroup.join(file)).ok()?;
+        let value = if word.is_empty() {
+            text.trim()
+        } else {
+            text.lines().find_map(|line| line.strip_prefix(word)?.strip_prefix(' '))?.trim()
+        };
+        value.parse().ok()
+    };
+    row.extend(USE.iter().map(|(column, file, word)| (*column, value(file, word).into())));
+    let limit = line(&sources.cgroup.join("memory.max")).and_then(|limit| limit.parse::<i64>().ok());
+    row.push(("memory_limit_bytes", limit.into()));
+    Ok(vec![row])
 }
 
 /// `<quota> <period>` in microseconds, or `max <period>`.
