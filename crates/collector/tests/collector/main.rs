@@ -18,6 +18,7 @@ mod progress;
 mod recovery;
 mod replication;
 mod rig;
+mod schema;
 mod sequences;
 mod spool;
 mod statements;
