@@ -9,6 +9,7 @@ pub mod coverage;
 mod denied;
 pub mod discovery;
 pub mod examine;
+pub mod exposition;
 pub mod foreign;
 pub mod helpers;
 pub mod host;

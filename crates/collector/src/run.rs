@@ -18,6 +18,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::backend::Backend;
+use crate::exposition::{Exposition, Latest};
 use crate::lanes::{Lane, Lanes};
 use crate::observe::{Observation, observe};
 use crate::push::{Counters, Pusher};
@@ -117,6 +118,8 @@ struct Supervisor {
     wake: Arc<Notify>,
     watches: BTreeMap<String, (Watched, Running)>,
     delivery: Option<Running>,
+    latest: Arc<Latest>,
+    shows: Option<Running>,
 }
 
 impl Supervisor {
@@ -127,7 +130,10 @@ impl Supervisor {
         let lanes = lanes.with_context(|| format!("use state directory {}", config.state_dir.display()))?;
         let (lanes, wake) = (Arc::new(lanes), Arc::new(Notify::new()));
         let delivery = Some(deliver(&assignment, backend, &lanes, &counters, &wake));
-        let mut supervisor = Self { assignment, lanes, counters, wake, watches: BTreeMap::new(), delivery };
+        let latest = Arc::<Latest>::default();
+        let shows = show(&assignment, &latest)?;
+        let watches = BTreeMap::new();
+        let mut supervisor = Self { assignment, lanes, counters, wake, watches, delivery, latest, shows };
         supervisor.start_missing();
         Ok(supervisor)
     }
@@ -171,6 +177,17 @@ impl Supervisor {
             }
             self.delivery = Some(deliver(&next, backend, &self.lanes, &self.counters, &self.wake));
         }
+        self.latest.retain(|name| config.instances.iter().any(|instance| instance.name == name));
+        if has_new_catalog || !shows_alike(config, &before.config) {
+            if let Some(shows) = self.shows.take() {
+                shows.end(None).await;
+            }
+            // An address that is taken costs no work.
+            self.shows = show(&next, &self.latest).unwrap_or_else(|error| {
+                tracing::error!(error = format!("{error:#}"), "readings are not shown");
+                None
+            });
+        }
         self.assignment = next;
         let as_before = self.watches.len();
         self.start_missing();
@@ -195,7 +212,8 @@ impl Supervisor {
         let (config, catalog) = (&self.assignment.config, Arc::clone(&self.assignment.catalog));
         let shared = Arc::clone(&lane.held);
         let clock = lock(&shared).clock().clone();
-        let watch = Watch::new(instance.clone(), catalog, |setting| config.row_limit(setting)).with_clock(clock);
+        let watch = Watch::new(instance.clone(), catalog, |setting| config.row_limit(setting));
+        let watch = watch.with_clock(clock).shown_in(Arc::clone(&self.latest));
         tracing::info!(instance.name = watch.name(), "watching");
         let (lanes, counters, wake) = (Arc::clone(&self.lanes), Arc::clone(&self.counters), Arc::clone(&self.wake));
         Running::start(|stop| observe(Observation { watch, shared, lanes, counters, wake, stop }))
@@ -208,6 +226,9 @@ impl Supervisor {
         }
         for (_, running) in self.watches.into_values() {
             running.end(None).await;
+        }
+        if let Some(shows) = self.shows {
+            shows.end(None).await;
         }
         // The delivery under way may still end well.
         if let Some(delivery) = self.delivery {
@@ -243,6 +264,23 @@ fn deliver(
         wake: Arc::clone(wake),
     };
     Running::start(|stop| pusher.run(stop))
+}
+
+/// Shows readings to whoever scrapes, where that is asked for.
+fn show(assignment: &Assignment, latest: &Arc<Latest>) -> Result<Option<Running>> {
+    let config = &assignment.config;
+    let Some(at) = config.listen else {
+        latest.ask(false);
+        return Ok(None);
+    };
+    let exposition = Exposition::bind(at, latest, &assignment.catalog, &config.listen_exclude)?;
+    tracing::info!(address = %exposition.address()?, "shows readings at /metrics");
+    Ok(Some(Running::start(|stop| exposition.run(stop))))
+}
+
+/// Whether two configurations say the same of how readings are shown.
+fn shows_alike(one: &Config, other: &Config) -> bool {
+    (one.listen, &one.listen_exclude) == (other.listen, &other.listen_exclude)
 }
 
 /// Whether two configurations say the same of how to deliver.

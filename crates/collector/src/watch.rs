@@ -28,6 +28,7 @@ use wire::{Reading, SetState, State, StateCode};
 use crate::baseline::{Advance, Baseline, Place};
 use crate::clock::Clock;
 use crate::coverage::{self, Known};
+use crate::exposition::Latest;
 use databases::Databases;
 use host::Host;
 use instance::{Answered, Instance};
@@ -106,6 +107,13 @@ impl Watch {
         self
     }
 
+    /// The same with readings that are shown from there.
+    #[must_use]
+    pub fn shown_in(mut self, latest: Arc<Latest>) -> Self {
+        self.recorder.latest = latest;
+        self
+    }
+
     /// The instance's name in the configuration.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -181,12 +189,15 @@ impl Watch {
         if let Some(answered) = self.instance.answered.take() {
             self.report_states(answered, &mut cycle);
         }
+        self.recorder.show_failures(&cycle);
         cycle
     }
 
     /// Reads what is due in the next database; `None` when nothing was to be read yet.
     pub async fn read_database(&mut self, baselines: &Baselines) -> Option<Cycle> {
-        self.databases.read_next(&mut self.server, &mut self.recorder, baselines).await
+        let cycle = self.databases.read_next(&mut self.server, &mut self.recorder, baselines).await?;
+        self.recorder.show_failures(&cycle);
+        Some(cycle)
     }
 
     /// Reads all sets in as many databases as may be connected to at once, whatever is due.

@@ -83,6 +83,10 @@ pub struct Config {
     pub spool_max_bytes: u64,
     /// Bound of the spool's age.
     pub spool_max_age: Duration,
+    /// Where the last readings are shown.
+    pub listen: Option<std::net::SocketAddr>,
+    /// Patterns of sets that are not.
+    pub listen_exclude: Vec<String>,
     /// The server; absent, nothing can be delivered, but `check` and `once` work.
     pub backend_url: Option<BackendUrl>,
     /// With it the collector registers by itself.

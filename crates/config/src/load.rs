@@ -15,9 +15,9 @@ use crate::schedule::{Schedule, Switches};
 use crate::secret::Secret;
 use crate::settings::{
     BACKEND_URL, CATALOG_DIR, CONFIG_PULL_INTERVAL, CONFIG_TRIAL, DATABASES, DSN, EARLIER, ENABLED, EXCLUDE_DATABASES,
-    INSTANCE_NAME, INTERVAL, MAX_QUERIES_PER_DB, NAME, POSTGRES_HOST, POSTGRES_PORT, PUSH_INTERVAL,
-    QUERY_LIMIT_ALERT_THRESHOLD, REGISTRATION_SECRET, Raw, SETTINGS, SPOOL_MAX_AGE, SPOOL_MAX_BYTES, STATE_DIR,
-    SWITCH_INTERVAL, Setting, TLS_CA_FILE, TLS_VERIFY, Value,
+    INSTANCE_NAME, INTERVAL, LISTEN, LISTEN_EXCLUDE, MAX_QUERIES_PER_DB, NAME, POSTGRES_HOST, POSTGRES_PORT,
+    PUSH_INTERVAL, QUERY_LIMIT_ALERT_THRESHOLD, REGISTRATION_SECRET, Raw, SETTINGS, SPOOL_MAX_AGE, SPOOL_MAX_BYTES,
+    STATE_DIR, SWITCH_INTERVAL, Setting, TLS_CA_FILE, TLS_VERIFY, Value,
 };
 use crate::{Config, Instance, Names};
 
@@ -359,6 +359,8 @@ fn build(layers: &Layers, place: Option<&Path>, env: Lookup<'_>, names: &Names) 
         query_limit_alert_threshold: get.share(QUERY_LIMIT_ALERT_THRESHOLD),
         spool_max_bytes: get.number(SPOOL_MAX_BYTES),
         spool_max_age: Duration::from_secs(get.number(SPOOL_MAX_AGE)),
+        listen: get.text(LISTEN).and_then(|address| address.parse().ok()),
+        listen_exclude: get.list(LISTEN_EXCLUDE),
         backend_url: url,
         registration_secret: get.text(REGISTRATION_SECRET).map(Secret::new),
         tls_verify: verify,

@@ -6,7 +6,7 @@ use crate::dsn::has_password;
 use crate::error::ConfigError;
 use crate::file::{self, Document, Found, InstanceTable, Settings};
 use crate::load::{distinct, instance_tables};
-use crate::settings::{CATALOG_DIR, DSN, SETTINGS, STATE_DIR, Setting, Value};
+use crate::settings::{CATALOG_DIR, DSN, LISTEN, SETTINGS, STATE_DIR, Setting, Value};
 
 impl Setting {
     /// Whether a server may set it; otherwise why not, and what to do instead.
@@ -21,6 +21,7 @@ impl Setting {
             "tls" => Err("whom a collector trusts is set on its own machine, in its file or its environment"),
             _ if is(STATE_DIR) => Err("what was not delivered yet lies there: set it on the collector's own machine, \
                  and restart it"),
+            _ if is(LISTEN) => Err("it opens a port on the collector's machine: set it there"),
             _ if is(CATALOG_DIR) => Err("its statements run in PostgreSQL: set it on the collector's own machine"),
             _ => Ok(()),
         }

@@ -19,6 +19,8 @@ pub enum Kind {
     Path,
     /// A backend's address.
     Url,
+    /// An IP address and a port of this machine.
+    Address,
     /// A connection string.
     Conninfo,
     /// A secret.
@@ -166,6 +168,23 @@ pub(crate) const SPOOL_MAX_AGE: &Setting = &setting(
     Some("7d"),
     "How long what is not delivered yet is kept; less than the server keeps raw figures.",
 );
+pub(crate) const LISTEN: &Setting = &setting(
+    "collector",
+    "listen",
+    "METRICS_LISTEN",
+    Kind::Address,
+    None,
+    "Where the last readings are shown in the OpenMetrics format, at `/metrics`, without a password: an address of this \
+     machine, such as `127.0.0.1:9187`.",
+);
+pub(crate) const LISTEN_EXCLUDE: &Setting = &setting(
+    "collector",
+    "listen_exclude",
+    "METRICS_LISTEN_EXCLUDE",
+    Kind::Patterns,
+    Some("pg_stat_statements,pg_stat_activity,lock_waits,progress"),
+    "Sets that are not shown there; by default those of statements and single sessions, which would make very many series.",
+);
 pub(crate) const BACKEND_URL: &Setting = &setting(
     "backend",
     "url",
@@ -245,6 +264,8 @@ pub const SETTINGS: &[&Setting] = &[
     QUERY_LIMIT_ALERT_THRESHOLD,
     SPOOL_MAX_BYTES,
     SPOOL_MAX_AGE,
+    LISTEN,
+    LISTEN_EXCLUDE,
     BACKEND_URL,
     REGISTRATION_SECRET,
     TLS_VERIFY,
@@ -310,6 +331,7 @@ impl Kind {
             Self::Name => format!("a name of 1 to {MAX_NAME} characters"),
             Self::Path => "a path".to_owned(),
             Self::Url => "an address such as \"https://api.example.com:8080\"".to_owned(),
+            Self::Address => "an IP address and a port such as \"127.0.0.1:9187\"".to_owned(),
             Self::Conninfo => "a connection string".to_owned(),
             Self::Secret => "a secret".to_owned(),
             Self::Flag => "true or false".to_owned(),
@@ -342,6 +364,10 @@ impl Kind {
                 let url = BackendUrl::parse(text.ok_or_else(expected)?)
                     .map_err(|reason| format!("{reason}; expected {}", self.expected()))?;
                 Ok(Value::Text(url.text))
+            }
+            Self::Address => {
+                let address = text.and_then(|text| text.trim().parse::<std::net::SocketAddr>().ok());
+                Ok(Value::Text(address.ok_or_else(expected)?.to_string()))
             }
             Self::Conninfo => {
                 let conninfo = text.ok_or_else(expected)?;

@@ -12,6 +12,7 @@ use super::{Baselines, Cycle, REPEAT_EVERY};
 use crate::baseline::{Baseline, Incarnation, Place, ReadingTime};
 use crate::clock::Clock;
 use crate::coverage::{self, Plan};
+use crate::exposition::Latest;
 use crate::increments::{self, Formed, Guard};
 use crate::own::Own;
 use crate::read::ReadError;
@@ -46,6 +47,8 @@ pub(super) struct Recorder {
     pub(super) failures: BTreeMap<String, SetState>,
     /// What is counted of the collector's own work.
     pub(super) own: Own,
+    /// Where readings are shown from.
+    pub(super) latest: Arc<Latest>,
     row_limits: HashMap<String, usize>,
     read_at: HashMap<Place, (i64, Instant)>,
     repeated: HashMap<Place, Instant>,
@@ -62,6 +65,7 @@ impl Recorder {
         Self {
             row_limits: row_limits.collect(),
             own: Own::new(&catalog),
+            latest: Arc::default(),
             instance,
             catalog,
             clock: Clock::here(),
@@ -155,6 +159,8 @@ impl Recorder {
         cycle: &mut Cycle,
     ) -> Result<(), ReadError> {
         let Taken { place, definition, frame, guard, took: Took { at, duration, ended }, plan } = taken;
+        let unmeasured = plan.map(|plan| plan.unmeasured.as_slice()).unwrap_or_default();
+        self.latest.keep(&place, &frame, unmeasured, at.time_us);
         let previous = baselines.get(&place).map(AsRef::as_ref);
         let formed = if definition.kind() == SetKind::Info {
             let repeat = self.repeated.get(&place).is_none_or(|at| at.elapsed() >= REPEAT_EVERY);
@@ -213,6 +219,16 @@ impl Recorder {
         let state = coverage::state(set, "", State::Error, StateCode::Failed, error.clone(), String::new());
         self.say(set, Some(state));
         cycle.readings.push(self.failed(set.name(), error, started_us));
+    }
+
+    /// What could not be read is not shown.
+    pub(super) fn show_failures(&self, cycle: &Cycle) {
+        if cycle.datid.is_none() {
+            self.latest.note_up(self.name(), cycle.instance.error.is_none());
+        }
+        for reading in cycle.readings.iter().filter(|reading| reading.error.is_some()) {
+            self.latest.forget(&self.place(&reading.set, cycle.datid));
+        }
     }
 
     /// Remembers what is to be said of a set, if anything.

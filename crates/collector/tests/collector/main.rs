@@ -4,6 +4,7 @@
 mod catalogue;
 mod databases;
 mod delivery;
+mod exposition;
 mod foreign;
 mod host;
 mod increments;

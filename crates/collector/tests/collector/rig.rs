@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use catalog::Catalog;
+use collector::exposition::Latest;
 use collector::watch::{Baselines, Cycle, Watch};
 use testkit::Pg;
 use tokio_postgres::Client;
@@ -42,6 +43,12 @@ impl Rig {
         let watch = Watch::new(instance(pg, role), Arc::clone(&catalog), |_| None);
         let sets = watch.schedule().into_iter().map(|(set, _)| set).collect();
         Self { catalog, watch, baselines: Baselines::new(), sets }
+    }
+
+    /// The same with readings that are shown from there.
+    pub(crate) fn shown_in(mut self, latest: &Arc<Latest>) -> Self {
+        self.watch = self.watch.shown_in(Arc::clone(latest));
+        self
     }
 
     /// Reads all sets and moves the baselines.
