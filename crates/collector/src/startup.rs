@@ -52,7 +52,7 @@ const PRESETS: [Preset; 52] = [
     // How values are written.
     ("TimeZone", "UTC", &[]),
     ("timezone_abbreviations", "Default", &[]),
-    ("DateStyle", "ISO,MDY", &[]),
+    ("DateStyle", "ISO, MDY", &[90_500]),
     ("IntervalStyle", "postgres", &[]),
     ("bytea_output", "hex", &[]),
     ("extra_float_digits", "1", &[]),

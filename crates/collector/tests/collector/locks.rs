@@ -92,7 +92,8 @@ async fn until(client: &Client, statement: &Statement, wanted: i64, place: &str)
 
 #[tokio::test]
 async fn no_lock_is_waited_for() {
-    for major in testkit::majors() {
+    // 10 has no indexes of partitioned tables.
+    for major in testkit::majors().into_iter().filter(|major| *major >= 11) {
         let options = PgOptions::major(major)
             .setting("log_lock_waits", "on")
             .setting("deadlock_timeout", "10ms")
@@ -107,7 +108,7 @@ async fn no_lock_is_waited_for() {
             run(&holder, LOCKS).await;
             let pid: i32 = holder.query_one("select pg_backend_pid()", &[]).await.unwrap().get(0);
             let reader = pg.connect(database).await.unwrap();
-            grant_sizes(&reader).await;
+            grant_sizes(&pg, database).await;
             let kinds: String = reader.query_one(KINDS, &[&pid]).await.unwrap().get(0);
             assert_eq!(kinds, ALL_KINDS, "{major}: what is locked in {database}");
             run(&reader, "begin; select * from queued; select * from queued_view").await;

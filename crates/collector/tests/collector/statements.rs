@@ -119,9 +119,9 @@ impl Model {
 
     /// Another instance takes the name, one that was there before.
     pub(crate) fn replace(&mut self) {
-        self.tick();
-        self.incarnation.postmaster_start_us -= 1;
-        self.incarnation.checkpointer_start_us = Some(0);
+        let long_ago = -self.tick();
+        self.incarnation.postmaster_start_us = long_ago;
+        self.incarnation.checkpointer_start_us = Some(long_ago);
         for entry in self.entries.values_mut() {
             entry.done.add(Done { calls: 1000, time_ns: 1_000_000_000, rows: 1000 });
         }

@@ -12,7 +12,7 @@ use wire::{Frame, SetState, State, StateCode};
 use crate::catalogue;
 use crate::rig::{Rig, errors, run};
 
-const SCRIPT: &str = "packaging/monitoring-role.sql";
+pub(crate) const SCRIPT: &str = "packaging/monitoring-role.sql";
 /// Set by `make test-versions`: a major that npm gives must be there.
 const COMPLETE: &str = "VERSIONS_COMPLETE";
 /// The oldest major that npm gives; who has older ones names their directories.

@@ -67,7 +67,8 @@ async fn secrets_stay_in_the_instance() {
         make_role(&pg).await;
         let admin = pg.connect("postgres").await.unwrap();
         run(&admin, "create foreign data wrapper w1").await;
-        for sql in TELLING {
+        // Up to 11 recovery has a file of its own.
+        for sql in TELLING.iter().filter(|sql| major >= 12 || !sql.contains("primary_conninfo")) {
             run(&admin, sql).await;
         }
         pg.reload().unwrap();
