@@ -19,6 +19,8 @@ part of the row's key; a `counter` is cumulative in PostgreSQL and stored as its
 interval; a `gauge` or `state` is a value of the moment; `info` is stored when it changes; a `text` is
 stored once; when a `reset` moves, the interval is flagged; a `since` separates the lives of a row.
 A value that cannot be known is NULL, with the reason shown: a column's *needs* names what it takes.
+Before PostgreSQL 10, which has no `pg_monitor`, and before 11 for sizes of files, functions stand for a grant:
+`packaging/monitoring-role.sql` makes them, and a set that reads what they stand for is read through them.
 ";
 
 /// The reference page of a catalogue's sets, as markdown.

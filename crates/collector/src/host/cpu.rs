@@ -3,7 +3,7 @@
 use super::{Before, ReadError, Sources, cgroup};
 use crate::named::{Row, Value};
 
-/// Ticks per second in `/proc`, the same on every architecture that PostgreSQL 12 and newer runs on.
+/// Ticks per second in `/proc`, the same on every architecture that PostgreSQL runs on.
 const USER_HZ: i64 = 100;
 const TICK_US: i64 = 1_000_000 / USER_HZ;
 
