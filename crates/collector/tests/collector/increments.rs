@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use catalog::{Catalog, Type};
 use collector::baseline::{Baseline, Incarnation, Place, ReadingTime};
-use collector::increments::{Guard, form, form_info};
+use collector::increments::{Continuity, Guard, continuity, form, form_info};
 use proptest::prelude::*;
 use wire::{FlagReason, Frame, FrameColumn};
 
@@ -332,6 +332,25 @@ fn what_reads_the_same_in_another_cluster_is_sent_again() {
     assert_eq!((another.rows.rows, another.removed.len()), (1, 0));
     let settled = form_info(&place, definition, Some(&another.next), row(), false, &at("2")).unwrap();
     assert_eq!(settled.rows.rows, 0, "once");
+}
+
+/// Before 10 the marker of a crash is `stats_reset` of `pg_stat_archiver`, which a clean restart leaves as it is, and
+/// before 9.6 nothing may tell the cluster.
+#[test]
+fn an_old_postgresql_that_was_restarted_is_no_other_one() {
+    let life = |system_identifier: &str, postmaster_start_us: i64, marker: i64| Incarnation {
+        system_identifier: system_identifier.to_owned(),
+        postmaster_start_us,
+        checkpointer_start_us: Some(marker),
+    };
+    let before = life("", 1000, 500);
+    let now = |now: &Incarnation| continuity(&before, 2000, now);
+    assert_eq!(now(&before), Continuity::Same);
+    assert_eq!(now(&life("", 3000, 500)), Continuity::Restarted);
+    assert_eq!(now(&life("", 1000, 3000)), Continuity::CrashRestarted);
+    assert_eq!(now(&life("", 900, 500)), Continuity::Replaced, "it was there before");
+    assert_eq!(now(&life("7", 1000, 500)), Continuity::Same, "what was not known is told now");
+    assert_eq!(continuity(&life("7", 1000, 500), 2000, &life("8", 3000, 3000)), Continuity::Replaced);
 }
 
 #[test]

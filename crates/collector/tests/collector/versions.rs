@@ -334,6 +334,7 @@ async fn read_by_all(binaries: &Binaries) {
 }
 
 /// One major, where it is installed.
+#[expect(clippy::print_stdout, reason = "what a run leaves out is said")]
 async fn read_major(release: (u32, u32)) {
     let found = testkit::installations().into_iter().find(|binaries| binaries.release() == release);
     let name = Version { major: release.0, minor: release.1 };
