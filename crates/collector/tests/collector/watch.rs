@@ -55,7 +55,8 @@ fn what_is_sent_once_is_read_at_once_to_be_sent_again_but_not_ever_again() {
     let config = config::Config::load(None, Some(text), &|_| None, &config::Names::default()).unwrap();
     let catalog = Arc::new(catalog::Catalog::embedded().unwrap());
     let mut watch = Watch::new(config.instances[0].clone(), catalog, |_| None);
-    let expected = ["pg_database", "pg_roles", "pg_settings", "pg_stat_statements_text"];
+    let expected =
+        ["pg_auth_members", "pg_database", "pg_roles", "pg_settings", "pg_stat_statements_text", "pg_subscription"];
     assert_eq!(watch.forget_sent().into_iter().collect::<BTreeSet<_>>(), expected.map(str::to_owned).into());
     assert!(watch.forget_sent().is_empty());
 }
