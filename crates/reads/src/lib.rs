@@ -18,6 +18,7 @@ pub mod jobs;
 pub mod locks;
 pub mod metrics;
 pub mod pg_settings;
+pub mod progress;
 pub mod queries;
 mod relations;
 pub mod replication;

@@ -3,7 +3,7 @@
 mod answer;
 pub mod model;
 mod object;
-mod relations;
+pub(crate) mod relations;
 pub(crate) mod store;
 mod tree;
 

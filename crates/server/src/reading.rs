@@ -15,6 +15,7 @@ use reads::metrics::catalog::{MeasuredSet, MeasuredSets};
 use reads::metrics::count::{CountQuery, Counts};
 use reads::metrics::rows::{RowsQuery, SetRows};
 use reads::pg_settings::model::Settings;
+use reads::progress::model::RunningCommands;
 use reads::queries::model::{Ranking, RankingQuery, Statement, StatementQuery, Timeline};
 use reads::replication::model::Replication;
 use reads::sessions::model::{ActiveSessions, ActivityQuery, Connections, Waits, WaitsQuery};
@@ -191,6 +192,13 @@ pub(crate) async fn connections(
     QueryValues(when): QueryValues<When>,
 ) -> Result<Json<Connections>, ApiError> {
     Ok(Json(reads::sessions::connections(&snapshot, id, when).await?))
+}
+
+pub(crate) async fn progress(
+    OfInstance { snapshot, id }: OfInstance,
+    QueryValues(moment): QueryValues<Moment>,
+) -> Result<Json<RunningCommands>, ApiError> {
+    Ok(Json(reads::progress::at(&snapshot, id, moment).await?))
 }
 
 pub(crate) async fn slots(

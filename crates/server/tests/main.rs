@@ -73,6 +73,8 @@ mod over;
 mod pages;
 #[path = "main/pg_settings.rs"]
 mod pg_settings;
+#[path = "main/progress.rs"]
+mod progress;
 #[path = "main/queries.rs"]
 mod queries;
 #[path = "main/ranges.rs"]

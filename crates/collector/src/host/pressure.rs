@@ -17,16 +17,16 @@ const MEANS: [&str; 3] = ["avg10=", "avg60=", "avg300="];
 
 #[expect(clippy::unnecessary_wraps, reason = "as all readers")]
 pub(super) fn read(sources: &Sources) -> Result<Vec<Row>, ReadError> {
-    let of_host = RESOURCES.map(|resource| ("host", resource, sources.proc.join("pressure").join(resource)));
-    let container = |resource: &'static str| sources.cgroup.join(format!("{resource}.pressure"));
-    let of_container = RESOURCES.map(|resource| ("container", resource, container(resource)));
+    let of_host = RESOURCES.map(|resource| (resource.to_owned(), sources.proc.join("pressure").join(resource)));
+    let container = |resource: &str| sources.cgroup.join(format!("{resource}.pressure"));
+    let of_container = RESOURCES.map(|resource| (format!("container {resource}"), container(resource)));
     let rows = of_host.iter().chain(of_container.iter().filter(|_| cgroup::is_container(sources)));
-    Ok(rows.filter_map(|(whose, resource, file)| row(whose, resource, file)).collect())
+    Ok(rows.filter_map(|(resource, file)| row(resource, file)).collect())
 }
 
-fn row(whose: &str, resource: &str, file: &Path) -> Option<Row> {
+fn row(resource: &str, file: &Path) -> Option<Row> {
     let text = fs::read_to_string(file).ok()?;
-    let mut row: Row = vec![("whose", Value::Text(whose.to_owned())), ("resource", Value::Text(resource.to_owned()))];
+    let mut row: Row = vec![("resource", Value::Text(resource.to_owned()))];
     for (kind, columns) in KINDS {
         let words: Vec<&str> = text
             .lines()
@@ -35,7 +35,7 @@ fn row(whose: &str, resource: &str, file: &Path) -> Option<Row> {
             .split_ascii_whitespace()
             .collect();
         // The host's kernel writes 0 for all of its tasks waiting for a processor, which cannot be.
-        let is_meant = kind == "some" || resource != "cpu" || whose != "host";
+        let is_meant = kind == "some" || resource != "cpu";
         let word = |name: &str| words.iter().find_map(|word| word.strip_prefix(name)).filter(|_| is_meant);
         row.push((columns[0], word("total=").and_then(|total| total.parse::<i64>().ok()).into()));
         for (column, mean) in columns[1..].iter().zip(MEANS) {

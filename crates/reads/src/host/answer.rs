@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::model::{Device, DeviceFigures, Disks, Host};
-use super::store::{self, CPU, DISKS, FILESYSTEMS, LOAD, MEMORY};
+use super::model::{Device, DeviceFigures, Disks, Host, Interface};
+use super::store::{self, CPU, DISKS, FILESYSTEMS, LOAD, MEMORY, NETWORK, PRESSURE};
 use crate::covered::Covered;
 use crate::error::ReadError;
 use crate::flags;
@@ -58,6 +58,8 @@ pub async fn get(snapshot: &Snapshot, id: InstanceId, when: When) -> Result<Host
     let cpu = spread.one();
     let load = LOAD.read(snapshot, snapshot.catalog(), id, range, grid, now).await?.one();
     let memory = MEMORY.read(snapshot, snapshot.catalog(), id, range, grid, now).await?.one();
+    let pressure = PRESSURE.read(snapshot, snapshot.catalog(), id, range, grid, now).await?.keys;
+    let network = NETWORK.read(snapshot, snapshot.catalog(), id, range, grid, now).await?.keys;
     let kinds = CPU.counters.iter().map(|counter| {
         let share = |columns: &Columns, step: &Step| ratio(columns.sum(step, counter), all_time(step));
         (counter.trim_end_matches("_time"), CPU.series(grid, &cpu, share))
@@ -71,8 +73,11 @@ pub async fn get(snapshot: &Snapshot, id: InstanceId, when: When) -> Result<Host
         }),
         load: gauges(&LOAD, grid, &load),
         memory: gauges(&MEMORY, grid, &memory),
+        pressure: pressures(grid, &pressure, "some_time"),
+        full_pressure: pressures(grid, &pressure, "full_time"),
+        network: network.into_iter().map(|(interface, steps)| carried(grid, interface, &steps)).collect(),
         state: store::state(snapshot, id, when.moment(now)).await?,
-        unmeasured: unmeasured(snapshot, id, &[CPU.set, LOAD.set, MEMORY.set]).await?,
+        unmeasured: unmeasured(snapshot, id, &[CPU.set, LOAD.set, MEMORY.set, NETWORK.set, PRESSURE.set]).await?,
         flagged_intervals: flagged(snapshot, id, CPU.set, range).await?,
         covered: Covered::read(snapshot, id, CPU.set, range).await?,
         gaps: spread.gaps,
@@ -83,6 +88,28 @@ pub async fn get(snapshot: &Snapshot, id: InstanceId, when: When) -> Result<Host
 fn all_time(step: &Step) -> Option<f64> {
     let known = CPU.counters.iter().filter_map(|counter| CPU.sum(step, counter));
     Some(known.sum()).filter(|all| *all > 0.0)
+}
+
+/// Shares of time by resource, of those of which something is known.
+fn pressures(grid: Grid, all: &BTreeMap<String, Steps>, counter: &str) -> BTreeMap<String, Vec<Option<f64>>> {
+    let share = |columns: &Columns, step: &Step| ratio(columns.sum(step, counter), Some(step.covered_us));
+    let series = all.iter().map(|(resource, steps)| (resource.clone(), PRESSURE.series(grid, steps, share)));
+    series.filter(|(_, values)| values.iter().any(Option::is_some)).collect()
+}
+
+fn carried(grid: Grid, interface: String, steps: &Steps) -> Interface {
+    let rate = |counters: &[&str]| {
+        NETWORK.series(grid, steps, |columns, step| {
+            let known = counters.iter().filter_map(|counter| columns.sum(step, counter));
+            ratio(known.reduce(|sum, one| sum + one).map(|sum| sum * 1e6), Some(step.covered_us))
+        })
+    };
+    Interface {
+        interface,
+        received_bytes: rate(&["received_bytes"]),
+        sent_bytes: rate(&["sent_bytes"]),
+        lost_packets: rate(&["receive_errors", "receive_drops", "send_errors", "send_drops"]),
+    }
 }
 
 fn gauges(columns: &Columns, grid: Grid, steps: &Steps) -> BTreeMap<&'static str, Vec<Option<f64>>> {

@@ -26,6 +26,13 @@ pub struct Host {
     pub(crate) load: BTreeMap<&'static str, Vec<Option<f64>>>,
     /// Bytes, by column of `host_memory`.
     pub(crate) memory: BTreeMap<&'static str, Vec<Option<f64>>>,
+    /// Shares of time, from 0 to 1, in which at least one task waited, by what for: `cpu`, `memory`, `io`, and
+    /// `container cpu` and so on; empty where the kernel does not count it.
+    pub(crate) pressure: BTreeMap<String, Vec<Option<f64>>>,
+    /// The same where all tasks waited at once; not known of `cpu`.
+    pub(crate) full_pressure: BTreeMap<String, Vec<Option<f64>>>,
+    /// Network interfaces by name, as the collector sees them.
+    pub(crate) network: Vec<Interface>,
     /// The newest reading at or before the moment; null when none tells of it.
     pub(crate) state: Option<HostState>,
     /// Why figures are null.
@@ -37,6 +44,19 @@ pub struct Host {
     pub(crate) covered: Covered,
     /// Parts of the range in which nothing was read.
     pub(crate) gaps: Vec<Gap>,
+}
+
+/// A network interface over the range, on the grid; null is a step without a reading.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Interface {
+    /// Its name.
+    pub(crate) interface: String,
+    /// Bytes received per second.
+    pub(crate) received_bytes: Vec<Option<f64>>,
+    /// Bytes sent per second.
+    pub(crate) sent_bytes: Vec<Option<f64>>,
+    /// Packets per second that were dropped or had errors, either way.
+    pub(crate) lost_packets: Vec<Option<f64>>,
 }
 
 /// The host at one moment.

@@ -46,6 +46,16 @@ pub(crate) const MEMORY: Columns = Columns {
         "memory_inactive_file_bytes",
     ],
 };
+/// For how long tasks waited.
+pub(crate) const PRESSURE: Columns =
+    Columns { set: "host_pressure", key: Some("resource"), counters: &["some_time", "full_time"], gauges: &[] };
+/// Network interfaces.
+pub(crate) const NETWORK: Columns = Columns {
+    set: "host_network",
+    key: Some("interface"),
+    counters: &["received_bytes", "sent_bytes", "receive_errors", "receive_drops", "send_errors", "send_drops"],
+    gauges: &[],
+};
 /// Block devices.
 pub(crate) const DISKS: Columns = Columns {
     set: "host_disks",

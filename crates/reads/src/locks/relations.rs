@@ -8,7 +8,7 @@ use tokio_postgres::Error;
 
 /// Relations by (database, oid).
 #[derive(Debug, Default)]
-pub(super) struct Relations {
+pub(crate) struct Relations {
     names: HashMap<(i64, i64), String>,
     indexes: HashSet<(i64, i64)>,
 }
@@ -45,7 +45,7 @@ const NAMES: &str = "select distinct on (n.datid_read, n.relid) n.datid_read, n.
 
 impl Relations {
     /// Those that are asked for, as (database, oid).
-    pub(super) async fn read(
+    pub(crate) async fn read(
         snapshot: &Snapshot,
         id: InstanceId,
         wanted: &[(i64, i64)],
@@ -67,7 +67,7 @@ impl Relations {
     }
 
     /// The name with its schema.
-    pub(super) fn name(&self, datid: i64, relid: i64) -> Option<&str> {
+    pub(crate) fn name(&self, datid: i64, relid: i64) -> Option<&str> {
         self.names.get(&(datid, relid)).map(String::as_str)
     }
 

@@ -461,10 +461,11 @@ fn relation_rows() -> [Endpoint; 2] {
     ]
 }
 
-fn session_rows() -> [Endpoint; 4] {
-    use reads::When;
+fn session_rows() -> [Endpoint; 5] {
     use reads::locks::model::Locks;
+    use reads::progress::model::RunningCommands;
     use reads::sessions::model::{ActiveSessions, ActivityQuery, Connections, Waits, WaitsQuery};
+    use reads::{Moment, When};
     [
         Endpoint::get("/instances/{id}/activity", Who::Viewer, reading::activity)
             .tag("sessions")
@@ -490,6 +491,12 @@ fn session_rows() -> [Endpoint; 4] {
             .path_parameter(INSTANCE)
             .query::<When>()
             .answers::<Connections>(),
+        Endpoint::get("/instances/{id}/progress", Who::Viewer, reading::progress)
+            .tag("sessions")
+            .summary("The long commands that run, now or at a moment, and how far each is: vacuum, analyze, indexes, copies, base backups.")
+            .path_parameter(INSTANCE)
+            .query::<Moment>()
+            .answers::<RunningCommands>(),
     ]
 }
 

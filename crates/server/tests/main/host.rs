@@ -80,6 +80,28 @@ async fn in_a_container_the_rest_of_its_limit_is_available() {
 }
 
 #[tokio::test]
+async fn pressure_is_shares_of_time_and_the_network_has_rates() {
+    let monitored = Monitored::new().await;
+    let waited = |resource: &str, some_s: i64, full_s: Option<i64>| json!({"resource": resource, "some_time": some_s * SECOND, "full_time": full_s.map(|full| full * SECOND)});
+    let eth0 = json!({"interface": "eth0", "received_bytes": 6000, "sent_bytes": 0, "receive_errors": 1,
+        "receive_drops": 2, "send_errors": 3});
+    let readings = [
+        ("host_cpu", "11:51:00", json!([cpu(30, 60, 30)])),
+        ("host_pressure", "11:51:00", json!([waited("cpu", 30, None), waited("container io", 6, Some(3))])),
+        ("host_network", "11:51:00", json!([eth0])),
+    ];
+    monitored.push("main", &readings).await;
+    let path = format!("/instances/{}/host?{RANGE}", monitored.id("main").await);
+    let answer = monitored.get(&path).await.expect(200);
+    let first = |share: f64| json!([share, null, null, null, null]);
+    assert_eq!(answer["pressure"], json!({"cpu": first(0.5), "container io": first(0.1)}));
+    assert_eq!(answer["full_pressure"], json!({"container io": first(0.05)}), "of the processors nobody knows");
+    let network = json!([{"interface": "eth0", "received_bytes": first(100.0), "sent_bytes": first(0.0),
+        "lost_packets": first(0.1)}]);
+    assert_eq!(answer["network"], network);
+}
+
+#[tokio::test]
 async fn processor_time_is_shares_of_all_processors() {
     let (monitored, path) = host().await;
     let answer = monitored.get(&format!("{path}/host?{RANGE}")).await.expect(200);
