@@ -9,6 +9,7 @@ import { cutFigures } from './walk/figures.mjs';
 import { walkHostile } from './walk/hostile.mjs';
 import { walkMoments } from './walk/moments.mjs';
 import { walkOutage } from './walk/outage.mjs';
+import { walkSteering } from './walk/steering.mjs';
 
 const BASE = (process.env.BASE_URL ?? 'http://127.0.0.1:4173').replace(/\/$/, '');
 const USERNAME = process.env.USERNAME ?? 'admin';
@@ -483,6 +484,7 @@ try {
     await back(page, unzoomed);
     await themes(page);
     const means = { base: BASE, must, say, settled, inspect, rows, tabs: TABS };
+    await walkSteering(page, means);
     await walkMoments(page, means);
     await walkHostile(page, means);
     if (PRIMARY !== undefined) await walkOutage(page, PRIMARY, means);

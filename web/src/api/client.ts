@@ -122,9 +122,23 @@ export async function batch(paths: string[], signal?: AbortSignal): Promise<Batc
   });
 }
 
+/** What a change sends: one body or none, and what it was made from. */
+export interface Sent {
+  json?: unknown;
+  toml?: string;
+  ifMatch?: string | undefined;
+  ifNoneMatch?: string | undefined;
+}
+
 /** Changes something; answers what is in force then. */
-export function put(path: string, body: unknown): Promise<unknown> {
-  return authorized(path, (token) => ({ ...post(body, token), method: 'PUT' }));
+export function change(method: 'PUT' | 'POST' | 'DELETE', path: string, sent: Sent): Promise<unknown> {
+  const headers: Record<string, string> = {};
+  if (sent.json !== undefined) headers['Content-Type'] = 'application/json';
+  if (sent.toml !== undefined) headers['Content-Type'] = 'application/toml';
+  if (sent.ifMatch !== undefined) headers['If-Match'] = sent.ifMatch;
+  if (sent.ifNoneMatch !== undefined) headers['If-None-Match'] = sent.ifNoneMatch;
+  const body = sent.toml ?? (sent.json === undefined ? null : JSON.stringify(sent.json));
+  return authorized(path, (token) => ({ method, headers: { ...headers, Authorization: `Bearer ${token}` }, body }));
 }
 
 /** `?a=1&b=2` of the given values; absent ones are left out. */

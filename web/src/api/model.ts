@@ -62,6 +62,18 @@ export type Host = Schemas['Host'];
 export type Disks = Schemas['Disks'];
 export type CollectorCost = Schemas['CollectorCost'];
 
+export type Collector = Schemas['Collector'];
+export type Collectors = Schemas['CollectorPage'];
+export type ConfigVersion = Schemas['ConfigVersion'];
+export type ConfigVersions = Schemas['ConfigVersionPage'];
+export type ConfigVersionTexts = Schemas['ConfigVersionTexts'];
+export type ConfigChange = Schemas['ConfigChange'];
+export type ConfigTemplate = Schemas['ConfigTemplate'];
+export type ConfigTemplates = Schemas['ConfigTemplates'];
+export type TemplateChange = Schemas['TemplateChange'];
+export type TemplateVersion = Schemas['TemplateVersion'];
+export type TemplateVersions = Schemas['TemplateVersions'];
+
 export type Jobs = Schemas['Jobs'];
 export type Job = Schemas['BackgroundJob'];
 export type StoreSizes = Schemas['StoreSizes'];

@@ -1720,6 +1720,8 @@ export interface components {
         };
         /** @description A template. */
         ConfigTemplate: {
+            /** @description Its `ETag`, for `If-Match`. */
+            etag: string;
             /**
              * Format: date-time
              * @description When this version was made.
@@ -1797,6 +1799,8 @@ export interface components {
         ConfigVersionTexts: components["schemas"]["ConfigVersion"] & {
             /** @description What the collector gets: that over the templates. */
             effective: string;
+            /** @description Its `ETag`, for `If-Match`. */
+            etag: string;
             /** @description What is written for the collector alone. */
             written: string;
         };

@@ -41,9 +41,14 @@ export function TopBar() {
           Catalogue
         </Link>
         {session.state === 'in' && session.user.role === 'admin' && (
-          <Link to="/store" search={(old: Search) => keepTime(old)} activeOptions={{ includeSearch: false }}>
-            Store
-          </Link>
+          <>
+            <Link to="/collectors" search={(old: Search) => keepTime(old)} activeOptions={{ includeSearch: false }}>
+              Collectors
+            </Link>
+            <Link to="/store" search={(old: Search) => keepTime(old)} activeOptions={{ includeSearch: false }}>
+              Store
+            </Link>
+          </>
         )}
       </nav>
       <TimeControls />

@@ -87,10 +87,33 @@ const store = createRoute({
   component: lazyRouteComponent(() => import('../store/StorePage'), 'StorePage'),
 });
 
+// Of administrators only.
+const collectors = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/collectors',
+  component: lazyRouteComponent(() => import('../steering/pages'), 'CollectorsPage'),
+});
+const configuration = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/collectors/$collectorId',
+  component: lazyRouteComponent(() => import('../steering/pages'), 'ConfigurationPage'),
+});
+const templates = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/templates',
+  component: lazyRouteComponent(() => import('../steering/pages'), 'TemplatesPage'),
+});
+const template = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/templates/$templateName',
+  component: lazyRouteComponent(() => import('../steering/pages'), 'TemplatePage'),
+});
+const ofCollectors = [collectors, configuration, templates, template];
+
 const ofInstance = [instance, overview, queries, query, locks, databases, replication, tables, indexes, settings, coverage];
 
 export const router = createRouter({
-  routeTree: root.addChildren([signIn, signedIn.addChildren([fleet, ...ofInstance, catalogue, store])]),
+  routeTree: root.addChildren([signIn, signedIn.addChildren([fleet, ...ofInstance, ...ofCollectors, catalogue, store])]),
   parseSearch,
   stringifySearch,
   defaultNotFoundComponent: NotFound,

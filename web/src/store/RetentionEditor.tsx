@@ -1,5 +1,5 @@
 import { useEffect, useId, useRef, useState, type SyntheticEvent } from 'react';
-import { put } from '../api/client';
+import { change } from '../api/client';
 import { ApiError } from '../api/error';
 import type { Retention } from '../api/model';
 import { Foreign } from '../format/Foreign';
@@ -39,7 +39,7 @@ export function RetentionEditor({ line, before, close, saved }: Props) {
     setProblem('');
     setDone('');
     try {
-      const answer = (await put(`/retention${dry ? '?dry_run=true' : ''}`, { changes: [{ set, tier: kept.tier, days }] })) as Retention;
+      const answer = (await change('PUT', `/retention${dry ? '?dry_run=true' : ''}`, { json: { changes: [{ set, tier: kept.tier, days }] } })) as Retention;
       if (dry) {
         setShown({ days, sentence: changeSentence(before, answer, set, kept.tier) });
       } else {

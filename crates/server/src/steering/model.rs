@@ -104,6 +104,8 @@ pub(crate) struct ConfigVersionTexts {
     pub(crate) written: String,
     /// What the collector gets: that over the templates.
     pub(crate) effective: String,
+    /// Its `ETag`, for `If-Match`.
+    pub(crate) etag: String,
 }
 
 /// What a change comes to.
@@ -152,8 +154,11 @@ pub(super) fn check_labels(path: &str, labels: &BTreeMap<String, String>, detail
             let reason = format!("expected a name of 1 to {LABEL_CHARACTERS_MOST} letters, digits, and any of _.-/");
             details.push(Detail::new(format!("{path}.{label}"), reason));
         }
-        if value.chars().count() > VALUE_CHARACTERS_MOST || value.chars().any(char::is_control) {
-            let reason = format!("expected a value of at most {VALUE_CHARACTERS_MOST} characters");
+        let is_unfit = |letter: char| letter == ',' || letter.is_control();
+        if value.chars().count() > VALUE_CHARACTERS_MOST || value.trim() != value || value.chars().any(is_unfit) {
+            let reason = format!(
+                "expected a value of at most {VALUE_CHARACTERS_MOST} characters, without commas, and blanks around it"
+            );
             details.push(Detail::new(format!("{path}.{label}"), reason));
         }
     }
@@ -177,10 +182,15 @@ pub(super) struct Newest {
     pub(super) effective: String,
 }
 
+/// The entity tag of a version.
+pub(super) fn tag(version: i64, written: &str, effective: &str) -> String {
+    super::tag::tag(version, &[written, effective])
+}
+
 impl Newest {
     /// Its entity tag.
     pub(super) fn tag(&self) -> String {
-        super::tag::tag(self.version, &[&self.written, &self.effective])
+        tag(self.version, &self.written, &self.effective)
     }
 }
 

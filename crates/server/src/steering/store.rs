@@ -7,7 +7,7 @@ use tokio_postgres::{Error, Row, Transaction};
 use uuid::Uuid;
 
 use super::effective::{Effective, Labels, Template, effective};
-use super::model::{AppliedTemplate, ConfigVersion, ConfigVersionTexts, Newest, Steered, Why};
+use super::model::{AppliedTemplate, ConfigVersion, ConfigVersionTexts, Newest, Steered, Why, tag};
 use super::templates;
 use crate::app::App;
 use crate::http::Paging;
@@ -150,8 +150,10 @@ fn compared(row: &Row) -> Compared {
         templates: row.get::<_, Json<Vec<AppliedTemplate>>>(5).0,
         diff: String::new(),
     };
+    let (written, effective): (String, String) = (row.get(6), row.get(7));
+    let etag = tag(of.version, &written, &effective);
     Compared {
-        version: ConfigVersionTexts { of, written: row.get(6), effective: row.get(7) },
+        version: ConfigVersionTexts { of, written, effective, etag },
         written_before: row.get(8),
         effective_before: row.get(9),
     }

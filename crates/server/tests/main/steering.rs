@@ -164,6 +164,7 @@ async fn an_earlier_version_is_restored_as_a_new_one() {
     assert_eq!(restored.header("x-config-version"), "3");
     assert_eq!(steering.text(id).await, TEN_SECONDS);
     let version = steering.get(&format!("/config/{id}/versions/3")).await.expect(200);
+    assert_eq!(version["etag"], restored.header("etag"));
     assert_eq!((&version["why"], &version["restored_from"]), (&json!("restored"), &json!(1)));
     assert_eq!((&version["written"], &version["effective"]), (&json!(TEN_SECONDS), &json!(TEN_SECONDS)));
     restore(4).send().await.refused(404, "not_found");

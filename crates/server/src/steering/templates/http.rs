@@ -36,15 +36,11 @@ pub(crate) async fn get(
 ) -> Result<([(HeaderName, HeaderValue); 1], Json<ConfigTemplate>), ApiError> {
     let newest = store::newest(&**app.pool.get().await?, &name).await?;
     let template = in_force(newest).ok_or_else(no_such_template)?;
-    Ok(([(ETAG, HeaderValue::try_from(tag_of(&template)).map_err(ApiError::internal)?)], Json(template)))
+    Ok(([(ETAG, HeaderValue::try_from(&template.etag).map_err(ApiError::internal)?)], Json(template)))
 }
 
 fn in_force(newest: Option<(ConfigTemplate, bool)>) -> Option<ConfigTemplate> {
     newest.filter(|(_, is_deleted)| !is_deleted).map(|(template, _)| template)
-}
-
-fn tag_of(template: &ConfigTemplate) -> String {
-    tag::tag(template.version, &[&template.text])
 }
 
 /// All versions of a template.
@@ -108,7 +104,7 @@ async fn change(
     let newest = store::newest(&*transaction, name).await?;
     let version = newest.as_ref().map_or(0, |(template, _)| template.version) + 1;
     let old = in_force(newest);
-    tag::check(headers, old.as_ref().map(tag_of).as_deref())?;
+    tag::check(headers, old.as_ref().map(|old| old.etag.as_str()))?;
     let (old_version, old) = (old.as_ref().map(|old| old.version), old.map(Template::from));
     let made = match (&new, &old) {
         (Some(new), _) => Template {

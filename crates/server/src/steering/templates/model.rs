@@ -31,6 +31,8 @@ pub(crate) struct ConfigTemplate {
     pub(crate) made_at: Timestamp,
     /// The user who made it.
     pub(crate) made_by: Option<String>,
+    /// Its `ETag`, for `If-Match`.
+    pub(crate) etag: String,
 }
 
 /// All templates.

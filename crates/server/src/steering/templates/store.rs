@@ -7,15 +7,18 @@ use tokio_postgres::{Error, GenericClient, Row, Transaction};
 use super::model::ConfigTemplate;
 use crate::steering::effective::Template;
 use crate::steering::store::labels;
+use crate::steering::tag::tag;
 
 const COLUMNS: &str = "name, version, text, selector, priority, made_at, made_by, is_deleted";
 
 /// A version, and whether the template was removed by it.
 fn version(row: &Row) -> (ConfigTemplate, bool) {
+    let (version, text): (i64, String) = (row.get(1), row.get(2));
     let template = ConfigTemplate {
         name: row.get(0),
-        version: row.get(1),
-        text: row.get(2),
+        etag: tag(version, &[&text]),
+        version,
+        text,
         selector: labels(row, 3),
         priority: row.get(4),
         made_at: row.get(5),
