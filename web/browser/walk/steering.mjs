@@ -67,7 +67,7 @@ async function template(page, { must, inspect, say, rows }) {
   await inspect(page, 'template');
   await button(section, 'Save').click();
   await page.waitForURL(/\/templates\/walk/);
-  await page.locator('summary', { hasText: 'wrote it' }).waitFor();
+  await page.locator('summary', { hasText: 'wrote it' }).first().waitFor();
   await button(section, 'Show what removing changes').click();
   await section.getByText('No collector has these labels.').waitFor();
   await button(section, 'Remove').click();

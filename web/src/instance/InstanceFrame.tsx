@@ -15,6 +15,7 @@ import { keepTime, type Search } from '../shell/search';
 import { isAhead, momentOf, type Instants } from '../time/range';
 import { useTime } from '../time/useTime';
 import { inZone, near } from '../time/zone';
+import { CollectorLink } from './CollectorLink';
 import styles from './InstanceFrame.module.css';
 import { gapsBefore, isRead, standing, standingSentence } from './watched';
 
@@ -99,7 +100,7 @@ export function InstanceFrame(props: Props) {
               <p className={styles.facts}>
                 {[detail.role, detail.version].filter((fact) => fact != null).join(' · ')}
                 {moment === null ? ' ' : ` · at ${near(moment, zone, now)} `}
-                <HealthBadge instance={detail} /> {isRead(detail) && <Foreign text={detail.reasons.map((reason) => inZone(reason, zone, now)).join(' ')} lines />}
+                <HealthBadge instance={detail} /> {isRead(detail) && <Foreign text={detail.reasons.map((reason) => inZone(reason, zone, now)).join(' ')} lines />} <CollectorLink collector={detail.collector} />
               </p>
             )}
           </div>

@@ -100,7 +100,6 @@ export function refusal(error: unknown): Refusal {
   const known = error as Partial<ApiError> | null;
   if (known?.status === undefined || known.status === 0) return { line: null, text: 'The server does not answer; nothing was changed.' };
   if (known.status === 403) return { line: null, text: 'Your role may not change this.' };
-  if (known.status === 412) return { line: null, text: 'Somebody else changed it meanwhile; nothing was changed. Look at the newest version, then change it.' };
   const details = known.details ?? [];
   const line = /^line (\d+)$/.exec(details[0]?.path ?? '')?.[1];
   if (line !== undefined) return { line: Number(line), text: `Line ${line}: ${details[0]?.reason ?? ''}` };
