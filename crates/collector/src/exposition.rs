@@ -218,7 +218,7 @@ impl Rows<'_> {
         let Some(metric_type) = metric_type(meta) else { return Ok(()) };
         let is_counter = meta.kind == Kind::Counter;
         let (unit, name, help) = (suffix(meta), metric_name(self.set.name(), meta), help(meta));
-        let family = encoder.encode_descriptor(&name, meta.help.trim_end_matches('.'), unit.as_ref(), metric_type)?;
+        let family = encoder.encode_descriptor(&name, &help, unit.as_ref(), metric_type)?;
         let scale = if matches!(unit, Some(Suffix::Seconds)) { 1e-6 } else { 1.0 };
         self.encode_values(family, names, column, |family, value| family.encode(value * scale, is_counter))
     }
