@@ -6,6 +6,7 @@
 
 mod aliases;
 mod names;
+mod reference;
 mod serve;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use wire::{Frame, Values};
 use crate::baseline::Place;
 pub use aliases::{ALIASES, Alias};
 use names::Names;
+pub use reference::reference_markdown;
 pub use serve::Exposition;
 
 /// What every name begins with.
@@ -220,7 +222,7 @@ impl Rows<'_> {
         let (unit, name, help) = (suffix(meta), metric_name(self.set.name(), meta), help(meta));
         let family = encoder.encode_descriptor(&name, &help, unit.as_ref(), metric_type)?;
         let scale = if matches!(unit, Some(Suffix::Seconds)) { 1e-6 } else { 1.0 };
-        self.encode_values(family, names, column, |family, value| family.encode(value * scale, is_counter))
+        self.encode_values(family, names, column, false, |family, value| family.encode(value * scale, is_counter))
     }
 
     fn encode_alias(
@@ -238,7 +240,8 @@ impl Rows<'_> {
         };
         let is_counter = matches!(metric_type, MetricType::Counter);
         let family = encoder.encode_descriptor(name, &help(meta), None, metric_type)?;
-        self.encode_values(family, names, column, |family, value| family.encode(value * alias.scale, is_counter))
+        let encode = |family: MetricEncoder<'_>, value| family.encode(value * alias.scale, is_counter);
+        self.encode_values(family, names, column, alias.is_of_users(), encode)
     }
 
     fn encode_values(
@@ -246,6 +249,7 @@ impl Rows<'_> {
         mut family: MetricEncoder<'_>,
         names: &Names<'_>,
         column: usize,
+        of_users: bool,
         encode: impl Fn(MetricEncoder<'_>, f64) -> Result<(), std::fmt::Error>,
     ) -> Result<(), std::fmt::Error> {
         for (place, shown) in &self.readings {
@@ -253,6 +257,9 @@ impl Rows<'_> {
             for row in (0..shown.frame.rows).filter(|row| !values.is_null(*row)) {
                 let Some(value) = number(&values.values, row) else { continue };
                 let labels = names.of_row(place, self.set, &shown.frame, row);
+                if of_users && !names::is_of_users(&labels) {
+                    continue;
+                }
                 encode(family.encode_family(&labels)?, value)?;
             }
         }

@@ -15,6 +15,7 @@ pub(crate) fn run(root: &Path) -> Result<ExitCode> {
     let catalog = Catalog::embedded().context("read the embedded catalogue")?;
     let files = [
         ("catalog.md", catalog::reference(&catalog)),
+        ("openmetrics.md", collector::exposition::reference_markdown(&catalog)),
         ("collector.md", config::reference_markdown()),
         ("server.md", server::settings::reference_markdown()),
         ("api.md", server::http::reference_markdown()),

@@ -13,6 +13,13 @@ pub struct Alias {
     pub scale: f64,
 }
 
+impl Alias {
+    /// Whether it leaves out the system's tables and indexes, as PostgreSQL's views of that name do.
+    pub(super) fn is_of_users(&self) -> bool {
+        self.name.contains("_user_")
+    }
+}
+
 const fn alias(name: &'static str, set: &'static str, column: &'static str, scale: f64) -> Alias {
     Alias { name, set, column, scale }
 }

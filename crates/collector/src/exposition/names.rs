@@ -121,6 +121,14 @@ impl<'a> Names<'a> {
     }
 }
 
+/// Whether the labels are of a relation that is known, and not the system's.
+pub(super) fn is_of_users(labels: &[(String, String)]) -> bool {
+    let schema = labels.iter().find(|(name, _)| name == "schemaname").map(|(_, schema)| schema.as_str());
+    schema.is_some_and(|schema| {
+        !["pg_catalog", "information_schema"].contains(&schema) && !schema.starts_with("pg_toast")
+    })
+}
+
 /// A text as the format has it in quotes; the library writes what it is given.
 pub(super) fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")

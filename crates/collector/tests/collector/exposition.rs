@@ -82,6 +82,10 @@ async fn what_is_shown_is_what_was_read() {
     // A table of any name by that.
     let table = sample(&text, "pg_stat_user_tables_n_tup_ins", &["relname=\"a\\\"b\\\\\\n\""]);
     assert_eq!(table, Some(7.0), "{text}");
+    let of_system = |line: &&str| line.contains("schemaname=\"pg_catalog\"");
+    let lines = |prefix: &str| text.lines().filter(|line| line.starts_with(prefix)).filter(of_system).count();
+    assert_eq!(lines("pg_stat_user_tables_"), 0);
+    assert!(lines("pganalytics_pg_stat_all_tables_") > 0);
     // Durations and moments are in seconds.
     assert!(text.contains("# UNIT pganalytics_pg_stat_database_blk_read_time_seconds seconds"), "{text}");
     let start = sample(&text, "pg_postmaster_start_time_seconds", &["server="]).unwrap();
