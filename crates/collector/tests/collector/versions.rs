@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use catalog::{Definition, Kind, Scope, Set, Unit, Version};
+use catalog::{Catalog, Definition, Kind, Role, Scope, Set, Unit, Version};
 use collector::watch::Cycle;
 use testkit::{Binaries, Pair, Pg, PgOptions, replication_pair};
 use tokio_postgres::Client;
@@ -41,31 +41,23 @@ impl Who {
     }
 
     /// The sets of which something is hidden from it.
-    fn lacks(self, version: Version) -> BTreeSet<&'static str> {
-        let files = "relation_size";
+    fn lacks(self, catalog: &Catalog, version: Version, standby: bool) -> BTreeSet<String> {
+        let of = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         match self {
-            Self::Setup => BTreeSet::new(),
-            Self::Superuser if version < major("9.5") => [files, "wal_directory"].into(),
-            Self::Superuser if version < major("10") => ["wal_directory"].into(),
-            Self::Superuser => BTreeSet::new(),
-            Self::Monitor if version >= major("10") => [files].into(),
+            Self::Superuser if version < major("9.5") => of(&["relation_size", "wal_directory"]),
+            Self::Superuser if version < major("10") => of(&["wal_directory"]),
+            Self::Setup | Self::Superuser => BTreeSet::new(),
+            Self::Monitor if version >= major("10") => of(&["relation_size"]),
+            // All that a grant would show, where there is something to read.
             Self::Monitor => {
-                let mut lacks = BTreeSet::from([
-                    files,
-                    "wal_directory",
-                    "pg_stat_activity",
-                    "sessions",
-                    "lock_waits",
-                    "pg_settings",
-                    "pg_stat_replication",
-                    "pg_stat_statements",
-                    "pg_stat_statements_text",
-                ]);
-                // The statement before 9.6 has no view to read.
-                if version >= major("9.6") {
-                    lacks.insert("pg_stat_wal_receiver");
-                }
-                lacks
+                let other = if standby { Role::Primary } else { Role::Standby };
+                let read = |set: &&Set| {
+                    let reads_nothing = set.name() == "pg_stat_wal_receiver" && version < major("9.6");
+                    set.extension.is_some() || set.lowest_version() <= Some(version) && !reads_nothing
+                };
+                let sets = catalog.sets().filter(|set| !set.sql.is_empty() && set.role != other).filter(read);
+                let granted = |set: &&Set| set.grant.is_some() || set.extension.is_some();
+                sets.filter(granted).map(|set| set.name().to_owned()).collect()
             }
         }
     }
@@ -172,11 +164,11 @@ fn judge(read: &Read<'_>, states: &[SetState], version: Version, statements: Ver
         let of = if set.extension.is_some() { statements } else { version };
         if whole.code == StateCode::Privilege as i32 {
             assert!(!whole.message.is_empty() && !whole.fix.is_empty(), "{place}: {whole:?}");
-            hidden.insert(set.name());
+            hidden.insert(set.name().to_owned());
         } else if whole.state == State::Missing as i32 {
             let expected = set.lowest_version().is_some_and(|lowest| lowest > of)
                 && whole.code == StateCode::Version as i32
-                || set.role != catalog::Role::Any && whole.code == StateCode::Role as i32;
+                || set.role != Role::Any && whole.code == StateCode::Role as i32;
             assert!(expected, "{place}: {whole:?}");
             assert!(!whole.message.is_empty(), "{place}: {whole:?}");
         } else {
@@ -184,7 +176,7 @@ fn judge(read: &Read<'_>, states: &[SetState], version: Version, statements: Ver
             columns(read, set, states, of, standby);
         }
     }
-    assert_eq!(hidden, who.lacks(version), "{place}");
+    assert_eq!(hidden, who.lacks(&read.rig.catalog, version, standby), "{place}");
 }
 
 /// A set that is read has every column of its version that is measured, and says of the others why not.
@@ -199,7 +191,7 @@ fn columns(read: &Read<'_>, set: &Set, states: &[SetState], version: Version, st
     assert!(!frames.is_empty(), "{place} works, and was not read");
     for (nth, column) in set.definition.columns.iter().enumerate() {
         let is_newer = column.since.is_some_and(|since| since > version);
-        let of_other = column.role.is_some_and(|role| (role == catalog::Role::Primary) == standby);
+        let of_other = column.role.is_some_and(|role| (role == Role::Primary) == standby);
         let code = missing.get(column.name.as_str()).copied();
         let expected = if is_newer {
             Some(StateCode::Version as i32)
@@ -227,7 +219,7 @@ fn columns(read: &Read<'_>, set: &Set, states: &[SetState], version: Version, st
 /// Values that another way tells too.
 async fn compare(read: &Read<'_>, admin: &Client, shop: &Client, version: Version, who: Who, standby: bool) {
     let place = &read.place;
-    let lacks = who.lacks(version);
+    let lacks = who.lacks(&read.rig.catalog, version, standby);
     let oid = async |of: &str| -> i64 {
         shop.query_one("select $1::text::regclass::oid::bigint", &[&of]).await.unwrap().get(0)
     };
@@ -306,7 +298,7 @@ async fn read_by(pg: &Pg, shop_of: &Pg, version: Version, who: Who, standby: boo
     let statements = "select extversion from pg_extension where extname = 'pg_stat_statements'";
     let statements: String = admin.query_one(statements, &[]).await.unwrap().get(0);
     if who == Who::Superuser {
-        let lacks = who.lacks(version);
+        let lacks = who.lacks(&rig.catalog, version, standby);
         let of_postgresql = rig.catalog.sets().filter(|set| set.extension.is_none() && !lacks.contains(set.name()));
         for set in of_postgresql.filter(|set| !set.sql.is_empty()) {
             if let Some(statement) = catalogue::sql(set, version) {
