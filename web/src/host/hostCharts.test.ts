@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Disks, Host } from '../api/model';
-import { cpuChart, fullChart, latencyChart, memoryChart } from './hostCharts';
+import { cpuChart, fullChart, latencyChart, memoryChart, networkChart, pressureChart } from './hostCharts';
 import { RANGE } from '../tests/covered';
 
 const grid = { start: '2026-03-01T00:00:00Z', step_ms: 60_000, points: 1 };
@@ -17,7 +17,7 @@ const system = (mount_point: string, used_share: number, holds: boolean | null):
 });
 
 it('leaves out kinds of processor time that nobody reads, and says why when there are none', () => {
-  const host: Host = { grid, cpu: { user: [0.5], steal: [null] }, busy: [0.5], load: {}, memory: {}, state: null, unmeasured: {}, flagged_intervals: [], gaps: [], covered: { ...RANGE, ms: 60_000, share: 1 } };
+  const host: Host = { grid, cpu: { user: [0.5], steal: [null] }, busy: [0.5], load: {}, memory: {}, state: null, pressure: {}, full_pressure: {}, network: [], unmeasured: {}, flagged_intervals: [], gaps: [], covered: { ...RANGE, ms: 60_000, share: 1 } };
   expect(cpuChart(host).series.map((one) => one.name)).toEqual(['user']);
   const away = { ...host, cpu: {}, unmeasured: { host_cpu: { code: 'machine', message: 'The collector runs on another machine than this instance.' } } };
   expect(cpuChart(away).missing?.message).toBe('The collector runs on another machine than this instance.');
@@ -25,7 +25,7 @@ it('leaves out kinds of processor time that nobody reads, and says why when ther
 
 it('shows memory against the limit of the container, else against the host', () => {
   const host: Host = {
-    grid, cpu: {}, busy: [], load: {}, state: null, unmeasured: {}, flagged_intervals: [], gaps: [], covered: { ...RANGE, ms: 60_000, share: 1 },
+    grid, cpu: {}, busy: [], load: {}, state: null, pressure: {}, full_pressure: {}, network: [], unmeasured: {}, flagged_intervals: [], gaps: [], covered: { ...RANGE, ms: 60_000, share: 1 },
     memory: { total_bytes: [8000, 8000, null], available_bytes: [6000, null, null], memory_used_bytes: [1800, null, null], memory_inactive_file_bytes: [500, null, null] },
   };
   expect(memoryChart(host).series[0]?.values).toEqual([2000, null, null]);
@@ -41,4 +41,21 @@ it('shows the busiest devices by name, and the data directory first', () => {
   expect(names).toHaveLength(10);
   expect(names[0]).toBe('sdc');
   expect(fullChart(disks).series.map((one) => one.name)).toEqual(['/data (data directory)', '/']);
+});
+
+it('shows pressure in its order, and says why there is none', () => {
+  const host: Host = { grid, cpu: {}, busy: [0.5], load: {}, memory: {}, state: null, pressure: { io: [0.1], cpu: [0.5] }, full_pressure: {}, network: [], unmeasured: {}, flagged_intervals: [], gaps: [], covered: { ...RANGE, ms: 60_000, share: 1 } };
+  expect(pressureChart(host).series.map((one) => one.name)).toEqual(['cpu', 'io']);
+  expect(pressureChart({ ...host, pressure: {} }).missing?.message).toContain('does not count pressure');
+  const unread = { ...host, busy: [null], pressure: {} };
+  expect(pressureChart(unread).missing?.message).toBe('No reading of the host in this range.');
+});
+
+it('shows the interfaces that carry most, both ways', () => {
+  const carried = (name: string, bytes: number) => ({ interface: name, received_bytes: [bytes], sent_bytes: [null], lost_packets: [0] });
+  const network = Array.from({ length: 7 }, (_, index) => carried(`eth${index}`, index));
+  const host: Host = { grid, cpu: {}, busy: [], load: {}, memory: {}, state: null, pressure: {}, full_pressure: {}, network, unmeasured: {}, flagged_intervals: [], gaps: [], covered: { ...RANGE, ms: 60_000, share: 1 } };
+  const names = networkChart(host).series.map((one) => one.name);
+  expect(names).toHaveLength(10);
+  expect(names.slice(0, 2)).toEqual(['eth6 received', 'eth6 sent']);
 });

@@ -1,7 +1,7 @@
 /** The host's small charts of the overview: processors, memory, disk latency, fullness. Pure. */
 import type { Disks, Host, Series, Unmeasured } from '../api/model';
 import type { ChartSeries, ChartSpec } from '../charts/chart';
-import { bytes, duration, percent } from '../format/number';
+import { byteRate, bytes, duration, percent } from '../format/number';
 
 const MAX_SERIES = 10;
 
@@ -50,6 +50,32 @@ export function memoryChart(host: Host): ChartSpec {
     limit: whole === null ? null : { value: whole, label: limit === null ? 'all memory' : 'limit of the container' },
     missing: missing(host.unmeasured, 'host_memory'),
   };
+}
+
+/** Colours and order of what is waited for. */
+const RESOURCES = ['cpu', 'memory', 'io', 'container cpu', 'container memory', 'container io'];
+
+/** What tasks had to wait for. Not every kernel counts it. */
+export function pressureChart(host: Host): ChartSpec {
+  const series = RESOURCES.flatMap((name, index): ChartSeries[] => {
+    const values = host.pressure[name];
+    return values === undefined ? [] : [{ id: name, name, color: index + 1, values }];
+  });
+  const reason = host.unmeasured['host_pressure'];
+  const absent = reason === undefined && series.length === 0 && host.busy.some((value) => value !== null);
+  const why = { message: 'The kernel of this host does not count pressure (PSI), or nothing was read.' };
+  return { id: 'host_pressure', title: 'Pressure', unit: '% of the time in which a task waited for it', axis: 'decimal', format: percent, series, missing: absent ? why : missing(host.unmeasured, 'host_pressure') };
+}
+
+/** The interfaces that carried most come first, those received below those sent. */
+export function networkChart(host: Host): ChartSpec {
+  const work = (one: Host['network'][number]) => [...one.received_bytes, ...one.sent_bytes].reduce<number>((sum, value) => sum + (value ?? 0), 0);
+  const busiest = host.network.toSorted((a, b) => work(b) - work(a)).slice(0, MAX_SERIES / 2);
+  const series = busiest.flatMap((one, index): ChartSeries[] => [
+    { id: `${one.interface} received`, name: `${one.interface} received`, color: 2 * index + 1, values: one.received_bytes },
+    { id: `${one.interface} sent`, name: `${one.interface} sent`, color: 2 * index + 2, values: one.sent_bytes },
+  ]);
+  return { id: 'network', title: 'Network', unit: 'B/s', axis: 'binary', format: byteRate, series, missing: missing(host.unmeasured, 'host_network') };
 }
 
 /** The devices that did most come first, and each keeps its colour while it is among them. */

@@ -1,7 +1,7 @@
 import { Link, useParams } from '@tanstack/react-router';
 import { useMemo, type ReactNode } from 'react';
 import { queryString } from '../api/client';
-import type { CollectorCost as Cost, Connections, Databases, Disks, Host, InstanceDetail, Locks, Ranking, Unmeasured, Waits, Wal } from '../api/model';
+import type { CollectorCost as Cost, Connections, Databases, Disks, Host, InstanceDetail, Locks, Progress, Ranking, Unmeasured, Waits, Wal } from '../api/model';
 import { between, useReads } from '../api/useReads';
 import { TimeChart } from '../charts/TimeChart';
 import { average, byteRate, coarse, count, exact, percent, rate, text, type Figure } from '../format/number';
@@ -12,6 +12,7 @@ import { InstanceFrame, instancePath, shortestInterval } from '../instance/Insta
 import { standing } from '../instance/watched';
 import { FlagNotices } from '../notices/FlagNotices';
 import { ReadProblem } from '../notices/ReadProblem';
+import { RunningCommands } from '../progress/RunningCommands';
 import { rankingColumns } from '../queries/columns';
 import { lineKey, type Line } from '../queries/ranking';
 import { keepTime, type Search } from '../shell/search';
@@ -29,6 +30,7 @@ import styles from './OverviewPage.module.css';
 interface Reads {
   instance: InstanceDetail;
   waits: Waits;
+  progress: Progress;
   connections: Connections;
   locks: Locks;
   ranking: Ranking;
@@ -57,6 +59,7 @@ export function OverviewPage() {
       return {
         instance: instancePath(instanceId, range),
         waits: of('waits'),
+        progress: `/instances/${instanceId}/progress${queryString({ at: between(range).end })}`,
         connections: of('connections'),
         locks: of('locks'),
         ranking: of('queries', { limit: TOP, toplevel: true, trend: true, monitoring: false }),
@@ -72,6 +75,7 @@ export function OverviewPage() {
   const { reads } = page;
   const instance = reads?.instance.data ?? null;
   const waits = reads?.waits.data ?? null;
+  const progress = reads?.progress.data ?? null;
   const connections = reads?.connections.data ?? null;
   const ranking = reads?.ranking.data ?? null;
   const databases = reads?.databases.data ?? null;
@@ -148,6 +152,12 @@ export function OverviewPage() {
         <div className={styles.section}>
           <WaitsChart waits={waits} cpus={instance?.cpus ?? null} {...shared} />
         </div>
+      )}
+      {progress !== null && progress.data.length > 0 && (
+        <section className={styles.section} aria-label="Running commands">
+          <h2>Running commands</h2>
+          <RunningCommands progress={progress} outdated={page.outdated} />
+        </section>
       )}
       {ranking !== null && (
         <section className={styles.section} aria-label="Top queries">
