@@ -55,7 +55,7 @@ async function restored(page, { must, inspect, say }, first, second) {
 
 async function template(page, { must, inspect, say, rows }) {
   await page.getByRole('link', { name: 'Templates', exact: true }).click();
-  await page.waitForURL(/\/templates$/);
+  await page.waitForURL(/\/templates(\?|$)/);
   await button(page, 'New template').click();
   const section = page.getByRole('region', { name: 'Template', exact: true });
   await section.getByRole('textbox', { name: 'Name' }).fill('walk');
@@ -71,9 +71,10 @@ async function template(page, { must, inspect, say, rows }) {
   await button(section, 'Show what removing changes').click();
   await section.getByText('No collector has these labels.').waitFor();
   await button(section, 'Remove').click();
+  await section.getByText('Removed.', { exact: true }).waitFor();
   await page.locator('h1', { hasText: 'walk was removed' }).waitFor();
   await page.goBack();
-  await page.waitForURL(/\/templates$/);
+  await page.waitForURL(/\/templates(\?|$)/);
   await page.getByText('No template yet.').waitFor();
   must((await rows(page, 'Templates').count()) === 0, 'a template that was removed is still listed');
   say('a template was written, looked at, and removed');
@@ -82,7 +83,7 @@ async function template(page, { must, inspect, say, rows }) {
 export async function walkSteering(page, means) {
   const { inspect, rows, say } = means;
   await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Collectors', exact: true }).click();
-  await page.waitForURL(/\/collectors$/);
+  await page.waitForURL(/\/collectors(\?|$)/);
   await rows(page, 'Collectors').first().waitFor();
   say(`collectors: ${await page.locator('h1').innerText()}`);
   await inspect(page, 'collectors');
@@ -94,7 +95,7 @@ export async function walkSteering(page, means) {
   const second = await write(page, means, SECOND);
   await restored(page, means, first, second);
   await page.getByRole('navigation', { name: 'Breadcrumb' }).getByRole('link', { name: 'Collectors' }).click();
-  await page.waitForURL(/\/collectors$/);
+  await page.waitForURL(/\/collectors(\?|$)/);
   await template(page, means);
   await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Fleet', exact: true }).click();
   await rows(page, 'Instances').first().waitFor();

@@ -244,6 +244,178 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/collectors/{id}/labels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Gives a collector other labels, and what the templates for those have.
+         * @description Who: admin. Limit: caller.
+         */
+        put: operations["put_collectors_id_labels"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/config-templates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What many collectors have in common, by name.
+         * @description Who: admin. Limit: caller.
+         */
+        get: operations["get_config_templates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/config-templates/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One template, with `ETag`.
+         * @description Who: admin. Limit: caller.
+         */
+        get: operations["get_config_templates_name"];
+        /**
+         * Makes or changes a template, and says what each collector gets in the end.
+         * @description Who: admin. Limit: caller.
+         */
+        put: operations["put_config_templates_name"];
+        post?: never;
+        /**
+         * Removes a template, and says what each collector gets in the end. Its versions stay.
+         * @description Who: admin. Limit: caller.
+         */
+        delete: operations["delete_config_templates_name"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/config-templates/{name}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who changed what of a template, and when: the newest version first, also of one that was removed.
+         * @description Who: admin. Limit: caller.
+         */
+        get: operations["get_config_templates_name_versions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/config/{collector_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The configuration that a collector is to follow, with `ETag` and `X-Config-Version`; 404 where there is none.
+         * @description Who: collector, admin. Limit: caller.
+         */
+        get: operations["get_config_collector_id"];
+        /**
+         * Writes a collector's configuration, after checking it as the collector does.
+         * @description Who: admin. Limit: caller.
+         */
+        put: operations["put_config_collector_id"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/config/{collector_id}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who changed what of a collector's configuration, when and why: the newest version first.
+         * @description Who: admin. Limit: caller.
+         */
+        get: operations["get_config_collector_id_versions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/config/{collector_id}/versions/{version}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One version, with its texts.
+         * @description Who: admin. Limit: caller.
+         */
+        get: operations["get_config_collector_id_versions_version"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/config/{collector_id}/versions/{version}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Writes again what was written in an earlier version, as a new version.
+         * @description Who: admin. Limit: caller.
+         */
+        post: operations["post_config_collector_id_versions_version_restore"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/docs": {
         parameters: {
             query?: never;
@@ -516,26 +688,6 @@ export interface paths {
          * @description Who: viewer. Limit: caller.
          */
         get: operations["get_instances_id_locks"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/instances/{id}/progress": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * The long commands that run, now or at a moment, and how far each is: vacuum, analyze, indexes, copies, base backups.
-         * @description Who: viewer. Limit: caller.
-         */
-        get: operations["get_instances_id_progress"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1156,6 +1308,16 @@ export interface components {
             /** @description Age of transaction ids. */
             xid_age: (number | null)[];
         };
+        /** @description A template that is under a collector's configuration. */
+        AppliedTemplate: {
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Its version.
+             */
+            version: number;
+        };
         /** @description The archiver at a moment. */
         Archiver: {
             /**
@@ -1352,6 +1514,28 @@ export interface components {
             clock_ahead_ms?: number | null;
             /** @description That in a sentence, where it is more than the network's doing. */
             clock_message?: string | null;
+            /** @description Why it does not follow its newest configuration, also where that is a file of its own; null while it does. */
+            config_error?: string | null;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            config_error_since?: string | null;
+            /**
+             * Format: int64
+             * @description The version that it follows; null where it says of none.
+             */
+            config_in_force?: number | null;
+            /**
+             * Format: int64
+             * @description The version that it cannot follow.
+             */
+            config_refused?: number | null;
+            /**
+             * Format: int64
+             * @description The newest version of the configuration that it is to follow; null where there is none.
+             */
+            config_version?: number | null;
             /**
              * Format: int64
              * @description Rows that it lost within the last 24 hours.
@@ -1368,6 +1552,10 @@ export interface components {
             id: string;
             /** @description How many instances it reads; null while the store of measurements does not answer. */
             instances?: number | null;
+            /** @description What administrators say of it; templates are chosen by it. */
+            labels: {
+                [key: string]: string;
+            };
             /**
              * Format: double
              * @description From the end of the cycle to the commit, of the batch that was stored last; null before the first one.
@@ -1513,6 +1701,110 @@ export interface components {
             since_version?: string | null;
             /** @description `degraded`, `missing` or `error`. */
             state: string;
+        };
+        /** @description What a change comes to. */
+        ConfigChange: {
+            /** @description Whether that is a new one, or would be. */
+            changed: boolean;
+            /** @description What changes, as a unified diff. */
+            diff: string;
+            /** @description What the collector gets. */
+            effective: string;
+            /** @description Its `ETag`, for `If-Match`. */
+            etag?: string | null;
+            /** @description What is under it, the lowest first. */
+            templates: components["schemas"]["AppliedTemplate"][];
+            /**
+             * Format: int64
+             * @description The newest version, after the change where it is made; null where there is none.
+             */
+            version?: number | null;
+        };
+        /** @description A template. */
+        ConfigTemplate: {
+            /** @description Its `ETag`, for `If-Match`. */
+            etag: string;
+            /**
+             * Format: date-time
+             * @description When this version was made.
+             */
+            made_at: string;
+            /** @description The user who made it. */
+            made_by?: string | null;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int32
+             * @description Of two templates that say the same setting the one of higher priority wins, of equal ones the first by name.
+             */
+            priority: number;
+            /** @description The labels that a collector must have; without any it is for all. */
+            selector: {
+                [key: string]: string;
+            };
+            /** @description What it sets, as TOML. */
+            text: string;
+            /**
+             * Format: int64
+             * @description How often it was changed: 1 when it is new.
+             */
+            version: number;
+        };
+        /** @description All templates. */
+        ConfigTemplates: {
+            /** @description How many there are. */
+            count: number;
+            /** @description By name. */
+            data: components["schemas"]["ConfigTemplate"][];
+        };
+        /** @description One version of a collector's configuration. */
+        ConfigVersion: {
+            /** @description What it changed of what the collector gets, as a unified diff; where that is the same, of what is written. */
+            diff: string;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            made_at: string;
+            /** @description The user who made it; null where the server did. */
+            made_by?: string | null;
+            /**
+             * Format: int64
+             * @description The version whose text it has again, where that was restored.
+             */
+            restored_from?: number | null;
+            /** @description What was under it, the lowest first. */
+            templates: components["schemas"]["AppliedTemplate"][];
+            /**
+             * Format: int64
+             * @description Its number, from 1 for each collector.
+             */
+            version: number;
+            /** @description Why. */
+            why: components["schemas"]["Why"];
+        };
+        /** @description One page of a list. */
+        ConfigVersionPage: {
+            /** @description How many rows this page has. */
+            count: number;
+            data: components["schemas"]["ConfigVersion"][];
+            /** @description The page, from 1. */
+            page: number;
+            /** @description Rows on a page. */
+            page_size: number;
+            /** @description How many rows there are. */
+            total: number;
+            /** @description How many pages there are, at least 1. */
+            total_pages: number;
+        };
+        /** @description One version with its texts. */
+        ConfigVersionTexts: components["schemas"]["ConfigVersion"] & {
+            /** @description What the collector gets: that over the templates. */
+            effective: string;
+            /** @description Its `ETag`, for `If-Match`. */
+            etag: string;
+            /** @description What is written for the collector alone. */
+            written: string;
         };
         /** @description How many connections one of something has. */
         Connected: {
@@ -2462,10 +2754,6 @@ export interface components {
             };
             /** @description Parts of the range in which something is known to be missing. */
             flagged_intervals: components["schemas"]["FlaggedInterval"][];
-            /** @description The same where all tasks waited at once; not known of `cpu`. */
-            full_pressure: {
-                [key: string]: (number | null)[];
-            };
             /** @description Parts of the range in which nothing was read. */
             gaps: components["schemas"]["Gap"][];
             /** @description The steps of all series. */
@@ -2476,15 +2764,6 @@ export interface components {
             };
             /** @description Bytes, by column of `host_memory`. */
             memory: {
-                [key: string]: (number | null)[];
-            };
-            /** @description Network interfaces by name, as the collector sees them. */
-            network: components["schemas"]["Interface"][];
-            /**
-             * @description Shares of time, from 0 to 1, in which at least one task waited, by what for: `cpu`, `memory`, `io`, and
-             *     `container cpu` and so on; empty where the kernel does not count it.
-             */
-            pressure: {
                 [key: string]: (number | null)[];
             };
             state?: null | components["schemas"]["HostState"];
@@ -2920,17 +3199,6 @@ export interface components {
              */
             rows?: number | null;
         };
-        /** @description A network interface over the range, on the grid; null is a step without a reading. */
-        Interface: {
-            /** @description Its name. */
-            interface: string;
-            /** @description Packets per second that were dropped or had errors, either way. */
-            lost_packets: (number | null)[];
-            /** @description Bytes received per second. */
-            received_bytes: (number | null)[];
-            /** @description Bytes sent per second. */
-            sent_bytes: (number | null)[];
-        };
         /**
          * @description How a job is, in a word.
          * @enum {string}
@@ -3179,6 +3447,27 @@ export interface components {
             /** @description As the catalogue has them: name, scope, help and columns. */
             definitions: Record<string, never>[];
         };
+        /** @description Labels for a collector, in place of those it has. */
+        NewLabels: {
+            /** @description By their names. */
+            labels: {
+                [key: string]: string;
+            };
+        };
+        /** @description A template to write. */
+        NewTemplate: {
+            /**
+             * Format: int32
+             * @description Of two templates that say the same setting the one of higher priority wins.
+             */
+            priority?: number;
+            /** @description The labels that a collector must have; without any it is for all. */
+            selector?: {
+                [key: string]: string;
+            };
+            /** @description What it sets, as TOML. */
+            text: string;
+        };
         /** @description A user to make. */
         NewUser: {
             /** @description 8 characters or more, 72 bytes or fewer. */
@@ -3246,6 +3535,26 @@ export interface components {
         Others: components["schemas"]["Figures"] & {
             /** @description How many statements; those that collectors only summed are counted by queryid. */
             statements: number;
+        };
+        /** @description What a collector gets in the end. */
+        Outcome: {
+            /** @description Whether it gets something else than before. */
+            changed: boolean;
+            /** @description Its name. */
+            collector: string;
+            /**
+             * Format: uuid
+             * @description The collector.
+             */
+            collector_id: string;
+            /** @description What changes, as a unified diff. */
+            diff: string;
+            /** @description What it gets; empty where it would refuse it. */
+            effective: string;
+            /** @description Why it would refuse it; null where it would not. */
+            error?: string | null;
+            /** @description What is under its own, the lowest first. */
+            templates: components["schemas"]["AppliedTemplate"][];
         };
         /** @description The worst moment of a range. */
         Peak: {
@@ -3630,68 +3939,6 @@ export interface components {
          * @enum {string}
          */
         Role: "viewer" | "user" | "admin";
-        /** @description A command that runs. */
-        RunningCommand: {
-            /**
-             * Format: double
-             * @description For how long it has run, in milliseconds.
-             */
-            age_ms?: number | null;
-            /** @description What kind of process it is, such as `autovacuum worker`. */
-            backend_type?: string | null;
-            /**
-             * @description What it does: `VACUUM`, `ANALYZE`, `CREATE INDEX`, `REINDEX CONCURRENTLY`, `CLUSTER`, `COPY FROM`, `BASE BACKUP` and
-             *     so on; null where the collector's role may not know.
-             */
-            command?: string | null;
-            /** @description The database; its oid where the name is not known, null for a base backup. */
-            database?: string | null;
-            /** @description The index that it makes or orders the table by. */
-            index?: string | null;
-            /**
-             * Format: int64
-             * @description Rounds over the indexes that a vacuum has made: each after the first reads all of them once more.
-             */
-            index_vacuum_count?: number | null;
-            /** @description Where it is, in PostgreSQL's words; `COPY` has no phases. */
-            phase?: string | null;
-            /**
-             * Format: int32
-             * @description The process that works.
-             */
-            pid: number;
-            /**
-             * Format: date-time
-             * @description When it began.
-             */
-            query_start?: string | null;
-            /** @description The table with its schema; its oid where the name is not known. */
-            relation?: string | null;
-            stage?: null | components["schemas"]["Stage"];
-            /** @description The role; its oid where the name is not known, null where it has none. */
-            user?: string | null;
-            /** @description The view of PostgreSQL that told it. */
-            view: string;
-            /**
-             * Format: int64
-             * @description The session that it waits for now; null when it waits for none.
-             */
-            waits_for_pid?: number | null;
-        };
-        /** @description The long commands that ran at a moment. */
-        RunningCommands: {
-            /**
-             * Format: date-time
-             * @description When they were read; null when nothing was read near the moment.
-             */
-            at?: string | null;
-            /** @description The one that began first before the others. */
-            data: components["schemas"]["RunningCommand"][];
-            /** @description Why there are no values. */
-            unmeasured: {
-                [key: string]: components["schemas"]["Reason"];
-            };
-        };
         /** @description A session that was begun or goes on. */
         Session: {
             /** @description For `Authorization: Bearer`. */
@@ -4019,26 +4266,6 @@ export interface components {
              * @description Cycles that could not be written, since the collector started: the next one covered their time.
              */
             unspooled_cycles?: number | null;
-        };
-        /** @description How far a phase is. */
-        Stage: {
-            /**
-             * Format: int64
-             * @description So many are done.
-             */
-            done: number;
-            /**
-             * Format: double
-             * @description The share that is done, from 0 to 1; null without a total.
-             */
-            share?: number | null;
-            /**
-             * Format: int64
-             * @description Of so many; null where that is not known.
-             */
-            total?: number | null;
-            /** @description What is counted. */
-            unit: components["schemas"]["WorkUnit"];
         };
         /** @description A standby that streams. Lags are null also while it is idle: with nothing behind it is caught up. */
         Standby: {
@@ -4486,6 +4713,43 @@ export interface components {
             unmeasured: {
                 [key: string]: components["schemas"]["Reason"];
             };
+        };
+        /** @description What a change of a template comes to. */
+        TemplateChange: {
+            /** @description Whether that is a new one, or would be. */
+            changed: boolean;
+            /** @description Collectors that it is for, or was until now. */
+            collectors: number;
+            /** @description How many of those get something else. */
+            collectors_changed: number;
+            /** @description How many of those would refuse what they get. Then the change is refused as a whole. */
+            collectors_refusing: number;
+            /** @description Its `ETag`, for `If-Match`; null also where it was removed. */
+            etag?: string | null;
+            /**
+             * @description What each of them gets in the end: first those that would refuse it, then those for which something changes. At
+             *     most 100.
+             */
+            outcomes: components["schemas"]["Outcome"][];
+            /**
+             * Format: int64
+             * @description The template's newest version, after the change where it is made; null where there is none.
+             */
+            version?: number | null;
+        };
+        /** @description One version of a template. */
+        TemplateVersion: components["schemas"]["ConfigTemplate"] & {
+            /** @description What changed of its text, as a unified diff. */
+            diff: string;
+            /** @description Whether it was removed. */
+            is_deleted: boolean;
+        };
+        /** @description All versions of a template. */
+        TemplateVersions: {
+            /** @description How many there are. */
+            count: number;
+            /** @description The newest first. */
+            data: components["schemas"]["TemplateVersion"][];
         };
         /**
          * @description What is known of a statement's text.
@@ -4964,10 +5228,10 @@ export interface components {
          */
         WatchedState: "read" | "down" | "refused" | "silent" | "not_watched";
         /**
-         * @description What is counted of a command's work.
+         * @description Why there is a version.
          * @enum {string}
          */
-        WorkUnit: "blocks" | "rows" | "bytes" | "indexes" | "sessions" | "statistics";
+        Why: "written" | "restored" | "template" | "labels" | "registered";
         /** @description How near the databases of an instance are to wraparound. */
         Wraparound: {
             /**
@@ -5428,6 +5692,500 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    put_collectors_id_labels: {
+        parameters: {
+            query?: {
+                /** @description Changes nothing, and says what would come of it. */
+                check?: boolean;
+            };
+            header?: {
+                /** @description The `ETag` of its configuration that the change was made from. */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description The collector. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewLabels"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigChange"];
+                };
+            };
+            /** @description `invalid_configuration`: `details` has the line and the reason. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description `changed_meanwhile`: it is not what `If-Match` says any more. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_config_templates: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigTemplates"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_config_templates_name: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The template's name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigTemplate"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    put_config_templates_name: {
+        parameters: {
+            query?: {
+                /** @description Changes nothing, and says what would come of it. */
+                check?: boolean;
+            };
+            header?: {
+                /** @description The `ETag` that the change was made from: refused if it is another. */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description The template's name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTemplate"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TemplateChange"];
+                };
+            };
+            /** @description `invalid_configuration`: `details` has the line and the reason. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description `changed_meanwhile`: it is not what `If-Match` says any more. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    delete_config_templates_name: {
+        parameters: {
+            query?: {
+                /** @description Changes nothing, and says what would come of it. */
+                check?: boolean;
+            };
+            header?: {
+                /** @description The `ETag` that the change was made from: refused if it is another. */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description The template's name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TemplateChange"];
+                };
+            };
+            /** @description `changed_meanwhile`: it is not what `If-Match` says any more. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_config_templates_name_versions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The template's name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TemplateVersions"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_config_collector_id: {
+        parameters: {
+            query?: {
+                /** @description Only what is written for this collector alone, without the templates under it. */
+                written?: boolean;
+            };
+            header?: {
+                /** @description The `ETag` of the one that is there already. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /** @description The collector. */
+                collector_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/toml": string;
+                };
+            };
+            /** @description It is the one that `If-None-Match` names. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    put_config_collector_id: {
+        parameters: {
+            query?: {
+                /** @description Changes nothing, and says what would come of it. */
+                check?: boolean;
+            };
+            header?: {
+                /** @description The `ETag` that the change was made from: refused if it is another. */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description The collector. */
+                collector_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/toml": string;
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigChange"];
+                };
+            };
+            /** @description `invalid_configuration`: `details` has the line and the reason. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description `changed_meanwhile`: it is not what `If-Match` says any more. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_config_collector_id_versions: {
+        parameters: {
+            query?: {
+                /** @description The page, from 1. */
+                page?: number;
+                /** @description Rows on a page. */
+                page_size?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The collector. */
+                collector_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigVersionPage"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_config_collector_id_versions_version: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The collector. */
+                collector_id: string;
+                /** @description The version. */
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigVersionTexts"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    post_config_collector_id_versions_version_restore: {
+        parameters: {
+            query?: {
+                /** @description Changes nothing, and says what would come of it. */
+                check?: boolean;
+            };
+            header?: {
+                /** @description The `ETag` that the change was made from: refused if it is another. */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description The collector. */
+                collector_id: string;
+                /** @description The version. */
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigChange"];
+                };
+            };
+            /** @description `invalid_configuration`: `details` has the line and the reason. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description `changed_meanwhile`: it is not what `If-Match` says any more. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
             };
             /** @description Every failure. */
             default: {
@@ -6000,41 +6758,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Locks"];
-                };
-            };
-            /** @description Every failure. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-        };
-    };
-    get_instances_id_progress: {
-        parameters: {
-            query?: {
-                /** @description As it was then; else as it is now. */
-                at?: string | null;
-            };
-            header?: never;
-            path: {
-                /** @description The instance. */
-                id: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Done. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RunningCommands"];
                 };
             };
             /** @description Every failure. */

@@ -17,9 +17,12 @@ interface Props {
   saved: () => void;
 }
 
+/** What is written and comes of it, and what a change of it is made from. */
+type Base = Pick<ConfigVersionTexts, 'version' | 'written' | 'effective' | 'templates' | 'etag'>;
+
 /** Writes a collector's configuration: only what was looked at can be saved, and only over the version it was made from. */
 export function ConfigurationEditor({ collector, newest, saved }: Props) {
-  const [base, setBase] = useState(newest);
+  const [base, setBase] = useState<Base | null>(newest);
   const [typed, setTyped] = useState(newest?.written ?? '');
   const [looked, setLooked] = useState<{ text: string; change: ConfigChange } | null>(null);
   const [refused, setRefused] = useState<Refusal | null>(null);
@@ -49,11 +52,13 @@ export function ConfigurationEditor({ collector, newest, saved }: Props) {
     setDone('');
     try {
       const path = `/config/${collector.id}${dry ? '?check=true' : ''}`;
-      const answer = (await change('PUT', path, { toml: typed, ifMatch: base?.etag })) as ConfigChange;
+      const answer = (await change('PUT', path, { toml: typed, ifMatch: base?.etag, ifNoneMatch: base === null ? '*' : undefined })) as ConfigChange;
       if (dry) {
         setLooked({ text: typed, change: answer });
       } else {
         setLooked(null);
+        const { version, etag, effective, templates } = answer;
+        if (version != null && etag != null) setBase({ version, etag, effective, templates, written: typed });
         setDone(answer.changed ? `Saved as version ${answer.version ?? '?'}.` : 'It is what was there already.');
         saved();
       }
@@ -88,7 +93,7 @@ export function ConfigurationEditor({ collector, newest, saved }: Props) {
         </Button>
       </div>
       <div id={`${id}-told`} className={styles.told} role="status">
-        {isNewer && base !== newest && (
+        {isNewer && (
           <Notice kind="warning">
             Version {newest?.version} was written meanwhile. <Button quiet onClick={() => { setBase(newest); load(newest?.written ?? ''); }}>Load it and drop what you typed</Button>
           </Notice>

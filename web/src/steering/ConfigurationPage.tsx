@@ -1,6 +1,8 @@
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
 import { useState } from 'react';
-import { queryString } from '../api/client';
+import { batch, queryString } from '../api/client';
+import { ApiError } from '../api/error';
 import type { Collector, ConfigVersions, ConfigVersionTexts } from '../api/model';
 import { useReads } from '../api/useReads';
 import { Foreign } from '../format/Foreign';
@@ -40,7 +42,8 @@ export function ConfigurationPage() {
   const collector = reads?.collector.data ?? null;
   const versions = reads?.versions.data ?? null;
   const problem = reads?.collector.error ?? reads?.versions.error ?? page.error;
-  const newest = versions?.data[0]?.version ?? null;
+  const newest = versions === null ? undefined : (versions.data[0]?.version ?? null);
+  const texts = useTexts(id, newest);
   const name = collector?.name ?? 'Configuration';
   return (
     <PageFrame
@@ -65,13 +68,10 @@ export function ConfigurationPage() {
       {collector?.config_error != null && <Notice kind="warning">{`It does not follow its newest configuration: ${collector.config_error}`}</Notice>}
       {collector !== null && versions !== null && (
         <>
-          {newest === null ? (
-            <ConfigurationEditor key={collector.id} collector={collector} newest={null} saved={page.retry} />
-          ) : (
-            <Written collector={collector} version={newest} saved={page.retry} />
-          )}
+          {texts.error !== null && <ReadProblem what="the text" error={texts.error} retry={() => void texts.refetch()} absent="No such version." />}
+          {texts.data !== undefined && <ConfigurationEditor key={collector.id} collector={collector} newest={texts.data} saved={page.retry} />}
           <LabelsEditor key={`${collector.id} labels`} collector={collector} saved={page.retry} />
-          {newest !== null && (
+          {newest != null && (
             <section className={styles.section} aria-label="Versions">
               <h2>Versions</h2>
               <VersionList collector={collector} versions={versions.data} saved={page.retry} />
@@ -88,19 +88,20 @@ export function ConfigurationPage() {
   );
 }
 
-/** The editor, with the texts of the newest version. */
-function Written({ collector, version, saved }: { collector: Collector; version: number; saved: () => void }) {
-  const page = useReads<{ texts: ConfigVersionTexts }>(
-    ['configuration texts', collector.id, version],
-    () => ({ texts: `/config/${collector.id}/versions/${version}` }),
-    () => REFRESH_S,
-  );
-  const texts = page.reads?.texts.data ?? null;
-  const problem = page.reads?.texts.error ?? page.error;
-  return (
-    <>
-      {problem !== null && <ReadProblem what="the text" error={problem} retry={page.retry} absent="No such version." />}
-      {texts === null ? <div className={styles.skeleton} aria-hidden="true" /> : <ConfigurationEditor key={collector.id} collector={collector} newest={texts} saved={saved} />}
-    </>
-  );
+/** The texts of a version, which never change; null where there is none. While another one comes the last one stays. */
+function useTexts(id: string, version: number | null | undefined) {
+  return useQuery<ConfigVersionTexts | null, ApiError>({
+    queryKey: ['configuration texts', id, version],
+    queryFn: async ({ signal }) => {
+      if (version == null) return null;
+      const [answer] = await batch([`/config/${id}/versions/${version}`], signal);
+      if (answer?.ok !== true) throw answer?.error ?? new ApiError(502, 'The batch came back short.', null);
+      return answer.body as ConfigVersionTexts;
+    },
+    enabled: version !== undefined,
+    placeholderData: keepPreviousData,
+    staleTime: Infinity,
+    retry: false,
+    networkMode: 'always',
+  });
 }

@@ -23,6 +23,20 @@ interface Typed {
   text: string;
 }
 
+/** What is there, and what a change of it is made from. */
+type Base = Pick<TemplateVersion, 'name' | 'version' | 'text' | 'selector' | 'priority' | 'is_deleted' | 'etag'>;
+
+function asTyped(template: Base | null): Typed {
+  return {
+    name: template?.name ?? '',
+    labels: labelsText(template?.selector ?? {}),
+    priority: String(template?.priority ?? 0),
+    text: template?.text ?? '',
+  };
+}
+
+const isSame = (one: Typed, other: Typed): boolean => JSON.stringify(one) === JSON.stringify(other);
+
 /** What was looked at, and what comes of it; `null` was looked at for removing. */
 interface Looked {
   typed: Typed | null;
@@ -31,23 +45,28 @@ interface Looked {
 
 /** Writes a template: what each collector gets in the end is shown first, and only what was shown can be saved. */
 export function TemplateEditor({ template, saved }: Props) {
-  const standing = template?.is_deleted === true ? null : template;
-  const [typed, setTyped] = useState<Typed>({
-    name: template?.name ?? '',
-    labels: labelsText(template?.selector ?? {}),
-    priority: String(template?.priority ?? 0),
-    text: template?.text ?? '',
-  });
+  const [base, setBase] = useState<Base | null>(template);
+  const standing = base?.is_deleted === true ? null : base;
+  const [typed, setTyped] = useState(asTyped(template));
+  const [done, setDone] = useState('');
   const [looked, setLooked] = useState<Looked | null>(null);
   const [refused, setRefused] = useState<Refusal | null>(null);
   const [busy, setBusy] = useState(false);
   const field = useRef<HTMLTextAreaElement>(null);
   const id = useId();
 
+  const isNewer = (template?.version ?? 0) > (base?.version ?? 0);
+  // What somebody types stays, unless nothing was typed or it is what is there now.
+  if (isNewer && (isSame(typed, asTyped(base)) || isSame(typed, asTyped(template)))) {
+    setBase(template);
+    setTyped(asTyped(template));
+  }
+
   function type(more: Partial<Typed>) {
     setTyped({ ...typed, ...more });
     setLooked(null);
     setRefused(null);
+    setDone('');
   }
 
   function body(): { text: string; selector: Record<string, string>; priority: number } | string {
@@ -62,14 +81,24 @@ export function TemplateEditor({ template, saved }: Props) {
     const json = removes ? undefined : body();
     setRefused(typeof json === 'string' ? { line: null, text: json } : null);
     setLooked(null);
+    setDone('');
     if (typeof json === 'string') return;
     setBusy(true);
     try {
       const path = `/config-templates/${encodeURIComponent(typed.name)}${dry ? '?check=true' : ''}`;
       const sent = { json, ifMatch: standing?.etag, ifNoneMatch: standing === null && !removes ? '*' : undefined };
       const answer = (await change(removes ? 'DELETE' : 'PUT', path, sent)) as TemplateChange;
-      if (dry) setLooked({ typed: removes ? null : typed, change: answer });
-      else saved(typed.name);
+      if (dry) {
+        setLooked({ typed: removes ? null : typed, change: answer });
+      } else {
+        const { version, etag } = answer;
+        const json = body();
+        if (version != null && typeof json !== 'string') {
+          setBase({ ...json, name: typed.name, version, etag: etag ?? '', is_deleted: removes });
+        }
+        setDone(removes ? 'Removed.' : answer.changed ? `Saved as version ${answer.version ?? '?'}.` : 'It is what was there already.');
+        saved(typed.name);
+      }
     } catch (error) {
       setRefused(refusal(error));
     } finally {
@@ -78,7 +107,7 @@ export function TemplateEditor({ template, saved }: Props) {
   }
 
   const removing = looked !== null && looked.typed === null;
-  const savable = looked !== null && looked.typed === typed && looked.change.collectors_refusing === 0;
+  const savable = looked !== null && looked.typed !== null && isSame(looked.typed, typed) && looked.change.collectors_refusing === 0;
   return (
     <section className={styles.section} aria-label="Template">
       <div className={styles.row}>
@@ -116,7 +145,13 @@ export function TemplateEditor({ template, saved }: Props) {
         )}
       </div>
       <div id={`${id}-told`} className={styles.told} role="status">
+        {isNewer && (
+          <Notice kind="warning">
+            Version {template?.version} was written meanwhile. <Button quiet onClick={() => { setBase(template); type(asTyped(template)); }}>Load it and drop what you typed</Button>
+          </Notice>
+        )}
         {refused !== null && <RefusalNotice refusal={refused} field={field} />}
+        {done !== '' && <Notice kind="note">{done}</Notice>}
         {looked !== null && <Notice kind={looked.change.collectors_refusing > 0 ? 'warning' : 'note'}>{templateSentence(looked.change)}</Notice>}
       </div>
       {looked !== null && <Outcomes change={looked.change} />}

@@ -54,7 +54,7 @@ export function TemplatePage() {
       {problem !== null && <ReadProblem what="the template" error={problem} shownAt={read?.at ?? 0} retry={page.retry} absent="No such template." />}
       {newest !== undefined && (
         <>
-          <TemplateEditor key={newest.version} template={newest} saved={page.retry} />
+          <TemplateEditor key={newest.name} template={newest} saved={page.retry} />
           <section className={styles.section} aria-label="Versions">
             <h2>Versions</h2>
             <ol className={styles.versions}>

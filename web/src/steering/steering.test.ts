@@ -87,7 +87,7 @@ test('a diff has its kinds of lines', () => {
 
 test('what a template comes to', () => {
   const said = (collectors: number, changed: number, refusing: number) =>
-    templateSentence({ version: 1, changed: true, collectors, collectors_changed: changed, collectors_refusing: refusing, outcomes: [] } satisfies TemplateChange);
+    templateSentence({ version: 1, etag: null, changed: true, collectors, collectors_changed: changed, collectors_refusing: refusing, outcomes: [] } satisfies TemplateChange);
   expect(said(0, 0, 0)).toBe('No collector has these labels.');
   expect(said(1, 0, 0)).toBe('It is for 1 collector; nothing changes for any of them.');
   expect(said(3, 1, 0)).toBe('It is for 3 collectors; 1 of them gets something else.');

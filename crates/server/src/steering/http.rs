@@ -15,7 +15,7 @@ use super::diff::diff;
 use super::effective::Labels;
 use super::model::{CheckQuery, ConfigChange, ConfigQuery, ConfigVersion, ConfigVersionTexts, NewLabels, Newest, Why};
 use super::store::{self, Compared, Making};
-use super::{refused, tag, templates};
+use super::{names, refused, tag, templates};
 use crate::app::App;
 use crate::http::{ApiError, Caller, JsonBody, Page, Paging, PathValues, QueryValues, SignedIn};
 
@@ -120,7 +120,7 @@ async fn change(
     let labels = new.labels.as_ref().unwrap_or(&steered.labels);
     let written = new.written.as_deref();
     let (effective, changed) =
-        store::plan(app, &steered, written, labels, &templates).map_err(|error| refused(&error))?;
+        store::plan(&names(&app.catalog), &steered, written, labels, &templates).map_err(|error| refused(&error))?;
     let written = written.unwrap_or_else(|| steered.written()).to_owned();
     let (text, templates) = (effective.text.clone(), effective.templates.clone());
     let mut newest = steered.newest.clone();
@@ -146,7 +146,8 @@ async fn change(
     };
     let diff = tokio::task::spawn_blocking(diff).await.map_err(ApiError::internal)?;
     let version = newest.as_ref().map(|newest| newest.version);
-    let answer = Json(ConfigChange { version, changed, effective: text, templates, diff });
+    let etag = newest.as_ref().map(Newest::tag);
+    let answer = Json(ConfigChange { version, etag, changed, effective: text, templates, diff });
     match newest {
         Some(newest) => Ok((tags(&newest)?, answer).into_response()),
         None => Ok(answer.into_response()),

@@ -113,6 +113,8 @@ pub(crate) struct ConfigVersionTexts {
 pub(crate) struct ConfigChange {
     /// The newest version, after the change where it is made; null where there is none.
     pub(crate) version: Option<i64>,
+    /// Its `ETag`, for `If-Match`.
+    pub(crate) etag: Option<String>,
     /// Whether that is a new one, or would be.
     pub(crate) changed: bool,
     /// What the collector gets.

@@ -1,5 +1,6 @@
 //! Configurations and labels of collectors in schema `pganalytics`.
 
+use config::Names;
 use deadpool_postgres::Client;
 use jiff::Timestamp;
 use tokio_postgres::types::Json;
@@ -8,7 +9,7 @@ use uuid::Uuid;
 
 use super::effective::{Effective, Labels, Template, effective};
 use super::model::{AppliedTemplate, ConfigVersion, ConfigVersionTexts, Newest, Steered, Why, tag};
-use super::templates;
+use super::{names, templates};
 use crate::app::App;
 use crate::http::Paging;
 
@@ -182,14 +183,14 @@ pub(super) async fn is_known(client: &Client, id: Uuid) -> Result<bool, Error> {
 
 /// What a collector gets when this is written for it under these labels, and whether that makes a version.
 pub(super) fn plan(
-    app: &App,
+    names: &Names,
     steered: &Steered,
     written: Option<&str>,
     labels: &Labels,
     templates: &[Template],
 ) -> Result<(Effective, bool), config::ConfigError> {
     let text = written.unwrap_or_else(|| steered.written());
-    let found = effective(text, labels, templates, &super::names(&app.catalog))?;
+    let found = effective(text, labels, templates, names)?;
     let is_new = match &steered.newest {
         Some(newest) => newest.written != text || newest.effective != found.text,
         None => written.is_some() || !found.templates.is_empty(),
@@ -215,7 +216,7 @@ pub(super) async fn make(
 pub(crate) async fn register(app: &App, transaction: &Transaction<'_>, id: Uuid) -> Result<(), Error> {
     let Some(steered) = hold(transaction, id).await? else { return Ok(()) };
     let templates = templates::store::in_force(transaction).await?;
-    match plan(app, &steered, None, &steered.labels, &templates) {
+    match plan(&names(&app.catalog), &steered, None, &steered.labels, &templates) {
         Ok((effective, true)) => {
             let making = Making { at: app.clock.now(), by: None, why: Why::Registered, restored_from: None };
             make(transaction, &steered, steered.written().to_owned(), effective, making).await?;

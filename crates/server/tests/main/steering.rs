@@ -161,6 +161,7 @@ async fn an_earlier_version_is_restored_as_a_new_one() {
     let restore = |version: i64| steering.call("POST", &format!("/config/{id}/versions/{version}/restore"));
     let restored = restore(1).send().await;
     assert_eq!(restored.expect(200)["version"], 3);
+    assert_eq!(restored.expect(200)["etag"], restored.header("etag"));
     assert_eq!(restored.header("x-config-version"), "3");
     assert_eq!(steering.text(id).await, TEN_SECONDS);
     let version = steering.get(&format!("/config/{id}/versions/3")).await.expect(200);
@@ -201,7 +202,12 @@ async fn templates_reach_those_with_their_labels_and_only_what_changes_is_a_vers
     let expected = json!([[2, "template", "ada"], [1, "written", "ada"]]);
     assert_eq!(steering.versions(prod).await, expected);
     assert_eq!(steering.versions(test).await, json!([[1, "template", "ada"]]));
-    assert_eq!(steering.template("prod", "", body).await.expect(200)["changed"], false);
+    let same = steering.template("prod", "", body.clone()).await.expect(200);
+    assert_eq!((&same["changed"], &same["etag"]), (&json!(false), &made["etag"]));
+    let late = steering.call("PUT", "/config-templates/prod").header("If-Match", "\"1-0\"").json(body);
+    late.send().await.refused(412, "changed_meanwhile");
+    let shown = steering.get("/config-templates/prod").await;
+    assert_eq!((shown.header("etag"), &shown.json()["etag"]), (made["etag"].as_str().unwrap(), &made["etag"]));
     assert_eq!(steering.versions(prod).await, expected);
 
     // A label more, and it is another collector's.

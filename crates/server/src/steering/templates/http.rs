@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header::ETAG;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use config::Config;
+use config::{Config, Names};
 
 use super::model::{
     ConfigTemplate, ConfigTemplates, NewTemplate, Outcome, TemplateChange, TemplateVersion, TemplateVersions,
@@ -100,12 +100,12 @@ async fn change(
 ) -> Result<Json<TemplateChange>, ApiError> {
     let mut client = app.pool.get().await?;
     let transaction = client.transaction().await?;
-    collectors::lock(&transaction, Among::All).await?;
+    collectors::lock(&transaction, if is_dry { Among::One } else { Among::All }).await?;
     let newest = store::newest(&*transaction, name).await?;
     let version = newest.as_ref().map_or(0, |(template, _)| template.version) + 1;
     let old = in_force(newest);
     tag::check(headers, old.as_ref().map(|old| old.etag.as_str()))?;
-    let (old_version, old) = (old.as_ref().map(|old| old.version), old.map(Template::from));
+    let (old_key, old) = (old.as_ref().map(|old| (old.version, old.etag.clone())), old.map(Template::from));
     let made = match (&new, &old) {
         (Some(new), _) => Template {
             name: name.to_owned(),
@@ -130,7 +130,9 @@ async fn change(
     }
     let selectors: Vec<&Labels> = old.iter().map(|old| &old.selector).chain([&made.selector]).collect();
     let steered = collectors::chosen(&transaction, &selectors).await?;
-    let planned: Vec<Planned> = steered.into_iter().map(|steered| Planned::new(app, steered, &templates)).collect();
+    let names = names(&app.catalog);
+    let plan = move || steered.into_iter().map(|steered| Planned::new(&names, steered, &templates)).collect();
+    let planned: Vec<Planned> = tokio::task::spawn_blocking(plan).await.map_err(ApiError::internal)?;
     let refusing = planned.iter().filter(|planned| planned.plan.is_err()).count();
     if refusing > 0 && !is_dry {
         return Err(refused_by(&planned, refusing));
@@ -143,8 +145,12 @@ async fn change(
         collectors::insert(&transaction, &versions, making).await?;
         transaction.commit().await?;
     }
-    let version = if changed && !is_dry { Some(version) } else { old_version };
-    let told = tokio::task::spawn_blocking(move || tell(version, changed, planned));
+    let (version, etag) = if changed && !is_dry {
+        (Some(version), (!is_deleted).then(|| tag::tag(version, &[&made.text])))
+    } else {
+        old_key.unzip()
+    };
+    let told = tokio::task::spawn_blocking(move || TemplateChange { version, etag, changed, ..tell(planned) });
     Ok(Json(told.await.map_err(ApiError::internal)?))
 }
 
@@ -155,8 +161,8 @@ struct Planned {
 }
 
 impl Planned {
-    fn new(app: &App, steered: Steered, templates: &[Template]) -> Self {
-        let plan = collectors::plan(app, &steered, None, &steered.labels, templates);
+    fn new(names: &Names, steered: Steered, templates: &[Template]) -> Self {
+        let plan = collectors::plan(names, &steered, None, &steered.labels, templates);
         Self { steered, plan }
     }
 
@@ -184,7 +190,8 @@ fn refused_by(planned: &[Planned], refusing: usize) -> ApiError {
     ApiError::bad_request("invalid_configuration", message).with_details(details)
 }
 
-fn tell(version: Option<i64>, changed: bool, mut planned: Vec<Planned>) -> TemplateChange {
+/// What it comes to for collectors.
+fn tell(mut planned: Vec<Planned>) -> TemplateChange {
     // The order among equals stays: by name.
     planned.sort_by_key(|planned| (planned.plan.is_ok(), !planned.is_changed()));
     let outcome = |planned: &Planned| {
@@ -198,8 +205,9 @@ fn tell(version: Option<i64>, changed: bool, mut planned: Vec<Planned>) -> Templ
         Outcome { collector_id, collector, error, changed: planned.is_changed(), effective, templates, diff }
     };
     TemplateChange {
-        version,
-        changed,
+        version: None,
+        etag: None,
+        changed: false,
         collectors: planned.len(),
         collectors_changed: planned.iter().filter(|planned| planned.is_changed()).count(),
         collectors_refusing: planned.iter().filter(|planned| planned.plan.is_err()).count(),

@@ -101,6 +101,8 @@ impl NewTemplate {
 pub(crate) struct TemplateChange {
     /// The template's newest version, after the change where it is made; null where there is none.
     pub(crate) version: Option<i64>,
+    /// Its `ETag`, for `If-Match`; null also where it was removed.
+    pub(crate) etag: Option<String>,
     /// Whether that is a new one, or would be.
     pub(crate) changed: bool,
     /// Collectors that it is for, or was until now.
