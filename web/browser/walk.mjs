@@ -466,10 +466,12 @@ try {
   page.setDefaultTimeout(PATIENCE_MS);
   await watch(page);
   try {
+    const means = { base: BASE, must, say, settled, inspect, rows, tabs: TABS };
     await signIn(page);
     await openInstance(page, 'standby');
     await openTabs(page, 'standby');
     await openStore(page);
+    await walkSteering(page, means);
     await openFleet(page);
     await openInstance(page, 'primary');
     await openTabs(page, 'primary');
@@ -486,8 +488,6 @@ try {
     await reload(page);
     await back(page, unzoomed);
     await themes(page);
-    const means = { base: BASE, must, say, settled, inspect, rows, tabs: TABS };
-    await walkSteering(page, means);
     await walkMoments(page, means);
     await walkHostile(page, means);
     if (PRIMARY !== undefined) await walkOutage(page, PRIMARY, means);

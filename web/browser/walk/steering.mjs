@@ -97,6 +97,4 @@ export async function walkSteering(page, means) {
   await page.getByRole('navigation', { name: 'Breadcrumb' }).getByRole('link', { name: 'Collectors' }).click();
   await page.waitForURL(/\/collectors(\?|$)/);
   await template(page, means);
-  await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Fleet', exact: true }).click();
-  await rows(page, 'Instances').first().waitFor();
 }
