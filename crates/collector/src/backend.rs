@@ -21,6 +21,8 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 pub const REGISTER_AGAIN: &str = "`pganalytics collector register --again` registers it anew";
 /// The header that carries the registration secret.
 const SECRET_HEADER: &str = "x-registration-secret";
+/// The error of a server that has no configuration for a collector.
+const NO_CONFIGURATION: &str = "no_configuration";
 /// The header that tells the version of a configuration.
 const CONFIG_VERSION: &str = "x-config-version";
 /// The longest answer that is read.
@@ -320,19 +322,20 @@ impl Backend {
             request = request.header(IF_NONE_MATCH, known);
         }
         let response = request.send().await.map_err(|error| anyhow::anyhow!(reason(&error)))?;
-        match response.status() {
-            StatusCode::NOT_MODIFIED => return Ok(Configured::AsKnown),
-            // Of a server before this there is nothing either.
-            StatusCode::NOT_FOUND => return Ok(Configured::Nothing),
-            _ => {}
+        if response.status() == StatusCode::NOT_MODIFIED {
+            return Ok(Configured::AsKnown);
         }
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let version = header(CONFIG_VERSION).and_then(|version| version.parse().ok());
         let tag = header(ETAG.as_str()).unwrap_or_default();
         if !response.status().is_success() {
-            let refused: Result<serde_json::Value> = expect_success(response).await;
-            refused?;
-            bail!("the server does not tell its configuration");
+            let status = response.status();
+            let problem: Problem = serde_json::from_slice(&read_bounded(response).await?).unwrap_or_default();
+            // Whatever else answers there has nothing to say of configurations.
+            if problem.error == NO_CONFIGURATION {
+                return Ok(Configured::Nothing);
+            }
+            bail!("the server does not tell its configuration: {status} {}", problem.message);
         }
         let version = version.context("the server does not tell the version of its configuration")?;
         let text = config::Config::text(read_bounded(response).await?)?;

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use catalog::Catalog;
+use config::Pushed;
 use jiff::SignedDuration;
 use prost::Message;
 use tokio::sync::{Notify, watch};
@@ -61,13 +62,13 @@ pub struct Counters {
 }
 
 /// Versions of pushed configurations.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Versions {
-    in_force: Option<i64>,
+    in_force: Option<Pushed>,
     /// Refused, while it is the newest.
     refused: Option<i64>,
-    /// What the server said last that it wants.
-    told: Option<i64>,
+    /// What is known that the server wants.
+    known: Option<i64>,
 }
 
 /// Sends batches until it is told to stop.
@@ -181,26 +182,30 @@ impl Counters {
         let refused = assignment.refused.as_ref();
         self.note_configuration(refused.map(|(_, error)| anyhow::anyhow!("{error}")).as_ref());
         let mut versions = self.versions();
-        (versions.in_force, versions.refused) = (assignment.config.pushed, refused.and_then(|(version, _)| *version));
+        (versions.in_force, versions.refused) = (assignment.pushed.clone(), refused.and_then(|(version, _)| *version));
     }
 
     /// Notes that an assignment cannot be followed, with what was pushed.
     pub(crate) fn note_not_followed(&self, pushed: Option<i64>, error: &anyhow::Error) {
         self.note_configuration(Some(error));
         let mut versions = self.versions();
-        versions.refused = pushed.filter(|pushed| versions.in_force != Some(*pushed));
+        versions.refused = pushed.filter(|pushed| versions.in_force.as_ref().map(|one| one.version) != Some(*pushed));
     }
 
     /// The pushed configuration in force.
-    pub(crate) fn in_force(&self) -> Option<i64> {
-        self.versions().in_force
+    pub(crate) fn in_force(&self) -> Option<Pushed> {
+        self.versions().in_force.clone()
+    }
+
+    /// Notes what is known that the server wants.
+    pub(crate) fn note_known(&self, version: Option<i64>) {
+        self.versions().known = version;
     }
 
     /// The server said which configuration it wants; whoever asks for it is told when that is news.
     fn note_told(&self, wanted: Option<i64>) {
-        let mut versions = self.versions();
-        if versions.told != wanted {
-            versions.told = wanted;
+        // A server without any says nothing here.
+        if wanted.is_some() && self.versions().known != wanted {
             self.told.notify_one();
         }
     }
@@ -559,7 +564,7 @@ impl Pusher {
         let standing = self.lanes.standing();
         let held = lock(&lane.held);
         let trouble = standing.trouble.as_ref();
-        let (not_followed, versions) = (self.counters.not_followed(), *self.counters.versions());
+        let (not_followed, versions) = (self.counters.not_followed(), self.counters.versions().clone());
         let ago = |came_in_us: i64| u64::try_from(held.clock().now_us() - came_in_us).unwrap_or(0);
         behind.status = Some(Status {
             spool_records: standing.records.saturating_sub(beside.records) + u64::from(record.is_none()),
@@ -575,7 +580,7 @@ impl Pusher {
             unspooled_cycles: standing.unspooled_cycles,
             config_error_since_us: not_followed.as_ref().map(|trouble| trouble.since_us),
             config_error: not_followed.map(|trouble| trouble.error).unwrap_or_default(),
-            config_version: versions.in_force.and_then(|version| u64::try_from(version).ok()),
+            config_version: versions.in_force.and_then(|one| u64::try_from(one.version).ok()),
             config_refused: versions.refused.and_then(|version| u64::try_from(version).ok()),
             acknowledged: held
                 .spool

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use catalog::Catalog;
-use config::{Config, Instance};
+use config::{Config, Instance, Pushed};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
@@ -36,6 +36,8 @@ pub struct Assignment {
     pub config: Config,
     /// The sets.
     pub catalog: Arc<Catalog>,
+    /// What the server pushed of it.
+    pub pushed: Option<Pushed>,
     /// Why this is not what the server wants; with the version that it pushed, where it is one.
     pub refused: Option<(Option<i64>, String)>,
 }

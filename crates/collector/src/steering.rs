@@ -2,8 +2,9 @@
 //!
 //! A new one is on trial until the server was reached with it. One with which it is not reached, or with which the process
 //! ends again and again, is left for the last good one; it is tried once more when the server is reached with that,
-//! since the server may have been away, and given up after that. All of it is on disk, so that it outlives the process.
-//! What cannot be read or followed at all is refused where it is read, and the good one stays too.
+//! since the server may have been away, and given up after that, until somebody changes something here or there. All of it
+//! is on disk, so that it outlives the process. What cannot be read or followed at all is refused where it is read, and the
+//! good one stays too. Which one it is says its text: numbers begin again when a store is put back.
 
 use std::fs;
 use std::io::Write as _;
@@ -74,14 +75,27 @@ impl Kept {
         self.newest != self.good && !self.is_back && self.given_up.is_none()
     }
 
-    /// The process starts.
-    fn start(&mut self) {
-        if self.is_on_trial() {
-            self.starts += 1;
-            if self.starts > MAX_STARTS {
-                self.go_back(&format!("the collector ended {MAX_STARTS} times before it reached the server"));
-            }
+    /// Whether this is what the server wants.
+    fn is_newest(&self, pushed: Option<&Pushed>) -> bool {
+        self.newest.as_ref().map(Version::pushed).as_ref() == pushed
+    }
+
+    /// The process starts with this one; whether it is to be left at once.
+    fn start(&mut self, pushed: Option<&Pushed>) -> bool {
+        if !self.is_on_trial() || !self.is_newest(pushed) {
+            return false;
         }
+        self.starts += 1;
+        let is_enough = self.starts > MAX_STARTS;
+        if is_enough {
+            self.go_back(&format!("the collector ended {MAX_STARTS} times before it reached the server"));
+        }
+        is_enough
+    }
+
+    /// Somebody changed something here: what was given up may go now.
+    fn try_again(&mut self) {
+        (self.starts, self.trials, self.is_back, self.given_up) = (0, 0, false, None);
     }
 
     fn go_back(&mut self, why: &str) {
@@ -95,9 +109,9 @@ impl Kept {
     }
 
     /// The server was reached, with this one in force; whether another one is to be followed now.
-    fn reach(&mut self, in_force: Option<i64>) -> bool {
-        let newest = self.newest.as_ref().map(|newest| newest.version);
-        if in_force == newest {
+    fn reach(&mut self, in_force: Option<&Pushed>) -> bool {
+        self.starts = 0;
+        if self.is_newest(in_force) {
             *self = Self { newest: self.newest.clone(), good: self.newest.clone(), ..Self::default() };
             return false;
         }
@@ -125,15 +139,7 @@ impl Kept {
 }
 
 impl Steering {
-    /// What was kept in a state directory, for a process that starts to follow it.
-    #[must_use]
-    pub fn start(state_dir: &Path) -> Self {
-        let steering = Self::look(state_dir);
-        steering.update(Kept::start);
-        steering
-    }
-
-    /// The same for a process that only looks.
+    /// What was kept in a state directory.
     #[must_use]
     pub fn look(state_dir: &Path) -> Self {
         let kept = load(state_dir).unwrap_or_else(|error| {
@@ -142,6 +148,17 @@ impl Steering {
             Kept::default()
         });
         Self { state_dir: state_dir.to_owned(), kept: Mutex::new(kept), changed: Notify::new() }
+    }
+
+    /// The process starts with this one; whether it is to be left at once for the next candidate.
+    #[must_use]
+    pub fn start(&self, pushed: Option<&Pushed>) -> bool {
+        self.update(|kept| kept.start(pushed))
+    }
+
+    /// Somebody changed something here: what was given up is tried again.
+    pub fn try_again(&self) {
+        self.update(Kept::try_again);
     }
 
     /// What to follow, the best first; `None` is the collector's own configuration alone.
@@ -160,6 +177,11 @@ impl Steering {
     /// Another one is to be followed.
     pub async fn changed(&self) {
         self.changed.notified().await;
+    }
+
+    /// What the server wants.
+    fn newest(&self) -> Option<Pushed> {
+        self.kept().newest.as_ref().map(Version::pushed)
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -208,7 +230,7 @@ pub async fn pull(
     mut assignments: watch::Receiver<std::sync::Arc<Assignment>>,
     counters: &Counters,
 ) {
-    let mut trial: Option<(Option<i64>, Instant)> = None;
+    let mut trial: Option<Instant> = None;
     let mut failures = 0_u32;
     loop {
         let assignment = Arc::clone(&assignments.borrow_and_update());
@@ -217,10 +239,12 @@ pub async fn pull(
         let length = match asked {
             Ok(newest) => {
                 failures = 0;
+                let in_force = counters.in_force();
                 let is_other = steering.update(|kept| {
-                    let is_other = kept.reach(counters.in_force());
+                    let is_other = kept.reach(in_force.as_ref());
                     newest.is_some_and(|newest| kept.learn(newest)) || is_other
                 });
+                counters.note_known(steering.newest().map(|newest| newest.version));
                 if is_other {
                     steering.changed.notify_one();
                 }
@@ -231,15 +255,10 @@ pub async fn pull(
                 pause(&mut failures, LONGEST_PAUSE).min(Duration::from_secs(config.config_pull_interval.into()))
             }
         };
-        let is_on_trial = steering.kept().is_on_trial();
-        let began = match trial {
-            Some((version, began)) if version == counters.in_force() && is_on_trial => Some(began),
-            _ => is_on_trial.then(Instant::now),
-        };
-        trial = began.map(|began| (counters.in_force(), began));
-        let length = if is_on_trial || config.instances.is_empty() { length.min(SHORT_PAUSE) } else { length };
-        let followed = steering.kept().newest.as_ref().map(|newest| newest.version) == counters.in_force();
-        if followed && began.is_some_and(|began| began.elapsed() >= config.config_trial) {
+        let is_tried = steering.kept().is_on_trial() && steering.newest() == counters.in_force();
+        trial = is_tried.then(|| trial.unwrap_or_else(Instant::now));
+        let length = if is_tried || config.instances.is_empty() { length.min(SHORT_PAUSE) } else { length };
+        if trial.is_some_and(|began| began.elapsed() >= config.config_trial) {
             let within = config.config_trial.as_secs();
             steering.update(|kept| kept.go_back(&format!("the server was not reached within {within} s with it")));
             steering.changed.notify_one();
@@ -288,6 +307,14 @@ mod tests {
         Some(Version { version, tag: format!("\"{version}\""), text: format!("# {version}") })
     }
 
+    fn reach(kept: &mut Kept, in_force: Option<i64>) -> bool {
+        kept.reach(in_force.and_then(version).map(|version| version.pushed()).as_ref())
+    }
+
+    fn start(kept: &mut Kept, with: i64) -> bool {
+        kept.start(version(with).map(|version| version.pushed()).as_ref())
+    }
+
     fn versions(kept: &Kept) -> Vec<Option<i64>> {
         kept.candidates().iter().map(|one| one.as_ref().map(|one| one.version)).collect()
     }
@@ -296,7 +323,7 @@ mod tests {
     fn on_trial() -> Kept {
         let mut kept = Kept::default();
         assert!(kept.learn(version(1)));
-        assert!(!kept.reach(Some(1)));
+        assert!(!reach(&mut kept, Some(1)));
         assert!(kept.learn(version(2)) && !kept.learn(version(2)));
         assert_eq!(versions(&kept), [Some(2), Some(1)]);
         kept
@@ -305,13 +332,13 @@ mod tests {
     #[test]
     fn what_the_server_was_reached_with_is_good() {
         let mut kept = on_trial();
-        assert!(!kept.reach(Some(1)), "the one before is still in force");
+        assert!(!reach(&mut kept, Some(1)), "the one before is still in force");
         assert_eq!(versions(&kept), [Some(2), Some(1)]);
-        assert!(!kept.reach(Some(2)));
+        assert!(!reach(&mut kept, Some(2)));
         assert_eq!(versions(&kept), [Some(2)]);
         assert!(kept.learn(None), "there is none any more");
         assert_eq!(versions(&kept), [None, Some(2)]);
-        assert!(!kept.reach(None));
+        assert!(!reach(&mut kept, None));
         assert_eq!(versions(&kept), [None]);
     }
 
@@ -320,10 +347,10 @@ mod tests {
         let mut kept = on_trial();
         kept.go_back("why");
         assert_eq!(versions(&kept), [Some(1)]);
-        assert!(kept.reach(Some(1)), "it may have been the server");
+        assert!(reach(&mut kept, Some(1)), "it may have been the server");
         assert_eq!(versions(&kept), [Some(2), Some(1)]);
         kept.go_back("why");
-        assert!(!kept.reach(Some(1)) && kept.given_up.is_some());
+        assert!(!reach(&mut kept, Some(1)) && kept.given_up.is_some());
         assert_eq!(versions(&kept), [Some(1)]);
         assert!(kept.learn(version(3)), "another one is another matter");
         assert_eq!(versions(&kept), [Some(3), Some(1)]);
@@ -332,25 +359,46 @@ mod tests {
     #[test]
     fn one_with_which_the_process_ends_is_left() {
         let mut kept = on_trial();
-        for _ in 0..MAX_STARTS {
-            kept.start();
-            assert_eq!(versions(&kept), [Some(2), Some(1)]);
+        for _ in 0..9 {
+            assert!(!start(&mut kept, 1), "it could not be followed: the one before was");
         }
-        kept.start();
+        for _ in 0..MAX_STARTS {
+            assert!(!start(&mut kept, 2));
+        }
+        assert!(start(&mut kept, 2));
         assert_eq!(versions(&kept), [Some(1)]);
         let mut good = Kept { newest: version(1), good: version(1), ..Kept::default() };
-        (0..9).for_each(|_| good.start());
-        assert_eq!(versions(&good), [Some(1)], "a good one is no trial");
+        assert!((0..9).all(|_| !start(&mut good, 1)), "a good one is no trial");
+    }
+
+    #[test]
+    fn the_text_says_which_one_it_is() {
+        let mut kept = on_trial();
+        assert!(!reach(&mut kept, Some(2)));
+        let other = Version { text: "# of a store that was put back".to_owned(), ..version(2).unwrap() };
+        assert!(kept.learn(Some(other)));
+        assert!(!reach(&mut kept, Some(2)), "that is the one before, of the same number");
+        assert_eq!(kept.good, version(2));
+    }
+
+    #[test]
+    fn what_was_given_up_is_tried_again_when_something_changes_here() {
+        let mut kept = on_trial();
+        (0..MAX_TRIALS).for_each(|_| kept.go_back("why"));
+        assert_eq!(versions(&kept), [Some(1)]);
+        kept.try_again();
+        assert_eq!(versions(&kept), [Some(2), Some(1)]);
     }
 
     #[test]
     fn it_is_kept_on_disk() {
         let directory = tempfile::tempdir().unwrap();
-        let steering = Steering::start(directory.path());
+        let steering = Steering::look(directory.path());
         assert_eq!(steering.candidates(), [None]);
         steering.update(|kept| kept.learn(version(1)));
-        for _ in 0..=MAX_STARTS {
-            let _ = Steering::start(directory.path());
+        let first = steering.newest();
+        for nth in 0..=MAX_STARTS {
+            assert_eq!(Steering::look(directory.path()).start(first.as_ref()), nth == MAX_STARTS);
         }
         let again = Steering::look(directory.path());
         assert!(again.kept().is_back);

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use catalog::Catalog;
 use collector::backend::{Backend, Standing};
 use collector::examine::{self, Examined, SetState, state_word};
@@ -30,8 +30,11 @@ pub(crate) fn run(command: CollectorCommand) -> Result<ExitCode> {
         | CollectorCommand::Once { config, .. } => config.clone(),
     };
     let runs = matches!(command, CollectorCommand::Run { .. });
-    let steering = steering(&arguments, runs && !arguments.print_config)?;
-    let assignment = load(&arguments, &steering)?;
+    let steering = steering(&arguments)?;
+    let mut assignment = load(&arguments, &steering, Falls::ToItsOwn)?;
+    if runs && !arguments.print_config && steering.start(assignment.pushed.as_ref()) {
+        assignment = load(&arguments, &steering, Falls::ToItsOwn)?;
+    }
     if arguments.print_config {
         output::data(&assignment.config.print());
         return Ok(ExitCode::SUCCESS);
@@ -72,26 +75,41 @@ fn names(catalog: &Catalog) -> Names {
     Names { groups: catalog.groups(), sets: catalog.sets().map(|set| set.name().to_owned()).collect() }
 }
 
-/// What the server pushed, as far as it is known here; the process begins to follow it, or only looks.
-fn steering(arguments: &ConfigArguments, follows: bool) -> Result<Steering> {
+/// What the server pushed, as far as it is known here.
+fn steering(arguments: &ConfigArguments) -> Result<Steering> {
     let catalog = Catalog::embedded().context("read the embedded catalogue")?;
-    let state_dir = Config::state_dir(arguments.config.as_deref(), &setting, &names(&catalog))?;
-    Ok(if follows { Steering::start(&state_dir) } else { Steering::look(&state_dir) })
+    Ok(Steering::look(&Config::state_dir(arguments.config.as_deref(), &setting, &names(&catalog))?))
+}
+
+/// What to do where nothing that was pushed can be followed.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Falls {
+    /// What is in force stays.
+    Nowhere,
+    /// The collector's own configuration alone, so that the server can be asked for a better one.
+    ToItsOwn,
 }
 
 /// What to do: the configuration over what the server pushed, as far as that can be followed, with the catalogue that it
 /// is about.
-pub(crate) fn load(arguments: &ConfigArguments, steering: &Steering) -> Result<Assignment> {
+pub(crate) fn load(arguments: &ConfigArguments, steering: &Steering, falls: Falls) -> Result<Assignment> {
     let mut refused = steering.given_up().map(|(version, why)| (Some(version), why));
-    let mut candidates = steering.candidates().into_iter().peekable();
-    while let Some(pushed) = candidates.next() {
+    let mut candidates = steering.candidates();
+    if falls == Falls::ToItsOwn && !candidates.contains(&None) {
+        candidates.push(None);
+    }
+    let mut failed = None;
+    for pushed in candidates {
         match load_over(arguments, pushed.as_ref()) {
-            Ok((config, catalog)) => return Ok(Assignment { config, catalog: Arc::new(catalog), refused }),
-            Err(error) if candidates.peek().is_none() => return Err(error),
-            Err(error) => refused = Some((pushed.map(|pushed| pushed.version), format!("{error:#}"))),
+            Ok((config, catalog)) => return Ok(Assignment { config, catalog: Arc::new(catalog), pushed, refused }),
+            Err(error) => {
+                // Of several the first is what somebody waits for.
+                refused.get_or_insert_with(|| (pushed.map(|pushed| pushed.version), format!("{error:#}")));
+                failed = Some(error);
+            }
         }
     }
-    bail!("there is no configuration to follow")
+    Err(failed.unwrap_or_else(|| anyhow!("there is no configuration to follow")))
 }
 
 fn load_over(arguments: &ConfigArguments, pushed: Option<&Pushed>) -> Result<(Config, Catalog)> {

@@ -16,7 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::arguments::ConfigArguments;
-use crate::collector_commands::{load, warn};
+use crate::collector_commands::{Falls, load, warn};
 
 /// How often files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -33,6 +33,17 @@ type Files = BTreeMap<PathBuf, Option<Mark>>;
 pub(crate) fn hangup() -> std::io::Result<Option<Signal>> {
     let has_terminal = std::fs::File::open("/dev/tty").is_ok();
     if has_terminal { Ok(None) } else { signal(SignalKind::hangup()).map(Some) }
+}
+
+/// Why the configuration is read again.
+#[derive(Clone, Copy, PartialEq)]
+enum Why {
+    /// Somebody sent a signal.
+    Asked,
+    /// The server pushed another one, or one is gone back from.
+    Pushed,
+    /// It was time to look at the files.
+    Looked,
 }
 
 /// Assigns what the files say whenever that changes, for ever. What cannot be is refused, with line and reason, and
@@ -54,12 +65,12 @@ pub(crate) async fn follow(
                 None => std::future::pending().await,
             }
         };
-        let asked = tokio::select! {
-            () = hung_up => true,
-            () = steering.changed() => true,
-            () = tokio::time::sleep(LOOK_EVERY) => false,
+        let why = tokio::select! {
+            () = hung_up => Why::Asked,
+            () = steering.changed() => Why::Pushed,
+            () = tokio::time::sleep(LOOK_EVERY) => Why::Looked,
         };
-        if !asked {
+        if why == Why::Looked {
             let now = again(&known);
             if now == known && refused.is_none() {
                 continue;
@@ -69,9 +80,12 @@ pub(crate) async fn follow(
                 continue;
             }
         }
+        if why != Why::Pushed && (why == Why::Asked || again(&known) != known) {
+            steering.try_again();
+        }
         // As they were before they are read: what changes meanwhile is seen the next time.
         let before = again(&known);
-        match load(arguments, steering) {
+        match load(arguments, steering, Falls::Nowhere) {
             Ok(assignment) => {
                 warn(&assignment);
                 known = files(&assignment.config);
@@ -83,7 +97,7 @@ pub(crate) async fn follow(
                 known = before;
                 counters.note_configuration(Some(&error));
                 let error = format!("{error:#}");
-                if asked || refused.as_ref() != Some(&error) {
+                if why != Why::Looked || refused.as_ref() != Some(&error) {
                     tracing::error!(error, "the new configuration is refused; the one so far stays in force");
                 }
                 refused = Some(error);

@@ -39,7 +39,11 @@ pub(crate) async fn get(
         return Err(ApiError::new(StatusCode::FORBIDDEN, "wrong_collector", message));
     }
     let newest = store::newest(&app.pool.get().await?, id).await?;
-    let newest = newest.ok_or_else(|| ApiError::not_found("There is no configuration for this collector."))?;
+    let newest = newest.ok_or_else(|| {
+        // Told from whatever else is not found: a collector gives up what it follows for this one only.
+        let message = "There is no configuration for this collector.";
+        ApiError::new(StatusCode::NOT_FOUND, "no_configuration", message)
+    })?;
     let tags = tags(&newest)?;
     if tag::is_known(&headers, &newest.tag()) {
         return Ok((StatusCode::NOT_MODIFIED, tags).into_response());
