@@ -318,3 +318,23 @@ async fn a_push_tells_the_newest_version_and_the_collector_which_it_follows() {
     assert_eq!((&collector["config_in_force"], &collector["config_refused"]), (&json!(2), &Value::Null));
     assert_eq!(collector["config_error"], Value::Null);
 }
+
+#[tokio::test]
+async fn a_template_for_many_collectors_is_one_change() {
+    let steering = Steering::start().await;
+    let client = steering.server.app.pool.get().await.unwrap();
+    let many = "insert into pganalytics.collectors (id, name, hostname, registered_at, token_expires_at, labels)
+        select gen_random_uuid(), 'c' || n, 'h', now(), now(), jsonb_build_object('half', (n % 2)::text)
+        from generate_series(1, 600) n";
+    client.execute(many, &[]).await.unwrap();
+    let body = json!({"text": "[collector]\ninterval = 20\n", "selector": {"half": "1"}});
+    let made = steering.template("half", "", body).await.expect(200);
+    assert_eq!((&made["collectors"], &made["collectors_changed"]), (&json!(300), &json!(300)));
+    assert_eq!(made["outcomes"].as_array().unwrap().len(), 100);
+    let versions = "select count(*), count(distinct collector_id), max(version) from pganalytics.configurations";
+    let row = client.query_one(versions, &[]).await.unwrap();
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1), row.get::<_, i64>(2)), (300, 300, 1));
+    steering.call("DELETE", "/config-templates/half").send().await.expect(200);
+    let row = client.query_one(versions, &[]).await.unwrap();
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1), row.get::<_, i64>(2)), (600, 300, 2));
+}
