@@ -24,7 +24,7 @@ use crate::baseline::Place;
 pub use aliases::{ALIASES, Alias};
 use names::Names;
 pub use reference::reference_markdown;
-pub use serve::Exposition;
+pub use serve::{Exposition, show};
 
 /// What every name begins with.
 const PREFIX: &str = "pganalytics_";

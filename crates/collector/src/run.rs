@@ -18,7 +18,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::backend::Backend;
-use crate::exposition::{Exposition, Latest};
+use crate::exposition::{self, Latest};
 use crate::lanes::{Lane, Lanes};
 use crate::observe::{Observation, observe};
 use crate::push::{Counters, Pusher};
@@ -133,7 +133,7 @@ impl Supervisor {
         let (lanes, wake) = (Arc::new(lanes), Arc::new(Notify::new()));
         let delivery = Some(deliver(&assignment, backend, &lanes, &counters, &wake));
         let latest = Arc::<Latest>::default();
-        let shows = show(&assignment, &latest)?;
+        let shows = show(&assignment, &latest);
         let watches = BTreeMap::new();
         let mut supervisor = Self { assignment, lanes, counters, wake, watches, delivery, latest, shows };
         supervisor.start_missing();
@@ -179,16 +179,13 @@ impl Supervisor {
             }
             self.delivery = Some(deliver(&next, backend, &self.lanes, &self.counters, &self.wake));
         }
-        self.latest.retain(|name| config.instances.iter().any(|instance| instance.name == name));
+        // What is read otherwise from now on is shown when it was.
+        self.latest.retain(|name| self.watches.contains_key(name));
         if has_new_catalog || !shows_alike(config, &before.config) {
             if let Some(shows) = self.shows.take() {
                 shows.end(None).await;
             }
-            // An address that is taken costs no work.
-            self.shows = show(&next, &self.latest).unwrap_or_else(|error| {
-                tracing::error!(error = format!("{error:#}"), "readings are not shown");
-                None
-            });
+            self.shows = show(&next, &self.latest);
         }
         self.assignment = next;
         let as_before = self.watches.len();
@@ -269,15 +266,12 @@ fn deliver(
 }
 
 /// Shows readings to whoever scrapes, where that is asked for.
-fn show(assignment: &Assignment, latest: &Arc<Latest>) -> Result<Option<Running>> {
+fn show(assignment: &Assignment, latest: &Arc<Latest>) -> Option<Running> {
     let config = &assignment.config;
-    let Some(at) = config.listen else {
-        latest.ask(false);
-        return Ok(None);
-    };
-    let exposition = Exposition::bind(at, latest, &assignment.catalog, &config.listen_exclude)?;
-    tracing::info!(address = %exposition.address()?, "shows readings at /metrics");
-    Ok(Some(Running::start(|stop| exposition.run(stop))))
+    latest.ask(config.listen.is_some());
+    let (at, catalog, exclude) = (config.listen?, Arc::clone(&assignment.catalog), config.listen_exclude.clone());
+    let latest = Arc::clone(latest);
+    Some(Running::start(move |stop| exposition::show(at, latest, catalog, exclude, stop)))
 }
 
 /// Whether two configurations say the same of how readings are shown.

@@ -30,6 +30,39 @@ const CONNECTION_LASTS: Duration = Duration::from_secs(300);
 /// The pause after a connection could not be accepted.
 const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 
+/// The pause after an address could not be listened on: whoever has it may go.
+const LISTEN_AGAIN: Duration = Duration::from_secs(10);
+
+/// Shows readings at an address until `stop` says so, from when it can be listened on.
+pub async fn show(
+    at: SocketAddr,
+    latest: Arc<Latest>,
+    catalog: Arc<Catalog>,
+    exclude: Vec<String>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut failed = None;
+    loop {
+        match Exposition::bind(at, &latest, &catalog, &exclude) {
+            Ok(exposition) => {
+                tracing::info!(address = %at, "readings are shown at /metrics");
+                return exposition.run(stop).await;
+            }
+            Err(error) => {
+                let error = format!("{error:#}");
+                if failed.as_ref() != Some(&error) {
+                    tracing::error!(error, "readings are not shown; it is tried again");
+                }
+                failed = Some(error);
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LISTEN_AGAIN) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
 /// Where readings are shown.
 #[derive(Debug)]
 pub struct Exposition {
@@ -45,7 +78,6 @@ impl Exposition {
     /// # Errors
     /// When the address cannot be listened on.
     pub fn bind(at: SocketAddr, latest: &Arc<Latest>, catalog: &Arc<Catalog>, exclude: &[String]) -> Result<Self> {
-        // Without waiting, so that whoever assigns can refuse it at once.
         let listener = std::net::TcpListener::bind(at).with_context(|| format!("listen on {at}"))?;
         listener.set_nonblocking(true).context("listen")?;
         let listener = TcpListener::from_std(listener).context("listen")?;

@@ -210,9 +210,11 @@ impl Databases {
             let took = Took { at: &at, duration: Duration::ZERO, ended: std::time::Instant::now() };
             let (place, definition) = (place.clone(), &set.definition);
             let taken = Taken { place, definition, frame, guard: None, took, plan: None };
+            let gone = taken.place.clone();
             if let Err(error) = recorder.record(taken, baselines, &mut cycle) {
                 tracing::warn!(set.name = set.name(), %error, "the end of a database was not noted");
             }
+            recorder.latest.forget(&gone);
         }
         (!cycle.readings.is_empty()).then_some(cycle)
     }

@@ -47,8 +47,16 @@ async fn what_is_shown_is_what_was_read() {
     let pg = Pg::start(PgOptions::default()).await.unwrap();
     make_role(&pg).await;
     let admin = pg.connect("postgres").await.unwrap();
-    run(&admin, "create table \"a\"\"b\\\n\" (x int); insert into \"a\"\"b\\\n\" select 1 from generate_series(1, 7)")
-        .await;
+    let name = r#""a""b\
+""#;
+    run(&admin, &format!("create table {name} (x int); insert into {name} select 1 from generate_series(1, 7)")).await;
+    // PostgreSQL counts when the session ends, at the latest.
+    drop(admin);
+    let admin = pg.connect("postgres").await.unwrap();
+    let counted = "select count(*) from pg_stat_user_tables where n_tup_ins = 7";
+    while admin.query_one(counted, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        tokio::task::yield_now().await;
+    }
     let (latest, catalog) = (Arc::<Latest>::default(), Arc::new(Catalog::embedded().unwrap()));
     let nowhere = "127.0.0.1:0".parse().unwrap();
     let exposition = Exposition::bind(nowhere, &latest, &catalog, &[]).unwrap();
