@@ -371,3 +371,44 @@ majors! {
     postgresql_17: (17, 0),
     postgresql_18: (18, 0),
 }
+
+/// Who may create in a database may make the schema and what looks like the script's functions: nobody calls them.
+#[tokio::test]
+#[ignore = "make test-versions runs it"]
+async fn functions_of_a_stranger_are_not_called() {
+    let Some(old) = testkit::installations().into_iter().find(|binaries| binaries.release() < (11, 0)) else {
+        assert!(std::env::var_os(COMPLETE).is_none(), "PostgreSQL 10 is not installed: scripts/setup test --majors");
+        return;
+    };
+    let pg = Pg::start(PgOptions::of(&old)).await.unwrap();
+    let admin = pg.connect("postgres").await.unwrap();
+    run(
+        &admin,
+        "create role stranger; grant create on database postgres to stranger;
+         set role stranger;
+         create schema pganalytics;
+         grant usage on schema pganalytics to public;
+         create function pganalytics.pg_stat_file(path text, missing_ok boolean, out size bigint,
+           out modification timestamptz) language plpgsql security definer
+           as $$ begin raise exception 'a stranger was asked'; end $$;
+         reset role",
+    )
+    .await;
+    let (code, said) = testkit::psql(SCRIPT, &pg.dsn("postgres"), &["-v", "role=watcher"]).unwrap();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("The schema pganalytics is of stranger, who is no superuser"), "{said}");
+    let mut rig = Rig::new(&pg, "watcher");
+    rig.whole_cycle().await;
+    rig.whole_sweep().await;
+    let fix = rig.fix("relation_size").await;
+    assert_eq!(
+        fix.map(|fix| fix.starts_with("psql -X -v role=watcher -d postgres -f monitoring-role.sql")),
+        Some(true)
+    );
+    // Once the schema is gone, the script mends it.
+    run(&admin, "drop schema pganalytics cascade").await;
+    let said = testkit::psql(SCRIPT, &pg.dsn("postgres"), &["-v", "role=watcher"]).unwrap();
+    assert_eq!(said, (Some(0), String::new()));
+    rig.whole_sweep().await;
+    assert_eq!(rig.fix("relation_size").await, None);
+}
