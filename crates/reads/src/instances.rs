@@ -11,8 +11,10 @@ pub(crate) mod coverage;
 pub(crate) mod fleet;
 mod health;
 pub mod model;
+mod sequences;
 mod signs;
 pub(crate) mod store;
+mod subscriptions;
 pub(crate) mod watched;
 
 pub use answer::{get, get_coverage, list};

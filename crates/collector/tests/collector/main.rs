@@ -1,6 +1,7 @@
 //! The collector against real servers of every major that is installed, and its parts against models.
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
+mod bloat;
 mod catalogue;
 mod databases;
 mod delivery;

@@ -9,8 +9,10 @@ use uuid::Uuid;
 use super::coverage::{not_readable, note_missing, why_missing};
 use super::health::{Signs, judge};
 use super::model::{Instance, Trend};
+use super::sequences::{self, Ending};
 use super::signs::{self, Blocked, Doubled, Holder, Lost, Replaced, Reset, Restarted, Slot, Times, Used};
 use super::store::{self, Behind, LatestReading, SetState, StoredInstance};
+use super::subscriptions::{self, Failing};
 use super::watched::{Watched, Word};
 use crate::error::ReadError;
 use crate::queries::model::{Reason, Unmeasured};
@@ -94,6 +96,8 @@ struct Read {
     lost: Vec<Lost>,
     replaced: Option<Replaced>,
     slots: Vec<Slot>,
+    ending: Vec<Ending>,
+    failing: Vec<Failing>,
     restarted: Option<Restarted>,
     reset: Option<Reset>,
 }
@@ -160,6 +164,8 @@ pub(crate) async fn describe(
     let lost = signs::lost(snapshot, &collectors, at).await?;
     let replaced = signs::replaced(snapshot, &ids, at).await?;
     let mut slots = signs::slots(snapshot, &of("pg_replication_slots")).await?;
+    let mut ending = sequences::ending(snapshot, &ids, at).await?;
+    let mut failing = subscriptions::failing(snapshot, &ids, at).await?;
     let restarts = signs::restarts(snapshot, &ids, at).await?;
     let resets = signs::resets(snapshot, &ids, at).await?;
     let first_readings = if when.is_past { store::first_readings(snapshot, &ids).await? } else { HashMap::new() };
@@ -218,6 +224,8 @@ pub(crate) async fn describe(
             lost,
             replaced: replaced.get(&id).cloned(),
             slots: slots.remove(&id).unwrap_or_default(),
+            ending: ending.remove(&id).unwrap_or_default(),
+            failing: failing.remove(&id).unwrap_or_default(),
             restarted: restarts.get(&id).copied(),
             reset: resets.get(&id).cloned(),
         };
@@ -313,6 +321,8 @@ impl Read {
             lost: &self.lost,
             replaced: self.replaced.as_ref(),
             slots: &self.slots,
+            ending: &self.ending,
+            failing: &self.failing,
             restarted: self.restarted.as_ref(),
             reset: self.reset.as_ref(),
             spool_error: spool_error.as_ref().map(|(error, since)| (error.as_str(), *since)),

@@ -3,7 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::model::HealthState;
+use super::sequences::{ALMOST, Ending, NEARLY};
 use super::signs::{Blocked, Doubled, Holder, Lost, Replaced, Reset, Restarted, Slot, Used};
+use super::subscriptions::Failing;
 use super::watched::{Watched, WatchedState};
 use crate::skew;
 use store::span::{moment, spell, spell_ms};
@@ -47,6 +49,10 @@ pub(crate) struct Signs<'a> {
     pub(crate) holding: Option<&'a Holder>,
     /// Replication slots that are lost, or hold back vacuum for nobody.
     pub(crate) slots: &'a [Slot],
+    /// Sequences that are nearly used up.
+    pub(crate) ending: &'a [Ending],
+    /// Subscriptions that failed of late.
+    pub(crate) failing: &'a [Failing],
     /// Another process that runs with its collector's identity.
     pub(crate) doubled: Option<&'a Doubled>,
     /// Rows that were lost of late.
@@ -146,6 +152,8 @@ fn of_readings(signs: &Signs<'_>, found: &mut Vec<(HealthState, String)>) {
         found.push((HealthState::Warning, reason));
     }
     found.extend(signs.slots.iter().map(|slot| (HealthState::Warning, of_nobody(slot))));
+    found.extend(ending(signs.ending));
+    found.extend(signs.failing.iter().map(|one| (HealthState::Warning, failing(one))));
     if let Some((standby, lag_us)) = signs.lagging.filter(|(_, lag_us)| *lag_us > REPLAY_LAG_WARNING_US) {
         found.push((HealthState::Warning, format!("Standby {standby} replays {} behind.", seconds(lag_us))));
     }
@@ -209,6 +217,37 @@ fn of_nobody(Slot { name, is_lost, xmin_age }: &Slot) -> String {
     }
     let behind = number(xmin_age.unwrap_or(0), "transaction");
     format!("Replication slot {name} is used by nobody and holds back vacuum: its oldest transaction is {behind} old.")
+}
+
+/// The nearest to its end, and how many others there are.
+fn ending(all: &[Ending]) -> Option<(HealthState, String)> {
+    let (first, others) = all.split_first()?;
+    let state = if first.used >= ALMOST { HealthState::Critical } else { HealthState::Warning };
+    let Ending { name, database, used, remaining } = first;
+    let left = match remaining {
+        0 => "it has no value left".to_owned(),
+        left => format!("{} left", number(*left, "value")),
+    };
+    let more = match others.len() {
+        0 => String::new(),
+        more => {
+            format!("; {} by {:.0} % or more", number(more.try_into().unwrap_or(i64::MAX), "other"), NEARLY * 100.0)
+        }
+    };
+    let percent = (used * 100.0).floor();
+    Some((state, format!("Sequence {name} in {database} is used up by {percent} %: {left}{more}.")))
+}
+
+fn failing(Failing { name, database, apply_errors, sync_errors }: &Failing) -> String {
+    let within = if database.is_empty() { String::new() } else { format!(" in {database}") };
+    let times = |count: i64| number(count, "time");
+    let how = match (*apply_errors, *sync_errors) {
+        (0, copies) => format!("could not copy a table {}", times(copies)),
+        (changes, _) => format!("could not apply a change {}", times(changes)),
+    };
+    format!(
+        "Subscription {name}{within} {how} in the last 10 min: nothing follows until the reason in the log is gone."
+    )
 }
 
 fn other(Replaced { since, now, before }: &Replaced) -> String {
@@ -401,6 +440,33 @@ mod tests {
         };
         let told = judge(&Signs { holding: Some(&prepared), ..Signs::default() }).1;
         assert_eq!(told, ["The prepared transaction 'order 7' has been prepared for 12 min and holds back vacuum."]);
+    }
+
+    #[test]
+    fn a_sequence_that_ends_is_told_with_what_is_left() {
+        let of = |used, remaining, others: usize| {
+            let one = |name: &str| Ending { name: name.to_owned(), database: "shop".to_owned(), used, remaining };
+            let all: Vec<Ending> =
+                std::iter::once(one("public.orders_id_seq")).chain((0..others).map(|_| one("x"))).collect();
+            judge(&Signs { ending: &all, ..Signs::default() })
+        };
+        let told = "Sequence public.orders_id_seq in shop is used up by 93 %: 147483647 values left.";
+        assert_eq!(of(0.9313, 147_483_647, 0), (HealthState::Warning, vec![told.to_owned()]));
+        let told = "Sequence public.orders_id_seq in shop is used up by 100 %: it has no value left; 2 others by 80 % or more.";
+        assert_eq!(of(1.0, 0, 2), (HealthState::Critical, vec![told.to_owned()]));
+        assert_eq!(judge(&Signs::default()).0, HealthState::Healthy);
+    }
+
+    #[test]
+    fn a_subscription_that_fails_is_told() {
+        let of = |apply_errors, sync_errors| {
+            let one = Failing { name: "news".to_owned(), database: "shop".to_owned(), apply_errors, sync_errors };
+            judge(&Signs { failing: &[one], ..Signs::default() })
+        };
+        let told = "Subscription news in shop could not apply a change 12 times in the last 10 min: nothing follows until \
+                    the reason in the log is gone.";
+        assert_eq!(of(12, 1), (HealthState::Warning, vec![told.to_owned()]));
+        assert!(of(0, 1).1[0].starts_with("Subscription news in shop could not copy a table 1 time in"));
     }
 
     #[test]

@@ -553,3 +553,37 @@ async fn slots_that_are_lost_or_hold_back_vacuum_for_nobody_are_told() {
         ])
     );
 }
+
+#[tokio::test]
+async fn a_sequence_that_nearly_ends_is_a_reason_to_look() {
+    let monitored = main_instance().await;
+    let sequence = |oid: i64, name: &str, cycles: bool| json!({"seqrelid": oid, "schema": "public", "relname": name, "cycles": cycles});
+    let infos = json!([sequence(1, "orders_id_seq", false), sequence(2, "half", false), sequence(3, "round", true)]);
+    let used = |oid: i64, used: Option<f64>, remaining: i64| json!({"seqrelid": oid, "status": "read", "used": used, "remaining": remaining});
+    let before = json!([used(1, Some(0.7), 300), used(2, Some(0.99), 1), used(3, Some(0.99), 1)]);
+    let now = json!([used(1, Some(0.85), 150), used(2, Some(0.5), 500), used(3, Some(0.99), 1), used(4, None, 0)]);
+    let readings =
+        [("pg_sequence", "11:00:00", infos), ("pg_sequences", "11:30:00", before), ("pg_sequences", "11:55:00", now)];
+    monitored.push_database("main", 16384, &readings).await;
+    let one = monitored.get("/instances").await.expect(200)["data"][0].clone();
+    let told = "Sequence public.orders_id_seq in store is used up by 85 %: 150 values left.";
+    assert_eq!(one["reasons"], json!([told]));
+}
+
+#[tokio::test]
+async fn a_subscription_that_failed_of_late_is_a_reason_to_look() {
+    let monitored = main_instance().await;
+    let infos = json!([{"datid": 16384, "subname": "news", "subid": 7, "enabled": true}]);
+    let errors = |apply: i64| json!([{"subid": 7, "apply_error_count": apply, "sync_error_count": 0}]);
+    let readings = [
+        ("pg_subscription", "11:00:00", infos),
+        ("pg_stat_subscription_stats", "11:40:00", errors(9)),
+        ("pg_stat_subscription_stats", "11:58:00", errors(2)),
+        ("pg_stat_subscription_stats", "11:59:00", errors(1)),
+    ];
+    monitored.push("main", &readings).await;
+    let one = monitored.get("/instances").await.expect(200)["data"][0].clone();
+    let told = "Subscription news in store could not apply a change 3 times in the last 10 min: nothing follows until the \
+                reason in the log is gone.";
+    assert_eq!(one["reasons"], json!([told]));
+}
