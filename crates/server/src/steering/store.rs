@@ -214,8 +214,12 @@ pub(super) async fn make(
 
 /// Gives a collector that registers what templates have for it. One whose templates cannot be followed registers too.
 pub(crate) async fn register(app: &App, transaction: &Transaction<'_>, id: Uuid) -> Result<(), Error> {
-    let Some(steered) = hold(transaction, id).await? else { return Ok(()) };
+    lock(transaction, Among::One).await?;
     let templates = templates::store::in_force(transaction).await?;
+    if templates.is_empty() {
+        return Ok(());
+    }
+    let Some(steered) = hold(transaction, id).await? else { return Ok(()) };
     match plan(&names(&app.catalog), &steered, None, &steered.labels, &templates) {
         Ok((effective, true)) => {
             let making = Making { at: app.clock.now(), by: None, why: Why::Registered, restored_from: None };
