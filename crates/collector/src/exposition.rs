@@ -38,9 +38,9 @@ pub struct Latest {
     kept: Mutex<Kept>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Kept {
-    shown: BTreeMap<Place, Shown>,
+    shown: BTreeMap<Place, Arc<Shown>>,
     /// Whether each instance answered.
     up: BTreeMap<String, bool>,
 }
@@ -74,7 +74,7 @@ impl Latest {
         for column in unmeasured {
             frame.columns[*column] = None;
         }
-        self.kept().shown.insert(place.clone(), Shown { frame, time_us });
+        self.kept().shown.insert(place.clone(), Arc::new(Shown { frame, time_us }));
     }
 
     /// A set was not read: what it said before is not what it would say now.
@@ -84,10 +84,15 @@ impl Latest {
         }
     }
 
-    /// Notes whether an instance answered.
-    pub(crate) fn note_up(&self, instance: &str, is_up: bool) {
-        if self.is_asked() {
-            self.kept().up.insert(instance.to_owned(), is_up);
+    /// Notes whether an instance answered; what was read from one that does not is not what it would say now.
+    pub(crate) fn note_up(&self, instance: &str, is_up: bool, is_read_from_it: impl Fn(&str) -> bool) {
+        if !self.is_asked() {
+            return;
+        }
+        let mut kept = self.kept();
+        kept.up.insert(instance.to_owned(), is_up);
+        if !is_up {
+            kept.shown.retain(|place, _| place.instance != instance || !is_read_from_it(&place.set));
         }
     }
 
@@ -126,12 +131,13 @@ struct Series {
 /// The readings of one set, with what its rows are called.
 struct Rows<'a> {
     set: &'a Set,
-    readings: Vec<(&'a Place, &'a Shown)>,
+    readings: Vec<(&'a Place, &'a Arc<Shown>)>,
 }
 
 impl Collector for Series {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let kept = self.latest.kept();
+        // Whoever reads is not held up while a text is written.
+        let kept = self.latest.kept().clone();
         let names = Names::of(&self.catalog, &kept.shown);
         up(&mut encoder, &format!("{PREFIX}up"), &kept.up)?;
         up(&mut encoder, "pg_up", &kept.up)?;
@@ -178,7 +184,8 @@ fn up(encoder: &mut DescriptorEncoder<'_>, name: &str, up: &BTreeMap<String, boo
 
 /// What a column is shown as; `None` where it has no figure.
 fn metric_type(meta: &Column) -> Option<MetricType> {
-    if meta.column_type == catalog::Type::Text {
+    // An identifier is no figure.
+    if matches!(meta.column_type, catalog::Type::Text | catalog::Type::Oid) {
         return None;
     }
     match meta.kind {

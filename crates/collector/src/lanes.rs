@@ -566,6 +566,12 @@ fn folders(root: &Path) -> Result<Vec<Uuid>> {
 }
 
 /// What was made; none where that is not known.
+/// The instances that have a lane.
+pub(crate) fn watched(state_dir: &Path) -> Vec<String> {
+    let listed = read_list(state_dir).unwrap_or_default();
+    listed.into_iter().filter(|listed| !listed.is_over).map(|listed| listed.instance).collect()
+}
+
 fn read_list(state_dir: &Path) -> Option<Vec<Listed>> {
     let bytes = fs::read(state_dir.join(LIST)).ok()?;
     serde_json::from_slice(&bytes)

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 
 use crate::backend::Backend;
 use crate::exposition::{self, Latest};
-use crate::lanes::{Lane, Lanes};
+use crate::lanes::{self, Lane, Lanes};
 use crate::observe::{Observation, observe};
 use crate::push::{Counters, Pusher};
 use crate::spool::Bounds;
@@ -38,6 +38,8 @@ pub struct Assignment {
     pub catalog: Arc<Catalog>,
     /// What the server pushed of it.
     pub pushed: Option<Pushed>,
+    /// Whether this stands in for something that is not known or cannot be followed: instances that it lacks may come back.
+    pub stands_in: bool,
     /// Why this is not what the server wants; with the version that it pushed, where it is one.
     pub refused: Option<(Option<i64>, String)>,
 }
@@ -128,7 +130,13 @@ impl Supervisor {
     fn begin(assignment: Arc<Assignment>, counters: Arc<Counters>) -> Result<Self> {
         let config = &assignment.config;
         let backend = Backend::new(config)?;
-        let lanes = Lanes::open(&config.state_dir, bounds(config), &names(config), &assignment.catalog, &hostname());
+        let lanes = Lanes::open(
+            &config.state_dir,
+            bounds(config),
+            &borrowed(&names(&assignment)),
+            &assignment.catalog,
+            &hostname(),
+        );
         let lanes = lanes.with_context(|| format!("use state directory {}", config.state_dir.display()))?;
         let (lanes, wake) = (Arc::new(lanes), Arc::new(Notify::new()));
         let delivery = Some(deliver(&assignment, backend, &lanes, &counters, &wake));
@@ -165,7 +173,7 @@ impl Supervisor {
             }
         }
         // Nobody writes any more to what is to be delivered and removed.
-        if let Err(error) = self.lanes.assign(&names(config)) {
+        if let Err(error) = self.lanes.assign(&borrowed(&names(&next))) {
             self.start_missing();
             return Err(error.context("make a spool"));
         }
@@ -295,8 +303,22 @@ fn watched_as(assignment: &Assignment, instance: &Instance) -> Watched {
     Watched { instance: instance.clone(), row_limits }
 }
 
-fn names(config: &Config) -> Vec<&str> {
-    config.instances.iter().map(|instance| instance.name.as_str()).collect()
+/// The instances whose lanes are kept.
+fn names(assignment: &Assignment) -> Vec<String> {
+    let config = &assignment.config;
+    let mut names: Vec<String> = config.instances.iter().map(|instance| instance.name.clone()).collect();
+    if assignment.stands_in {
+        names.extend(
+            lanes::watched(&config.state_dir)
+                .into_iter()
+                .filter(|name| !config.instances.iter().any(|instance| instance.name == *name)),
+        );
+    }
+    names
+}
+
+fn borrowed(names: &[String]) -> Vec<&str> {
+    names.iter().map(String::as_str).collect()
 }
 
 fn bounds(config: &Config) -> Bounds {

@@ -28,7 +28,7 @@ const FILE: &str = "pushed.json";
 /// How often the process may start with one before it has reached the server.
 const MAX_STARTS: u32 = 3;
 /// How often it is tried.
-const MAX_TRIALS: u32 = 2;
+const MAX_TRIALS: u32 = 3;
 /// How often the server is asked while one is on trial, or nothing is delivered whose answer could tell of one.
 const SHORT_PAUSE: Duration = Duration::from_secs(10);
 
@@ -38,6 +38,8 @@ pub struct Steering {
     state_dir: PathBuf,
     kept: Mutex<Kept>,
     changed: Notify,
+    /// Why what was kept is not known.
+    damage: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,8 +50,11 @@ struct Kept {
     good: Option<Version>,
     /// How often the process started with the newest one and did not reach it.
     starts: u32,
-    /// How often the newest one was left for the good one.
+    /// How often the newest one was left for the good one, with which the server was reached then.
     trials: u32,
+    /// Why it was left last.
+    #[serde(default)]
+    left_because: String,
     /// Whether the good one is followed until the server is reached.
     is_back: bool,
     /// Why the newest one is not tried any more.
@@ -102,10 +107,7 @@ impl Kept {
         let version = self.newest.as_ref().map_or(0, |newest| newest.version);
         tracing::warn!(config.version = version, why, "going back to the configuration before");
         (self.is_back, self.starts) = (true, 0);
-        self.trials += 1;
-        if self.trials >= MAX_TRIALS {
-            self.given_up = Some(format!("twice {why}, but with the one before"));
-        }
+        self.left_because = why.to_owned();
     }
 
     /// The server was reached, with this one in force; whether another one is to be followed now.
@@ -115,7 +117,16 @@ impl Kept {
             *self = Self { newest: self.newest.clone(), good: self.newest.clone(), ..Self::default() };
             return false;
         }
-        std::mem::take(&mut self.is_back) && self.given_up.is_none()
+        if !std::mem::take(&mut self.is_back) {
+            return false;
+        }
+        // That it is not the server shows only now: it is reached with another one.
+        self.trials += 1;
+        if self.trials >= MAX_TRIALS {
+            let why = format!("{}, {MAX_TRIALS} times, and it was reached with the one before", self.left_because);
+            self.given_up = Some(why);
+        }
+        self.given_up.is_none()
     }
 
     /// The server wants this one; whether that is new.
@@ -142,12 +153,18 @@ impl Steering {
     /// What was kept in a state directory.
     #[must_use]
     pub fn look(state_dir: &Path) -> Self {
-        let kept = load(state_dir).unwrap_or_else(|error| {
-            // The server has it: what it wants is asked for anew.
-            tracing::warn!(error = format!("{error:#}"), "what the server pushed is not known any more");
-            Kept::default()
-        });
-        Self { state_dir: state_dir.to_owned(), kept: Mutex::new(kept), changed: Notify::new() }
+        // The server has it: what it wants is asked for anew.
+        let (kept, damage) = match load(state_dir) {
+            Ok(kept) => (kept, None),
+            Err(error) => (Kept::default(), Some(format!("{error:#}"))),
+        };
+        Self { state_dir: state_dir.to_owned(), kept: Mutex::new(kept), changed: Notify::new(), damage }
+    }
+
+    /// Why what the server pushed is not known, where it should be.
+    #[must_use]
+    pub fn damage(&self) -> Option<&str> {
+        self.damage.as_deref()
     }
 
     /// The process starts with this one; whether it is to be left at once for the next candidate.
@@ -251,7 +268,12 @@ pub async fn pull(
                 Duration::from_secs(config.config_pull_interval.into())
             }
             Err(error) => {
-                tracing::debug!(error = format!("{error:#}"), "the server was not asked for a configuration");
+                let error = format!("{error:#}");
+                if config.instances.is_empty() && failures == 0 {
+                    tracing::warn!(error, "the server was not asked what to watch; it is tried again");
+                } else {
+                    tracing::debug!(error, "the server was not asked for a configuration");
+                }
                 pause(&mut failures, LONGEST_PAUSE).min(Duration::from_secs(config.config_pull_interval.into()))
             }
         };
@@ -343,12 +365,14 @@ mod tests {
     }
 
     #[test]
-    fn one_that_cuts_off_is_tried_twice() {
+    fn one_that_cuts_off_is_tried_again_and_then_given_up() {
         let mut kept = on_trial();
-        kept.go_back("why");
-        assert_eq!(versions(&kept), [Some(1)]);
-        assert!(reach(&mut kept, Some(1)), "it may have been the server");
-        assert_eq!(versions(&kept), [Some(2), Some(1)]);
+        for _ in 1..MAX_TRIALS {
+            kept.go_back("why");
+            assert_eq!(versions(&kept), [Some(1)]);
+            assert!(reach(&mut kept, Some(1)), "it may have been the server");
+            assert_eq!(versions(&kept), [Some(2), Some(1)]);
+        }
         kept.go_back("why");
         assert!(!reach(&mut kept, Some(1)) && kept.given_up.is_some());
         assert_eq!(versions(&kept), [Some(1)]);
@@ -384,7 +408,10 @@ mod tests {
     #[test]
     fn what_was_given_up_is_tried_again_when_something_changes_here() {
         let mut kept = on_trial();
-        (0..MAX_TRIALS).for_each(|_| kept.go_back("why"));
+        for _ in 0..MAX_TRIALS {
+            kept.go_back("why");
+            reach(&mut kept, Some(1));
+        }
         assert_eq!(versions(&kept), [Some(1)]);
         kept.try_again();
         assert_eq!(versions(&kept), [Some(2), Some(1)]);

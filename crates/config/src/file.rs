@@ -76,7 +76,8 @@ fn read_with(text: &str, names: &Names, required: &[&Setting]) -> Result<Documen
     if text.len() > MAX_FILE {
         return Err(ConfigError::new(None, format!("the configuration is larger than {MAX_FILE} bytes")));
     }
-    let mut reader = Reader { text, names, required, mistakes: Vec::new(), document: Document::default() };
+    let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
+    let mut reader = Reader { ends, names, required, mistakes: Vec::new(), document: Document::default() };
     let root = match DeTable::parse(text) {
         Ok(root) => root.into_inner(),
         Err(error) => {
@@ -92,7 +93,8 @@ fn read_with(text: &str, names: &Names, required: &[&Setting]) -> Result<Documen
 }
 
 struct Reader<'a> {
-    text: &'a str,
+    /// Where each line ends.
+    ends: Vec<usize>,
     names: &'a Names,
     /// What each of `[[instances]]` must have.
     required: &'a [&'a Setting],
@@ -104,7 +106,7 @@ type Entry<'a> = (&'a Spanned<DeString<'a>>, &'a Spanned<DeValue<'a>>);
 
 impl Reader<'_> {
     fn line(&self, offset: usize) -> usize {
-        self.text.as_bytes()[..offset.min(self.text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
+        self.ends.partition_point(|end| *end < offset) + 1
     }
 
     fn mistake(&mut self, line: usize, reason: String) {

@@ -1,5 +1,6 @@
 //! The collector's own file over what its server pushed: tables key by key, instances by their names.
 
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use crate::Names;
@@ -136,15 +137,14 @@ impl Layers {
     /// The instances that are listed, those of the file first.
     pub(crate) fn instances(&self) -> Vec<Listed<'_>> {
         let beneath = self.pushed.as_ref().map(|(_, document)| document.instances.as_slice()).unwrap_or_default();
+        let by_name: HashMap<_, _> = beneath.iter().map(|under| (name(under), under)).collect();
+        let own: HashSet<_> = self.file.instances.iter().map(name).collect();
         let mut listed: Vec<Listed<'_>> = Vec::new();
         for own in &self.file.instances {
-            let under = beneath.iter().find(|under| name(under) == name(own));
-            listed.extend(self.listed(Some(own), under));
+            listed.extend(self.listed(Some(own), by_name.get(&name(own)).copied()));
         }
-        for alone in beneath {
-            if !self.file.instances.iter().any(|own| name(own) == name(alone)) {
-                listed.extend(self.listed(None, Some(alone)));
-            }
+        for alone in beneath.iter().filter(|alone| !own.contains(&name(alone))) {
+            listed.extend(self.listed(None, Some(alone)));
         }
         listed
     }

@@ -1,6 +1,6 @@
 //! The file and the environment over it, to one [`Config`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -278,13 +278,12 @@ pub(crate) fn instance_tables(document: &Document) -> Result<Vec<(Option<usize>,
 
 /// Refuses a second instance of one name.
 pub(crate) fn distinct(instances: &[(Option<usize>, &Settings)]) -> Result<(), ConfigError> {
-    let mut seen: Vec<&Value> = Vec::new();
+    let mut seen: HashSet<&str> = HashSet::new();
     for (_, settings) in instances {
-        let Some((Found::Here(name), line)) = settings.get(INSTANCE_NAME.key) else { continue };
-        if seen.contains(&name) {
+        let Some((Found::Here(Value::Text(name)), line)) = settings.get(INSTANCE_NAME.key) else { continue };
+        if !seen.insert(name) {
             return Err(ConfigError::new(Some(*line), "two instances have this name"));
         }
-        seen.push(name);
     }
     Ok(())
 }

@@ -41,6 +41,9 @@ pub(crate) fn run(command: CollectorCommand) -> Result<ExitCode> {
     }
     let level = setting("LOG_LEVEL").unwrap_or_else(|| if runs { "info" } else { "error" }.to_owned());
     logging::start(&level, setting("LOG_FORMAT").is_some_and(|format| format == "json"))?;
+    if let Some(damage) = steering.damage() {
+        tracing::warn!(error = damage, "what the server pushed is not known any more: it is asked again");
+    }
     warn(&assignment);
     let (config, catalog) = (&assignment.config.clone(), &Arc::clone(&assignment.catalog));
     // One thread is enough, and costs the machine least.
@@ -101,7 +104,10 @@ pub(crate) fn load(arguments: &ConfigArguments, steering: &Steering, falls: Fall
     let mut failed = None;
     for pushed in candidates {
         match load_over(arguments, pushed.as_ref()) {
-            Ok((config, catalog)) => return Ok(Assignment { config, catalog: Arc::new(catalog), pushed, refused }),
+            Ok((config, catalog)) => {
+                let stands_in = pushed.is_none() && (refused.is_some() || steering.damage().is_some());
+                return Ok(Assignment { config, catalog: Arc::new(catalog), pushed, stands_in, refused });
+            }
             Err(error) => {
                 // Of several the first is what somebody waits for.
                 refused.get_or_insert_with(|| (pushed.map(|pushed| pushed.version), format!("{error:#}")));

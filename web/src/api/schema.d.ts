@@ -696,6 +696,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/instances/{id}/progress": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The long commands that run, now or at a moment, and how far each is: vacuum, analyze, indexes, copies, base backups.
+         * @description Who: viewer. Limit: caller.
+         */
+        get: operations["get_instances_id_progress"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/instances/{id}/queries": {
         parameters: {
             query?: never;
@@ -2754,6 +2774,10 @@ export interface components {
             };
             /** @description Parts of the range in which something is known to be missing. */
             flagged_intervals: components["schemas"]["FlaggedInterval"][];
+            /** @description The same where all tasks waited at once; not known of `cpu`. */
+            full_pressure: {
+                [key: string]: (number | null)[];
+            };
             /** @description Parts of the range in which nothing was read. */
             gaps: components["schemas"]["Gap"][];
             /** @description The steps of all series. */
@@ -2764,6 +2788,15 @@ export interface components {
             };
             /** @description Bytes, by column of `host_memory`. */
             memory: {
+                [key: string]: (number | null)[];
+            };
+            /** @description Network interfaces by name, as the collector sees them. */
+            network: components["schemas"]["Interface"][];
+            /**
+             * @description Shares of time, from 0 to 1, in which at least one task waited, by what for: `cpu`, `memory`, `io`, and
+             *     `container cpu` and so on; empty where the kernel does not count it.
+             */
+            pressure: {
                 [key: string]: (number | null)[];
             };
             state?: null | components["schemas"]["HostState"];
@@ -3198,6 +3231,17 @@ export interface components {
              * @description Its share of the rows, which are estimated.
              */
             rows?: number | null;
+        };
+        /** @description A network interface over the range, on the grid; null is a step without a reading. */
+        Interface: {
+            /** @description Its name. */
+            interface: string;
+            /** @description Packets per second that were dropped or had errors, either way. */
+            lost_packets: (number | null)[];
+            /** @description Bytes received per second. */
+            received_bytes: (number | null)[];
+            /** @description Bytes sent per second. */
+            sent_bytes: (number | null)[];
         };
         /**
          * @description How a job is, in a word.
@@ -3939,6 +3983,68 @@ export interface components {
          * @enum {string}
          */
         Role: "viewer" | "user" | "admin";
+        /** @description A command that runs. */
+        RunningCommand: {
+            /**
+             * Format: double
+             * @description For how long it has run, in milliseconds.
+             */
+            age_ms?: number | null;
+            /** @description What kind of process it is, such as `autovacuum worker`. */
+            backend_type?: string | null;
+            /**
+             * @description What it does: `VACUUM`, `ANALYZE`, `CREATE INDEX`, `REINDEX CONCURRENTLY`, `CLUSTER`, `COPY FROM`, `BASE BACKUP` and
+             *     so on; null where the collector's role may not know.
+             */
+            command?: string | null;
+            /** @description The database; its oid where the name is not known, null for a base backup. */
+            database?: string | null;
+            /** @description The index that it makes or orders the table by. */
+            index?: string | null;
+            /**
+             * Format: int64
+             * @description Rounds over the indexes that a vacuum has made: each after the first reads all of them once more.
+             */
+            index_vacuum_count?: number | null;
+            /** @description Where it is, in PostgreSQL's words; `COPY` has no phases. */
+            phase?: string | null;
+            /**
+             * Format: int32
+             * @description The process that works.
+             */
+            pid: number;
+            /**
+             * Format: date-time
+             * @description When it began.
+             */
+            query_start?: string | null;
+            /** @description The table with its schema; its oid where the name is not known. */
+            relation?: string | null;
+            stage?: null | components["schemas"]["Stage"];
+            /** @description The role; its oid where the name is not known, null where it has none. */
+            user?: string | null;
+            /** @description The view of PostgreSQL that told it. */
+            view: string;
+            /**
+             * Format: int64
+             * @description The session that it waits for now; null when it waits for none.
+             */
+            waits_for_pid?: number | null;
+        };
+        /** @description The long commands that ran at a moment. */
+        RunningCommands: {
+            /**
+             * Format: date-time
+             * @description When they were read; null when nothing was read near the moment.
+             */
+            at?: string | null;
+            /** @description The one that began first before the others. */
+            data: components["schemas"]["RunningCommand"][];
+            /** @description Why there are no values. */
+            unmeasured: {
+                [key: string]: components["schemas"]["Reason"];
+            };
+        };
         /** @description A session that was begun or goes on. */
         Session: {
             /** @description For `Authorization: Bearer`. */
@@ -4266,6 +4372,26 @@ export interface components {
              * @description Cycles that could not be written, since the collector started: the next one covered their time.
              */
             unspooled_cycles?: number | null;
+        };
+        /** @description How far a phase is. */
+        Stage: {
+            /**
+             * Format: int64
+             * @description So many are done.
+             */
+            done: number;
+            /**
+             * Format: double
+             * @description The share that is done, from 0 to 1; null without a total.
+             */
+            share?: number | null;
+            /**
+             * Format: int64
+             * @description Of so many; null where that is not known.
+             */
+            total?: number | null;
+            /** @description What is counted. */
+            unit: components["schemas"]["WorkUnit"];
         };
         /** @description A standby that streams. Lags are null also while it is idle: with nothing behind it is caught up. */
         Standby: {
@@ -5232,6 +5358,11 @@ export interface components {
          * @enum {string}
          */
         Why: "written" | "restored" | "template" | "labels" | "registered";
+        /**
+         * @description What is counted of a command's work.
+         * @enum {string}
+         */
+        WorkUnit: "blocks" | "rows" | "bytes" | "indexes" | "sessions" | "statistics";
         /** @description How near the databases of an instance are to wraparound. */
         Wraparound: {
             /**
@@ -6758,6 +6889,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Locks"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_instances_id_progress: {
+        parameters: {
+            query?: {
+                /** @description As it was then; else as it is now. */
+                at?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description The instance. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunningCommands"];
                 };
             };
             /** @description Every failure. */

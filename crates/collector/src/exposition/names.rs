@@ -1,6 +1,7 @@
 //! What rows are called: their labels, and beside each identifier the name that it has, as it was read last.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use catalog::{Catalog, Kind, Set};
 use wire::{Frame, Values};
@@ -60,7 +61,7 @@ pub(super) struct Names<'a> {
 
 impl<'a> Names<'a> {
     /// From the readings of the sets that name things.
-    pub(super) fn of(catalog: &Catalog, shown: &'a BTreeMap<Place, Shown>) -> Self {
+    pub(super) fn of(catalog: &Catalog, shown: &'a BTreeMap<Place, Arc<Shown>>) -> Self {
         let mut known = HashMap::new();
         for (place, shown) in shown {
             for named in NAMED.iter().filter(|named| named.set == place.set) {

@@ -224,7 +224,11 @@ impl Recorder {
     /// What could not be read is not shown.
     pub(super) fn show_failures(&self, cycle: &Cycle) {
         if cycle.datid.is_none() {
-            self.latest.note_up(self.name(), cycle.instance.error.is_none());
+            let from_it = |set: &str| {
+                let scope = self.catalog.get(set).map(|set| set.definition.scope);
+                !matches!(scope, Some(Scope::Host | Scope::Collector))
+            };
+            self.latest.note_up(self.name(), cycle.instance.error.is_none(), from_it);
         }
         for reading in cycle.readings.iter().filter(|reading| reading.error.is_some()) {
             self.latest.forget(&self.place(&reading.set, cycle.datid));

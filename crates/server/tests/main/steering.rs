@@ -65,7 +65,7 @@ async fn what_an_administrator_writes_its_collector_reads() {
     let (_, other) = steering.server.collector("prod-2").await;
     let path = format!("/config/{id}");
     let read = |token: &str| steering.server.get(&path).bearer(token);
-    read(&token).send().await.refused(404, "not_found");
+    read(&token).send().await.refused(404, "no_configuration");
 
     let written = steering.put(id, TEN_SECONDS).send().await;
     let change = written.expect(200);
