@@ -44,10 +44,11 @@ test-versions: ## every set on a primary and a standby of PostgreSQL 10 to 18 (f
 	@scripts/setup test --majors
 	@VERSIONS_COMPLETE=1 cargo nextest run $(LOCKED) $(PROFILE) --workspace --run-ignored only -E 'package(collector) & test(versions::)'
 
-# The same tests of faults that `make test` runs for seconds: FAULTS_SECONDS=1800 for longer ones.
-test-long: ## faults at random moments for minutes: what was sent is stored once, and buckets say what rows say
+# The same tests that `make test` runs for seconds: FAULTS_SECONDS=1800, CONFIG_ROUNDS=200 for longer ones.
+test-long: ## faults at random moments and hundreds of configurations, for minutes: what was sent is stored once
 	@scripts/setup test
-	@FAULTS_SECONDS=$${FAULTS_SECONDS:-180} cargo nextest run $(LOCKED) --profile long -p pganalytics -E 'test(faults::)'
+	@FAULTS_SECONDS=$${FAULTS_SECONDS:-180} CONFIG_ROUNDS=$${CONFIG_ROUNDS:-40} cargo nextest run $(LOCKED) --profile long \
+		-p pganalytics -E 'test(faults::) | test(reload::) | test(steering::what_is_pushed)'
 
 generate: ## write what is generated: openapi.json, the pages' client, docs/reference
 	@scripts/setup generate

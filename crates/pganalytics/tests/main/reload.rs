@@ -16,6 +16,11 @@ pub(crate) const FOLLOWED: &str = "another configuration is in force";
 const REFUSED: &str = "the new configuration is refused";
 const NOT_FOLLOWED: &str = "the configuration is not followed";
 
+/// How often each way of changing is gone through: `CONFIG_ROUNDS`, which `make test-long` sets.
+pub(crate) fn rounds() -> usize {
+    std::env::var("CONFIG_ROUNDS").map_or(3, |rounds| rounds.parse().unwrap())
+}
+
 /// Whether the collector is told, or finds out.
 #[derive(Clone, Copy, PartialEq)]
 enum By {
@@ -46,7 +51,7 @@ async fn a_configuration_that_changes_costs_no_work_and_no_gap() {
     let dsn = world.pg.dsn("postgres").replace("user=postgres", "user=pganalytics");
     let also = |name: &str| format!("{plain}[[instances]]\nname = \"{name}\"\ndsn = {dsn:?}\n");
     let folders = |world: &World| std::fs::read_dir(world.path("collector/instances")).unwrap().count();
-    for round in 0..3 {
+    for round in 0..rounds() {
         work(&world, 1).await;
         change(&world, &also("other"), By::Signal, FOLLOWED).await;
         work(&world, 1).await;
@@ -70,7 +75,7 @@ async fn a_configuration_that_changes_costs_no_work_and_no_gap() {
         assert_ne!(elsewhere, plain);
         change(&world, &elsewhere, By::Signal, NOT_FOLLOWED).await;
         assert!(!world.path("elsewhere").exists());
-        if round == 1 {
+        if round % 3 == 1 {
             // It starts with what is there. Before it listens a signal would end it, as it does any process.
             let watching = said(&world, "watching");
             world.kill_collector();
