@@ -70,6 +70,13 @@ try {
   await main.getByRole('link', { name: 'Store', exact: true }).click();
   await page.locator('[aria-label=Retention] tr[data-open]').first().waitFor();
   await shoot(page, 'store');
+  await main.getByRole('link', { name: 'Collectors', exact: true }).click();
+  await page.locator('tr[data-open] a').first().waitFor();
+  await shoot(page, 'collectors');
+  await page.locator('tr[data-open] a').first().click();
+  await page.getByRole('heading', { name: 'Labels' }).waitFor();
+  await page.waitForLoadState('networkidle');
+  await shoot(page, 'configuration');
   await main.getByRole('link', { name: 'Fleet', exact: true }).click();
   await instance('standby').click();
   await open('Replication');
