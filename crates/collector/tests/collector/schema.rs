@@ -17,7 +17,7 @@ const OBJECTS: &str = "
     alter table child add constraint of_parent foreign key (parent) references \"Odd one\".parent on delete cascade
         not valid;
     create temporary table own (n int primary key);
-    create role reader; create role writer; grant pg_read_server_files to reader; grant reader to writer with admin option;";
+    create role reader; create role writer; grant pg_signal_backend to reader; grant reader to writer with admin option;";
 
 #[tokio::test]
 async fn the_schema_is_told_without_a_definition() {
@@ -30,14 +30,17 @@ async fn the_schema_is_told_without_a_definition() {
         let locker = pg.connect("postgres").await.unwrap();
         run(&locker, "begin; lock table child, \"Odd one\".parent in access exclusive mode").await;
 
-        let columns = Look::new(&pg, "postgres", "pg_attribute").await.unwrap();
-        let mut told = columns.map(|row| (row.text("columns").unwrap(), row.int("column_count").unwrap())).await;
-        told.sort();
-        let expected = [
-            ("a bigint not null, parent integer, price numeric(10,2)".to_owned(), 3),
-            ("id integer not null, \"Mood\" \"Odd one\".mood default".to_owned(), 2),
-        ];
-        assert_eq!(told, expected, "{major}");
+        let columns = Look::new(&pg, "postgres", "pg_attribute").await;
+        assert_eq!(columns.is_some(), major >= 11);
+        if let Some(columns) = columns {
+            let mut told = columns.map(|row| (row.text("columns").unwrap(), row.int("column_count").unwrap())).await;
+            told.sort();
+            let expected = [
+                ("a bigint not null, parent integer, price numeric(10,2)".to_owned(), 3),
+                ("id integer not null, \"Mood\" \"Odd one\".mood default".to_owned(), 2),
+            ];
+            assert_eq!(told, expected, "{major}");
+        }
 
         let constraints = Look::new(&pg, "postgres", "pg_constraint").await.unwrap();
         let told = constraints
@@ -58,14 +61,14 @@ async fn the_schema_is_told_without_a_definition() {
         assert_eq!(told, expected.map(|(name, of)| (name.to_owned(), of)).into(), "{major}");
 
         let extensions = Look::new(&pg, "postgres", "pg_extension").await.unwrap();
-        let told = extensions
-            .map(|row| ["extname", "extversion", "default_version"].map(|column| row.text(column).unwrap()))
-            .await;
-        let statements = told.iter().find(|row| row[0] == "pg_stat_statements").unwrap();
-        assert_eq!(statements[1], statements[2], "it was made by this server");
+        let told =
+            extensions.map(|row| ["extname", "extversion", "default_version"].map(|column| row.text(column))).await;
+        let statements = told.iter().find(|row| row[0].as_deref() == Some("pg_stat_statements")).unwrap();
+        let by_this_server = statements[1].clone().filter(|_| major >= 12);
+        assert_eq!(statements[2], by_this_server, "{major}");
 
         let members = Look::new(&pg, "postgres", "pg_auth_members").await.unwrap();
-        let oids = "select oid::int8 from pg_roles where rolname in ('pg_read_server_files', 'reader', 'writer')
+        let oids = "select oid::int8 from pg_roles where rolname in ('pg_signal_backend', 'reader', 'writer')
             order by rolname";
         let oids: Vec<i64> = admin.query(oids, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
         let told = members.map(|row| ["roleid", "member", "admin_option"].map(|column| row.int(column).unwrap())).await;
