@@ -128,15 +128,15 @@ async fn an_instance_has_databases_and_sets() {
         one["sets"],
         json!([
             {"set": "pg_database", "state": "works", "last_reading": "2026-03-01T11:40:00Z",
-                "since_version": "12", "interval_seconds": 60},
+                "since_version": "9.4", "interval_seconds": 60},
             {"set": "pg_stat_database", "state": "works", "last_reading": "2026-03-01T11:59:59Z",
-                "since_version": "12", "interval_seconds": 60},
+                "since_version": "9.4", "interval_seconds": 60},
             {"set": "pg_stat_replication", "state": "degraded", "code": "privilege", "message": "Only a part.",
-                "fix": "grant pg_monitor to p;", "since_version": "12", "interval_seconds": 10},
+                "fix": "grant pg_monitor to p;", "since_version": "9.4", "interval_seconds": 10},
             {"set": "pg_stat_statements", "state": "missing", "code": "extension", "message": "Not loaded.",
                 "fix": "create extension x;", "since_version": "1.2", "interval_seconds": 60},
             {"set": "sessions", "state": "works", "last_reading": "2026-03-01T11:59:59Z",
-                "since_version": "12", "interval_seconds": 60},
+                "since_version": "9.4", "interval_seconds": 60},
         ])
     );
     let not_readable: Vec<(&str, bool)> = one["not_readable"]
