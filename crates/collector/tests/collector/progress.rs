@@ -94,6 +94,10 @@ async fn every_command_that_tells_how_far_it_is_is_read_where_it_stands() {
             })
             .await;
         assert!(scanned <= Some(pages), "{scanned:?} of {pages} on {major}");
+        if major < 12 {
+            // The others do not tell there.
+            continue;
+        }
 
         if major >= 13 {
             let sampled = stage
