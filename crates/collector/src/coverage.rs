@@ -144,7 +144,10 @@ fn statement(set: &Set, known: Known<'_>, enabled: bool) -> Result<(String, Vers
     match set.sql_for(version) {
         Availability::Sql(sql) => {
             let sql = schema.map_or_else(|| sql.to_owned(), |schema| sql.replace("{extension}", schema));
-            let sql = known.grants.map_or_else(|| sql.clone(), |grants| grants.helpers.through(&sql));
+            let sql = match known.grants {
+                Some(grants) => grants.helpers.through(&sql),
+                None => sql,
+            };
             Ok((sql, version))
         }
         Availability::Needs(lowest) => {

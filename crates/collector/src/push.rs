@@ -486,7 +486,7 @@ impl Pusher {
         let standing = self.lanes.standing();
         let held = lock(&lane.held);
         let trouble = standing.trouble.as_ref();
-        let (not_followed, versions) = (self.counters.not_followed(), self.counters.versions().clone());
+        let (not_followed, (in_force, refused)) = (self.counters.not_followed(), self.counters.numbers());
         let ago = |came_in_us: i64| u64::try_from(held.clock().now_us() - came_in_us).unwrap_or(0);
         behind.status = Some(Status {
             spool_records: standing.records.saturating_sub(beside.records) + u64::from(record.is_none()),
@@ -502,8 +502,8 @@ impl Pusher {
             unspooled_cycles: standing.unspooled_cycles,
             config_error_since_us: not_followed.as_ref().map(|trouble| trouble.since_us),
             config_error: not_followed.map(|trouble| trouble.error).unwrap_or_default(),
-            config_version: versions.in_force.and_then(|one| u64::try_from(one.version).ok()),
-            config_refused: versions.refused.and_then(|version| u64::try_from(version).ok()),
+            config_version: in_force.and_then(|version| u64::try_from(version).ok()),
+            config_refused: refused.and_then(|version| u64::try_from(version).ok()),
             acknowledged: held
                 .spool
                 .acknowledged()

@@ -24,11 +24,11 @@ pub struct Counters {
 }
 
 /// Versions of pushed configurations.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Versions {
-    pub(super) in_force: Option<Pushed>,
+#[derive(Debug, Default)]
+struct Versions {
+    in_force: Option<Pushed>,
     /// Refused, while it is the newest.
-    pub(super) refused: Option<i64>,
+    refused: Option<i64>,
     /// What is known that the server wants.
     known: Option<i64>,
 }
@@ -79,7 +79,13 @@ impl Counters {
         self.told.notified().await;
     }
 
-    pub(super) fn versions(&self) -> MutexGuard<'_, Versions> {
+    /// The versions in force and refused.
+    pub(super) fn numbers(&self) -> (Option<i64>, Option<i64>) {
+        let versions = self.versions();
+        (versions.in_force.as_ref().map(|pushed| pushed.version), versions.refused)
+    }
+
+    fn versions(&self) -> MutexGuard<'_, Versions> {
         self.configuration.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -56,8 +56,8 @@ impl Source for Instance {
         };
         at.recorder.own.identified(began.elapsed());
         if due.iter().any(|set| set.extension.is_some()) {
-            let config = at.recorder.instance.clone();
-            at.server.find_extension(|name| config.selects(name)).await;
+            let instance = &at.recorder.instance;
+            at.server.find_extension(|name| instance.selects(name)).await;
         }
         let extension = at.server.discovery.found().cloned();
         at.cycle.instance.attributes = Some(at.server.attributes(&identity, extension.as_ref()));
