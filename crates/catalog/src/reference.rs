@@ -21,6 +21,8 @@ stored once; when a `reset` moves, the interval is flagged; a `since` separates 
 A value that cannot be known is NULL, with the reason shown: a column's *needs* names what it takes.
 Before PostgreSQL 10, which has no `pg_monitor`, and before 11 for sizes of files, functions stand for a grant:
 `packaging/monitoring-role.sql` makes them, and a set that reads what they stand for is read through them.
+Where reading an instance takes more than its budget (`statement_budget`), sets are read less often in turns, 1 first
+(`docs/cost.md`); a set without a turn never is, and `x_…` sets have the first one unless they say otherwise.
 ";
 
 /// The reference page of a catalogue's sets, as markdown.
@@ -65,6 +67,9 @@ fn write_set(page: &mut String, set: &Set) -> fmt::Result {
         set.group,
         set.interval_seconds
     )?;
+    if let Some(turn) = set.yields {
+        writeln!(page, "- Read less often past the budget of the instance, in turn {turn}.")?;
+    }
     let kept = match definition.kind() {
         SetKind::Figures => "a row per key and interval",
         SetKind::Info => "a row whenever something changed, repeated daily",

@@ -6,10 +6,16 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::definition::{Column, Definition, Extreme, Kind, Scope, SetKind, Type, Unit};
+use crate::embedded::USERS_PREFIX;
 use crate::version::{Version, VersionError};
 
 /// The longest name of a set or column: PostgreSQL's 63 bytes less room for partition suffixes.
 pub const MAX_NAME: usize = 48;
+
+/// The turns in which sets are read less often.
+const FIRST_TURN: u8 = 1;
+/// The last of them.
+const LAST_TURN: u8 = 9;
 
 /// Names that every table has besides the set's own columns.
 pub const RESERVED_COLUMNS: [&str; 5] = ["instance_id", "time", "interval_us", "datid_read", "removed"];
@@ -64,6 +70,8 @@ pub struct Set {
     pub group: String,
     /// Seconds between two readings unless configured otherwise.
     pub interval_seconds: u32,
+    /// Whose turn it is to be read less often where all sets take more than the instance's budget, 1 first; `None`: never.
+    pub yields: Option<u8>,
     /// The role of the instance on which it is read.
     pub role: Role,
     /// The extension whose view it reads; its SQL files are then named after extension versions.
@@ -129,6 +137,7 @@ struct SetFile {
     scope: Scope,
     group: String,
     interval: u32,
+    yields: Option<u8>,
     #[serde(default)]
     role: Role,
     extension: Option<String>,
@@ -171,6 +180,8 @@ impl Set {
             definition: Definition::new(name.to_owned(), file.scope, file.help, file.columns),
             group: file.group,
             interval_seconds: file.interval,
+            // A set of one's own makes room for those that everybody relies on.
+            yields: file.yields.or_else(|| name.starts_with(USERS_PREFIX).then_some(FIRST_TURN)),
             role: file.role,
             extension: file.extension,
             guard: file.guard,
@@ -226,6 +237,9 @@ impl Set {
         }
         if self.sql.is_empty() && matches!(self.definition.scope, Scope::Instance | Scope::Database) {
             return Err("no SQL file; name one after the lowest version that it serves, such as 12.sql".to_owned());
+        }
+        if self.yields.is_some_and(|turn| !(FIRST_TURN..=LAST_TURN).contains(&turn)) {
+            return Err(format!("yields: a turn from {FIRST_TURN} (first) to {LAST_TURN}"));
         }
         if !self.sql.is_empty() && matches!(self.definition.scope, Scope::Host | Scope::Collector) {
             let scope = self.definition.scope.folder();

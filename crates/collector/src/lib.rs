@@ -2,6 +2,7 @@
 
 pub mod backend;
 pub mod baseline;
+pub mod budget;
 pub mod clock;
 pub mod connect;
 mod cost;

@@ -51,7 +51,7 @@ pub(crate) async fn observe(mut this: Observation) {
         }
         let repeats = lock(&this.shared).take_repeat();
         let mut hastened = if repeats { this.watch.forget_sent() } else { Vec::new() };
-        let mut due = schedule.take(Instant::now(), spread);
+        let mut due = schedule.take(Instant::now(), spread, |set| this.watch.factor(set));
         hastened.retain(|set| !due.sets.contains(set));
         due.sets.extend(hastened);
         let late = due.late.iter().map(|(_, cycles)| u64::from(*cycles)).sum();

@@ -19,7 +19,7 @@ pub const SETS: &str = "collector_sets";
 /// The set of what the process takes.
 pub const PROCESS: &str = "collector_process";
 /// The row for what each cycle asks before it reads any set.
-const IDENTITY: &str = "identity";
+pub(crate) const IDENTITY: &str = "identity";
 
 /// What only the process as a whole knows, at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -146,9 +146,9 @@ impl Own {
         }
     }
 
-    /// The rows of `collector_sets`: what was counted, and from here on is told.
+    /// The rows of `collector_sets`: what was counted, and from here on is told; with how much rarer each set is read.
     #[must_use]
-    pub fn tell(&mut self) -> Vec<Row> {
+    pub fn tell(&mut self, slowdown: impl Fn(&str) -> u32) -> Vec<Row> {
         self.told = std::mem::take(&mut self.counted);
         let rows = self.told.iter().map(|(set, taken)| {
             vec![
@@ -159,6 +159,7 @@ impl Own {
                 ("bytes", Some(taken.bytes).into()),
                 ("late_cycles", Some(taken.late_cycles).into()),
                 ("marked_texts", Some(taken.marked_texts).into()),
+                ("slowdown", Some(u64::from(slowdown(set))).into()),
                 ("statement_time", taken.time_us.into()),
             ]
         });
@@ -229,14 +230,14 @@ mod tests {
         ];
         own.count(&mut readings);
         assert_eq!((readings[0].late_cycles, readings[1].late_cycles), (3, 0), "said once");
-        let rows = own.tell();
+        let rows = own.tell(|_| 1);
         assert_eq!(of(&rows, "pg_stat_database", "readings"), Value::Int(2));
         assert_eq!(of(&rows, "pg_stat_database", "errors"), Value::Int(1));
         assert_eq!(of(&rows, "pg_stat_database", "rows"), Value::Int(4));
         assert_eq!(of(&rows, "pg_stat_database", "late_cycles"), Value::Int(3));
         assert_eq!(of(&rows, "pg_stat_database", "statement_time"), Value::Int(250), "a failure took no known time");
         assert_eq!(of(&rows, "pg_stat_statements_info", "statement_time"), Value::Unknown, "a guard is not timed");
-        assert_eq!(own.tell(), Vec::<Row>::new(), "nothing twice");
+        assert_eq!(own.tell(|_| 1), Vec::<Row>::new(), "nothing twice");
     }
 
     #[test]
@@ -244,14 +245,14 @@ mod tests {
         let mut own = Own::new(&Catalog::embedded().unwrap());
         own.begin();
         own.count(&mut [reading("pg_stat_database", 4, None)]);
-        let _ = own.tell();
+        let _ = own.tell(|_| 1);
         own.count(&mut [reading("pg_stat_database", 2, None)]);
         own.not_spooled();
         own.begin();
-        assert_eq!(of(&own.tell(), "pg_stat_database", "rows"), Value::Int(6));
+        assert_eq!(of(&own.tell(|_| 1), "pg_stat_database", "rows"), Value::Int(6));
         own.begin();
         own.not_spooled();
-        assert_eq!(own.tell(), Vec::<Row>::new(), "what is on disk is told");
+        assert_eq!(own.tell(|_| 1), Vec::<Row>::new(), "what is on disk is told");
     }
 
     #[test]

@@ -20,6 +20,8 @@ struct Lane {
     sets: Vec<String>,
     due: Instant,
     begun: bool,
+    /// Cycles since it began, those that were skipped included.
+    cycles: u64,
 }
 
 /// What is due.
@@ -40,7 +42,7 @@ impl Schedule {
             let interval = Duration::from_secs(u64::from(seconds.max(1)));
             match lanes.iter_mut().find(|lane| lane.interval == interval) {
                 Some(lane) => lane.sets.push(set),
-                None => lanes.push(Lane { interval, sets: vec![set], due: now, begun: false }),
+                None => lanes.push(Lane { interval, sets: vec![set], due: now, begun: false, cycles: 0 }),
             }
         }
         Self { lanes }
@@ -52,15 +54,26 @@ impl Schedule {
         self.lanes.iter().map(|lane| lane.due).min()
     }
 
-    /// Takes the sets that are due. `spread` is a number from 0 to 1, the instance's share of the jitter.
-    pub fn take(&mut self, now: Instant, spread: f64) -> Due {
+    /// Takes the sets that are due. `spread` is a number from 0 to 1, the instance's share of the jitter. A set is read in
+    /// every so many cycles only as `factor` says.
+    pub fn take(&mut self, now: Instant, spread: f64, factor: impl Fn(&str) -> u32) -> Due {
         let mut due = Due::default();
         for lane in self.lanes.iter_mut().filter(|lane| lane.due <= now) {
-            due.sets.extend(lane.sets.iter().cloned());
             let behind = now.duration_since(lane.due).as_nanos() / lane.interval.as_nanos();
             let skipped = u32::try_from(behind).unwrap_or(u32::MAX);
-            if lane.begun && skipped > 0 {
-                due.late.extend(lane.sets.iter().map(|set| (set.clone(), skipped)));
+            let before = lane.cycles;
+            lane.cycles += u64::from(skipped) + 1;
+            for set in &lane.sets {
+                let every = u64::from(factor(set).max(1));
+                // The first cycle has all; then that of each multiple.
+                let turns = lane.cycles.saturating_sub(1) / every - before.saturating_sub(1) / every;
+                if lane.begun && turns == 0 {
+                    continue;
+                }
+                due.sets.push(set.clone());
+                if lane.begun && turns > 1 {
+                    due.late.push((set.clone(), u32::try_from(turns - 1).unwrap_or(u32::MAX)));
+                }
             }
             lane.due += lane.interval * skipped.saturating_add(1);
             if !lane.begun {
@@ -82,24 +95,44 @@ mod tests {
         let second = Duration::from_secs(1);
         let sets = vec![("a".to_owned(), 10), ("b".to_owned(), 10), ("c".to_owned(), 60)];
         let mut schedule = Schedule::new(sets, start);
-        assert_eq!(schedule.take(start, 0.0).sets, ["a", "b", "c"]);
+        assert_eq!(schedule.take(start, 0.0, |_| 1).sets, ["a", "b", "c"]);
         assert_eq!(schedule.next(), Some(start + second * 10));
-        assert_eq!(schedule.take(start + second * 9, 0.0), Due::default());
-        let due = schedule.take(start + second * 10, 0.0);
+        assert_eq!(schedule.take(start + second * 9, 0.0, |_| 1), Due::default());
+        let due = schedule.take(start + second * 10, 0.0, |_| 1);
         assert_eq!((due.sets.len(), due.late), (2, vec![]));
         // 35 s in, the cycles of 20 s and 30 s are one, and one of them is late for each set.
-        let due = schedule.take(start + second * 35, 0.0);
+        let due = schedule.take(start + second * 35, 0.0, |_| 1);
         assert_eq!((due.sets.len(), due.late), (2, vec![("a".to_owned(), 1), ("b".to_owned(), 1)]));
         assert_eq!(schedule.next(), Some(start + second * 40));
+    }
+
+    #[test]
+    fn a_set_that_is_slowed_down_is_read_in_every_so_many_cycles() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let mut schedule = Schedule::new(vec![("a".to_owned(), 10), ("b".to_owned(), 10)], start);
+        let slow = |set: &str| if set == "b" { 4 } else { 1 };
+        let mut read = |at: u32, factor: &dyn Fn(&str) -> u32| schedule.take(start + second * at, 0.0, factor);
+        assert_eq!(read(0, &slow).sets, ["a", "b"]);
+        for at in [10, 20, 30] {
+            assert_eq!(read(at, &slow).sets, ["a"]);
+        }
+        assert_eq!(read(40, &slow).sets, ["a", "b"]);
+        // The cycle of 80 s is skipped; that of 90 s stands in for it, and none of the other set's is late.
+        assert_eq!(read(70, &slow), Due { sets: vec!["a".to_owned()], late: vec![("a".to_owned(), 2)] });
+        assert_eq!(
+            read(95, &slow),
+            Due { sets: vec!["a".to_owned(), "b".to_owned()], late: vec![("a".to_owned(), 1)] }
+        );
+        assert_eq!(read(100, &|_| 1).sets, ["a", "b"], "at its interval again");
     }
 
     #[test]
     fn jitter_moves_the_lane_once() {
         let start = Instant::now();
         let mut schedule = Schedule::new(vec![("a".to_owned(), 10)], start);
-        schedule.take(start, 1.0);
+        schedule.take(start, 1.0, |_| 1);
         assert_eq!(schedule.next(), Some(start + Duration::from_secs(11)));
-        schedule.take(start + Duration::from_secs(11), 1.0);
+        schedule.take(start + Duration::from_secs(11), 1.0, |_| 1);
         assert_eq!(schedule.next(), Some(start + Duration::from_secs(21)));
     }
 }

@@ -43,6 +43,9 @@ const REPEAT_EVERY: Duration = Duration::from_secs(24 * 3600);
 /// How often what is sent again is read at once, and not when it is due: a spool that is full drops ever again.
 const HASTEN_EVERY: Duration = Duration::from_secs(300);
 
+/// How often what sets take is weighed.
+const WEIGH_EVERY: Duration = Duration::from_secs(60);
+
 /// The baselines of all instances; a cycle sees those at its beginning.
 pub type Baselines = BTreeMap<Place, Arc<Baseline>>;
 
@@ -56,6 +59,8 @@ pub struct Watch {
     host: Host,
     itself: Itself,
     said: Said,
+    /// When what the sets take was last weighed.
+    weighed: Instant,
 }
 
 /// What was said once.
@@ -95,6 +100,7 @@ impl Watch {
             host: Host::default(),
             itself: Itself { started_us: recorder.clock.now_us() },
             said: Said::default(),
+            weighed: Instant::now(),
             recorder,
         }
     }
@@ -131,6 +137,12 @@ impl Watch {
     pub fn schedule(&self) -> Vec<(String, u32)> {
         let recorder = &self.recorder;
         [Instance::schedule(recorder), Host::schedule(recorder), Itself::schedule(recorder)].concat()
+    }
+
+    /// How many times rarer than at its interval a set is read, so that the instance's budget is kept.
+    #[must_use]
+    pub fn factor(&self, set: &str) -> u32 {
+        self.recorder.budget.factor(set)
     }
 
     /// When the next database is to be read; `None` when no set asks for it.
@@ -173,6 +185,9 @@ impl Watch {
 
     /// Reads the sets that are due, those of databases apart.
     pub async fn cycle(&mut self, due: &[String], baselines: &Baselines) -> Cycle {
+        if self.weighed.elapsed() >= WEIGH_EVERY {
+            self.weigh();
+        }
         let mut cycle = self.recorder.cycle(None);
         self.recorder.own.begin();
         let (server, recorder) = (&mut self.server, &mut self.recorder);
@@ -220,6 +235,24 @@ impl Watch {
             }
         }
         mistakes
+    }
+
+    /// Looks at what the instance's sets take, and reads them less or more often from here on.
+    pub fn weigh(&mut self) {
+        self.weighed = Instant::now();
+        let budget = &mut self.recorder.budget;
+        if !budget.weigh() {
+            return;
+        }
+        let share = budget.takes() / 1e4;
+        let slowed: Vec<String> = budget.slowed().map(|(set, factor)| format!("{set} {factor} ×")).collect();
+        self.databases.slow(|set| budget.factor(set));
+        tracing::info!(
+            instance.name = self.recorder.name(),
+            all_sets = format!("{share:.2} % of one core"),
+            read_less_often = slowed.join(", "),
+            "statement_budget is kept"
+        );
     }
 
     /// Puts the states of all sets into the cycle when they changed, or it is time to repeat them.

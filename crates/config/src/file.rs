@@ -10,7 +10,8 @@ use crate::error::ConfigError;
 use crate::nearest::hint;
 use crate::schedule::{Switch, Switches};
 use crate::settings::{
-    DATABASES, DSN, ENABLED, EXCLUDE_DATABASES, INSTANCE_NAME, Raw, SETTINGS, SWITCH_INTERVAL, Setting, TABLES, Value,
+    DATABASES, DSN, ENABLED, EXCLUDE_DATABASES, INSTANCE_NAME, Raw, SETTINGS, STATEMENT_BUDGET, SWITCH_INTERVAL,
+    Setting, TABLES, Value,
 };
 
 /// The largest configuration that is read.
@@ -20,7 +21,8 @@ pub const MAX_FILE: usize = 1024 * 1024;
 const OWN_SETS: &str = "x_";
 
 /// The settings that `[[instances]]` has, too.
-pub(crate) const INSTANCE_SETTINGS: [&Setting; 4] = [INSTANCE_NAME, DSN, DATABASES, EXCLUDE_DATABASES];
+pub(crate) const INSTANCE_SETTINGS: [&Setting; 5] =
+    [INSTANCE_NAME, DSN, DATABASES, EXCLUDE_DATABASES, STATEMENT_BUDGET];
 
 /// A value of the file, or the file that holds it.
 #[derive(Clone, Debug)]

@@ -40,7 +40,7 @@ pub use merge::merge;
 pub use patterns::{matches, selects};
 pub use print::{Line, Origin};
 pub use reference::reference_markdown;
-pub use schedule::{Schedule, Switch, Switches};
+pub use schedule::{Budget, Schedule, Switch, Switches};
 pub use secret::{MASK, Secret};
 pub use settings::{Kind, MAX_INTERVAL, MAX_NAME, SETTINGS, Setting, TABLES};
 
@@ -118,6 +118,8 @@ pub struct Instance {
     pub databases: Vec<String>,
     /// Patterns of those not to read.
     pub exclude_databases: Vec<String>,
+    /// What its statements may take.
+    pub statement_budget: Budget,
     /// Its intervals and switches.
     pub schedule: Schedule,
 }
@@ -131,6 +133,11 @@ impl Instance {
     /// Seconds between two readings of a set of this instance; see [`Schedule::interval_of`].
     pub fn interval_of(&self, set: &str, group: &str, set_default_seconds: Option<u32>) -> u32 {
         self.schedule.interval_of(set, group, set_default_seconds)
+    }
+
+    /// Whether a set is read more often than by its own default, because somebody wants it so.
+    pub fn hastened(&self, set: &str, group: &str, set_default_seconds: u32) -> bool {
+        self.interval_of(set, group, Some(set_default_seconds)) < set_default_seconds
     }
 
     /// Whether a set of this instance is read.

@@ -11,13 +11,13 @@ use crate::error::ConfigError;
 use crate::file::{self, Document, Found, INSTANCE_SETTINGS, Settings};
 use crate::layers::{self, Layered, Layers, Pushed};
 use crate::print::{Line, Origin, mask_value};
-use crate::schedule::{Schedule, Switches};
+use crate::schedule::{Budget, Schedule, Switches};
 use crate::secret::Secret;
 use crate::settings::{
     BACKEND_URL, CATALOG_DIR, CONFIG_PULL_INTERVAL, CONFIG_TRIAL, DATABASES, DSN, EARLIER, ENABLED, EXCLUDE_DATABASES,
     INSTANCE_NAME, INTERVAL, LISTEN, LISTEN_EXCLUDE, MAX_QUERIES_PER_DB, NAME, POSTGRES_HOST, POSTGRES_PORT,
     PUSH_INTERVAL, QUERY_LIMIT_ALERT_THRESHOLD, REGISTRATION_SECRET, Raw, SETTINGS, SPOOL_MAX_AGE, SPOOL_MAX_BYTES,
-    STATE_DIR, SWITCH_INTERVAL, Setting, TLS_CA_FILE, TLS_VERIFY, Value,
+    STATE_DIR, STATEMENT_BUDGET, SWITCH_INTERVAL, Setting, TLS_CA_FILE, TLS_VERIFY, Value,
 };
 use crate::{Config, Instance, Names};
 
@@ -453,6 +453,7 @@ fn instance(
         dsn: resolved,
         databases: get.list(DATABASES),
         exclude_databases: get.list(EXCLUDE_DATABASES),
+        statement_budget: Budget::of_share(get.share(STATEMENT_BUDGET)),
         schedule,
     })
 }

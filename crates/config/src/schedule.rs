@@ -20,6 +20,19 @@ pub struct Switches {
     pub sets: BTreeMap<String, Switch>,
 }
 
+/// What the statements of an instance may take, in microseconds of each second; `None`: no bound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Budget(pub Option<u32>);
+
+impl Budget {
+    /// A share of one core, 0 to 1; 0 is no bound.
+    pub(crate) fn of_share(share: f64) -> Self {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to a million")]
+        let micros = (share.clamp(0.0, 1.0) * 1e6).ceil() as u32;
+        Self((micros > 0).then_some(micros))
+    }
+}
+
 /// Everything that decides about a set's interval.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {

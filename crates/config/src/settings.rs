@@ -251,6 +251,17 @@ pub(crate) const EXCLUDE_DATABASES: &Setting = &setting(
      `alloydbadmin`, `azure_maintenance`) are left out unless `databases` has their whole name.",
 );
 
+pub(crate) const STATEMENT_BUDGET: &Setting = &setting(
+    "postgres",
+    "statement_budget",
+    "POSTGRES_STATEMENT_BUDGET",
+    Kind::Share,
+    Some("0.005"),
+    "Share of one core that the statements of all sets may take of the instance, as measured: past it sets are read less \
+     often, in the turns that the catalogue declares (`yields`). An interval that is set shorter than a set's own is kept. \
+     0: no bound.",
+);
+
 /// Every setting, in the order of the file.
 pub const SETTINGS: &[&Setting] = &[
     NAME,
@@ -274,6 +285,7 @@ pub const SETTINGS: &[&Setting] = &[
     DSN,
     DATABASES,
     EXCLUDE_DATABASES,
+    STATEMENT_BUDGET,
 ];
 
 /// The tables of the file that hold settings, in order.

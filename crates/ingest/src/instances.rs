@@ -277,5 +277,6 @@ fn code_word(code: i32) -> &'static str {
         StateCode::Failed => "failed",
         StateCode::Disabled => "disabled",
         StateCode::Machine => "machine",
+        StateCode::Budget => "budget",
     }
 }

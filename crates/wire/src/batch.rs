@@ -270,6 +270,8 @@ pub enum StateCode {
     Disabled = 7,
     /// The collector runs on another machine.
     Machine = 8,
+    /// It is read less often, to keep the budget.
+    Budget = 9,
 }
 
 /// One set, read once.

@@ -109,6 +109,11 @@ impl Databases {
         self.sweep.hasten(is_one);
     }
 
+    /// Reads sets so many times rarer than at their intervals.
+    pub(super) fn slow(&mut self, factor: impl Fn(&str) -> u32) {
+        self.sweep.slow(factor, Instant::now());
+    }
+
     /// Whether a pattern that is a whole name is that of no database; known only once they are listed.
     pub(super) fn is_unknown(&self, pattern: &str) -> bool {
         self.sweep.is_unknown(pattern)
@@ -171,6 +176,7 @@ impl Databases {
             }
         });
         self.sweep.list(wanted.collect(), Instant::now());
+        recorder.budget.retain_databases(|datid| !self.sweep.is_gone(datid));
         self.say(recorder);
         Ok(())
     }

@@ -2,6 +2,7 @@
 //! another database over a second one, which is opened for them and closed at once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use catalog::{Catalog, Definition, Scope, Set, SetKind};
 use wire::{SetState, State, StateCode};
@@ -14,6 +15,7 @@ use crate::baseline::{Baseline, Place};
 use crate::connect::Session;
 use crate::coverage::{self, Extension, Known, Plan};
 use crate::identity::Identity;
+use crate::own::IDENTITY;
 use crate::read::ReadError;
 use crate::texts;
 
@@ -55,6 +57,7 @@ impl Source for Instance {
             }
         };
         at.recorder.own.identified(began.elapsed());
+        at.recorder.budget.note(IDENTITY, None, began.elapsed());
         if due.iter().any(|set| set.extension.is_some()) {
             let instance = &at.recorder.instance;
             at.server.find_extension(|name| instance.selects(name)).await;
@@ -188,7 +191,11 @@ impl Instance {
             read = self.read_raw(&raw, &catalog, &place, life, at.server, at.recorder).await;
         }
         at.recorder.own.marked(plan.set.name(), session.take_marked());
-        let Some(read) = read? else { return Ok(()) };
+        let Some(read) = read? else {
+            at.recorder.budget.spared(plan.set.name());
+            return Ok(());
+        };
+        at.recorder.budget.note(plan.set.name(), None, Duration::from_micros(read.reading.duration_us));
         at.cycle.readings.push(read.reading);
         at.cycle.advances.push(read.advance);
         at.cycle.next.push((place, read.next));
@@ -232,7 +239,10 @@ impl Instance {
                     let message = format!("{missed} statements were gone before their text was read.");
                     coverage::state(plan.set, "", State::Degraded, StateCode::Failed, message, String::new())
                 });
-            let instead = failure.cloned().or(missed);
+            let works =
+                plan.sql.is_some() && plan.states.first().is_some_and(|state| state.state == State::Works as i32);
+            let slowed = || recorder.slowed(plan.set).filter(|_| works);
+            let instead = failure.cloned().or(missed).or_else(slowed);
             let skip = usize::from(instead.is_some());
             states.extend(instead);
             states.extend(plan.states.iter().skip(skip).cloned());

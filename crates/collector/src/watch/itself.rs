@@ -32,8 +32,9 @@ impl Source for Itself {
         let catalog = Arc::clone(&at.recorder.catalog);
         for set in Recorder::of_scope(&catalog, due, Self::SCOPE).into_iter().filter(|set| reads(set.name())) {
             let began = (Instant::now(), at.recorder.clock.now_us());
-            let own = &mut at.recorder.own;
-            let rows = if set.name() == own::SETS { own.tell() } else { vec![own.process_row()] };
+            let (own, budget) = (&mut at.recorder.own, &at.recorder.budget);
+            let rows =
+                if set.name() == own::SETS { own.tell(|set| budget.factor(set)) } else { vec![own.process_row()] };
             let read = (named::frame(&set.definition, &rows), own::incarnation(self.started_us));
             at.recorder.record_beside(set, read, began, at.baselines, at.cycle);
         }

@@ -10,11 +10,12 @@ use wire::{Frame, Reading, SetState, State, StateCode};
 
 use super::{Baselines, Cycle, REPEAT_EVERY};
 use crate::baseline::{Baseline, Incarnation, Place, ReadingTime};
+use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::coverage::{self, Plan};
 use crate::exposition::Latest;
 use crate::increments::{self, Formed, Guard};
-use crate::own::Own;
+use crate::own::{IDENTITY, Own};
 use crate::read::ReadError;
 use crate::{limits, texts};
 
@@ -45,6 +46,8 @@ pub(super) struct Recorder {
     pub(super) clock: Clock,
     /// What failed, by set, as it is said.
     pub(super) failures: BTreeMap<String, SetState>,
+    /// What the statements take, and which sets are read less often for it.
+    pub(super) budget: Budget,
     /// What is counted of the collector's own work.
     pub(super) own: Own,
     /// Where readings are shown from.
@@ -62,8 +65,10 @@ impl Recorder {
     ) -> Self {
         let limits = catalog.sets().filter_map(|set| set.limit.as_ref());
         let row_limits = limits.filter_map(|limit| Some((limit.setting.clone(), row_limit(&limit.setting)? as usize)));
-        Self {
-            row_limits: row_limits.collect(),
+        let row_limits = row_limits.collect();
+        let mut this = Self {
+            row_limits,
+            budget: Budget::default(),
             own: Own::new(&catalog),
             latest: Arc::default(),
             instance,
@@ -72,7 +77,22 @@ impl Recorder {
             failures: BTreeMap::new(),
             read_at: HashMap::new(),
             repeated: HashMap::new(),
-        }
+        };
+        this.budget = this.budget();
+        this
+    }
+
+    fn budget(&self) -> Budget {
+        let instance = self.scheduled(Scope::Instance);
+        // Who the instance is is asked before whatever is due.
+        let identity =
+            instance.iter().map(|(_, seconds)| *seconds).min().map(|least| (IDENTITY.to_owned(), least, None));
+        let sets = instance.into_iter().chain(self.scheduled(Scope::Database)).map(|(name, seconds)| {
+            let is_hastened = |set: &&Set| self.instance.hastened(set.name(), &set.group, set.interval_seconds);
+            let turn = self.catalog.get(&name).filter(|set| !is_hastened(set)).and_then(|set| set.yields);
+            (name, seconds, turn)
+        });
+        Budget::new(self.instance.statement_budget, sets.chain(identity))
     }
 
     /// The instance's name in the configuration.
@@ -160,6 +180,9 @@ impl Recorder {
     ) -> Result<(), ReadError> {
         let Taken { place, definition, frame, guard, took: Took { at, duration, ended }, plan } = taken;
         let unmeasured = plan.map(|plan| plan.unmeasured.as_slice()).unwrap_or_default();
+        if plan.is_some() {
+            self.budget.note(&place.set, place.datid, duration);
+        }
         self.latest.keep(&place, &frame, unmeasured, at.time_us);
         let previous = baselines.get(&place).map(AsRef::as_ref);
         let formed = if definition.kind() == SetKind::Info {
@@ -233,6 +256,19 @@ impl Recorder {
         for reading in cycle.readings.iter().filter(|reading| reading.error.is_some()) {
             self.latest.forget(&self.place(&reading.set, cycle.datid));
         }
+    }
+
+    /// That a set is read less often than it should be, where it is.
+    pub(super) fn slowed(&self, set: &Set) -> Option<SetState> {
+        let factor = self.budget.factor(set.name());
+        let budget = f64::from(self.instance.statement_budget.0.filter(|_| factor > 1)?) / 1e4;
+        let interval = self.instance.interval_of(set.name(), &set.group, Some(set.interval_seconds));
+        let message = format!(
+            "Read every {} s instead of every {interval} s, because all sets at their intervals would take more of the \
+             instance than statement_budget allows, {budget} % of one core.",
+            u64::from(interval) * u64::from(factor)
+        );
+        Some(coverage::state(set, "", State::Degraded, StateCode::Budget, message, String::new()))
     }
 
     /// Remembers what is to be said of a set, if anything.

@@ -29,7 +29,8 @@ const MAX_NAMED: usize = 3;
 /// The databases, what is due where, and what went wrong.
 #[derive(Debug)]
 pub(super) struct Sweep {
-    sets: Vec<(String, Duration)>,
+    /// The sets with their intervals, and how many times rarer they are read.
+    sets: Vec<(String, Duration, u32)>,
     listed: Vec<Database>,
     list_at: Instant,
     round: VecDeque<i64>,
@@ -99,7 +100,7 @@ impl Sweep {
     pub(super) fn new(sets: Vec<(String, u32)>) -> Self {
         let now = Instant::now();
         Self {
-            sets: sets.into_iter().map(|(set, seconds)| (set, Duration::from_secs(seconds.max(1).into()))).collect(),
+            sets: sets.into_iter().map(|(set, seconds)| (set, Duration::from_secs(seconds.max(1).into()), 1)).collect(),
             listed: Vec::new(),
             list_at: now,
             round: VecDeque::new(),
@@ -135,6 +136,19 @@ impl Sweep {
     /// Makes some sets due at once in every database.
     pub(super) fn hasten(&mut self, is_one: impl Fn(&str) -> bool) {
         self.due.retain(|(_, set), _| !is_one(set));
+    }
+
+    /// Reads sets so many times rarer than at their intervals; what is to be read more often from here on, soon enough.
+    pub(super) fn slow(&mut self, factor: impl Fn(&str) -> u32, now: Instant) {
+        for (set, interval, before) in &mut self.sets {
+            let factor = factor(set).max(1);
+            if factor < *before {
+                for (_, due) in self.due.iter_mut().filter(|((_, name), _)| name == set) {
+                    *due = (*due).min(now + *interval * factor);
+                }
+            }
+            *before = factor;
+        }
     }
 
     /// Makes no visit before a moment.
@@ -174,7 +188,7 @@ impl Sweep {
     }
 
     fn due_at(&self, database: &Database) -> Instant {
-        let due = |(set, _): &(String, Duration)| self.due.get(&(database.datid, set.clone())).copied();
+        let due = |(set, ..): &(String, Duration, u32)| self.due.get(&(database.datid, set.clone())).copied();
         let due = self.sets.iter().map(|set| due(set).unwrap_or(self.held_until)).min().unwrap_or(self.list_at);
         self.refusals.not_before(&database.datid).map_or(due, |asked| due.max(asked))
     }
@@ -225,7 +239,7 @@ impl Sweep {
         }
         for database in &self.listed {
             let Some(odd) = &database.odd else { continue };
-            for (set, _) in &self.sets {
+            for (set, ..) in &self.sets {
                 let trouble = Trouble {
                     database: database.name.clone(),
                     how: State::Missing,
@@ -241,7 +255,7 @@ impl Sweep {
 
     /// The sets that it reads.
     pub(super) fn sets(&self) -> impl Iterator<Item = &str> {
-        self.sets.iter().map(|(set, _)| set.as_str())
+        self.sets.iter().map(|(set, ..)| set.as_str())
     }
 
     /// The next database and what is due in it; begins a round when the last one is through.
@@ -256,11 +270,12 @@ impl Sweep {
             }
             self.round.pop_front();
             let mut sets = Vec::new();
-            for (set, interval) in &self.sets {
+            for (set, interval, factor) in &self.sets {
+                let interval = *interval * *factor;
                 let due = self.due.entry((database.datid, set.clone())).or_insert(now);
                 if *due <= now + EARLY {
                     // What came too late is not made up for.
-                    *due = if *due + *interval <= now { now + *interval } else { *due + *interval };
+                    *due = if *due + interval <= now { now + interval } else { *due + interval };
                     sets.push(set.clone());
                 }
             }

@@ -90,7 +90,7 @@ fn every_set_without_sql_has_a_reader_that_fills_exactly_its_columns() {
     let names = |row: &Row| row.iter().map(|(name, _)| (*name).to_owned()).collect::<BTreeSet<String>>();
     let mut own = Own::new(&catalog);
     own.identified(std::time::Duration::from_micros(5));
-    let mut read: Vec<(&str, Row)> = vec![(own::SETS, own.tell().remove(0)), (own::PROCESS, own.process_row())];
+    let mut read: Vec<(&str, Row)> = vec![(own::SETS, own.tell(|_| 1).remove(0)), (own::PROCESS, own.process_row())];
     // Not every kernel counts pressure, and not every collector runs in a container.
     let made = tempfile::tempdir().unwrap();
     write(made.path(), "cgroup/cpu.max", b"100000 100000");

@@ -117,6 +117,17 @@ impl Rig {
     }
 }
 
+impl Rig {
+    /// A figure of each set of what the collector takes.
+    pub(crate) fn own(&self, cycle: &Cycle, column: &str) -> BTreeMap<String, i64> {
+        let rows = self.rows(reading(cycle, collector::own::SETS).unwrap());
+        let definition = &self.catalog.get(collector::own::SETS).unwrap().definition;
+        let place = |name: &str| rows.column(definition.column(name).unwrap().0).unwrap();
+        let (names, figures) = (place("set_name"), place(column));
+        (0..rows.rows).filter_map(|row| Some((names.text(row)?.to_owned(), figures.int(row)?))).collect()
+    }
+}
+
 pub(crate) fn errors(cycle: &Cycle) -> Vec<String> {
     let readings =
         cycle.readings.iter().filter_map(|reading| Some(format!("{}: {}", reading.set, reading.error.as_ref()?)));
