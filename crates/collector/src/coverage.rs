@@ -1,6 +1,7 @@
 //! What can be read of an instance, what cannot, why, and what mends it. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use catalog::{Availability, Catalog, Role, Scope, Set, Version, WithoutGrant};
 use wire::{SetState, State, StateCode};
@@ -49,11 +50,26 @@ pub struct Extension {
     pub fix: String,
 }
 
-/// How one set is read on one instance.
+/// One set and how it is read on one instance.
 #[derive(Clone, Debug)]
 pub struct Plan<'a> {
     /// The set.
     pub set: &'a Set,
+    /// How.
+    pub way: Arc<Way>,
+}
+
+impl std::ops::Deref for Plan<'_> {
+    type Target = Way;
+
+    fn deref(&self) -> &Way {
+        &self.way
+    }
+}
+
+/// How a set is read on one instance.
+#[derive(Clone, Debug)]
+pub struct Way {
     /// The statement; `None` where the set cannot be read here.
     pub sql: Option<String>,
     /// Columns whose value would read 0 and is not measured.
@@ -75,11 +91,88 @@ pub struct Known<'a> {
 
 /// Plans every set that is read from an instance or its databases. `enabled` is asked for set and group.
 pub fn plan<'a>(catalog: &'a Catalog, known: Known<'_>, enabled: impl Fn(&str, &str) -> bool) -> Vec<Plan<'a>> {
-    catalog
-        .sets()
-        .filter(|set| matches!(set.definition.scope, Scope::Instance | Scope::Database))
-        .map(|set| plan_set(set, known, enabled(set.name(), &set.group)))
-        .collect()
+    let way = |set: &Set| Arc::new(way_of(set, known, enabled(set.name(), &set.group)));
+    planned(catalog).map(|set| Plan { set, way: way(set) }).collect()
+}
+
+/// Plans that are made anew only when something changed that they are made from.
+#[derive(Debug, Default)]
+pub struct Plans {
+    made: Option<Made>,
+}
+
+#[derive(Debug)]
+struct Made {
+    from: From,
+    ways: Vec<Arc<Way>>,
+    beside: Vec<Vec<SetState>>,
+}
+
+/// All that plans are made from, besides the catalogue and the configuration, which never change.
+#[derive(Debug, PartialEq)]
+struct From {
+    version_num: u32,
+    standby: bool,
+    settings: HashMap<String, String>,
+    grants: Option<Grants>,
+    extension: Option<Extension>,
+}
+
+impl From {
+    fn is(&self, known: Known<'_>) -> bool {
+        (self.version_num, self.standby) == (known.identity.version_num, known.identity.standby)
+            && self.settings == known.identity.settings
+            && self.grants.as_ref() == known.grants
+            && self.extension.as_ref() == known.extension
+    }
+
+    fn of(known: Known<'_>) -> Self {
+        Self {
+            version_num: known.identity.version_num,
+            standby: known.identity.standby,
+            settings: known.identity.settings.clone(),
+            grants: known.grants.cloned(),
+            extension: known.extension.cloned(),
+        }
+    }
+}
+
+impl Plans {
+    /// As [`plan`]; always asked for the same catalogue, and by the same `enabled`.
+    pub fn plan<'a>(
+        &mut self,
+        catalog: &'a Catalog,
+        known: Known<'_>,
+        enabled: impl Fn(&str, &str) -> bool,
+    ) -> Vec<Plan<'a>> {
+        let made = match self.made.take().filter(|made| made.from.is(known)) {
+            Some(made) => made,
+            None => Made {
+                from: From::of(known),
+                ways: plan(catalog, known, enabled).into_iter().map(|plan| plan.way).collect(),
+                beside: beside(catalog).map(|set| readable(set, known)).collect(),
+            },
+        };
+        let plans = planned(catalog).zip(&made.ways).map(|(set, way)| Plan { set, way: Arc::clone(way) }).collect();
+        self.made = Some(made);
+        plans
+    }
+
+    /// The sets that are read without SQL, with their states; none before something was planned.
+    pub fn beside<'a>(&'a self, catalog: &'a Catalog) -> impl Iterator<Item = (&'a Set, &'a [SetState])> {
+        let states = self.made.iter().flat_map(|made| &made.beside);
+        beside(catalog).zip(states.map(Vec::as_slice))
+    }
+}
+
+/// The sets that are read by SQL, in the order of the catalogue.
+fn planned(catalog: &Catalog) -> impl Iterator<Item = &Set> {
+    catalog.sets().filter(|set| matches!(set.definition.scope, Scope::Instance | Scope::Database))
+}
+
+/// Those of the host and of the collector.
+fn beside(catalog: &Catalog) -> impl Iterator<Item = &Set> {
+    catalog.sets().filter(|set| matches!(set.definition.scope, Scope::Host | Scope::Collector))
 }
 
 /// The states of a set that is read without SQL: its own, and those of columns that are not whole.
@@ -90,9 +183,9 @@ pub fn readable(set: &Set, known: Known<'_>) -> Vec<SetState> {
     std::iter::once(whole(set, known)).chain(columns.map(|(state, _)| state)).collect()
 }
 
-fn plan_set<'a>(set: &'a Set, known: Known<'_>, enabled: bool) -> Plan<'a> {
+fn way_of(set: &Set, known: Known<'_>, enabled: bool) -> Way {
     match statement(set, known, enabled) {
-        Err(state) => Plan { set, sql: None, unmeasured: Vec::new(), states: vec![state] },
+        Err(state) => Way { sql: None, unmeasured: Vec::new(), states: vec![state] },
         Ok((sql, version)) => {
             let mut columns = Vec::new();
             let mut unmeasured = Vec::new();
@@ -106,7 +199,7 @@ fn plan_set<'a>(set: &'a Set, known: Known<'_>, enabled: bool) -> Plan<'a> {
             }
             let mut states = vec![whole(set, known)];
             states.append(&mut columns);
-            Plan { set, sql: Some(sql), unmeasured, states }
+            Way { sql: Some(sql), unmeasured, states }
         }
     }
 }

@@ -7,7 +7,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::lanes::{Lanes, Standing};
-use crate::own::Process;
+use crate::own::{self, Process};
 use crate::push::Counters;
 use crate::schedule::Schedule;
 use crate::state::{Shared, lock};
@@ -57,7 +57,11 @@ pub(crate) async fn observe(mut this: Observation) {
         let late = due.late.iter().map(|(_, cycles)| u64::from(*cycles)).sum();
         this.counters.late_cycles.fetch_add(late, Ordering::Relaxed);
         let baselines = lock(&this.shared).baselines();
-        this.watch.tell_own(this.process(), &due.late);
+        // It asks all lanes.
+        if due.sets.iter().any(|set| set == own::PROCESS) {
+            this.watch.tell_process(this.process());
+        }
+        this.watch.tell_skipped(&due.late);
         let reading = async {
             // Databases are read between the instance's own cycles, one at a time.
             if due.sets.is_empty() {

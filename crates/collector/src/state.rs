@@ -101,7 +101,8 @@ impl Registration {
 pub struct Held {
     /// The spool.
     pub spool: Spool,
-    baselines: Baselines,
+    /// Shared with the cycle that is under way.
+    baselines: Arc<Baselines>,
     /// Baselines of before this start that nothing was read from since.
     carried: BTreeSet<Place>,
     standing: Standing,
@@ -222,7 +223,7 @@ impl Held {
         let mut held = Self {
             spool: opened.spool,
             carried: baselines.keys().cloned().collect(),
-            baselines,
+            baselines: Arc::new(baselines),
             standing: Standing::Unknown,
             anew,
             repeat: false,
@@ -277,7 +278,8 @@ impl Held {
     /// When they cannot be written down.
     pub fn go_on_from(&mut self, other: &Self, instance: &str) -> Result<()> {
         let of_instance = other.baselines.iter().filter(|(place, _)| place.instance == instance);
-        self.baselines.extend(of_instance.map(|(place, baseline)| (place.clone(), Arc::clone(baseline))));
+        Arc::make_mut(&mut self.baselines)
+            .extend(of_instance.map(|(place, baseline)| (place.clone(), Arc::clone(baseline))));
         self.checkpoint()
     }
 
@@ -290,7 +292,7 @@ impl Held {
             Some((set.definition.hash(), guard))
         };
         let is_same = |set: &str| defined(&before, set).is_some_and(|one| defined(catalog, set) == Some(one));
-        self.baselines.retain(|place, _| is_same(&place.set));
+        Arc::make_mut(&mut self.baselines).retain(|place, _| is_same(&place.set));
         self.carried.retain(|place| is_same(&place.set));
         let is_waited_for = self.spool.pending_len() > 0;
         self.older_definitions = keep_definitions(self.spool.dir(), catalog, is_waited_for);
@@ -315,7 +317,7 @@ impl Held {
 
     /// Nothing is read for this spool any more.
     pub fn leave_baselines(&mut self) {
-        self.baselines.clear();
+        Arc::make_mut(&mut self.baselines).clear();
         self.carried.clear();
         self.anew = None;
     }
@@ -430,7 +432,7 @@ impl Held {
         }
         let mut counted = BTreeSet::new();
         for place in std::mem::take(&mut self.carried) {
-            self.baselines.remove(&place);
+            Arc::make_mut(&mut self.baselines).remove(&place);
             self.spool.lose_baseline(&place.set, RESTORED);
             counted.insert(place.set);
         }
@@ -447,7 +449,7 @@ impl Held {
         self.spool.disown_acknowledged();
         let before = self.baselines.len();
         let catalog = Arc::clone(&self.catalog);
-        self.baselines.retain(|place, _| !has_texts(&catalog, &place.set));
+        Arc::make_mut(&mut self.baselines).retain(|place, _| !has_texts(&catalog, &place.set));
         self.carried.retain(|place| !has_texts(&catalog, &place.set));
         if self.baselines.len() < before
             && let Err(error) = self.checkpoint()
@@ -491,8 +493,8 @@ impl Held {
 
     /// The baselines as they are now.
     #[must_use]
-    pub fn baselines(&self) -> Baselines {
-        self.baselines.clone()
+    pub fn baselines(&self) -> Arc<Baselines> {
+        Arc::clone(&self.baselines)
     }
 
     /// Spools a cycle and, when it is on disk, moves the baselines. Blocks for the fsync.
@@ -574,7 +576,7 @@ impl Held {
         }
         for (place, baseline) in next {
             self.carried.remove(&place);
-            self.baselines.insert(place, Arc::new(baseline));
+            Arc::make_mut(&mut self.baselines).insert(place, Arc::new(baseline));
         }
         // The cycle is on disk: without a newer checkpoint only the start takes longer.
         if self.spool.checkpoint_due()

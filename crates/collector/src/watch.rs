@@ -18,16 +18,17 @@ mod source;
 mod statement;
 mod sweep;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use catalog::{Catalog, Scope, SetKind};
+use catalog::{Catalog, Scope, Set, SetKind};
 use wire::{Reading, SetState, State, StateCode};
 
 use crate::baseline::{Advance, Baseline, Place};
 use crate::clock::Clock;
-use crate::coverage::{self, Known};
+use crate::coverage;
 use crate::exposition::Latest;
 use databases::Databases;
 use host::Host;
@@ -177,9 +178,13 @@ impl Watch {
         self.said.states = None;
     }
 
-    /// What the process knows of itself, and the cycles of sets that were skipped since the last one.
-    pub fn tell_own(&mut self, process: crate::own::Process, skipped: &[(String, u32)]) {
+    /// What the process knows of itself.
+    pub fn tell_process(&mut self, process: crate::own::Process) {
         self.recorder.own.process = Some(process);
+    }
+
+    /// Cycles of sets that were skipped since the last one.
+    pub fn tell_skipped(&mut self, skipped: &[(String, u32)]) {
         self.recorder.own.skipped(skipped);
     }
 
@@ -202,7 +207,7 @@ impl Watch {
         let Ok(()) = self.host.read(due, &mut at).await;
         let Ok(()) = self.itself.read(due, &mut at).await;
         if let Some(answered) = self.instance.answered.take() {
-            self.report_states(answered, &mut cycle);
+            self.report_states(&answered, &mut cycle);
         }
         self.recorder.show_failures(&cycle);
         cycle
@@ -256,43 +261,47 @@ impl Watch {
     }
 
     /// Puts the states of all sets into the cycle when they changed, or it is time to repeat them.
-    fn report_states(&mut self, Answered { identity, mut states }: Answered, cycle: &mut Cycle) {
-        states.extend(self.states_beside(Known {
-            identity: &identity,
-            grants: self.server.grants.as_ref(),
-            extension: None,
-        }));
-        let known = self.said.states.as_ref().is_some_and(|(sent, at)| *sent == states && at.elapsed() < REPEAT_EVERY);
-        if !known {
-            self.said.states = Some((states.clone(), Instant::now()));
-            cycle.instance.states = states;
+    fn report_states(&mut self, answered: &Answered, cycle: &mut Cycle) {
+        let states = self.instance.states(answered, &self.recorder).chain(self.states_beside());
+        let said = self.said.states.as_ref().filter(|(_, at)| at.elapsed() < REPEAT_EVERY);
+        // Nearly always they are as before: nothing is copied for finding that out.
+        if said.is_some_and(|(said, _)| states.eq(said.iter().map(Cow::Borrowed))) {
+            return;
         }
+        let states = self.instance.states(answered, &self.recorder).chain(self.states_beside());
+        let states: Vec<SetState> = states.map(Cow::into_owned).collect();
+        cycle.instance.states.clone_from(&states);
+        self.said.states = Some((states, Instant::now()));
     }
 
     /// The states of the sets that are not read from PostgreSQL, in the order of the catalogue.
-    fn states_beside(&self, known: Known<'_>) -> Vec<SetState> {
-        let mut states = Vec::new();
-        for set in self.recorder.catalog.sets() {
-            let has_reader = match set.definition.scope {
-                Scope::Host => crate::host::reader(set.name()).is_some(),
-                Scope::Collector => itself::reads(set.name()),
-                Scope::Instance | Scope::Database | Scope::Log | Scope::Pooler => continue,
-            };
-            let missing = |code, message: &str| {
-                vec![coverage::state(set, "", State::Missing, code, message.to_owned(), String::new())]
-            };
-            states.extend(if !self.recorder.instance.enabled(set.name(), &set.group) {
-                missing(StateCode::Disabled, coverage::SWITCHED_OFF)
-            } else if !has_reader {
-                missing(StateCode::Version, "This collector has no reader for it.")
-            } else if set.definition.scope == Scope::Host && !self.host.is_here() {
-                missing(StateCode::Machine, "The collector runs on another machine than this instance.")
-            } else if let Some(failure) = self.recorder.failures.get(set.name()) {
-                vec![failure.clone()]
-            } else {
-                coverage::readable(set, known)
-            });
+    fn states_beside(&self) -> impl Iterator<Item = Cow<'_, SetState>> {
+        let sets = self.instance.plans.beside(&self.recorder.catalog);
+        sets.flat_map(|(set, readable)| {
+            let instead = self.instead_beside(set);
+            let readable = if instead.is_some() { &[] } else { readable };
+            instead.into_iter().chain(readable.iter().map(Cow::Borrowed))
+        })
+    }
+
+    /// Why such a set is not read, if it is not.
+    fn instead_beside(&self, set: &Set) -> Option<Cow<'_, SetState>> {
+        let has_reader = match set.definition.scope {
+            Scope::Host => crate::host::reader(set.name()).is_some(),
+            _ => itself::reads(set.name()),
+        };
+        let missing = |code, message: &str| {
+            let state = coverage::state(set, "", State::Missing, code, message.to_owned(), String::new());
+            Some(Cow::Owned(state))
+        };
+        if !self.recorder.instance.enabled(set.name(), &set.group) {
+            missing(StateCode::Disabled, coverage::SWITCHED_OFF)
+        } else if !has_reader {
+            missing(StateCode::Version, "This collector has no reader for it.")
+        } else if set.definition.scope == Scope::Host && !self.host.is_here() {
+            missing(StateCode::Machine, "The collector runs on another machine than this instance.")
+        } else {
+            self.recorder.failures.get(set.name()).map(Cow::Borrowed)
         }
-        states
     }
 }

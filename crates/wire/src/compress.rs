@@ -1,6 +1,9 @@
 //! zstd with a bound on what comes out.
 
 use std::io::Read;
+use std::sync::{Mutex, PoisonError};
+
+use zstd::bulk::Compressor;
 
 /// The level that records are compressed with: measured, higher ones cost more than they save.
 const LEVEL: i32 = 1;
@@ -19,12 +22,26 @@ pub enum CompressError {
     Corrupt(#[from] std::io::Error),
 }
 
-/// Compresses bytes into one zstd frame.
+/// The compressor that was used last: making one takes longer than a small record.
+static KEPT: Mutex<Option<Compressor<'static>>> = Mutex::new(None);
+
+/// Compresses bytes into one zstd frame, which says how long they are.
 ///
 /// # Errors
 /// When the compressor cannot allocate.
 pub fn compress(bytes: &[u8]) -> Result<Vec<u8>, CompressError> {
-    Ok(zstd::bulk::compress(bytes, LEVEL)?)
+    let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let taken = kept().take();
+    let mut compressor = taken.map_or_else(|| Compressor::new(LEVEL), Ok)?;
+    let compressed = compressor.compress(bytes)?;
+    *kept() = Some(compressor);
+    Ok(compressed)
+}
+
+/// How long the content of one frame is, as it says itself.
+#[must_use]
+pub fn content_len(frame: &[u8]) -> Option<usize> {
+    zstd::zstd_safe::get_frame_content_size(frame).ok().flatten().and_then(|len| usize::try_from(len).ok())
 }
 
 /// Decompresses one or several zstd frames, reading no more than `limit` bytes out of them.

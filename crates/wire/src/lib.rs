@@ -16,5 +16,5 @@ pub use batch::{
     Instance, LostInterval, Reading, SetState, State, StateCode, Status,
 };
 pub use codec::{DecodeError, MAX_ROWS};
-pub use compress::{CompressError, compress, decompress};
+pub use compress::{CompressError, compress, content_len, decompress};
 pub use frame::{Bitmap, Frame, FrameColumn, Values};

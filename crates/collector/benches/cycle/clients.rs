@@ -231,7 +231,7 @@ pub(crate) async fn collector(dsn: &str, state_dir: &Path, all: bool) -> Result<
     while next_cycle()? {
         let before = cpu_ms()?;
         let baselines = lock(&shared).baselines();
-        watch.tell_own(Process { instances: 1, ..Process::default() }, &[]);
+        watch.tell_process(Process { instances: 1, ..Process::default() });
         let mut cycles = vec![watch.cycle(&sets, &baselines).await];
         if all {
             cycles.append(&mut watch.read_databases(&baselines).await);

@@ -173,14 +173,12 @@ impl Pusher {
                 None => None,
             };
             let record = batch.as_ref().map(|(_, record)| record);
-            let Ok(content) = record.map_or(Ok(Vec::new()), |record| wire::decompress(&record.batch, MOST_UNFOLDED))
-            else {
-                break;
-            };
+            // What is not known to fit goes alone.
+            let Some(content) = record.map_or(Some(0), |record| wire::content_len(&record.batch)) else { break };
             let own = batch.as_ref().map_or(0, |(pending, _)| pending.bytes());
             let beside = Beside { records: all.records - u64::from(batch.is_some()), bytes: all.bytes - own };
             let behind = self.behind(&lane, record, progress, beside).encode_to_vec();
-            let length = content.len() + behind.len();
+            let length = content + behind.len();
             unfolded += length;
             if unfolded > MOST_UNFOLDED {
                 break;

@@ -21,7 +21,7 @@ use super::sweep::{Database, Odd, Sweep, Trouble, Visit};
 use super::{Baselines, Cycle};
 use crate::baseline::ReadingTime;
 use crate::connect::{ConnectError, Session};
-use crate::coverage::{self, Known};
+use crate::coverage::{self, Known, Plans};
 use crate::helpers;
 use crate::listing::{self, Listed};
 use crate::read::{self, ReadError, signed};
@@ -37,6 +37,7 @@ const BURIAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Databases {
     sweep: Sweep,
+    plans: Plans,
 }
 
 impl Source for Databases {
@@ -91,7 +92,7 @@ fn why(error: &str) -> Why {
 impl Databases {
     /// For sets and their intervals in seconds.
     pub(super) fn new(sets: Vec<(String, u32)>) -> Self {
-        Self { sweep: Sweep::new(sets) }
+        Self { sweep: Sweep::new(sets), plans: Plans::default() }
     }
 
     /// When the next database is to be read; `None` when no set asks for it.
@@ -250,7 +251,7 @@ impl Databases {
             return Err("another database has its name now".to_owned());
         }
         let known = Known { identity: &identity, grants: Some(&identity.grants), extension: None };
-        let plans = coverage::plan(&catalog, known, |set, group| at.recorder.instance.enabled(set, group));
+        let plans = self.plans.plan(&catalog, known, |set, group| at.recorder.instance.enabled(set, group));
         let begun = Instant::now();
         for (nth, set) in sets.iter().enumerate() {
             if begun.elapsed() > VISIT_WITHIN {

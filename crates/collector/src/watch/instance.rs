@@ -1,6 +1,7 @@
 //! The sets that are read once per instance, over the open connection; those of an extension that is installed in
 //! another database over a second one, which is opened for them and closed at once.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::source::{At, Source};
 use super::statement::{SETTINGS, read_set, why_not_read};
 use crate::baseline::{Baseline, Place};
 use crate::connect::Session;
-use crate::coverage::{self, Extension, Known, Plan};
+use crate::coverage::{self, Extension, Known, Plan, Plans, Way};
 use crate::identity::Identity;
 use crate::own::IDENTITY;
 use crate::read::ReadError;
@@ -23,15 +24,16 @@ use crate::texts;
 #[derive(Debug, Default)]
 pub(super) struct Instance {
     pub(super) texts: texts::Pace,
+    pub(super) plans: Plans,
     /// Who answered in this cycle, with what can be read of it.
     pub(super) answered: Option<Answered>,
 }
 
-/// Who answered, and what is to be said of the sets that are planned by that.
+/// Who answered, and how its sets are read.
 #[derive(Debug)]
 pub(super) struct Answered {
     pub(super) identity: Identity,
-    pub(super) states: Vec<SetState>,
+    ways: Vec<Arc<Way>>,
 }
 
 impl Source for Instance {
@@ -66,11 +68,13 @@ impl Source for Instance {
         at.cycle.instance.attributes = Some(at.server.attributes(&identity, extension.as_ref()));
         let grants = at.server.grants.clone();
         let known = Known { identity: &identity, grants: grants.as_ref(), extension: extension.as_ref() };
-        let mut plans = coverage::plan(&catalog, known, |set, group| at.recorder.instance.enabled(set, group));
+        let mut plans = self.plans.plan(&catalog, known, |set, group| at.recorder.instance.enabled(set, group));
         if let Some(unread) = at.server.discovery.unread() {
-            let missing = |state: &&mut SetState| state.code == StateCode::Extension as i32;
-            for state in plans.iter_mut().flat_map(|plan| &mut plan.states).filter(missing) {
-                state.message = format!("{} {unread}", state.message);
+            let missing = |state: &SetState| state.code == StateCode::Extension as i32;
+            for plan in plans.iter_mut().filter(|plan| plan.states.iter().any(missing)) {
+                for state in Arc::make_mut(&mut plan.way).states.iter_mut().filter(|state| missing(state)) {
+                    state.message = format!("{} {unread}", state.message);
+                }
             }
         }
         let is_due = |plan: &&Plan<'_>| plan.sql.is_some() && due.iter().any(|set| set.name() == plan.set.name());
@@ -81,9 +85,8 @@ impl Source for Instance {
         if let Some(extension) = extension.as_ref().filter(|_| !elsewhere.is_empty()) {
             self.read_elsewhere(&extension.database, &elsewhere, &plans, at).await;
         }
-        let states = self.states(&plans, at.recorder);
-        drop(plans);
-        self.answered = Some(Answered { identity, states });
+        let ways = plans.into_iter().map(|plan| plan.way).collect();
+        self.answered = Some(Answered { identity, ways });
         Ok(())
     }
 }
@@ -229,25 +232,33 @@ impl Instance {
     }
 
     /// What is to be said of the sets that were planned.
-    fn states(&self, plans: &[Plan<'_>], recorder: &Recorder) -> Vec<SetState> {
-        let mut states = Vec::new();
-        for plan in plans {
-            let failure = recorder.failures.get(plan.set.name()).filter(|_| plan.sql.is_some());
-            let missed = self.texts.not_captured();
-            let missed =
-                (missed > 0 && plan.sql.is_some() && plan.set.definition.kind() == SetKind::Texts).then(|| {
-                    let message = format!("{missed} statements were gone before their text was read.");
-                    coverage::state(plan.set, "", State::Degraded, StateCode::Failed, message, String::new())
-                });
-            let works =
-                plan.sql.is_some() && plan.states.first().is_some_and(|state| state.state == State::Works as i32);
-            let slowed = || recorder.slowed(plan.set).filter(|_| works);
-            let instead = failure.cloned().or(missed).or_else(slowed);
+    pub(super) fn states<'a>(
+        &'a self,
+        answered: &'a Answered,
+        recorder: &'a Recorder,
+    ) -> impl Iterator<Item = Cow<'a, SetState>> {
+        answered.ways.iter().flat_map(move |way| {
+            let instead = way.states.first().and_then(|whole| self.instead(way, whole, recorder));
             let skip = usize::from(instead.is_some());
-            states.extend(instead);
-            states.extend(plan.states.iter().skip(skip).cloned());
+            instead.into_iter().chain(way.states.iter().skip(skip).map(Cow::Borrowed))
+        })
+    }
+
+    /// What is to be said of a set that can be read by its plan, and was not as it should be.
+    fn instead<'a>(&self, way: &Way, whole: &SetState, recorder: &'a Recorder) -> Option<Cow<'a, SetState>> {
+        way.sql.as_ref()?;
+        if let Some(failure) = recorder.failures.get(&whole.set) {
+            return Some(Cow::Borrowed(failure));
         }
-        states
+        let set = recorder.catalog.get(&whole.set)?;
+        let missed = self.texts.not_captured();
+        if missed > 0 && set.definition.kind() == SetKind::Texts {
+            let message = format!("{missed} statements were gone before their text was read.");
+            let state = coverage::state(set, "", State::Degraded, StateCode::Failed, message, String::new());
+            return Some(Cow::Owned(state));
+        }
+        let slowed = recorder.slowed(set).filter(|_| whole.state == State::Works as i32);
+        slowed.map(Cow::Owned)
     }
 }
 

@@ -307,7 +307,8 @@ async fn the_collector_tells_what_its_last_cycle_took() {
         }
     }
     assert!(names(&told).contains(&"pg_stat_statements".to_owned()) && !names(&told).contains(&own::SETS.to_owned()));
-    rig.watch.tell_own(own::Process::default(), &[("pg_stat_database".to_owned(), 2)]);
+    rig.watch.tell_process(own::Process::default());
+    rig.watch.tell_skipped(&[("pg_stat_database".to_owned(), 2)]);
     let second = rig.whole_cycle().await;
     let told = rig.rows(reading(&second, "collector_sets").unwrap());
     let late = names(&told).iter().position(|set| set == "pg_stat_database").unwrap();

@@ -527,7 +527,7 @@ fn baselines_come_back_from_disk() {
         let next = cycle(&held, step * 123_457);
         held.commit(next).unwrap();
     }
-    let before: Vec<Baseline> = held.baselines().into_values().map(|baseline| (*baseline).clone()).collect();
+    let before: Vec<Baseline> = held.baselines().values().map(|baseline| (**baseline).clone()).collect();
     drop(held);
     let mut held = open(dir.path());
     let next = cycle(&held, 1_000_000);
