@@ -8,8 +8,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use judgement::span::moment;
 use store::Short;
-use store::span::moment;
 
 /// A batch is stored, or was before.
 #[derive(Clone, Debug, Serialize, ToSchema)]

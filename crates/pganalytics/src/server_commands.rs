@@ -124,7 +124,7 @@ fn growth(sizes: &StoreSizes) {
         (Some(per_day), Some(since)) => output::data(&format!(
             "The database takes {taken} MB, {} MB a day more since {}.",
             megabytes_a_day(per_day),
-            store::span::moment(since)
+            judgement::span::moment(since)
         )),
         _ => output::data(&format!("The database takes {taken} MB.")),
     }
@@ -132,7 +132,7 @@ fn growth(sizes: &StoreSizes) {
         output::data(&format!("Its disk has {} MB free.", megabytes(free)));
     }
     if let Some(full_at) = sizes.disk.full_at {
-        output::data(&format!("At this rate it is full on {}.", store::span::moment(full_at)));
+        output::data(&format!("At this rate it is full on {}.", judgement::span::moment(full_at)));
     }
     for reason in [&sizes.reason, &sizes.disk.reason].into_iter().flatten() {
         output::data(reason);

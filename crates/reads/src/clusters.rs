@@ -6,7 +6,7 @@ use tokio_postgres::Error;
 
 use crate::range::Range;
 use crate::reader::{InstanceId, Snapshot};
-use store::span::moment;
+use judgement::span::moment;
 
 /// A range, and the part of it that is of one cluster.
 #[derive(Clone, Copy, Debug)]

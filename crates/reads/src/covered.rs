@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::parts::{self, Parts};
 use crate::range::Range;
 use crate::reader::{InstanceId, Snapshot};
-use store::span::{moment, spell, spell_ms};
+use judgement::span::{moment, spell, spell_ms};
 use store::tiers::Tiered;
 
 /// From this share of a range on nothing needs to be said.

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::range::Range;
 use crate::reader::{InstanceId, Snapshot};
-use store::span::moment;
+use judgement::span::moment;
 
 /// Flags that are looked at in one read at most, the newest.
 const FLAGS_MOST: i64 = 10_000;

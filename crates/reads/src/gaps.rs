@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use crate::range::{Grid, Range};
 use crate::reader::{InstanceId, Snapshot};
-use store::span::moment;
+use judgement::span::moment;
 
 /// So much of an interval without a reading, in percent, is a gap: two readings are missing.
 const HOLE_PERCENT: i64 = 250;

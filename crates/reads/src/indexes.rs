@@ -2,7 +2,6 @@
 
 mod answer;
 mod figures;
-mod findings;
 pub mod model;
 mod store;
 

@@ -1,7 +1,6 @@
 //! The tables of an instance: size, growth, use, dead rows, and how near autovacuum is.
 
 mod answer;
-mod autovacuum;
 mod figures;
 pub mod model;
 mod store;

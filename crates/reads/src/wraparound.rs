@@ -1,7 +1,6 @@
 //! How near each database is to the end of transaction ids and multixacts, from `wraparound`.
 
 mod answer;
-pub(crate) mod limits;
 pub mod model;
 
 pub use answer::list;

@@ -25,7 +25,6 @@ mod pool;
 pub mod retention;
 mod schema;
 pub mod sizes;
-pub mod span;
 mod tables;
 pub mod tiers;
 mod views;

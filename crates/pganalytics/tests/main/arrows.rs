@@ -5,19 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// What each crate may build on, tests aside.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("catalog", &[]),
     ("wire", &["catalog"]),
     ("config", &[]),
     ("cluster", &[]),
+    ("judgement", &[]),
     ("connection", &["config"]),
     ("collector", &["catalog", "config", "connection", "wire"]),
     ("store", &["catalog", "config", "connection"]),
-    ("ingest", &["catalog", "store", "wire"]),
-    ("reads", &["catalog", "connection", "store"]),
+    ("ingest", &["catalog", "judgement", "store", "wire"]),
+    ("reads", &["catalog", "connection", "judgement", "store"]),
     ("server", &["catalog", "cluster", "config", "connection", "ingest", "reads", "store", "wire"]),
     ("testkit", &["cluster"]),
-    ("pganalytics", &["catalog", "cluster", "collector", "config", "server", "store", "wire"]),
+    ("pganalytics", &["catalog", "cluster", "collector", "config", "judgement", "server", "store", "wire"]),
 ];
 
 #[test]

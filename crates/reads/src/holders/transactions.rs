@@ -9,7 +9,7 @@ use crate::reader::{InstanceId, Snapshot};
 use crate::readings;
 use crate::sessions::store::{ACTIVITY, age_ms, named};
 use crate::slots::store as slots;
-use store::span::spell_ms;
+use judgement::span::spell_ms;
 
 /// The set of prepared transactions.
 pub(crate) const PREPARED: &str = "pg_prepared_xacts";

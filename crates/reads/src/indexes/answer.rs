@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::figures::{Known, ORDERS};
-use super::findings::UNUSED_AFTER_DAYS;
 use super::model::{Finding, Index, IndexTotals, Indexes, IndexesQuery};
 use super::store;
 use crate::clusters::OfOneCluster;
@@ -19,6 +18,7 @@ use crate::queries::names::Names;
 use crate::reader::{InstanceId, Snapshot};
 use crate::relations::model::{self, Partitions, no_such_order};
 use crate::relations::{compare, names, plus, readings, sizes};
+use judgement::indexes::UNUSED_AFTER_DAYS;
 
 /// The order unless asked otherwise.
 const ORDER: &str = "finding";

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
+use judgement::indexes::{self as findings, Use};
 
-use super::findings::{self, Use};
 use super::model::{Finding, Index};
 use super::store::{Gauges, Sums};
 use crate::covered::per_second;
@@ -126,7 +126,7 @@ impl Known<'_> {
             scans_since: gauges.stats_since,
             known_since: since,
             last_scan: gauges.last_scan,
-            finding: judgement.finding,
+            finding: judgement.finding.map(Finding::from),
             droppable: judgement.can_go && !is_part,
             message: judgement.message,
             duplicate_of: same_as,

@@ -119,6 +119,16 @@ pub(crate) enum Finding {
     Unused,
 }
 
+impl From<judgement::indexes::Finding> for Finding {
+    fn from(finding: judgement::indexes::Finding) -> Self {
+        match finding {
+            judgement::indexes::Finding::Invalid => Self::Invalid,
+            judgement::indexes::Finding::Duplicate => Self::Duplicate,
+            judgement::indexes::Finding::Unused => Self::Unused,
+        }
+    }
+}
+
 /// An index.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub(crate) struct Index {

@@ -1,34 +1,18 @@
 //! How an instance is, and why: the rules, without the store.
 
 use jiff::{SignedDuration, Timestamp};
+use judgement::limits::{
+    BLOCKED_BY_IDLE_MS, BLOCKED_CRITICAL_MS, BLOCKED_WARNING_MS, CLOCK_WARNING_US, CONNECTIONS_CRITICAL,
+    CONNECTIONS_WARNING, HOLDING_WARNING_MS, REPLAY_LAG_WARNING_US, SEQUENCE_ALMOST, SEQUENCE_NEARLY,
+};
 
 use super::model::HealthState;
-use super::sequences::{ALMOST, Ending, NEARLY};
+use super::sequences::Ending;
 use super::signs::{Blocked, Doubled, Holder, Lost, Replaced, Reset, Restarted, Slot, Used};
 use super::subscriptions::Failing;
 use super::watched::{Watched, WatchedState};
 use crate::skew;
-use store::span::{moment, spell, spell_ms};
-
-/// Shares of a limit of connections in percent. The instance's last few are reserved for superusers, so full comes
-/// before 100.
-const CONNECTIONS_CRITICAL: i64 = 95;
-const CONNECTIONS_WARNING: i64 = 80;
-
-/// Replay lag above this is worth a look.
-const REPLAY_LAG_WARNING_US: i64 = 30_000_000;
-
-/// Waiting for a lock for longer than this is worth a look, and then wrong.
-const BLOCKED_WARNING_MS: f64 = 60_000.0;
-const BLOCKED_CRITICAL_MS: f64 = 300_000.0;
-/// Where who blocks does nothing: longer than any pause between two statements of one transaction should be.
-const BLOCKED_BY_IDLE_MS: f64 = 5_000.0;
-
-/// Idle in a transaction that holds back vacuum for longer than this is worth a look.
-const HOLDING_WARNING_MS: f64 = 300_000.0;
-
-/// A clock that is further off than this is to be set right.
-const CLOCK_WARNING_US: u64 = 10_000_000;
+use judgement::span::{moment, spell, spell_ms};
 
 /// What the rules look at.
 #[derive(Clone, Debug, Default)]
@@ -222,7 +206,7 @@ fn of_nobody(Slot { name, is_lost, xmin_age }: &Slot) -> String {
 /// The nearest to its end, and how many others there are.
 fn ending(all: &[Ending]) -> Option<(HealthState, String)> {
     let (first, others) = all.split_first()?;
-    let state = if first.used >= ALMOST { HealthState::Critical } else { HealthState::Warning };
+    let state = if first.used >= SEQUENCE_ALMOST { HealthState::Critical } else { HealthState::Warning };
     let Ending { name, database, used, remaining } = first;
     let left = match remaining {
         0 => "it has no value left".to_owned(),
@@ -231,7 +215,11 @@ fn ending(all: &[Ending]) -> Option<(HealthState, String)> {
     let more = match others.len() {
         0 => String::new(),
         more => {
-            format!("; {} by {:.0} % or more", number(more.try_into().unwrap_or(i64::MAX), "other"), NEARLY * 100.0)
+            format!(
+                "; {} by {:.0} % or more",
+                number(more.try_into().unwrap_or(i64::MAX), "other"),
+                SEQUENCE_NEARLY * 100.0
+            )
         }
     };
     let percent = (used * 100.0).floor();

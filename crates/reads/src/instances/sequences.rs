@@ -3,15 +3,11 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
+use judgement::limits::SEQUENCE_NEARLY;
 use tokio_postgres::Error;
 
 use crate::reader::{InstanceId, Snapshot};
 use crate::relations::readings::STALE;
-
-/// From this share on one is told.
-pub(crate) const NEARLY: f64 = 0.8;
-/// From this share on there is little time left, however slowly it is used up.
-pub(crate) const ALMOST: f64 = 0.97;
 
 /// A sequence that is nearly used up.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,7 +54,7 @@ pub(crate) async fn ending(
 ) -> Result<HashMap<InstanceId, Vec<Ending>>, Error> {
     let since = at.saturating_sub(STALE).unwrap_or(at);
     let mut all: HashMap<InstanceId, Vec<Ending>> = HashMap::new();
-    for row in snapshot.query(ENDING, &[&ids, &since, &at, &NEARLY]).await? {
+    for row in snapshot.query(ENDING, &[&ids, &since, &at, &SEQUENCE_NEARLY]).await? {
         let one = Ending { name: row.get(1), database: row.get(2), used: row.get(3), remaining: row.get(4) };
         all.entry(row.get(0)).or_default().push(one);
     }

@@ -21,7 +21,7 @@ const LOSSES_WITHIN: SignedDuration = SignedDuration::from_hours(1);
 const RESETS_WITHIN: SignedDuration = SignedDuration::from_mins(10);
 
 /// What streams through a slot comes back within this, or it is nobody's.
-const SLOT_UNUSED_FOR: SignedDuration = SignedDuration::from_mins(5);
+const SLOT_UNUSED_FOR: SignedDuration = SignedDuration::from_secs(judgement::limits::SLOT_UNUSED_FOR_S);
 
 /// A crash is told for so long; a restart as long as a reset.
 const CRASHES_WITHIN: SignedDuration = SignedDuration::from_hours(1);

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use store::span::moment as said;
+use judgement::span::moment as said;
 
 /// An instance is silent after this many intervals without a word, and not before [`SILENT_LEAST`].
 const SILENT_INTERVALS: i32 = 2;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
+pub(crate) use judgement::indexes::Index;
 use tokio_postgres::Error;
 
 use super::Key;
@@ -41,32 +42,6 @@ pub(crate) async fn relations(
         options: row.get(7),
     };
     Ok(rows.iter().map(|row| ((row.get(0), row.get(1)), relation(row))).collect())
-}
-
-/// An index.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Index {
-    pub(crate) relid: Option<i64>,
-    pub(crate) schema: Option<String>,
-    pub(crate) name: Option<String>,
-    pub(crate) root: Option<i64>,
-    pub(crate) method: Option<String>,
-    pub(crate) unique: bool,
-    pub(crate) primary: bool,
-    pub(crate) exclusion: bool,
-    pub(crate) valid: bool,
-    pub(crate) replica_identity: bool,
-    /// `p`, `u` or `x`.
-    pub(crate) constraint: Option<String>,
-    pub(crate) referenced: bool,
-    /// Whether a foreign key of its own table begins with its columns.
-    pub(crate) supports_foreign_key: bool,
-    pub(crate) columns: Option<String>,
-    pub(crate) included: Option<String>,
-    pub(crate) predicate: bool,
-    pub(crate) signature: Option<i64>,
-    /// When it was first read.
-    pub(crate) first_seen: Option<Timestamp>,
 }
 
 const INDEXES: &str = "select n.datid_read, n.indexrelid, n.relid, n.schema, n.relname, n.root_relid, n.amname,

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::autovacuum::{self, Settings, State};
+use judgement::autovacuum::{self, Settings, State};
+
 use super::model::{Autovacuum, Table};
 use super::store::{Gauges, Sums};
 use crate::covered::per_second;
@@ -127,7 +128,7 @@ impl Known<'_> {
             mxid_age: number(gauges.mxid_age),
             options: relation?.options.as_deref(),
         };
-        autovacuum::distance(self.major, self.settings, state)
+        autovacuum::distance(self.major, self.settings, state).map(Autovacuum::from)
     }
 
     fn finish(&self, key: Key, row: Gathered) -> Table {

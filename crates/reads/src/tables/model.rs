@@ -1,6 +1,7 @@
 //! What travels of tables.
 
 use jiff::Timestamp;
+use judgement::autovacuum::{self, Distance};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -207,6 +208,19 @@ pub(crate) struct Autovacuum {
     pub(crate) insert_threshold: Option<f64>,
     /// The age beyond which it comes in any case.
     pub(crate) freeze_max_age: f64,
+}
+
+impl From<Distance> for Autovacuum {
+    fn from(distance: Distance) -> Self {
+        let Distance { share, because, enabled, dead_threshold, insert_threshold, freeze_max_age } = distance;
+        let because = match because {
+            autovacuum::Because::DeadRows => Because::DeadRows,
+            autovacuum::Because::Inserts => Because::Inserts,
+            autovacuum::Because::XidAge => Because::XidAge,
+            autovacuum::Because::MxidAge => Because::MxidAge,
+        };
+        Self { share, because, enabled, dead_threshold, insert_threshold, freeze_max_age }
+    }
 }
 
 impl Autovacuum {

@@ -1,6 +1,7 @@
 //! `GET /instances/{id}/wraparound`, with its SQL.
 
-use super::limits::{mxid_stop, xid_stop};
+use judgement::wraparound::{mxid_stop, xid_stop};
+
 use super::model::{Age, AgeSeries, DatabaseAge, Wraparound};
 use crate::error::ReadError;
 use crate::holders::freeze;
@@ -42,7 +43,8 @@ pub async fn list(snapshot: &Snapshot, id: InstanceId, when: When) -> Result<Wra
     let moment = when.moment(now);
     let at = readings::at(snapshot, id, SET, moment).await?;
     let version_num = instances::one(snapshot, id).await?.and_then(|one| one.version_num);
-    let (xid_stop_age, mxid_stop_age) = (xid_stop(version_num), mxid_stop(version_num));
+    let version = version_num.and_then(|version| u32::try_from(version).ok());
+    let (xid_stop_age, mxid_stop_age) = (xid_stop(version), mxid_stop(version));
     let mut data = Vec::new();
     if let Some(time) = at {
         let names = Names::databases(snapshot, id, time).await?;

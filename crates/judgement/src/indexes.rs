@@ -1,29 +1,83 @@
 //! What is wrong with an index, and whether it may go. Pure.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::model::Finding;
-use crate::relations::Key;
-use crate::relations::names::Index;
-
 /// Statistics younger than this say nothing about use: a weekly job has to come by once.
-pub(super) const UNUSED_AFTER_DAYS: i64 = 7;
+pub const UNUSED_AFTER_DAYS: i64 = 7;
 /// An index that has been invalid for less may still be in the making.
 const IN_THE_MAKING: SignedDuration = SignedDuration::from_hours(24);
 
+/// The oids of a database and of what is in it.
+pub type Key = (i64, i64);
+
+/// What is wrong with an index, the gravest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Finding {
+    /// Queries cannot use it, and writes pay for it.
+    Invalid,
+    /// Another index of the table is the same.
+    Duplicate,
+    /// Nobody scanned it for as long as it is known.
+    Unused,
+}
+
+/// An index.
+#[derive(Clone, Debug, Default)]
+pub struct Index {
+    /// Its table.
+    pub relid: Option<i64>,
+    /// Its schema.
+    pub schema: Option<String>,
+    /// Its name.
+    pub name: Option<String>,
+    /// That of its topmost table, where it is one of a partition.
+    pub root: Option<i64>,
+    /// Its access method.
+    pub method: Option<String>,
+    /// Whether it is unique.
+    pub unique: bool,
+    /// Whether it is the primary key's.
+    pub primary: bool,
+    /// Whether it is an exclusion constraint's.
+    pub exclusion: bool,
+    /// Whether queries may use it.
+    pub valid: bool,
+    /// Whether logical replication finds rows by it.
+    pub replica_identity: bool,
+    /// The constraint that it is for: `p`, `u` or `x`.
+    pub constraint: Option<String>,
+    /// Whether a foreign key depends on it.
+    pub referenced: bool,
+    /// Whether a foreign key of its own table begins with its columns.
+    pub supports_foreign_key: bool,
+    /// Its columns.
+    pub columns: Option<String>,
+    /// Columns that it only carries.
+    pub included: Option<String>,
+    /// Whether it is of some rows only.
+    pub predicate: bool,
+    /// The same for indexes of a table that are the same.
+    pub signature: Option<i64>,
+    /// When it was first read.
+    pub first_seen: Option<Timestamp>,
+}
+
 /// What is needed to judge an index.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Use<'a> {
+pub struct Use<'a> {
     /// Scans since its statistics began.
-    pub(super) scans: Option<i64>,
+    pub scans: Option<i64>,
     /// Scans in the range; there may have been a reset since.
-    pub(super) in_range: Option<f64>,
-    pub(super) since: Option<Timestamp>,
-    pub(super) at: Timestamp,
+    pub in_range: Option<f64>,
+    /// Since when its scans are counted.
+    pub since: Option<Timestamp>,
+    /// The moment of judging.
+    pub at: Timestamp,
     /// Another instance of the cluster that scans it.
-    pub(super) elsewhere: Option<&'a str>,
+    pub elsewhere: Option<&'a str>,
 }
 
 impl Use<'_> {
@@ -41,7 +95,8 @@ impl Use<'_> {
 }
 
 /// What depends on an index.
-pub(super) fn needed_for(index: &Index) -> Option<&'static str> {
+#[must_use]
+pub fn needed_for(index: &Index) -> Option<&'static str> {
     match index.constraint.as_deref() {
         _ if index.primary => Some("primary key"),
         Some("u") => Some("unique constraint"),
@@ -56,14 +111,18 @@ pub(super) fn needed_for(index: &Index) -> Option<&'static str> {
 
 /// What an index serves that any other one like it serves as well: the rows that point somewhere are looked for when
 /// what they point at is deleted, however rarely that is.
-pub(super) fn serves(index: &Index) -> Option<&'static str> {
+#[must_use]
+pub fn serves(index: &Index) -> Option<&'static str> {
     index.supports_foreign_key.then_some("own foreign key")
 }
 
 /// For each index that is the same as another one of its table, the one that is to stay: one that
 /// something depends on before others, a valid one before an invalid one, a scanned one before an idle one, then the
 /// oldest.
-pub(super) fn duplicates(indexes: &HashMap<Key, Index>, is_scanned: impl Fn(&Key) -> bool) -> HashMap<Key, Key> {
+pub fn duplicates<S: BuildHasher>(
+    indexes: &HashMap<Key, Index, S>,
+    is_scanned: impl Fn(&Key) -> bool,
+) -> HashMap<Key, Key> {
     let mut alike: HashMap<(i64, i64, i64), Vec<Key>> = HashMap::new();
     for (key, index) in indexes {
         if let (Some(relid), Some(signature)) = (index.relid, index.signature) {
@@ -86,17 +145,18 @@ pub(super) fn duplicates(indexes: &HashMap<Key, Index>, is_scanned: impl Fn(&Key
 
 /// What is thought of an index.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Judgement {
+pub struct Judgement {
     /// The gravest thing that is wrong with it.
-    pub(super) finding: Option<Finding>,
+    pub finding: Option<Finding>,
     /// The same as a sentence, or why nothing can be said.
-    pub(super) message: Option<String>,
+    pub message: Option<String>,
     /// Whether it can go: something is wrong, nothing depends on it, and nobody is known to scan it.
-    pub(super) can_go: bool,
+    pub can_go: bool,
 }
 
 /// Judges an index. `same_as` is the one that is to stay, `needed_for` what depends on this one and no other.
-pub(super) fn judge(index: &Index, how: Use<'_>, same_as: Option<&str>, needed_for: Option<&str>) -> Judgement {
+#[must_use]
+pub fn judge(index: &Index, how: Use<'_>, same_as: Option<&str>, needed_for: Option<&str>) -> Judgement {
     let is_idle = how.scans == Some(0) && !how.is_used();
     let found = |finding, message: String, can_go: bool| Judgement {
         finding: Some(finding),

@@ -6,28 +6,62 @@
 
 use std::collections::HashMap;
 
-use super::model::{Autovacuum, Because};
+/// How near autovacuum is to a table.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Distance {
+    /// The share of the nearest threshold; above 1 a worker takes it when it comes round.
+    pub share: f64,
+    /// Which threshold that is.
+    pub because: Because,
+    /// Whether it is switched on; else it comes only for age.
+    pub enabled: bool,
+    /// Dead rows beyond which it comes.
+    pub dead_threshold: f64,
+    /// Inserted rows beyond which it comes; `None` before 13 or where switched off.
+    pub insert_threshold: Option<f64>,
+    /// The age beyond which it comes in any case.
+    pub freeze_max_age: f64,
+}
+
+/// Why autovacuum will come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Because {
+    /// Rows that were updated or deleted.
+    DeadRows,
+    /// Rows that were inserted.
+    Inserts,
+    /// The age of its oldest transaction.
+    XidAge,
+    /// The age of its oldest multixact.
+    MxidAge,
+}
 
 /// What the rules need of a table.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct State<'a> {
-    pub(super) dead: Option<f64>,
-    pub(super) inserted: Option<f64>,
+pub struct State<'a> {
+    /// `n_dead_tup`.
+    pub dead: Option<f64>,
+    /// `n_ins_since_vacuum`.
+    pub inserted: Option<f64>,
     /// `reltuples`; `None` where PostgreSQL does not know it.
-    pub(super) tuples: Option<f64>,
-    pub(super) pages: Option<f64>,
-    pub(super) frozen_pages: Option<f64>,
-    pub(super) xid_age: Option<f64>,
-    pub(super) mxid_age: Option<f64>,
+    pub tuples: Option<f64>,
+    /// `relpages`.
+    pub pages: Option<f64>,
+    /// `relallfrozen`.
+    pub frozen_pages: Option<f64>,
+    /// The age of `relfrozenxid`.
+    pub xid_age: Option<f64>,
+    /// The age of `relminmxid`.
+    pub mxid_age: Option<f64>,
     /// `name=value,…`.
-    pub(super) options: Option<&'a str>,
+    pub options: Option<&'a str>,
 }
 
 /// Settings of an instance by name.
-pub(super) type Settings = HashMap<String, String>;
+pub type Settings = HashMap<String, String>;
 
 /// The distance; `None` where a setting or figure that decides is not known.
-pub(super) fn distance(major: u32, settings: &Settings, table: State<'_>) -> Option<Autovacuum> {
+pub fn distance(major: u32, settings: &Settings, table: State<'_>) -> Option<Distance> {
     let of_table = |name: &str| {
         let options = table.options?.split(',');
         options.filter_map(|option| option.split_once('=')).find(|(option, _)| *option == name).map(|(_, value)| value)
@@ -84,7 +118,7 @@ pub(super) fn distance(major: u32, settings: &Settings, table: State<'_>) -> Opt
         shares.push((share(age, most), Because::MxidAge));
     }
     let (share, because) = shares.into_iter().max_by(|one, other| one.0.total_cmp(&other.0))?;
-    Some(Autovacuum { share, because, enabled, dead_threshold, insert_threshold, freeze_max_age })
+    Some(Distance { share, because, enabled, dead_threshold, insert_threshold, freeze_max_age })
 }
 
 #[cfg(test)]

@@ -4,19 +4,21 @@
 const AHEAD_AT_MOST: i64 = (1 << 31) - 1;
 
 /// The reserve became three million with this `server_version_num`.
-const WIDER_RESERVE: i32 = 140_000;
+const WIDER_RESERVE: u32 = 140_000;
 
 /// The age at which no transaction id is assigned any more. Without a version that of newer ones, which is earlier.
-pub(crate) fn xid_stop(version_num: Option<i32>) -> i64 {
+#[must_use]
+pub fn xid_stop(version_num: Option<u32>) -> i64 {
     AHEAD_AT_MOST - if is_narrow(version_num) { 1_000_000 } else { 3_000_000 }
 }
 
 /// The same for multixacts.
-pub(crate) fn mxid_stop(version_num: Option<i32>) -> i64 {
+#[must_use]
+pub fn mxid_stop(version_num: Option<u32>) -> i64 {
     AHEAD_AT_MOST - if is_narrow(version_num) { 100 } else { 3_000_000 }
 }
 
-fn is_narrow(version_num: Option<i32>) -> bool {
+fn is_narrow(version_num: Option<u32>) -> bool {
     version_num.is_some_and(|version| version < WIDER_RESERVE)
 }
 
