@@ -12,6 +12,7 @@
 mod costs;
 mod definition;
 mod embedded;
+mod quote;
 mod reference;
 mod set;
 mod version;
@@ -19,6 +20,7 @@ mod version;
 pub use costs::{cost, costs, is_optional};
 pub use definition::{Column, Definition, DefinitionHash, Extreme, Incompatible, Kind, Scope, SetKind, Type, Unit};
 pub use embedded::{Catalog, CatalogError, USERS_PREFIX};
+pub use quote::{identifier, is_invisible, literal};
 pub use reference::reference;
 pub use set::{Availability, INFO_COLUMNS, Limit, MAX_NAME, RESERVED_COLUMNS, Role, Set, SetError, WithoutGrant};
 pub use version::{Version, VersionError};

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+pub(crate) use catalog::identifier;
 use catalog::{Availability, Catalog, Role, Scope, Set, Version, WithoutGrant};
 use wire::{SetState, State, StateCode};
 
@@ -361,12 +362,6 @@ pub(crate) fn grant(set: &Set, known: Known<'_>) -> String {
     let role = known.grants.map_or("pganalytics", |grants| grants.role.as_str());
     let grant = set.grant.as_ref();
     grant.map(|grant| proposal(grant, &format!("{};", grant.replace("{role}", &identifier(role))))).unwrap_or_default()
-}
-
-/// A name as it stands in a statement.
-pub(crate) fn identifier(name: &str) -> String {
-    let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
 /// A state as it travels.

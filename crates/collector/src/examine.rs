@@ -74,7 +74,7 @@ pub async fn examine(config: &Config, catalog: &Arc<Catalog>, over: Option<Durat
 }
 
 /// Whether a column is missing because a setting is off that is as good a choice off.
-fn is_hint(catalog: &Catalog, state: &SetState) -> bool {
+pub(crate) fn is_hint(catalog: &Catalog, state: &SetState) -> bool {
     let column = catalog.get(&state.set).and_then(|set| set.definition.column(&state.column));
     let setting = column.and_then(|(_, column)| column.requires_setting.as_deref());
     state.code == StateCode::Setting as i32 && setting.is_some_and(catalog::is_optional)

@@ -21,6 +21,8 @@ use prometheus_client::registry::{Registry, Unit as Suffix};
 use wire::{Frame, Values};
 
 use crate::baseline::Place;
+use crate::checkup::Whole;
+use crate::texts;
 pub use aliases::{ALIASES, Alias};
 use names::Names;
 pub use reference::reference_markdown;
@@ -101,6 +103,19 @@ impl Latest {
         let mut kept = self.kept();
         kept.shown.retain(|place, _| is_watched(&place.instance));
         kept.up.retain(|instance, _| is_watched(instance));
+    }
+
+    /// What is kept, as it was read but for secrets.
+    pub(crate) fn frames(&self, catalog: &Catalog) -> Vec<(Place, Whole)> {
+        let kept = self.kept().clone();
+        let frames = kept.shown.into_iter().map(|(place, shown)| {
+            let mut frame = shown.frame.clone();
+            if let Some(set) = catalog.get(&place.set) {
+                texts::redact_rows(&set.definition, &mut frame);
+            }
+            (place, Whole { time_us: shown.time_us, frame })
+        });
+        frames.collect()
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {

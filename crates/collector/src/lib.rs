@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod baseline;
 pub mod budget;
+pub mod checkup;
 pub mod clock;
 pub mod connect;
 mod cost;

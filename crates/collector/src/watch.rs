@@ -47,6 +47,9 @@ const HASTEN_EVERY: Duration = Duration::from_secs(300);
 /// How often what sets take is weighed.
 const WEIGH_EVERY: Duration = Duration::from_secs(60);
 
+/// A pause that is no pause between two databases of a round.
+const ROUND_OVER: Duration = Duration::from_secs(4);
+
 /// The baselines of all instances; a cycle sees those at its beginning.
 pub type Baselines = BTreeMap<Place, Arc<Baseline>>;
 
@@ -125,6 +128,12 @@ impl Watch {
     #[must_use]
     pub fn name(&self) -> &str {
         self.recorder.name()
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn dsn(&self) -> &config::Dsn {
+        self.server.connector.dsn()
     }
 
     /// How many connections are in use, those that hang included.
@@ -225,6 +234,21 @@ impl Watch {
         self.databases.again();
         let mut cycles = Vec::new();
         while self.next_database().is_some_and(|next| next <= tokio::time::Instant::now()) {
+            cycles.extend(self.read_database(baselines).await);
+        }
+        cycles
+    }
+
+    /// The same, as fast as connections may be opened, until all were read or the time is over.
+    pub async fn read_every_database(&mut self, baselines: &Baselines, within: Duration) -> Vec<Cycle> {
+        self.databases.again();
+        let (mut cycles, end) = (Vec::new(), tokio::time::Instant::now() + within);
+        while let Some(next) = self.next_database() {
+            // The next round, or a server that cannot be asked.
+            if next >= end || next >= tokio::time::Instant::now() + ROUND_OVER {
+                break;
+            }
+            tokio::time::sleep_until(next).await;
             cycles.extend(self.read_database(baselines).await);
         }
         cycles

@@ -6,11 +6,12 @@ use clap::{Args, Parser, Subcommand};
 use server::retention::{MOST_DAYS, TierName};
 
 use crate::load::LoadArguments;
+use crate::report::ReportArguments;
 
 /// Watches PostgreSQL: what is slow, what changed, who blocks whom, and what will break next.
 #[derive(Debug, Parser)]
 #[command(name = "pganalytics", version, propagate_version = true, subcommand_required = true)]
-#[command(after_help = "Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 degraded (collector check).")]
+#[command(after_help = "Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 degraded (collector check, report).")]
 pub(crate) struct Arguments {
     /// What to do.
     #[command(subcommand)]
@@ -23,6 +24,19 @@ pub(crate) enum Command {
     /// Reads one or many PostgreSQL instances and delivers to a server
     #[command(subcommand)]
     Collector(CollectorCommand),
+    /// Looks at one PostgreSQL twice and reports what is wrong with it, and what mends that; needs no server
+    #[command(after_help = "\
+It reads as a collector does: at most 3 connections, read-only, with time-outs, and it waits for no lock on a table; it \
+changes nothing and keeps nothing. The role pg_monitor is enough; what a role may not read is named, with the grant. \
+Progress goes to standard error, the report to standard output. Ctrl-C between the readings makes the second one at once, \
+a further one ends without a report.
+
+Exit codes:
+  0  nothing critical, no warning
+  1  there is no report: PostgreSQL cannot be read, or the report cannot be written
+  2  wrong usage, a connection string that makes no sense included
+  3  at least one critical finding or warning; missing rights are a warning")]
+    Report(Box<ReportArguments>),
     /// Everything on this machine, to look at: a PostgreSQL under load, collector, server, pages
     #[command(
         after_help = "Port 8080 or the next free one; PORT in the environment asks for another. Ctrl-C stops it; so does closing its terminal."

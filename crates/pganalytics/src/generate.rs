@@ -17,6 +17,7 @@ pub(crate) fn run(root: &Path) -> Result<ExitCode> {
         ("catalog.md", catalog::reference(&catalog)),
         ("openmetrics.md", collector::exposition::reference_markdown(&catalog)),
         ("collector.md", config::reference_markdown()),
+        ("report.md", ::report::reference_markdown()),
         ("server.md", server::settings::reference_markdown()),
         ("api.md", server::http::reference_markdown()),
         ("openapi.json", server::http::openapi_json()),

@@ -1,6 +1,6 @@
 //! The one binary: arguments, subcommands, demo. Data goes to standard output, logs to standard error.
 //!
-//! Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 degraded (`collector check`).
+//! Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 degraded (`collector check`, `report`).
 
 mod arguments;
 mod collector_commands;
@@ -10,6 +10,7 @@ mod load;
 mod logging;
 mod output;
 mod reload;
+mod report;
 mod server_commands;
 
 use std::process::ExitCode;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         Command::Collector(command) => collector_commands::run(command),
         Command::Demo(arguments) => demo::run(arguments),
         Command::Server { print_config } => server_commands::serve(print_config),
+        Command::Report(arguments) => report::run(&arguments),
         Command::Load(arguments) => load::run(*arguments),
         Command::Migrate => server_commands::migrate(),
         Command::Admin(command) => server_commands::admin(command),

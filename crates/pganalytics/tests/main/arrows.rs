@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// What each crate may build on, tests aside.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("catalog", &[]),
     ("wire", &["catalog"]),
     ("config", &[]),
@@ -17,8 +17,9 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("ingest", &["catalog", "judgement", "store", "wire"]),
     ("reads", &["catalog", "connection", "judgement", "store"]),
     ("server", &["catalog", "cluster", "config", "connection", "ingest", "reads", "store", "wire"]),
+    ("report", &["catalog", "judgement", "wire"]),
     ("testkit", &["cluster"]),
-    ("pganalytics", &["catalog", "cluster", "collector", "config", "judgement", "server", "store", "wire"]),
+    ("pganalytics", &["catalog", "cluster", "collector", "config", "judgement", "report", "server", "store", "wire"]),
 ];
 
 #[test]

@@ -1,0 +1,183 @@
+//! Names and texts as they stand in a statement: whatever they contain, the statement means them, and can be read.
+
+use std::fmt::Write as _;
+
+/// Words that are no names unless they are quoted (the reserved ones of PostgreSQL's `kwlist.h`, those of functions and
+/// types too).
+const RESERVED: [&str; 101] = [
+    "all",
+    "analyse",
+    "analyze",
+    "and",
+    "any",
+    "array",
+    "as",
+    "asc",
+    "asymmetric",
+    "authorization",
+    "binary",
+    "both",
+    "case",
+    "cast",
+    "check",
+    "collate",
+    "collation",
+    "column",
+    "concurrently",
+    "constraint",
+    "create",
+    "cross",
+    "current_catalog",
+    "current_date",
+    "current_role",
+    "current_schema",
+    "current_time",
+    "current_timestamp",
+    "current_user",
+    "default",
+    "deferrable",
+    "desc",
+    "distinct",
+    "do",
+    "else",
+    "end",
+    "except",
+    "false",
+    "fetch",
+    "for",
+    "foreign",
+    "freeze",
+    "from",
+    "full",
+    "grant",
+    "group",
+    "having",
+    "ilike",
+    "in",
+    "initially",
+    "inner",
+    "intersect",
+    "into",
+    "is",
+    "isnull",
+    "join",
+    "lateral",
+    "leading",
+    "left",
+    "like",
+    "limit",
+    "localtime",
+    "localtimestamp",
+    "natural",
+    "not",
+    "notnull",
+    "null",
+    "offset",
+    "on",
+    "only",
+    "or",
+    "order",
+    "outer",
+    "overlaps",
+    "placing",
+    "primary",
+    "references",
+    "returning",
+    "right",
+    "select",
+    "session_user",
+    "similar",
+    "some",
+    "symmetric",
+    "system_user",
+    "table",
+    "tablesample",
+    "then",
+    "to",
+    "trailing",
+    "true",
+    "union",
+    "unique",
+    "user",
+    "using",
+    "variadic",
+    "verbose",
+    "when",
+    "where",
+    "window",
+    "with",
+];
+
+/// A name.
+#[must_use]
+pub fn identifier(name: &str) -> String {
+    let plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    if plain && !RESERVED.contains(&name) {
+        name.to_owned()
+    } else if name.chars().any(is_invisible) {
+        let mut quoted = "U&\"".to_owned();
+        for letter in name.chars() {
+            match letter {
+                '"' => quoted.push_str("\"\""),
+                '\\' => quoted.push_str("\\\\"),
+                letter if is_invisible(letter) => drop(write!(quoted, "\\+{:06X}", u32::from(letter))),
+                letter => quoted.push(letter),
+            }
+        }
+        quoted + "\""
+    } else {
+        format!("\"{}\"", name.replace('"', "\"\""))
+    }
+}
+
+/// A text.
+#[must_use]
+pub fn literal(text: &str) -> String {
+    if !text.chars().any(|letter| letter == '\\' || is_invisible(letter)) {
+        return format!("'{}'", text.replace('\'', "''"));
+    }
+    let mut quoted = "E'".to_owned();
+    for letter in text.chars() {
+        match letter {
+            '\'' => quoted.push_str("''"),
+            '\\' => quoted.push_str("\\\\"),
+            letter if is_invisible(letter) => drop(write!(quoted, "\\U{:08X}", u32::from(letter))),
+            letter => quoted.push(letter),
+        }
+    }
+    quoted + "'"
+}
+
+/// Whether a letter would not be seen, or would change how what is around it is seen: it begins a line, drives a
+/// terminal, or turns the direction of writing.
+#[must_use]
+pub fn is_invisible(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_quoted_where_they_must() {
+        assert_eq!(identifier("orders_new"), "orders_new");
+        assert_eq!(
+            ["user", "Shop", "a1", "", "a\"b", "é"].map(identifier),
+            ["\"user\"", "\"Shop\"", "\"a1\"", "\"\"", "\"a\"\"b\"", "\"é\""]
+        );
+        assert_eq!(identifier("a\nb\\\u{1b}\""), "U&\"a\\+00000Ab\\\\\\+00001B\"\"\"");
+    }
+
+    #[test]
+    fn texts_are_quoted() {
+        assert_eq!(literal("it's"), "'it''s'");
+        assert_eq!(literal("a\\b'\n"), "E'a\\\\b''\\U0000000A'");
+    }
+
+    #[test]
+    fn words_are_in_order() {
+        assert!(RESERVED.is_sorted());
+    }
+}
