@@ -239,6 +239,12 @@ impl<'a> Look<'a> {
         self.readings.states.iter().find(|state| state.set == set && state.column == column)
     }
 
+    /// Whether a column is hidden from the role.
+    #[must_use]
+    pub fn is_hidden(&self, set: &str, column: &str) -> bool {
+        self.state(set, column).is_some_and(|state| state.code == StateCode::Privilege as i32)
+    }
+
     /// A setting as it stands.
     #[must_use]
     pub fn setting(&self, name: &str) -> Option<&str> {

@@ -9,7 +9,8 @@ use std::borrow::Cow;
 
 pub use reference::reference_markdown;
 
-use crate::report::Report;
+use crate::report::{Database, NotReadable, Part, Report, Statements};
+use crate::words::{number, percent};
 
 /// A format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,4 +69,36 @@ fn one_line(text: &str, most: usize) -> String {
         Some((end, _)) => format!("{}…", &words[..end]),
         None => words.into_owned(),
     }
+}
+
+/// What cannot be read, by the reason, as far as somebody may want to know.
+fn told(list: &[NotReadable]) -> Vec<&NotReadable> {
+    list.iter().filter(|one| !matches!(one.kind, "role" | "disabled" | "machine")).collect()
+}
+
+/// The sets and columns of what cannot be read. What a newer version has is many, and only counted.
+fn parts(one: &NotReadable) -> String {
+    if one.kind == "version" {
+        let columns: usize = one.sets.iter().map(|part| part.columns.len().max(1)).sum();
+        return format!("{} of {}", number(columns, "column"), number(one.sets.len(), "set"));
+    }
+    let part = |part: &Part| match part.columns.as_slice() {
+        [] => part.set.clone(),
+        columns => format!("{}: {}", part.set, columns.join(", ")),
+    };
+    one.sets.iter().map(part).collect::<Vec<_>>().join("; ")
+}
+
+/// Databases that were not read and could be.
+fn unread(report: &Report) -> Vec<&Database> {
+    report.databases.iter().filter(|database| !database.read && !database.template).collect()
+}
+
+/// What is said below statements of the interval.
+fn monitoring(statements: &Statements) -> Option<String> {
+    let share = statements.monitoring_share.filter(|share| *share > 0.0)?;
+    Some(format!(
+        "Monitoring's own statements took {} of the time, this report's included; they are left out.",
+        percent(share)
+    ))
 }

@@ -108,8 +108,10 @@ pub struct Summary {
 /// The costliest statements.
 #[derive(Debug, Serialize)]
 pub struct Statements {
-    /// Of the interval.
+    /// Of the interval, without those that the report itself asked.
     pub interval: Vec<Statement>,
+    /// The share of all statements' time in the interval that the report's own took, and those of a collector.
+    pub monitoring_share: Option<f64>,
     /// Since the reset of the statistics.
     pub since_reset: Vec<Statement>,
     /// When that was, as far as it is known.
@@ -152,6 +154,8 @@ pub struct Database {
     pub name: String,
     /// Whether its relations were read.
     pub read: bool,
+    /// Whether it is a template, which nobody reads.
+    pub template: bool,
     /// Why not.
     pub reason: Option<String>,
 }
@@ -170,16 +174,23 @@ pub struct NotJudged {
 /// Something that could not be read.
 #[derive(Debug, Serialize)]
 pub struct NotReadable {
-    /// The set.
-    pub set: String,
-    /// The columns; none for all of the set.
-    pub columns: Vec<String>,
+    /// The sets, and their columns.
+    pub sets: Vec<Part>,
     /// `privilege`, `extension`, `setting`, `version`, `failed`, `machine` or `role`.
     pub kind: &'static str,
     /// Why.
     pub reason: String,
     /// What mends it.
     pub fix: Option<String>,
+}
+
+/// A set, or some of its columns.
+#[derive(Debug, Serialize)]
+pub struct Part {
+    /// The set.
+    pub set: String,
+    /// The columns; none for all of the set.
+    pub columns: Vec<String>,
 }
 
 impl Report {
@@ -216,7 +227,7 @@ impl Report {
             role: attributes.role.clone(),
             version: attributes.version.clone(),
             version_num: attributes.version_num,
-            version_note: "whether a newer minor release is out cannot be known without asking postgresql.org",
+            version_note: "whether there is a newer minor release, postgresql.org knows",
             system_identifier: attributes.system_identifier.clone(),
             timeline: attributes.timeline,
             started_at: Timestamp::from_microsecond(attributes.postmaster_start_us).ok(),
@@ -295,7 +306,9 @@ fn statements(look: &Look<'_>) -> Statements {
             texts.insert((dbid, queryid), text);
         }
     }
-    let list = |rows: Vec<Row<'_>>| -> Vec<Statement> {
+    let key = |row: &Row<'_>| (row.int("dbid").unwrap_or(0), row.int("queryid").unwrap_or(0));
+    let is_monitoring = |row: &Row<'_>| texts.get(&key(row)).is_some_and(|text| text.contains(catalog::SIGNATURE));
+    let list = |rows: Vec<Row<'_>>| -> (Vec<Statement>, Option<f64>) {
         // Nested ones are counted in those that call them.
         let mut rows: Vec<(i64, Row<'_>)> = rows
             .into_iter()
@@ -304,16 +317,19 @@ fn statements(look: &Look<'_>) -> Statements {
             .collect();
         rows.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
         let total: i64 = rows.iter().map(|(time, _)| time).sum();
+        let share = |time: i64| time as f64 / total.max(1) as f64;
+        let own = rows.iter().filter(|(_, row)| is_monitoring(row)).map(|(time, _)| time).sum();
+        rows.retain(|(_, row)| !is_monitoring(row));
         let of = |(time, row): &(i64, Row<'_>)| {
             let count = |column: &str| row.int(column).unwrap_or(0);
-            let (calls, key) = (count("calls"), (count("dbid"), count("queryid")));
+            let (calls, key) = (count("calls"), key(row));
             Statement {
                 queryid: key.1.to_string(),
                 database: look.database(key.0),
                 role: look.role(count("userid")),
                 calls,
                 seconds: *time as f64 / 1e6,
-                share: *time as f64 / total.max(1) as f64,
+                share: share(*time),
                 mean_ms: *time as f64 / 1e3 / calls.max(1) as f64,
                 rows: count("rows"),
                 blocks_read: count("shared_blks_read"),
@@ -321,13 +337,13 @@ fn statements(look: &Look<'_>) -> Statements {
                 text: texts.get(&key).map(|text| (*text).to_owned()),
             }
         };
-        rows.iter().take(STATEMENTS).map(of).collect()
+        (rows.iter().take(STATEMENTS).map(of).collect(), (total > 0).then(|| share(own)))
     };
     let reset = look.row("pg_stat_statements_info").and_then(|row| row.int("stats_reset"));
     let reason = (!look.was_read(SET)).then(|| look.why_not(SET).0);
-    let interval = if look.has_moved(SET) { list(look.moved(SET)) } else { Vec::new() };
+    let (interval, monitoring_share) = list(look.moved(SET));
     let reset_at = reset.and_then(|us| Timestamp::from_microsecond(us).ok());
-    Statements { interval, since_reset: list(look.rows(SET)), reset_at, reason }
+    Statements { interval, monitoring_share, since_reset: list(look.rows(SET)).0, reset_at, reason }
 }
 
 fn databases(look: &Look<'_>) -> Vec<Database> {
@@ -348,7 +364,7 @@ fn databases(look: &Look<'_>) -> Vec<Database> {
                 "left out by --database or --exclude-database, or the role may not connect to it, or the time was over";
             Some(failure.cloned().unwrap_or_else(|| unknown.to_owned()))
         };
-        all.push(Database { name: look.database(datid), read, reason });
+        all.push(Database { name: look.database(datid), read, template: row.yes("is_template"), reason });
     }
     all.sort_by(|one, other| one.name.cmp(&other.name));
     all
@@ -358,16 +374,18 @@ fn readable(states: &[wire::SetState]) -> Vec<NotReadable> {
     let mut all: Vec<NotReadable> = Vec::new();
     for state in states.iter().filter(|state| state.state != State::Works as i32) {
         let fix = (!state.fix.is_empty()).then(|| state.fix.clone());
-        let same = |one: &&mut NotReadable| one.set == state.set && one.reason == state.message && one.fix == fix;
-        match all.iter_mut().find(same) {
-            Some(one) if !state.column.is_empty() && !one.columns.is_empty() => one.columns.push(state.column.clone()),
-            _ => all.push(NotReadable {
-                set: state.set.clone(),
-                columns: (!state.column.is_empty()).then(|| state.column.clone()).into_iter().collect(),
-                kind: kind(state.code),
-                reason: state.message.clone(),
-                fix,
-            }),
+        let same = |one: &NotReadable| one.kind == kind(state.code) && one.reason == state.message && one.fix == fix;
+        let place = all.iter().position(same).unwrap_or_else(|| {
+            let reason = state.message.clone();
+            all.push(NotReadable { sets: Vec::new(), kind: kind(state.code), reason, fix: fix.clone() });
+            all.len() - 1
+        });
+        let sets = &mut all[place].sets;
+        if sets.last().is_none_or(|last| last.set != state.set) {
+            sets.push(Part { set: state.set.clone(), columns: Vec::new() });
+        }
+        if let Some(part) = sets.last_mut().filter(|_| !state.column.is_empty()) {
+            part.columns.push(state.column.clone());
         }
     }
     all

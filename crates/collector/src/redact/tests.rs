@@ -33,6 +33,12 @@ fn cases(file: &str) -> Vec<(String, String, String)> {
 }
 
 #[test]
+fn the_signature_stays_where_other_comments_go() {
+    let text = format!("select password from t /* secret */ {}", catalog::SIGNATURE);
+    assert_eq!(redact(&text), format!("select password from t {COMMENT} {}", catalog::SIGNATURE));
+}
+
+#[test]
 fn long_texts_take_linear_time() {
     // Each would take hours if something were searched again and again.
     for piece in ["://", "$a", "e'", "/*", "key=", "password ", "'\n'", "$$x", "--\n", "set x = "] {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use judgement::span::moment;
 
-use super::{one_line, shown};
+use super::{monitoring, one_line, parts, shown, told, unread};
 use crate::finding::Finding;
 use crate::report::{NotReadable, Report, Statement};
 use crate::words::{number, percent, seconds};
@@ -68,12 +68,15 @@ pub(super) fn render(report: &Report) -> String {
         page.push_str("<h2>The costliest statements between the readings</h2>\n");
         table(&mut page, &statements.interval);
     }
+    if let Some(note) = monitoring(statements) {
+        let _ = writeln!(page, "<p>{}</p>", plain(&note));
+    }
     if !statements.since_reset.is_empty() {
         let since = statements.reset_at.map_or_else(|| "an unknown time".to_owned(), moment);
         let _ = writeln!(page, "<h2>The costliest statements since the reset of their statistics ({since})</h2>");
         table(&mut page, &statements.since_reset);
     }
-    let unread: Vec<_> = report.databases.iter().filter(|database| !database.read).collect();
+    let unread = unread(report);
     let unread = unread.iter().map(|one| (one.name.as_str(), one.reason.as_deref().unwrap_or_default()));
     list(&mut page, "Databases that were not read", unread);
     list(&mut page, "Not judged", report.not_judged.iter().map(|one| (one.id, one.reason.as_str())));
@@ -173,20 +176,14 @@ fn list<'a>(page: &mut String, heading: &str, entries: impl Iterator<Item = (&'a
 }
 
 fn readable(page: &mut String, heading: &str, all: &[NotReadable]) {
-    let all: Vec<_> = all.iter().filter(|one| !matches!(one.kind, "role" | "disabled")).collect();
+    let all = told(all);
     if all.is_empty() {
         return;
     }
     let _ = write!(page, "<h2>{heading}</h2>\n<ul>\n");
     for one in all {
-        let columns = if one.columns.is_empty() { String::new() } else { format!(" ({})", one.columns.join(", ")) };
         let fix = one.fix.as_ref().map(|fix| format!("<pre>{}</pre>", plain(fix))).unwrap_or_default();
-        let _ = writeln!(
-            page,
-            "<li><code>{}</code>: {}{fix}</li>",
-            plain(&one.set),
-            plain(&format!("{}{columns}", one.reason))
-        );
+        let _ = writeln!(page, "<li>{}{fix}</li>", plain(&format!("{} ({})", one.reason, parts(one))));
     }
     page.push_str("</ul>\n");
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use judgement::span::moment;
 
-use super::{one_line, shown};
+use super::{monitoring, one_line, parts, shown, told, unread};
 use crate::finding::Finding;
 use crate::report::{NotReadable, Report, Statement};
 use crate::words::{number, percent, seconds};
@@ -61,12 +61,15 @@ pub(super) fn render(report: &Report) -> String {
         page.push_str("\n## The costliest statements between the readings\n\n");
         table(&mut page, &statements.interval);
     }
+    if let Some(note) = monitoring(statements) {
+        let _ = write!(page, "\n{}\n", plain(&note));
+    }
     if !statements.since_reset.is_empty() {
         let since = statements.reset_at.map_or_else(|| "an unknown time".to_owned(), moment);
         let _ = write!(page, "\n## The costliest statements since the reset of their statistics ({since})\n\n");
         table(&mut page, &statements.since_reset);
     }
-    let unread: Vec<_> = report.databases.iter().filter(|database| !database.read).collect();
+    let unread = unread(report);
     if !unread.is_empty() {
         page.push_str("\n## Databases that were not read\n\n");
         for database in unread {
@@ -158,14 +161,13 @@ fn table(page: &mut String, statements: &[Statement]) {
 }
 
 fn readable(page: &mut String, heading: &str, list: &[NotReadable]) {
-    let list: Vec<_> = list.iter().filter(|one| !matches!(one.kind, "role" | "disabled")).collect();
+    let list = told(list);
     if list.is_empty() {
         return;
     }
     let _ = write!(page, "\n## {heading}\n\n");
     for one in list {
-        let columns = if one.columns.is_empty() { String::new() } else { format!(" ({})", one.columns.join(", ")) };
-        let _ = writeln!(page, "- {}: {}", code(&one.set), plain(&format!("{}{columns}", one.reason)));
+        let _ = writeln!(page, "- {}", plain(&format!("{} ({})", one.reason, parts(one))));
         if let Some(fix) = &one.fix {
             let _ = writeln!(page, "  - fix: {}", code(fix));
         }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use judgement::span::moment;
 
-use super::{one_line, shown};
+use super::{monitoring, one_line, parts, shown, told, unread};
 use crate::finding::{Evidence, Finding, Severity};
 use crate::report::{Report, Statement};
 use crate::words::{bytes, number, percent, seconds};
@@ -79,7 +79,7 @@ pub(super) fn render(report: &Report, width: usize, colour: bool) -> String {
     }
     activity(&mut page, report);
     statements(&mut page, report);
-    let unread: Vec<_> = report.databases.iter().filter(|database| !database.read).collect();
+    let unread = unread(report);
     if !unread.is_empty() {
         page.heading("Databases that were not read");
         for database in unread {
@@ -96,14 +96,13 @@ pub(super) fn render(report: &Report, width: usize, colour: bool) -> String {
     for (heading, list) in
         [("Not readable", &report.not_readable), ("Could be read besides, at a price", &report.hints)]
     {
-        let list: Vec<_> = list.iter().filter(|one| !matches!(one.kind, "role" | "disabled")).collect();
+        let list = told(list);
         if list.is_empty() {
             continue;
         }
         page.heading(heading);
         for one in list {
-            let columns = if one.columns.is_empty() { String::new() } else { format!(" ({})", one.columns.join(", ")) };
-            page.wrapped("  ", 4, &format!("{}: {}{columns}", one.set, shown(&one.reason)));
+            page.wrapped("  ", 4, &format!("{} ({})", shown(&one.reason), parts(one)));
             if let Some(fix) = &one.fix {
                 page.fix(4, fix, None);
             }
@@ -132,15 +131,16 @@ fn head(page: &mut Page, report: &Report) {
         page.wrapped(&mark, 2, &shown(note));
     }
     let summary = &report.summary;
-    let _ = writeln!(
-        page.text,
-        "\n  {} critical, {}, {}; {} found nothing, {} could not be judged",
+    let counts = format!(
+        "{} critical, {}, {}; {} found nothing, {} could not be judged",
         summary.critical,
         number(summary.warning, "warning"),
         number(summary.notice, "notice"),
         number(summary.fine, "rule"),
         summary.not_judged
     );
+    page.text.push('\n');
+    page.wrapped("  ", 2, &counts);
 }
 
 fn tell(page: &mut Page, finding: &Finding) {
@@ -207,6 +207,10 @@ fn statements(page: &mut Page, report: &Report) {
     if !statements.interval.is_empty() {
         page.heading("The costliest statements between the readings");
         table(page, &statements.interval);
+    }
+    if let Some(note) = monitoring(statements) {
+        page.text.push('\n');
+        page.wrapped("  ", 2, &note);
     }
     if !statements.since_reset.is_empty() {
         let since = statements.reset_at.map_or_else(|| "an unknown time".to_owned(), moment);
