@@ -124,18 +124,17 @@ fn format(arguments: &ReportArguments, on_stdout: bool) -> Format {
             let terminal = on_stdout && std::io::stdout().is_terminal();
             let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
             let colour = terminal && !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-            let width = if terminal { terminal_width().unwrap_or(WIDTH) } else { WIDTH };
+            let width = if terminal {
+                terminal_size::terminal_size().map_or(WIDTH, |(width, _)| width.0.into())
+            } else {
+                WIDTH
+            };
             Format::Text { width: width.max(NARROWEST), colour }
         }
         FormatName::Markdown => Format::Markdown,
         FormatName::Html => Format::Html,
         FormatName::Json => Format::Json,
     }
-}
-
-/// As clap has it for its help.
-fn terminal_width() -> Option<usize> {
-    std::env::var("COLUMNS").ok()?.parse().ok()
 }
 
 /// The instance of the arguments, as the collector's configuration has one. Of the environment only libpq's own

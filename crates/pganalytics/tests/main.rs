@@ -35,6 +35,8 @@ mod losses;
 mod relations;
 #[path = "main/reload.rs"]
 mod reload;
+#[path = "main/report.rs"]
+mod report;
 #[path = "main/secrets.rs"]
 mod secrets;
 #[path = "main/servers.rs"]

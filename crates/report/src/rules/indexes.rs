@@ -143,15 +143,16 @@ fn judge(look: &Look<'_>) -> Vec<Judgement> {
             .maybe("scans", how.scans.map(Value::Count))
             .maybe("counted since", since.map(Value::Moment))
             .maybe("same as", other.map(Value::Text));
-        let is_needed = indexes::needed_for(index).is_some();
+        // One that is only unique may have failed for its rows, and building it again fails again.
+        let is_needed = indexes::needed_for(index).is_some_and(|what| what != "unique");
         evidence.fix = match judgement.finding {
             Some(Finding::Invalid) if is_needed && look.major() >= 12 => {
                 Some(format!("reindex index concurrently {name};"))
             }
             Some(Finding::Invalid) if is_needed => Some(format!("reindex index {name};")),
-            Some(Finding::Invalid) => {
-                Some(format!("drop index concurrently {name}; -- and build it again if it is wanted"))
-            }
+            Some(Finding::Invalid) => Some(format!(
+                "drop index concurrently {name}; -- and build it again if it is wanted; a unique one may have failed for its rows"
+            )),
             Some(_) if judgement.can_go => Some(format!("drop index concurrently {name};")),
             _ => None,
         };

@@ -144,7 +144,7 @@ fn rows(table: &Table<'_>) -> f64 {
 pub(super) static NEVER_ANALYZED: Rule = Rule {
     id: "never-analyzed",
     title: "Tables that were never vacuumed or analyzed",
-    threshold: "a warning for tables with 10 000 rows or more of which PostgreSQL has no count",
+    threshold: "a notice for tables with 10 000 rows or more of which PostgreSQL has no count",
     source: "reltuples in pg_class: −1 from 14 on, before 0 without a page; it survives a reset of statistics",
     needs: SETS,
     over: &[],
@@ -167,9 +167,12 @@ pub(super) static NEVER_ANALYZED: Rule = Rule {
         });
         let message = |count| {
             let was = if count == 1 { "was" } else { "were" };
-            format!("{} {was} never vacuumed or analyzed: plans for them are guesses.", number(count, "table"))
+            format!(
+                "{} {was} never vacuumed or analyzed: plans are guesses until autovacuum comes round.",
+                number(count, "table")
+            )
         };
-        judged.found_all(Severity::Warning, message, evidence.collect());
+        judged.found_all(Severity::Notice, message, evidence.collect());
     },
 };
 
