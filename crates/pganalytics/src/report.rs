@@ -104,7 +104,9 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<ExitCode> {
     let text = report::render(&report, format(arguments, file.is_none())).context("render the report")?;
     match file {
         Some((mut file, path)) => {
-            let written = file.write_all(text.as_bytes()).and_then(|()| file.flush());
+            // A pipe or terminal has no length.
+            let emptied = if file.metadata().is_ok_and(|meta| meta.is_file()) { file.set_len(0) } else { Ok(()) };
+            let written = emptied.and_then(|()| file.write_all(text.as_bytes())).and_then(|()| file.flush());
             written.with_context(|| format!("write {}", path.display()))?;
             output::progress(&format!("wrote {}", path.display()));
         }
@@ -113,8 +115,10 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<ExitCode> {
     Ok(if report.needs_somebody() { ExitCode::from(NEEDS_SOMEBODY) } else { ExitCode::SUCCESS })
 }
 
+/// What a file has stays until there is something else to write.
 fn writable(path: &Path) -> Result<(std::fs::File, PathBuf)> {
-    let file = std::fs::File::create(path).with_context(|| format!("write {}", path.display()))?;
+    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(path);
+    let file = file.with_context(|| format!("write {}", path.display()))?;
     Ok((file, path.to_owned()))
 }
 

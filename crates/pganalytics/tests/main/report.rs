@@ -156,6 +156,13 @@ async fn what_is_wrong_is_found_and_its_fix_mends_it() {
         assert!(!left.contains(&id), "{id} stays: {:#?}", found(&second, id));
     }
     assert!(second["statements"]["since_reset"].as_array().unwrap().iter().any(|one| one["text"].is_string()));
+    // Into a file it is the same, whatever stood there.
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "x".repeat(1_000_000)).unwrap();
+    let output = report(&dsn, &["--wait", "0", "--format", "json", "--output", file.path().to_str().unwrap()]);
+    assert!(output.stdout.is_empty());
+    let written: Value = serde_json::from_str(&std::fs::read_to_string(file.path()).unwrap()).unwrap();
+    assert_eq!(written["instance"]["read_as"], "monitor");
     // The same in the other formats.
     for (format, beginning) in [("text", "PostgreSQL "), ("markdown", "# PostgreSQL "), ("html", "<!doctype html>")] {
         let output = report(&dsn, &["--wait", "0", "--format", format]);
@@ -362,6 +369,11 @@ fn exit_codes_tell_what_went_wrong() {
     {
         assert_eq!(report(dsn, arguments).status.code(), Some(2), "{dsn} {arguments:?}");
     }
+    // Yesterday's report stays where there is none today.
+    let before = directory.path().join("report.txt");
+    std::fs::write(&before, "yesterday").unwrap();
+    assert_eq!(report(&down, &["--wait", "0", "-o", before.to_str().unwrap()]).status.code(), Some(1));
+    assert_eq!(std::fs::read_to_string(&before).unwrap(), "yesterday");
     let missing = directory.path().join("missing/report.txt");
     let output = report(&down, &["--output", missing.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
