@@ -133,9 +133,7 @@ async fn what_is_wrong_is_found_and_its_fix_mends_it() {
         "sequences",
     ] {
         for fix in found(&first, id).into_iter().flat_map(fixes) {
-            for statement in fix.split("; ").filter(|statement| !statement.starts_with("--")) {
-                run(&shop, &[statement]).await;
-            }
+            run(&shop, &[&fix]).await;
         }
     }
     for fix in found(&first, "duplicate-indexes").into_iter().flat_map(fixes) {

@@ -151,7 +151,7 @@ fn judge(look: &Look<'_>) -> Vec<Judgement> {
             }
             Some(Finding::Invalid) if is_needed => Some(format!("reindex index {name};")),
             Some(Finding::Invalid) => Some(format!(
-                "drop index concurrently {name}; -- and build it again if it is wanted; a unique one may have failed for its rows"
+                "drop index concurrently {name}; -- and build it again if it is wanted: a unique one may have failed for its rows"
             )),
             Some(_) if judgement.can_go => Some(format!("drop index concurrently {name};")),
             _ => None,
