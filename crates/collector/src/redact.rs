@@ -69,6 +69,12 @@ pub fn statement(text: &str) -> Redacted<'_> {
     Redacted { text: Cow::Owned(redacted), changed: true }
 }
 
+/// The beginning of a statement whose end is not known: without any literal and comment, whatever it speaks of.
+#[must_use]
+pub fn part(text: &str) -> String {
+    rewrite(text)
+}
+
 /// A server setting's value without secrets: by its name, else as any text.
 pub fn setting<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
     if value.is_empty() || HARMLESS_SETTINGS.iter().any(|harmless| name.eq_ignore_ascii_case(harmless)) {

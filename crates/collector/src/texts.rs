@@ -20,6 +20,11 @@ use crate::session::Session;
 pub(crate) const STATEMENTS: &str = "pg_stat_statements";
 /// The longest text that is kept; the rest is cut and marked.
 const MAX_TEXT_BYTES: usize = 64 << 10;
+/// The longest text that is read whole, in bytes of the instance; of a longer one its first characters are, so that no
+/// statement says how much memory is taken.
+const MAX_READ_BYTES: usize = 1 << 20;
+/// Stands between the beginning of a longer text and its length.
+const LENGTH: char = '\u{1d}';
 /// The text that one reading takes at most; the rest is read the next time.
 const MAX_READING_BYTES: usize = 4 << 20;
 /// A reading may take this share of the time: the view reads all texts, whatever is asked for.
@@ -109,7 +114,14 @@ impl Pace {
         let wanted: BTreeSet<i64> = self.wanted.iter().map(|(_, queryid)| *queryid).collect();
         let wanted: Vec<i64> = wanted.into_iter().collect();
         let (started, started_us) = (Instant::now(), clock.now_us());
-        let sql = format!("select t.* from ({sql}) t where t.queryid = any ($1)");
+        let separator = u32::from(LENGTH);
+        let sql = format!(
+            "select t.dbid, t.queryid,
+                 case when pg_catalog.octet_length(t.query) <= {MAX_READ_BYTES} then t.query
+                      else pg_catalog.left(t.query, {MAX_READ_BYTES}) || pg_catalog.chr({separator})
+                          || pg_catalog.octet_length(t.query)::pg_catalog.text end as query
+             from ({sql}) t where t.queryid = any ($1)"
+        );
         let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), PgType); 1] = [(&wanted, PgType::INT8_ARRAY)];
         let texts = read::rows(session, definition, &sql, &parameters, |_, bytes| bytes < MAX_READING_BYTES).await;
         let duration = started.elapsed();
@@ -181,11 +193,26 @@ fn redact_texts(definition: &Definition, frame: &mut Frame) {
     for (place, _) in definition.columns.iter().enumerate().filter(|(_, meta)| meta.kind == Kind::Text) {
         if let Some(Values::Text(values)) = frame.columns[place].as_mut().map(|column| &mut column.values) {
             for value in values {
-                let redacted = redact::statement(value).text.into_owned();
-                *value = cut(&redacted, MAX_TEXT_BYTES).into();
+                *value = kept(value).into();
             }
         }
     }
+}
+
+/// What is kept of a statement's text as it was read.
+fn kept(text: &str) -> String {
+    match beginning(text) {
+        // What follows may speak of secrets: those that stand before it go all the same.
+        Some((beginning, whole)) => first_bytes(&redact::part(beginning), MAX_TEXT_BYTES, whole),
+        None => cut(&redact::statement(text).text, MAX_TEXT_BYTES),
+    }
+}
+
+/// The beginning of a text that was not read whole, and how long that is.
+fn beginning(text: &str) -> Option<(&str, usize)> {
+    let (beginning, whole) = text.rsplit_once(LENGTH)?;
+    let whole = whole.parse().ok()?;
+    (whole > MAX_READ_BYTES && beginning.len() >= MAX_READ_BYTES).then_some((beginning, whole))
 }
 
 /// Replaces secrets among the values of settings, by their names.
@@ -228,9 +255,11 @@ pub(crate) fn redacted<'a>(column: &catalog::Column, value: &'a str) -> Cow<'a, 
 
 /// The first so many bytes of a text, and how long it was.
 pub(crate) fn cut(text: &str, most: usize) -> String {
-    if text.len() <= most {
-        return text.to_owned();
-    }
+    if text.len() <= most { text.to_owned() } else { first_bytes(text, most, text.len()) }
+}
+
+/// The first so many bytes of a text that is a part of one of so many.
+fn first_bytes(text: &str, most: usize, whole: usize) -> String {
     let end = (0..=most).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    format!("{} … ({} of {} bytes)", &text[..end], end, text.len())
+    format!("{} … ({} of {} bytes)", &text[..end], end, whole)
 }

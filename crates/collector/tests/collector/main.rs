@@ -25,5 +25,6 @@ mod schema;
 mod sequences;
 mod spool;
 mod statements;
+mod texts;
 mod versions;
 mod watch;

@@ -2,6 +2,8 @@
 
 use std::process::Stdio;
 
+use jiff::Timestamp;
+use serde_json::Value;
 use testkit::PgOptions;
 
 use crate::world::World;
@@ -66,4 +68,70 @@ async fn pg_receivewal_beside_a_standby_takes_nothing_from_it() {
     assert_eq!((&receiver["kind"], &receiver["application_name"]), (&"receiver".into(), &"pg_receivewal".into()));
     assert_eq!(said["standbys"].as_array().unwrap().len(), 1, "{said}");
     assert_eq!(said["standbys"][0]["instance"]["name"], "standby");
+}
+
+/// Calls of a user's statements that an instance was told of, by what the API says.
+async fn calls(world: &World, instance: &Value, start: Timestamp) -> i64 {
+    let path = format!("/instances/{instance}/queries?start={start}&end={}&user=app_a&trend=false", Timestamp::now());
+    let answer = world.get(&path).await.unwrap();
+    answer["data"].as_array().unwrap().iter().map(|row| row["calls"].as_i64().unwrap()).sum()
+}
+
+/// The state of a set, and why.
+fn state(coverage: &Value, set: &str) -> Option<(String, String)> {
+    let found = coverage["data"].as_array()?.iter().find(|one| one["set"] == set)?;
+    Some((found["state"].as_str()?.to_owned(), found["code"].as_str().unwrap_or_default().to_owned()))
+}
+
+#[tokio::test]
+async fn a_standby_that_is_promoted_stays_the_same_instance() {
+    let start = Timestamp::now();
+    let (world, standby) = World::pair(testkit::replication_pair(PgOptions::default()).await.unwrap()).await;
+    // What was made for the test arrives by replication.
+    let connect = async || {
+        let dsn = standby.dsn("one").replace("user=postgres", "user=app_a");
+        loop {
+            if let Ok(client) = testkit::connect(&dsn).await {
+                return client;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let is_read = async |world: &World| {
+        let one = world.listed("standby").await?;
+        (one["watched"]["state"] == "read" && one["tps"].is_number()).then_some(one)
+    };
+    let before = world.until("the standby is read", is_read).await;
+    let (id, since) = (before["id"].clone(), Timestamp::now());
+    assert_eq!(before["role"], "standby");
+    let reads = connect().await;
+    for _ in 0..17 {
+        reads.simple_query("select 'as a standby'").await.unwrap();
+    }
+    standby.promote().await.unwrap();
+    for _ in 0..25 {
+        reads.simple_query("select 'as a primary'").await.unwrap();
+    }
+    let promoted = world.until("its role is told", async |world| {
+        let one = world.listed("standby").await?;
+        let coverage = world.get(&format!("/instances/{id}/coverage")).await?;
+        let ended = state(&coverage, "pg_stat_wal_receiver")? == ("missing".to_owned(), "role".to_owned());
+        (one["role"] == "primary" && ended && calls(world, &id, start).await >= 42).then_some(one)
+    });
+    let promoted = promoted.await;
+    assert_eq!(promoted["id"], id, "one history");
+    assert_eq!((&promoted["cluster"], &promoted["replay_lag_ms"]), (&before["cluster"], &Value::Null));
+    assert_eq!(promoted["timeline"].as_i64(), before["timeline"].as_i64().map(|timeline| timeline + 1));
+    assert_eq!(calls(&world, &id, start).await, 42, "each of them once");
+    // What it received is of the past, what it writes is its own.
+    let replication = world.get(&format!("/instances/{id}/replication")).await.unwrap();
+    assert_eq!(replication["receiver"], Value::Null, "{replication}");
+    let now = Timestamp::now();
+    let of_databases = world.get(&format!("/instances/{id}/databases?start={since}&end={now}")).await.unwrap();
+    for database in of_databases["data"].as_array().unwrap() {
+        let figures = database.as_object().unwrap().iter().filter_map(|(_, value)| value.as_f64());
+        assert!(figures.into_iter().all(|figure| figure >= 0.0), "{database}");
+    }
+    let flags = world.get(&format!("/instances/{id}/queries?start={since}&limit=1")).await.unwrap();
+    assert_eq!(flags["flagged_intervals"], serde_json::json!([]), "nothing was lost");
 }
