@@ -87,11 +87,12 @@ async fn attributes(transaction: &Transaction<'_>, batches: &[&Prepared]) -> Res
                      $8::int4[], $9::int8[], $10::timestamptz[], $11::int8[], $12::int4[], $13::text[], $14::text[])
                  as n (id, at, system_identifier, role, version_num, version, host, port, timeline, postmaster_start,
                      clock_offset_us, max_connections, track, statements_version)
-             where i.id = n.id and n.at >= coalesce(i.attributes_at, '-infinity')",
+             where i.id = n.id and n.at >= coalesce(i.attributes_at, '-infinity')
+             returning i.id, coalesce(i.retired_at < n.at and i.continued_as is null, false)",
         )
         .await?;
-    transaction
-        .execute(
+    let rows = transaction
+        .query(
             &statement,
             &[
                 &ids,
@@ -111,6 +112,18 @@ async fn attributes(transaction: &Transaction<'_>, batches: &[&Prepared]) -> Res
             ],
         )
         .await?;
+    let back: Vec<i32> = rows.iter().filter(|row| row.get(1)).map(|row| row.get(0)).collect();
+    if back.is_empty() { Ok(()) } else { returned(transaction, &back).await }
+}
+
+/// Instances that were retired and are read again are back.
+async fn returned(transaction: &Transaction<'_>, ids: &[i32]) -> Result<(), StoreError> {
+    let sql = "with back as (
+             update metrics.instances set retired_at = null, retired_by = null, retired_why = null
+             where id = any($1) returning id, collector_id, attributes_at)
+         insert into metrics.instance_changes (instance_id, at, change, collector_id)
+         select b.id, b.attributes_at, 'returned', b.collector_id from back b";
+    transaction.execute(sql, &[&ids]).await?;
     Ok(())
 }
 

@@ -54,7 +54,8 @@ use incoming::Incoming;
 use ledger::Entry;
 use process::Replaced;
 use queue::{Queue, Written};
-use store::{CustomSets, DefinitionError, Failure, Store, StoreError};
+use store::{CustomSets, DefinitionError, Failure, Identity, Store, StoreError, Told};
+use wire::Attributes;
 use write::Outcome;
 
 /// Seconds after which a collector that found no room or no store asks again; it adds jitter.
@@ -103,6 +104,8 @@ struct Taken {
     room: Room,
     prepared: Arc<Prepared>,
     written: Written,
+    /// Whether names and texts are to be told again.
+    is_sent_again: bool,
 }
 
 impl Ingest {
@@ -174,19 +177,18 @@ impl Ingest {
         }
         let room = room.grow(decoded_bytes + encode::weigh(&incoming)?).ok_or_else(busy)?;
 
-        let names = incoming.instances.iter().map(|instance| &instance.name);
-        let names: Vec<&str> =
-            names.chain(incoming.lost.iter().map(|lost| &lost.instance)).map(String::as_str).collect();
-        let ids = self.store.instance_ids(collector_id, &names).await.map_err(unavailable)?;
+        let numbered = self.store.instance_ids(collector_id, &told(&incoming), now).await.map_err(unavailable)?;
+        let is_sent_again = numbered.iter().any(|one| one.is_sent_again);
+        let ids: Vec<i32> = numbered.into_iter().map(|one| one.id).collect();
         let prepared = blocking(move || encode::encode(incoming, &ids, now, correction)).await?;
         let prepared = Arc::new(prepared);
         let written = self.queue.put(Arc::clone(&prepared)).map_err(unavailable)?;
-        Ok(Taken { began, arrived: (now, since), room, prepared, written })
+        Ok(Taken { began, arrived: (now, since), room, prepared, written, is_sent_again })
     }
 
     /// Waits until a batch is written, and says what became of it.
     async fn answer(&self, taken: Taken) -> Result<PushAnswer, PushError> {
-        let Taken { began, arrived: (now, since), room, prepared, written } = taken;
+        let Taken { began, arrived: (now, since), room, prepared, written, is_sent_again } = taken;
         let Entry { outcome, known } = written.entry().await.map_err(unavailable)?;
         drop(room);
         if let Outcome::Replaced(Replaced { since, hostname }) = outcome {
@@ -213,7 +215,7 @@ impl Ingest {
             last_sequence: known.last_sequence,
             last_epoch: known.last_epoch,
             lane: prepared.lane,
-            forgotten: known.forgotten,
+            forgotten: known.forgotten || is_sent_again,
             last_process: known.last_process,
             last_process_ago_ms: known.last_process_ago_ms,
             deduplicated: prepared.key.is_some(),
@@ -295,6 +297,31 @@ impl Ingest {
             }
         }
     }
+}
+
+/// What a batch tells of its instances, behind them of those that only lost something.
+fn told(incoming: &Incoming) -> Vec<Told<'_>> {
+    let moment = |us: i64| Timestamp::from_microsecond(us).unwrap_or(Timestamp::UNIX_EPOCH);
+    let at = moment(incoming.created_us);
+    let of = |place: usize, name| {
+        let begun = incoming.readings.iter().filter(|reading| reading.instance == place);
+        let begins = begun.map(|reading| moment(reading.started_us)).min().unwrap_or(at);
+        let instance = incoming.instances.get(place);
+        let attributes = instance.and_then(|instance| instance.attributes.as_ref());
+        // What is read of databases has a batch of its own, behind the one that tells who the instance is.
+        let is_whole = attributes.is_some() || instance.is_none_or(|instance| instance.error.is_some());
+        let is_part = incoming.lane.is_some() && !is_whole;
+        let tells = |said: &&Attributes| !said.system_identifier.is_empty() && said.postmaster_start_us > 0;
+        let identity = attributes.filter(tells).map(|said| Identity {
+            system_identifier: &said.system_identifier,
+            started: moment(said.postmaster_start_us),
+            role: &said.role,
+        });
+        Told { name, at, begins, identity, is_part }
+    };
+    let names = incoming.instances.iter().map(|instance| &instance.name);
+    let names = names.chain(incoming.lost.iter().map(|lost| &lost.instance));
+    names.enumerate().map(|(place, name)| of(place, name.as_str())).collect()
 }
 
 /// Runs what takes long without waiting where it does not hold up other requests; as many at a time as there are

@@ -39,7 +39,37 @@ async fn arrivals(transaction: &Transaction<'_>, batches: &[&Prepared]) -> Resul
         )
         .await?;
     transaction.execute(&statement, &[&ids, &times]).await?;
-    Ok(())
+    still_theirs(transaction, batches).await
+}
+
+/// The instances are still those that these names deliver to: they are locked now, so that none goes on under another
+/// name before this is committed.
+async fn still_theirs(transaction: &Transaction<'_>, batches: &[&Prepared]) -> Result<(), StoreError> {
+    let (mut collectors, mut names, mut ids, mut times) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for batch in batches {
+        for (id, instance) in &batch.instances {
+            collectors.push(batch.collector_id);
+            names.push(instance.name.as_str());
+            ids.push(*id);
+            times.push(moment(batch.created_us));
+        }
+    }
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let statement = transaction
+        .prepare_cached(
+            "select exists (
+                 select from unnest($1::uuid[], $2::text[], $3::int4[], $4::timestamptz[])
+                     as n (collector_id, name, instance_id, at)
+                 where not exists (
+                     select from metrics.sources s
+                     where s.collector_id = n.collector_id and s.name = n.name and s.instance_id = n.instance_id
+                         and (s.until is null or s.until >= n.at)))",
+        )
+        .await?;
+    let went_on: bool = transaction.query_one(&statement, &[&collectors, &names, &ids, &times]).await?.get(0);
+    if went_on { Err(StoreError::WentOn) } else { Ok(()) }
 }
 
 /// A flag that does not know its start begins where the set was read last, as far as anything was.

@@ -46,6 +46,14 @@ pub(crate) enum Outcome {
 pub(crate) async fn write_group(store: &Store, group: &[Arc<Prepared>]) -> Vec<Result<Entry, StoreError>> {
     match texts_and_rows(store, group).await {
         Ok(entries) => entries.into_iter().map(Ok).collect(),
+        // Of one that went on elsewhere its own collector is told, and not those that share the transaction.
+        Err(StoreError::WentOn) if group.len() > 1 => {
+            let mut results = Vec::with_capacity(group.len());
+            for batch in group {
+                results.push(alone(store, batch).await);
+            }
+            results
+        }
         Err(error) if error.failure() == Failure::Values => {
             tracing::warn!(
                 batches = group.len(),
@@ -159,7 +167,11 @@ async fn attempt(store: &Store, group: &[Arc<Prepared>]) -> Result<Vec<Entry>, S
     store.ensure_partitions(days.into_iter().map(|(table, day)| (table.as_str(), *day))).await?;
     let mut client = store.client().await?;
     let written = tokio::time::timeout(WRITE_TIMEOUT, transact(&mut client, group)).await;
-    written.unwrap_or_else(|_| Err(given_up(client)))
+    let written = written.unwrap_or_else(|_| Err(given_up(client)));
+    if matches!(written, Err(StoreError::WentOn)) {
+        store.instances().forget();
+    }
+    written
 }
 
 async fn transact(client: &mut Object, group: &[Arc<Prepared>]) -> Result<Vec<Entry>, StoreError> {

@@ -10,6 +10,7 @@ mod answer;
 pub(crate) mod coverage;
 pub(crate) mod fleet;
 mod health;
+pub mod life;
 pub mod model;
 mod sequences;
 mod signs;
@@ -18,3 +19,4 @@ mod subscriptions;
 pub(crate) mod watched;
 
 pub use answer::{get, get_coverage, list};
+pub use life::get_life;

@@ -15,6 +15,7 @@ pub mod health;
 pub mod http;
 mod jobs;
 pub mod layout;
+mod life;
 mod listener;
 pub mod migrations;
 mod occupancy;

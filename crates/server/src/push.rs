@@ -242,7 +242,7 @@ impl From<PushError> for ApiError {
                 let error = Self::unavailable(message).retry_after(u64::from(retry_after));
                 match why {
                     Short::Connections => error.for_the_stores_sake(NO_CONNECTION),
-                    Short::Stopping => error,
+                    Short::Stopping | Short::Watcher => error,
                 }
             }
             PushError::Unavailable { retry_after, why } => {

@@ -51,6 +51,8 @@ mod jobs;
 mod layouts;
 #[path = "main/leaving.rs"]
 mod leaving;
+#[path = "main/life.rs"]
+mod life;
 #[path = "main/limits.rs"]
 mod limits;
 #[path = "main/listener.rs"]

@@ -50,6 +50,12 @@ pub enum StoreError {
     /// An instance was removed while a batch of it came in.
     #[error("instance of a batch is gone")]
     Gone,
+    /// Another name delivered an instance until now; whether it still does is not known yet.
+    #[error("whether another collector still watches an instance of the batch is not known yet")]
+    Undecided,
+    /// An instance of a batch went on under another name while the batch came in.
+    #[error("an instance of the batch went on under another name")]
+    WentOn,
     /// A partition cannot be made while the one in its place is on its way out.
     #[error("a partition that retention takes is still read")]
     Held,
@@ -62,6 +68,8 @@ pub enum Short {
     Connections,
     /// Time: it is stopping.
     Stopping,
+    /// Knowledge of who watches an instance.
+    Watcher,
 }
 
 impl Short {
@@ -71,6 +79,7 @@ impl Short {
         match self {
             Self::Connections => "all of the server's connections to the store (MAX_DATABASE_CONNS) are in use",
             Self::Stopping => "the server is stopping",
+            Self::Watcher => "whether another collector still watches this instance is known within a minute",
         }
     }
 }
@@ -114,6 +123,7 @@ impl StoreError {
         match self {
             Self::Pool(PoolError::Timeout(TimeoutType::Wait)) => Some(Short::Connections),
             Self::Closed => Some(Short::Stopping),
+            Self::Undecided | Self::WentOn => Some(Short::Watcher),
             _ => None,
         }
     }

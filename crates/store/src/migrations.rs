@@ -46,6 +46,7 @@ pub const METRICS: Schema = Schema {
         Migration { number: 9, name: "lanes", sql: include_str!("../migrations/0009_lanes.sql") },
         Migration { number: 10, name: "configurations", sql: include_str!("../migrations/0010_configurations.sql") },
         Migration { number: 11, name: "steering", sql: include_str!("../migrations/0011_steering.sql") },
+        Migration { number: 12, name: "life", sql: include_str!("../migrations/0012_life.sql") },
     ],
 };
 

@@ -96,7 +96,7 @@ pub(super) async fn sums(snapshot: &Snapshot, id: InstanceId, range: Range) -> R
 const ELSEWHERE: &str = "select distinct on (x.datid_read, x.indexrelid) x.datid_read, x.indexrelid,
         case when $4::int4[] is null or o.id = any($4) then o.name else 'another instance' end
     from metrics.instances i
-    join metrics.instances o on o.system_identifier = i.system_identifier and o.id <> i.id
+    join metrics.instances o on o.system_identifier = i.system_identifier and o.id <> i.id and o.retired_at is null
     join metrics.pg_stat_all_indexes x on x.instance_id = o.id and x.time > $2 and x.time <= $3 and x.scans > 0
     where i.id = $1 and i.system_identifier <> '' and x.datid_read is not null and x.indexrelid is not null
     order by x.datid_read, x.indexrelid, o.name";

@@ -18,7 +18,7 @@ pub async fn list(snapshot: &Snapshot, query: FleetQuery) -> Result<Page<Instanc
     let paging = query.paging().checked()?;
     let now = snapshot.now();
     let when = Asked::of(query.start, query.end, query.at, now)?;
-    let (stored, total) = store::page(snapshot, paging).await?;
+    let (stored, total) = store::page(snapshot, paging, (when.at, query.retired)).await?;
     let described = fleet::describe(snapshot, snapshot.catalog(), stored, when).await?;
     Ok(paging.page(described.into_iter().map(|one| one.instance).collect(), total))
 }

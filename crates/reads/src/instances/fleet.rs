@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::coverage::{not_readable, note_missing, why_missing};
 use super::health::{Signs, judge};
-use super::model::{Instance, Trend};
+use super::life::{self, Twin};
+use super::model::{HealthState, Instance, Trend};
 use super::sequences::{self, Ending};
 use super::signs::{self, Blocked, Doubled, Holder, Lost, Replaced, Reset, Restarted, Slot, Times, Used};
 use super::store::{self, Behind, LatestReading, SetState, StoredInstance};
@@ -100,6 +101,7 @@ struct Read {
     failing: Vec<Failing>,
     restarted: Option<Restarted>,
     reset: Option<Reset>,
+    twins: Vec<Twin>,
 }
 
 /// An instance for the pages (without its collector), with what it was made from.
@@ -168,6 +170,7 @@ pub(crate) async fn describe(
     let mut failing = subscriptions::failing(snapshot, &ids, at).await?;
     let restarts = signs::restarts(snapshot, &ids, at).await?;
     let resets = signs::resets(snapshot, &ids, at).await?;
+    let mut twins = if when.is_past { HashMap::new() } else { life::twins(snapshot, &ids, at).await? };
     let first_readings = if when.is_past { store::first_readings(snapshot, &ids).await? } else { HashMap::new() };
     let reserved = store::reserved_at(snapshot, &ids, at).await?;
     let mut limits = HashMap::new();
@@ -228,6 +231,7 @@ pub(crate) async fn describe(
             failing: failing.remove(&id).unwrap_or_default(),
             restarted: restarts.get(&id).copied(),
             reset: resets.get(&id).cloned(),
+            twins: twins.remove(&id).unwrap_or_default(),
         };
         read.describe(&beside, when)
     });
@@ -325,6 +329,7 @@ impl Read {
             failing: &self.failing,
             restarted: self.restarted.as_ref(),
             reset: self.reset.as_ref(),
+            twins: &self.twins,
             spool_error: spool_error.as_ref().map(|(error, since)| (error.as_str(), *since)),
             config_error: config_error.as_ref().map(|(error, since)| (error.as_str(), *since)),
             load,
@@ -335,7 +340,12 @@ impl Read {
                 .filter(|state| state.code != "disabled")
                 .map(|state| state.message.as_str()),
         };
-        let (state, reasons) = judge(&signs);
+        let retired = self.stored.retired.clone().filter(|retired| retired.at <= at);
+        // Nobody is to do anything about one that is gone.
+        let (state, reasons) = match &retired {
+            Some(retired) => (HealthState::NoData, vec![retired.sentence()]),
+            None => judge(&signs),
+        };
         let instance = Instance {
             id: self.stored.id,
             collector_id: self.stored.collector_id,
@@ -364,6 +374,7 @@ impl Read {
             not_readable: not_readable(&states),
             unmeasured: self.unmeasured(&watched, load, tps),
             watched,
+            retired,
             collector: None,
         };
         Described { instance, latest: self.latest, states }

@@ -6,6 +6,7 @@ use judgement::limits::{
     CONNECTIONS_WARNING, HOLDING_WARNING_MS, REPLAY_LAG_WARNING_US, SEQUENCE_ALMOST, SEQUENCE_NEARLY,
 };
 
+use super::life::Twin;
 use super::model::HealthState;
 use super::sequences::Ending;
 use super::signs::{Blocked, Doubled, Holder, Lost, Replaced, Reset, Restarted, Slot, Used};
@@ -47,6 +48,8 @@ pub(crate) struct Signs<'a> {
     pub(crate) restarted: Option<&'a Restarted>,
     /// Statistics that were reset of late.
     pub(crate) reset: Option<&'a Reset>,
+    /// What else is the same PostgreSQL, or was.
+    pub(crate) twins: &'a [Twin],
     /// Why its collector cannot write its spool, and since when it cannot.
     pub(crate) spool_error: Option<(&'a str, Timestamp)>,
     /// Why its collector does not follow its newest configuration, and since when it does not.
@@ -98,6 +101,7 @@ pub(crate) fn judge(signs: &Signs<'_>) -> (HealthState, Vec<String>) {
         found.push((HealthState::Warning, sentence(&what, error)));
     }
     found.extend(signs.doubled.map(|doubled| (HealthState::Warning, twice(doubled))));
+    found.extend(signs.twins.iter().map(|twin| (HealthState::Warning, twin.sentence())));
     found.extend(signs.lost.iter().map(|lost| (HealthState::Warning, loss(lost))));
     found.extend(signs.replaced.map(|replaced| (HealthState::Warning, other(replaced))));
     found.extend(signs.restarted.map(|restarted| (HealthState::Warning, again(restarted))));

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::life::Retired;
 use super::watched::Watched;
 use crate::gaps::Gap;
 use crate::page::Paging;
@@ -34,6 +35,10 @@ pub struct FleetQuery {
     #[param(value_type = Option<String>, format = DateTime)]
     #[serde(default, deserialize_with = "crate::when::asked")]
     pub(crate) at: Option<Timestamp>,
+    /// Those that were retired by then, instead of those that were not.
+    #[serde(default)]
+    #[param(default = false)]
+    pub(crate) retired: bool,
 }
 
 impl FleetQuery {
@@ -82,7 +87,7 @@ pub struct Instance {
     /// Its number, the same for ever.
     #[schema(value_type = i32)]
     pub(crate) id: InstanceId,
-    /// Its name in the collector's configuration.
+    /// Its name: that in the collector's configuration, unless an administrator gave it another.
     pub(crate) name: String,
     /// The system identifier, which a primary and its standbys share.
     pub(crate) cluster: Option<String>,
@@ -134,6 +139,8 @@ pub struct Instance {
     /// Why figures above are null.
     #[schema(value_type = BTreeMap<String, Reason>)]
     pub(crate) unmeasured: Unmeasured,
+    /// Since when it is out of the fleet, and who took it out; null while it is in it.
+    pub(crate) retired: Option<Retired>,
     /// Who reads it; null when nobody knows this collector.
     pub collector: Option<ReadingCollector>,
     /// The same by its id: what is known of collectors is no measurement, and is added by whoever keeps it.

@@ -7,6 +7,7 @@ use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
 use super::coverage::with_place;
+use super::life::Retired;
 use super::model::DatabaseName;
 use super::signs::Times;
 use crate::page::Paging;
@@ -47,13 +48,16 @@ pub(crate) struct StoredInstance {
     pub(crate) spool_error: Option<(String, Timestamp)>,
     /// Why its collector does not follow its newest configuration, and since when it does not.
     pub(crate) config_error: Option<(String, Timestamp)>,
+    /// Since when it is out of the fleet.
+    pub(crate) retired: Option<Retired>,
 }
 
 const INSTANCE: &str = "i.id, i.collector_id, i.name, nullif(i.system_identifier, ''), nullif(i.role, ''),
     i.version_num, nullif(i.version, ''), nullif(i.host, ''), i.port, i.timeline, i.postmaster_start,
     i.max_connections, i.attributes_at, i.states_at, i.error, i.error_at, i.last_seen, i.clock_offset_us,
     c.clock_ahead_us, c.spool_error, coalesce(c.spool_error_since, c.received_at),
-    c.config_error, coalesce(c.config_error_since, c.received_at)
+    c.config_error, coalesce(c.config_error_since, c.received_at),
+    i.retired_at, i.retired_by, i.retired_why, i.continued_as
     from metrics.instances i left join metrics.collectors c on c.collector_id = i.collector_id";
 
 fn stored(row: &Row) -> StoredInstance {
@@ -79,17 +83,24 @@ fn stored(row: &Row) -> StoredInstance {
         collector_ahead_us: row.get(18),
         spool_error: row.get::<_, Option<String>>(19).zip(row.get(20)),
         config_error: row.get::<_, Option<String>>(21).zip(row.get(22)),
+        retired: Retired::from_row(row, 23),
     }
 }
 
-/// One page of instances by name, and how many there are.
-pub(crate) async fn page(snapshot: &Snapshot, paging: Paging) -> Result<(Vec<StoredInstance>, i64), Error> {
-    let select = format!(
-        "select {INSTANCE} where $3::int4[] is null or i.id = any($3) order by i.name, i.id limit $1 offset $2"
-    );
-    let rows = snapshot.query(&select, &[&paging.limit(), &paging.offset(), &snapshot.visible()]).await?;
-    let sql = "select count(*) from metrics.instances i where $1::int4[] is null or i.id = any($1)";
-    let total = snapshot.query_one(sql, &[&snapshot.visible()]).await?.get(0);
+/// Of those that may be seen, those that were retired at a moment, or those that were not.
+const LISTED: &str = "($1::int4[] is null or i.id = any($1)) and coalesce(i.retired_at <= $2, false) = $3";
+
+/// One page of instances by name, as they were in the fleet at a moment or out of it, and how many there are.
+pub(crate) async fn page(
+    snapshot: &Snapshot,
+    paging: Paging,
+    (at, retired): (Timestamp, bool),
+) -> Result<(Vec<StoredInstance>, i64), Error> {
+    let select = format!("select {INSTANCE} where {LISTED} order by i.name, i.id limit $4 offset $5");
+    let (visible, limit, offset) = (snapshot.visible(), paging.limit(), paging.offset());
+    let rows = snapshot.query(&select, &[&visible, &at, &retired, &limit, &offset]).await?;
+    let sql = format!("select count(*) from metrics.instances i where {LISTED}");
+    let total = snapshot.query_one(&sql, &[&visible, &at, &retired]).await?.get(0);
     Ok((rows.iter().map(stored).collect(), total))
 }
 

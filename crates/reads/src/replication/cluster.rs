@@ -21,7 +21,8 @@ const MEMBERS: &str = "select m.id, m.name, m.collector_id, nullif(m.host, ''), 
          where s.instance_id = m.id and s.name = 'port' and s.valid_from <= $2 order by s.valid_from desc limit 1)
     from metrics.instances i
     join metrics.instances m on m.system_identifier = i.system_identifier
-    where i.id = $1 and i.system_identifier <> '' and ($4::int4[] is null or m.id = any($4)) order by m.name, m.id limit $3";
+    where i.id = $1 and i.system_identifier <> '' and (m.retired_at is null or m.retired_at > $2 or m.id = i.id)
+        and ($4::int4[] is null or m.id = any($4)) order by m.name, m.id limit $3";
 
 const RECEIVER: &str = "select slot_name, sender_port from metrics.pg_stat_wal_receiver
     where instance_id = $1 and time = $2 and pid is not null";

@@ -53,7 +53,7 @@ macro_rules! behind {
                         case when count(m.id) = 1 then min(m.name) end as name
                     from metrics.instances i
                     join metrics.instances m on m.system_identifier = i.system_identifier
-                        and m.id <> i.id and m.role = 'primary'
+                        and m.id <> i.id and m.role = 'primary' and m.retired_at is null
                     where i.system_identifier <> '' group by i.id) p on p.standby_id = r.instance_id
                 cross join lateral (select case when isfinite(r.last_replayed_at) then (extract(epoch from
                     r.time - r.last_replayed_at) * 1e6)::int8 + coalesce(p.offset_us, 0) end as us) a

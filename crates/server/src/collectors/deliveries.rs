@@ -274,7 +274,7 @@ async fn freshness(snapshot: &Snapshot, all: &mut BTreeMap<Uuid, Delivery>) -> R
             "select i.collector_id, i.id, i.name, i.error, l.set_name, l.last_reading_started, l.last_reading_time,
                  l.rows, l.error, l.error_at
              from metrics.instances i left join metrics.latest l on l.instance_id = i.id
-             where $1::int4[] is null or i.id = any($1)
+             where ($1::int4[] is null or i.id = any($1)) and i.retired_at is null
              order by i.name, i.id, l.set_name",
             &[&snapshot.visible()],
         )

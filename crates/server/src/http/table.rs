@@ -7,6 +7,7 @@ use crate::accounts::http as accounts;
 use crate::accounts::users::http as users;
 use crate::collectors::http as collectors;
 use crate::health::http as health;
+use crate::life;
 use crate::push;
 use crate::steering::http as steering;
 use crate::steering::templates::http as templates;
@@ -30,6 +31,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     rows.extend(session_rows());
     rows.extend(query_rows());
     rows.extend(relation_rows());
+    rows.extend(life_rows());
     rows
 }
 
@@ -439,6 +441,54 @@ fn instance_rows() -> Vec<Endpoint> {
             .path_parameter(INSTANCE)
             .query::<When>()
             .answers::<Wraparound>(),
+    ]
+}
+
+fn life_rows() -> [Endpoint; 5] {
+    use crate::life::{ContinueInstance, LifeReason, RenameInstance};
+    use reads::instances::life::InstanceLife;
+    [
+        Endpoint::get("/instances/{id}/life", Who::Viewer, life::get)
+            .tag("instances")
+            .summary("The names and collectors that delivered an instance, and who changed what of that, when and why.")
+            .path_parameter(INSTANCE)
+            .answers::<InstanceLife>(),
+        Endpoint::put("/instances/{id}/name", Who::Admin, life::rename)
+            .tag("instances")
+            .summary(
+                "Gives an instance another name, or that of its collector's configuration again. Its number stays.",
+            )
+            .path_parameter(INSTANCE)
+            .takes::<RenameInstance>()
+            .answers::<InstanceLife>()
+            .answers_with::<ErrorBody>(409, "`name_taken`: another instance in the fleet has this name."),
+        Endpoint::post("/instances/{id}/retire", Who::Admin, life::retire)
+            .tag("instances")
+            .summary("Takes an instance that is gone out of the fleet; it is back as soon as it is read again.")
+            .path_parameter(INSTANCE)
+            .takes::<LifeReason>()
+            .answers::<InstanceLife>()
+            .answers_with::<ErrorBody>(409, "`still_read`, or `already_retired`."),
+        Endpoint::post("/instances/{id}/return", Who::Admin, life::unretire)
+            .tag("instances")
+            .summary("Puts an instance that was retired back into the fleet.")
+            .path_parameter(INSTANCE)
+            .takes::<LifeReason>()
+            .answers::<InstanceLife>()
+            .answers_with::<ErrorBody>(
+                409,
+                "`not_retired`; or `continued`: what is delivered of it goes on as another one.",
+            ),
+        Endpoint::post("/instances/{id}/continue", Who::Admin, life::go_on)
+            .tag("instances")
+            .summary("Has an instance go on with what is delivered as another one, which is retired.")
+            .path_parameter(INSTANCE)
+            .takes::<ContinueInstance>()
+            .answers::<InstanceLife>()
+            .answers_with::<ErrorBody>(
+                409,
+                "`still_read`: both would be counted; or `continued`, `not_delivered`, `same_instance`.",
+            ),
     ]
 }
 

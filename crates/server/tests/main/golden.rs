@@ -50,7 +50,7 @@ const RANGED: [&str; 18] = [
 ];
 
 /// What else is asked.
-const OTHERS: [&str; 35] = [
+const OTHERS: [&str; 36] = [
     "/health",
     "/version",
     "/auth/me",
@@ -74,6 +74,7 @@ const OTHERS: [&str; 35] = [
     "/instances/1/activity?at=2026-03-01T11:25:00Z",
     "/instances/1/collector?start=2026-03-01T11:00:00Z&end=2026-03-01T12:00:00Z",
     "/instances/1/coverage",
+    "/instances/1/life",
     "/instances/1/progress?at=2026-03-01T11:45:00Z",
     "/instances/1/settings",
     "/instances/1/locks?at=2026-03-01T11:25:00Z",

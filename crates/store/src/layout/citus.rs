@@ -9,7 +9,7 @@ use crate::StoreError;
 const DISTRIBUTED: [&str; 7] = ["readings", "cuts", "flags", "latest", "set_states", "texts", "due"];
 
 /// Fixed tables that statements on distributed ones join with.
-const REFERENCE: [&str; 6] = ["instances", "clusters", "definitions", "gone", "leaving", "retention"];
+const REFERENCE: [&str; 7] = ["instances", "sources", "clusters", "definitions", "gone", "leaving", "retention"];
 
 /// Functions that run where the rows are.
 const FUNCTIONS: [&str; 2] = ["merge_shares(jsonb[])", "merge_ids(text[])"];
