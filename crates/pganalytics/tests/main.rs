@@ -25,6 +25,8 @@ mod grafana;
 mod host;
 #[path = "main/install.rs"]
 mod install;
+#[path = "main/life.rs"]
+mod life;
 #[path = "main/load.rs"]
 mod load;
 #[path = "main/lock_queue.rs"]

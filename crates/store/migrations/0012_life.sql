@@ -7,7 +7,9 @@ create table metrics.sources (
     since timestamptz not null default now(),
     until timestamptz,
     -- Whether names and texts were sent before, as another instance's.
-    is_sent_again boolean not null default false
+    is_sent_again boolean not null default false,
+    -- Whether its collector was removed: nothing comes of it any more.
+    is_over boolean not null default false
 );
 create unique index sources_open on metrics.sources (collector_id, name) where until is null;
 create index sources_instance on metrics.sources (instance_id);

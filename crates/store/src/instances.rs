@@ -205,7 +205,9 @@ impl Store {
             let waits = told.is_part && now.duration_since(since) < SILENT_AFTER;
             return Ok(if waits { Same::Undecided } else { Same::None });
         };
-        let sql = "select i.id, i.last_seen from metrics.instances i
+        let sql = "select i.id, i.last_seen,
+                 exists (select from metrics.sources s where s.instance_id = i.id and s.until is null and not s.is_over)
+             from metrics.instances i
              where i.system_identifier = $1 and i.postmaster_start = $2 and i.role = $3 and i.continued_as is null
              order by i.id limit 2 for no key update";
         let Identity { system_identifier, started, role } = identity;
@@ -218,7 +220,10 @@ impl Store {
         if newest.is_some_and(|newest| newest > told.begins) {
             return Ok(Same::None);
         }
-        let Some(heard) = one.get::<_, Option<Timestamp>>(1) else { return Ok(Same::Instance(id)) };
+        let may_come: bool = one.get(2);
+        let Some(heard) = one.get::<_, Option<Timestamp>>(1).filter(|_| may_come) else {
+            return Ok(Same::Instance(id));
+        };
         Ok(if heard > since {
             Same::None
         } else if now.duration_since(heard) < SILENT_AFTER {

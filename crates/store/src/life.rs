@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::{Store, StoreError};
 
 /// An instance that was read within this time is watched.
-const READ_WITHIN: SignedDuration = SignedDuration::from_mins(2);
+const READ_WITHIN: SignedDuration = SignedDuration::from_mins(1);
 
 /// Who changes something, and why.
 #[derive(Clone, Copy, Debug, Default)]
@@ -221,6 +221,16 @@ impl Store {
         let change = Change { kind: "returned", by, other_id: None };
         note(&transaction, id, change, (None, None), held.collector_id, now).await?;
         Ok(transaction.commit().await?)
+    }
+
+    /// Notes that a collector was removed: another one may go on with its instances at once.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn end_sources(&self, collector_id: Uuid) -> Result<(), StoreError> {
+        let sql = "update metrics.sources set is_over = true where collector_id = $1 and until is null";
+        self.client().await?.execute(sql, &[&collector_id]).await?;
+        Ok(())
     }
 
     /// Has an instance go on with what is delivered as another, which is retired: its own history stays with it.

@@ -22,6 +22,10 @@ export type Instances = Schemas['InstancePage'];
 export type Instance = Schemas['Instance'];
 export type InstanceDetail = Schemas['InstanceDetail'];
 export type Watched = Schemas['Watched'];
+export type InstanceLife = Schemas['InstanceLife'];
+export type DeliveredAs = Schemas['DeliveredAs'];
+export type LooksLike = Schemas['LooksLike'];
+export type LifeChange = Schemas['LifeChange'];
 export type HealthState = Schemas['HealthState'];
 
 export type Ranking = Schemas['Ranking'];

@@ -576,6 +576,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/instances/{id}/continue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Has an instance go on with what is delivered as another one, which is retired.
+         * @description Who: admin. Limit: caller.
+         */
+        post: operations["post_instances_id_continue"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/instances/{id}/coverage": {
         parameters: {
             query?: never;
@@ -676,6 +696,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/instances/{id}/life": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The names and collectors that delivered an instance, and who changed what of that, when and why.
+         * @description Who: viewer. Limit: caller.
+         */
+        get: operations["get_instances_id_life"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/instances/{id}/locks": {
         parameters: {
             query?: never;
@@ -689,6 +729,26 @@ export interface paths {
          */
         get: operations["get_instances_id_locks"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/instances/{id}/name": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Gives an instance another name, or that of its collector's configuration again. Its number stays.
+         * @description Who: admin. Limit: caller.
+         */
+        put: operations["put_instances_id_name"];
         post?: never;
         delete?: never;
         options?: never;
@@ -790,6 +850,46 @@ export interface paths {
         get: operations["get_instances_id_replication"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/instances/{id}/retire": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes an instance that is gone out of the fleet; it is back as soon as it is read again.
+         * @description Who: admin. Limit: caller.
+         */
+        post: operations["post_instances_id_retire"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/instances/{id}/return": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Puts an instance that was retired back into the fleet.
+         * @description Who: admin. Limit: caller.
+         */
+        post: operations["post_instances_id_return"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1890,6 +1990,16 @@ export interface components {
             /** @description By role, the most first. */
             users: components["schemas"]["Connected"][];
         };
+        /** @description With what an instance goes on. */
+        ContinueInstance: {
+            /**
+             * Format: int32
+             * @description The instance that is delivered now, and is the same.
+             */
+            from: number;
+            /** @description The reason, for those who look later. */
+            why?: string | null;
+        };
         /** @description Sums of increments over a range. A figure that is missing was not measured; `unmeasured` says why. */
         Counted: {
             /**
@@ -2329,6 +2439,20 @@ export interface components {
             accepted: string[];
             /** @description Those that were refused; readings of them will be rejected. */
             rejected: components["schemas"]["RefusedDefinition"][];
+        };
+        /** @description A name under which an instance was delivered. */
+        DeliveredAs: {
+            /** Format: uuid */
+            collector_id: string;
+            /** @description Its name in the configuration of the collector. */
+            name: string;
+            /** Format: date-time */
+            since: string;
+            /**
+             * Format: date-time
+             * @description What was read until then is of this instance; null while it is the name that delivers.
+             */
+            until?: string | null;
         };
         /** @description How deliveries go. */
         Deliveries: {
@@ -3087,7 +3211,7 @@ export interface components {
             load?: number | null;
             /** @description How many executed one over the range: at the newest reading of each step. */
             load_trend: components["schemas"]["Trend"];
-            /** @description Its name in the collector's configuration. */
+            /** @description Its name: that in the collector's configuration, unless an administrator gave it another. */
             name: string;
             /** @description What the collector should be able to read and cannot. */
             not_readable: components["schemas"]["NotReadable"][];
@@ -3109,6 +3233,7 @@ export interface components {
              *     primary, where the last reading is minutes old, and where nobody knows, with the reason.
              */
             replay_lag_ms?: number | null;
+            retired?: null | components["schemas"]["Retired"];
             /** @description `primary` or `standby`. */
             role?: string | null;
             /**
@@ -3179,6 +3304,25 @@ export interface components {
             gaps: components["schemas"]["Gap"][];
             /** @description Its sets, by name. */
             sets: components["schemas"]["SetCoverage"][];
+        };
+        /** @description The life of an instance. */
+        InstanceLife: {
+            /** @description What was changed, the newest first. */
+            changes: components["schemas"]["LifeChange"][];
+            /** @description The names in configurations of collectors that delivered it, the newest first. */
+            delivered_as: components["schemas"]["DeliveredAs"][];
+            /**
+             * Format: int32
+             * @description The instance.
+             */
+            id: number;
+            /** @description Instances of the same cluster that were watched before and are not any more, of which it may be one. */
+            looks_like: components["schemas"]["LooksLike"][];
+            /** @description The name that is shown. */
+            name: string;
+            /** @description Who gave it; null where it is that of the configuration. */
+            named_by?: string | null;
+            retired?: null | components["schemas"]["Retired"];
         };
         /** @description A monitored instance. */
         InstanceLink: {
@@ -3295,6 +3439,39 @@ export interface components {
             partitions: number;
             /** @description Which. */
             tier: components["schemas"]["TierName"];
+        };
+        /** @description A change in the life of an instance. */
+        LifeChange: {
+            /** Format: date-time */
+            at: string;
+            /** @description The administrator; null where the server did by itself. */
+            by?: string | null;
+            /**
+             * @description `renamed`, `retired`, `returned`, `adopted` (by the server, under another name or by another collector) or
+             *     `continued` (by an administrator).
+             */
+            change: string;
+            /**
+             * Format: uuid
+             * @description The collector that delivers, or did.
+             */
+            collector_id?: string | null;
+            /** @description The name before. */
+            from?: string | null;
+            /**
+             * Format: int32
+             * @description The other instance.
+             */
+            other?: number | null;
+            /** @description The name after. */
+            to?: string | null;
+            /** @description The reason that was given. */
+            why?: string | null;
+        };
+        /** @description Why something is done. */
+        LifeReason: {
+            /** @description The reason, for those who look later. */
+            why?: string | null;
         };
         /** @description A session in the tree. */
         LockSession: {
@@ -3435,6 +3612,14 @@ export interface components {
             password: string;
             /** @description The user's name; case does not matter. */
             username: string;
+        };
+        /** @description An instance that another one may be. */
+        LooksLike: {
+            /** Format: int32 */
+            id: number;
+            /** Format: date-time */
+            last_seen?: string | null;
+            name: string;
         };
         /** @description A column. */
         MeasuredColumn: {
@@ -3912,6 +4097,13 @@ export interface components {
             /** @description The set. */
             set: string;
         };
+        /** @description Another name of an instance. */
+        RenameInstance: {
+            /** @description The name; null for that of its collector's configuration again. */
+            name?: string | null;
+            /** @description The reason, for those who look later. */
+            why?: string | null;
+        };
         /** @description A new token for a collector. */
         Renewed: {
             /**
@@ -3977,6 +4169,23 @@ export interface components {
             freed_bytes: number;
             /** @description What explains the rows of all sets (`readings`, `cuts`): kept as long as those of the set that is kept longest. */
             shared: components["schemas"]["KeptSet"][];
+        };
+        /** @description Since when an instance is out of the fleet, and who took it out. */
+        Retired: {
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            at: string;
+            /** @description The administrator. */
+            by?: string | null;
+            /**
+             * Format: int32
+             * @description The instance that what is delivered of it goes on as.
+             */
+            continued_as?: number | null;
+            /** @description The reason that was given. */
+            why?: string | null;
         };
         /**
          * @description What a user may do. Each may all that the ones before may.
@@ -6438,6 +6647,8 @@ export interface operations {
                 end?: string | null;
                 /** @description As it was then; else at the end, or now. */
                 at?: string | null;
+                /** @description Those that were retired by then, instead of those that were not. */
+                retired?: boolean;
             };
             header?: never;
             path?: never;
@@ -6620,6 +6831,51 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Connections"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    post_instances_id_continue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The instance. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ContinueInstance"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstanceLife"];
+                };
+            };
+            /** @description `still_read`: both would be counted; or `continued`, `not_delivered`, `same_instance`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
                 };
             };
             /** @description Every failure. */
@@ -6858,6 +7114,38 @@ export interface operations {
             };
         };
     };
+    get_instances_id_life: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The instance. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstanceLife"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     get_instances_id_locks: {
         parameters: {
             query?: {
@@ -6889,6 +7177,51 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Locks"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    put_instances_id_name: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The instance. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RenameInstance"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstanceLife"];
+                };
+            };
+            /** @description `name_taken`: another instance in the fleet has this name. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
                 };
             };
             /** @description Every failure. */
@@ -7119,6 +7452,96 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Replication"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    post_instances_id_retire: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The instance. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LifeReason"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstanceLife"];
+                };
+            };
+            /** @description `still_read`, or `already_retired`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    post_instances_id_return: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The instance. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LifeReason"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstanceLife"];
+                };
+            };
+            /** @description `not_retired`; or `continued`: what is delivered of it goes on as another one. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
                 };
             };
             /** @description Every failure. */

@@ -25,6 +25,7 @@ const WORST_FIRST: Sort = { id: 'state', descending: true };
 
 interface Reads {
   instances: Instances;
+  retired: Instances;
 }
 
 export function FleetPage() {
@@ -35,7 +36,11 @@ export function FleetPage() {
     ['fleet'],
     (instants) => {
       const { start, end } = between(instants);
-      return { instances: `/instances${queryString({ page_size: 100, start, end: instants.untilNow === true ? undefined : end })}` };
+      const until = instants.untilNow === true ? undefined : end;
+      return {
+        instances: `/instances${queryString({ page_size: 100, start, end: until })}`,
+        retired: `/instances${queryString({ page_size: 100, start, end: until, retired: true })}`,
+      };
     },
     () => REFRESH_S,
   );
@@ -82,6 +87,7 @@ export function FleetPage() {
           fill
         />
       )}
+      <Retired instances={page.reads?.retired.data?.data ?? []} />
       {unread(all ?? []).map((kind) => (
         <NotRead key={`${kind.message}/${kind.fix ?? ''}`} kind={kind} />
       ))}
@@ -126,6 +132,22 @@ function Reasons({ instances }: { instances: Instance[] }) {
         </li>
       ))}
     </ul>
+  );
+}
+
+/** Those that were taken out of the fleet: their history can still be read. */
+function Retired({ instances }: { instances: Instance[] }) {
+  if (instances.length === 0) return null;
+  return (
+    <p className={styles.concerns}>
+      Retired:{' '}
+      {instances.map((one, index) => (
+        <span key={one.id}>
+          {index > 0 && ', '}
+          <InstanceLink instance={one} focusable />
+        </span>
+      ))}
+    </p>
   );
 }
 

@@ -30,6 +30,7 @@ const TABS = [
   { to: '/instances/$instanceId/indexes', name: 'Indexes' },
   { to: '/instances/$instanceId/settings', name: 'Settings' },
   { to: '/instances/$instanceId/coverage', name: 'Coverage' },
+  { to: '/instances/$instanceId/life', name: 'Life' },
 ] as const;
 
 interface Props {

@@ -78,6 +78,12 @@ const coverage = createRoute({
   path: '/instances/$instanceId/coverage',
   component: CoveragePage,
 });
+const life = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/instances/$instanceId/life',
+  // Seldom looked at.
+  component: lazyRouteComponent(() => import('../life/LifePage'), 'LifePage'),
+});
 const catalogue = createRoute({ getParentRoute: () => signedIn, path: '/catalogue', component: CataloguePage });
 
 const store = createRoute({
@@ -110,7 +116,7 @@ const template = createRoute({
 });
 const ofCollectors = [collectors, configuration, templates, template];
 
-const ofInstance = [instance, overview, queries, query, locks, databases, replication, tables, indexes, settings, coverage];
+const ofInstance = [instance, overview, queries, query, locks, databases, replication, tables, indexes, settings, coverage, life];
 
 export const router = createRouter({
   routeTree: root.addChildren([signIn, signedIn.addChildren([fleet, ...ofInstance, ...ofCollectors, catalogue, store])]),

@@ -14,6 +14,7 @@ import { keepTime, type Search } from '../shell/search';
 import { useTime } from '../time/useTime';
 import { ConfigurationEditor } from './ConfigurationEditor';
 import { LabelsEditor } from './LabelsEditor';
+import { RemoveCollector } from './RemoveCollector';
 import { followSentence } from './steering';
 import styles from './steering.module.css';
 import { VersionList } from './VersionList';
@@ -82,6 +83,7 @@ export function ConfigurationPage() {
               )}
             </section>
           )}
+          <RemoveCollector key={`${collector.id} remove`} collector={collector} />
         </>
       )}
     </PageFrame>

@@ -12,7 +12,7 @@ fn databases_read(cycles: &[Cycle]) -> usize {
     cycles.iter().filter(|cycle| reading(cycle, TABLES).is_some_and(|reading| reading.error.is_none())).count()
 }
 
-fn column(rig: &Rig, cycle: &Cycle, set: &str, column: &str) -> Vec<String> {
+pub(crate) fn column(rig: &Rig, cycle: &Cycle, set: &str, column: &str) -> Vec<String> {
     let definition = &rig.catalog.get(set).unwrap().definition;
     let rows: Frame = rig.rows(reading(cycle, set).unwrap_or_else(|| panic!("{set} was read")));
     let values = rows.column(definition.column(column).unwrap().0).unwrap();

@@ -7,6 +7,7 @@ mod catalogue;
 mod databases;
 mod delivery;
 mod exposition;
+mod faults;
 mod foreign;
 mod host;
 mod increments;

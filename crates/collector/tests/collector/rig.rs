@@ -21,7 +21,12 @@ pub(crate) struct Rig {
 }
 
 pub(crate) fn instance(pg: &Pg, role: &str) -> config::Instance {
-    let dsn = pg.dsn("postgres").replace("user=postgres", &format!("user={role}"));
+    instance_by(pg, role, "")
+}
+
+/// The same with more in its connection string.
+pub(crate) fn instance_by(pg: &Pg, role: &str, more: &str) -> config::Instance {
+    let dsn = pg.dsn("postgres").replace("user=postgres", &format!("user={role}")) + more;
     let text = format!("[postgres]\ndsn = \"{dsn}\"\n");
     let config = config::Config::load(None, Some(text), &|_| None, &config::Names::default()).unwrap();
     config.instances.into_iter().next().unwrap()
@@ -39,8 +44,13 @@ pub(crate) async fn make_role(pg: &Pg) {
 
 impl Rig {
     pub(crate) fn new(pg: &Pg, role: &str) -> Self {
+        Self::of(instance(pg, role))
+    }
+
+    /// A watch of an instance as it is configured.
+    pub(crate) fn of(instance: config::Instance) -> Self {
         let catalog = Arc::new(Catalog::embedded().unwrap());
-        let watch = Watch::new(instance(pg, role), Arc::clone(&catalog), |_| None);
+        let watch = Watch::new(instance, Arc::clone(&catalog), |_| None);
         let sets = watch.schedule().into_iter().map(|(set, _)| set).collect();
         Self { catalog, watch, baselines: Baselines::new(), sets }
     }

@@ -91,7 +91,11 @@ async fn a_collector_that_is_registered_anew_sends_everything_again() {
     let reason = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(refused.status.code() == Some(1) && reason.contains("register --again"), "{reason}");
     assert!(world.register(&["--again"]).status.success());
+    // The instance is the same one, so that it may have them before they are sent.
+    let again = async |world: &World| (said(world, "texts and infos are sent again") > 0).then_some(());
+    world.until("all is sent again", again).await;
     all_is_there_again(&world, &before).await;
+    assert_eq!(world.listed("main").await.unwrap()["id"].as_i64(), Some(world.instance));
     assert_eq!(said(&world, "texts and infos are sent again"), 1);
 }
 

@@ -284,6 +284,17 @@ impl World {
         (answer.status(), answer.json().await.unwrap())
     }
 
+    /// Changes something of an instance.
+    pub(crate) async fn change_instance(&self, id: i64, what: &str, body: Value) -> Value {
+        let url = format!("http://127.0.0.1:{}/api/v1/instances/{id}/{what}", self.port);
+        let call = if what == "name" { self.http.put(url) } else { self.http.post(url) };
+        let answer = call.bearer_auth(&self.token).json(&body).send().await.unwrap();
+        let status = answer.status();
+        let told: Value = answer.json().await.unwrap();
+        assert!(status.is_success(), "{status} {told}");
+        told
+    }
+
     /// An instance as the fleet page has it.
     pub(crate) async fn listed(&self, name: &str) -> Option<Value> {
         let fleet = self.get("/instances").await?;
@@ -295,7 +306,8 @@ impl World {
         let from = jiff::Timestamp::now();
         self.until("a reading is stored and the spool is empty", async |world| {
             let health = world.get("/metrics/health").await?;
-            let collector = &health["data"][0];
+            // One that an instance was taken from delivers nothing.
+            let collector = health["data"].as_array()?.iter().find(|one| one["instances"][0].is_object())?;
             let set =
                 collector["instances"][0]["sets"].as_array()?.iter().find(|set| set["set"] == "pg_stat_statements")?;
             let begun: jiff::Timestamp = set["last_reading_started"].as_str()?.parse().ok()?;

@@ -104,7 +104,16 @@ pub(crate) async fn delete(
     PathValues(id): PathValues<Uuid>,
 ) -> Result<StatusCode, ApiError> {
     let found = store::revoke(&app.pool.get().await?, id, app.clock.now()).await?;
-    if found { Ok(StatusCode::NO_CONTENT) } else { Err(no_such_collector()) }
+    if !found {
+        return Err(no_such_collector());
+    }
+    if let Ok(store) = app.store()
+        && let Err(error) = store.end_sources(id).await
+    {
+        // Whoever goes on with its instances does so a minute later.
+        tracing::warn!(error = &error as &dyn std::error::Error, "a removed collector's instances are not let go");
+    }
+    Ok(StatusCode::NO_CONTENT)
 }
 
 fn token(app: &App, id: Uuid, now: Timestamp) -> Result<(String, Timestamp), ApiError> {

@@ -237,6 +237,19 @@ async fn who_lost_its_state_and_registers_anew_goes_on_with_its_instance() {
 }
 
 #[tokio::test]
+async fn what_a_removed_collector_watched_goes_on_at_once() {
+    let fleet = Fleet::new().await;
+    let mut removed = fleet.watcher("a").await;
+    fleet.deliver(&mut removed, "main", started("08:00:00"), 60).await;
+    fleet.pass(5);
+    let path = format!("/collectors/{}", removed.id);
+    fleet.server.call("DELETE", &path).bearer(&fleet.admin).send().await.expect(204);
+    let mut anew = fleet.watcher("a").await;
+    fleet.deliver(&mut anew, "main", started("08:00:00"), 5).await;
+    assert_eq!((fleet.listed().await, fleet.commits(1).await), (names(&[(1, "main")]), 65.0));
+}
+
+#[tokio::test]
 async fn clones_and_standbys_are_never_taken_for_another() {
     let fleet = Fleet::new().await;
     let mut watcher = fleet.watcher("a").await;
