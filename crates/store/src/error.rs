@@ -79,7 +79,7 @@ impl Short {
         match self {
             Self::Connections => "all of the server's connections to the store (MAX_DATABASE_CONNS) are in use",
             Self::Stopping => "the server is stopping",
-            Self::Watcher => "whether another collector still watches this instance is known within a minute",
+            Self::Watcher => "whether another collector still watches this instance is not known yet",
         }
     }
 }

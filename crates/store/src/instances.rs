@@ -15,8 +15,11 @@ use uuid::Uuid;
 use crate::life::{self, Change};
 use crate::{Store, StoreError};
 
-/// How long nothing may have come from who watched an instance until another may go on for it.
+/// How long nothing may have come from who watched an instance until another may go on for it: so many of its shortest
+/// intervals, and within these bounds.
+const SILENT_INTERVALS: i32 = 3;
 const SILENT_AFTER: SignedDuration = SignedDuration::from_secs(60);
+const SILENT_AT_MOST: SignedDuration = SignedDuration::from_hours(1);
 
 /// The most names that are remembered as waiting for that.
 const MAX_KNOCKS: usize = 100_000;
@@ -224,9 +227,15 @@ impl Store {
         let Some(heard) = one.get::<_, Option<Timestamp>>(1).filter(|_| may_come) else {
             return Ok(Same::Instance(id));
         };
+        let sql = "select min(r.interval_us) from metrics.readings r
+             where r.instance_id = $1 and r.interval_us > 0 and r.time > $2";
+        let lately = newest.map_or(now, |newest| newest - SILENT_AT_MOST);
+        let interval_us: Option<i64> = transaction.query_one(sql, &[&id, &lately]).await?.get(0);
+        let usual = SignedDuration::from_micros(interval_us.unwrap_or(0)).saturating_mul(SILENT_INTERVALS);
+        let silent_after = usual.clamp(SILENT_AFTER, SILENT_AT_MOST);
         Ok(if heard > since {
             Same::None
-        } else if now.duration_since(heard) < SILENT_AFTER {
+        } else if now.duration_since(heard) < silent_after {
             Same::Undecided
         } else {
             Same::Instance(id)

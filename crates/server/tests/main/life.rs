@@ -46,7 +46,7 @@ impl Fleet {
         Watcher { id, token, epoch: Uuid::now_v7(), sequence: 0 }
     }
 
-    /// A batch of an instance by this name, made now, with so many commits over the last minute.
+    /// A batch of an instance by this name, made now, with so many commits since the one before.
     fn batch(&self, watcher: &mut Watcher, name: &str, attributes: Option<Attributes>, commits: i64) -> Batch {
         let definition = self.server.app.catalog.get("pg_stat_database").unwrap().definition.clone();
         let now = self.server.clock.now().as_microsecond();
@@ -55,7 +55,7 @@ impl Fleet {
             definition: definition.hash().0.to_vec(),
             started_us: now - 2000,
             time_us: now - 1000,
-            interval_us: Some(60_000_000),
+            interval_us: Some(10_000_000),
             duration_us: 500,
             ..Reading::default()
         };
