@@ -97,6 +97,31 @@ impl Catalog {
         Ok(self)
     }
 
+    /// These sets and one of the users' own.
+    ///
+    /// # Errors
+    /// When its name is that of another set or no name for one, or its guard is no set.
+    pub fn with(mut self, set: Set) -> Result<Self, CatalogError> {
+        let rule = |reason: &str| CatalogError::Rule { set: set.name().to_owned(), reason: reason.to_owned() };
+        if !set.is_users() {
+            return Err(rule("a set of your own has a name that begins with x_"));
+        }
+        if self.sets.contains_key(set.name()) {
+            return Err(rule("there is one of this name"));
+        }
+        self.sets.insert(set.name().to_owned(), set);
+        self.check()?;
+        Ok(self)
+    }
+
+    /// Only the sets of these names, with those that guard them.
+    #[must_use]
+    pub fn only(mut self, names: &[&str]) -> Self {
+        let guards: Vec<String> = names.iter().filter_map(|name| self.sets.get(*name)?.guard.clone()).collect();
+        self.sets.retain(|name, _| names.contains(&name.as_str()) || guards.contains(name));
+        self
+    }
+
     /// A set by name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Set> {

@@ -6,21 +6,26 @@
 //!
 //! ```text
 //! catalog/ ─► Catalog::embedded() ─┐
-//! CATALOG_DIR ─► Catalog::with_dir ─┴► Set ─► sql_for(version) · definition() · reference
+//! CATALOG_DIR ─► Catalog::with_dir ─┤
+//! pushed ─► SetFiles ─► Catalog::with ─┴► Set ─► sql_for(version) · definition() · reference
 //! ```
 
 mod costs;
 mod definition;
 mod embedded;
 mod quote;
+mod files;
+pub mod lexer;
 mod reference;
 mod set;
+pub mod statement;
 mod version;
 
 pub use costs::{cost, costs, is_optional};
 pub use definition::{Column, Definition, DefinitionHash, Extreme, Incompatible, Kind, Scope, SetKind, Type, Unit};
 pub use embedded::{Catalog, CatalogError, USERS_PREFIX};
 pub use quote::{identifier, is_invisible, literal};
+pub use files::{FilesError, MAX_SET, SetFiles};
 pub use reference::reference;
 pub use set::{Availability, INFO_COLUMNS, Limit, MAX_NAME, RESERVED_COLUMNS, Role, Set, SetError, WithoutGrant};
 pub use version::{Version, VersionError};

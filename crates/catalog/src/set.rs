@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::definition::{Column, Definition, Extreme, Kind, Scope, SetKind, Type, Unit};
 use crate::embedded::USERS_PREFIX;
+use crate::statement::{self, Mistake};
 use crate::version::{Version, VersionError};
 
 /// The longest name of a set or column: PostgreSQL's 63 bytes less room for partition suffixes.
@@ -125,9 +126,21 @@ pub enum SetError {
         /// Why.
         source: VersionError,
     },
+    /// A statement does more than read.
+    #[error("file {file}{}: {mistake}", line_of(.mistake.line))]
+    Statement {
+        /// The file.
+        file: String,
+        /// What it does.
+        mistake: Mistake,
+    },
     /// The set contradicts itself or the rules of the catalogue.
     #[error("{0}")]
     Rule(String),
+}
+
+fn line_of(line: Option<usize>) -> String {
+    line.map(|line| format!(" line {line}")).unwrap_or_default()
 }
 
 #[derive(Deserialize)]
@@ -172,6 +185,12 @@ impl Set {
             if statement.is_empty() {
                 return Err(SetError::Rule(format!("file {file_name} is empty")));
             }
+            let blank = content.len() - content.trim_start().len();
+            statement::check(&statement).map_err(|Mistake { line, reason }| {
+                let above = content.as_bytes()[..blank].iter().filter(|byte| **byte == b'\n').count();
+                let mistake = Mistake { line: line.map(|line| line + above), reason };
+                SetError::Statement { file: file_name.to_owned(), mistake }
+            })?;
             if sql.insert(version, statement).is_some() {
                 return Err(SetError::Rule(format!("two SQL files for version {version}")));
             }
@@ -192,7 +211,27 @@ impl Set {
             sql,
         };
         set.check().map_err(SetError::Rule)?;
+        if set.is_users() {
+            set.check_users().map_err(SetError::Rule)?;
+        }
         Ok(set)
+    }
+
+    /// Whether it is one of the users' own.
+    #[must_use]
+    pub fn is_users(&self) -> bool {
+        self.name().starts_with(USERS_PREFIX)
+    }
+
+    /// Users' own sets are read by SQL, and texts of statements are those of one extension.
+    fn check_users(&self) -> Result<(), String> {
+        if !matches!(self.definition.scope, Scope::Instance | Scope::Database) {
+            return Err("scope: a set of your own is read by SQL: instance or database".to_owned());
+        }
+        if self.definition.kind() == SetKind::Texts {
+            return Err("kind text is for the texts of statements: use info".to_owned());
+        }
+        Ok(())
     }
 
     /// The set's name.

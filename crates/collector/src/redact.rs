@@ -20,13 +20,12 @@
 //! A secret whose statement has no word for it, `select login('hunter2')`, cannot be known.
 
 mod conninfo;
-mod lexer;
 mod settings;
 mod words;
 
 use std::borrow::Cow;
 
-use lexer::{Kind, Lexer};
+use catalog::lexer::{Kind, Lexer};
 use words::Speech;
 
 /// What stands where a literal stood.

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::lexer::{Kind, Lexer};
 use super::words;
+use catalog::lexer::{Kind, Lexer};
 
 /// The longest name that is looked at; PostgreSQL's are shorter.
 const MAX_NAME: usize = 1024;

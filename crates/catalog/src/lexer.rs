@@ -4,7 +4,7 @@
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     /// Blanks and ends of lines.
     Space,
     /// `-- …` or `/* … */`, nested.
@@ -27,14 +27,17 @@ pub(super) enum Kind {
 
 /// A token and its place.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Token {
-    pub(super) kind: Kind,
-    pub(super) start: usize,
-    pub(super) end: usize,
+pub struct Token {
+    /// What it is.
+    pub kind: Kind,
+    /// Its first byte.
+    pub start: usize,
+    /// The byte after its last.
+    pub end: usize,
 }
 
 /// How the quotes inside a literal are written.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Escapes {
     /// Doubled only. A backslash before a quote is doubt: with `standard_conforming_strings` off it
     /// hides the quote.
@@ -44,7 +47,8 @@ enum Escapes {
 }
 
 /// Iterates over the tokens of a text.
-pub(super) struct Lexer<'a> {
+#[derive(Debug)]
+pub struct Lexer<'a> {
     bytes: &'a [u8],
     at: usize,
     /// The kind of the literal that a `'` after nothing but blanks with an end of line would go on with.
@@ -54,13 +58,16 @@ pub(super) struct Lexer<'a> {
 }
 
 impl<'a> Lexer<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
+    /// From the beginning of a text.
+    #[must_use]
+    pub fn new(text: &'a str) -> Self {
         Self { bytes: text.as_bytes(), at: 0, continues: None, newline_since: false, obscure: false }
     }
 
     /// Whether so far something was written so that its words cannot be seen in the text:
     /// characters by number, or one literal in several pieces.
-    pub(super) fn is_obscure(&self) -> bool {
+    #[must_use]
+    pub fn is_obscure(&self) -> bool {
         self.obscure
     }
 
