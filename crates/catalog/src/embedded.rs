@@ -114,6 +114,13 @@ impl Catalog {
         Ok(self)
     }
 
+    /// All but the set of this name.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.sets.remove(name);
+        self
+    }
+
     /// Only the sets of these names, with those that guard them.
     #[must_use]
     pub fn only(mut self, names: &[&str]) -> Self {

@@ -7,6 +7,7 @@ pub(crate) use catalog::identifier;
 use catalog::{Availability, Catalog, Role, Scope, Set, Version, WithoutGrant};
 use wire::{SetState, State, StateCode};
 
+use crate::custom;
 use crate::helpers::Helpers;
 use crate::identity::Identity;
 
@@ -242,6 +243,7 @@ fn statement(set: &Set, known: Known<'_>, enabled: bool) -> Result<(String, Vers
                 Some(grants) => grants.helpers.through(&sql),
                 None => sql,
             };
+            let sql = if set.is_users() { custom::bounded(&sql) } else { sql };
             Ok((sql, version))
         }
         Availability::Needs(lowest) => {

@@ -187,7 +187,7 @@ impl Examined {
     }
 }
 
-fn state_json(state: &SetState) -> Value {
+pub(crate) fn state_json(state: &SetState) -> Value {
     json!({
         "set": state.set,
         "column": (!state.column.is_empty()).then_some(&state.column),
@@ -209,7 +209,7 @@ pub fn state_word(state: i32) -> &'static str {
 }
 
 /// One row by the rules of the API: 64-bit labels, moments and WAL positions as text.
-fn row_json(definition: &Definition, frame: &Frame, row: usize) -> Value {
+pub(crate) fn row_json(definition: &Definition, frame: &Frame, row: usize) -> Value {
     let mut object = Map::new();
     for (place, meta) in definition.columns.iter().enumerate() {
         let Some(column) = frame.column(place).filter(|column| !column.is_null(row)) else { continue };

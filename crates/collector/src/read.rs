@@ -43,6 +43,12 @@ pub enum ReadError {
     /// Two of its rows have the same key.
     #[error(transparent)]
     Key(#[from] DuplicateKey),
+    /// More than may be read at once.
+    #[error("it has more than {most}: nothing of it is kept, because a part would pass for the whole")]
+    TooMuch {
+        /// How much may be.
+        most: String,
+    },
     /// No answer in time.
     #[error("no answer within {} s", (STATEMENT_TIMEOUT_MS / 1000) as u64 + NETWORK_MARGIN.as_secs())]
     Silent,
@@ -85,7 +91,7 @@ impl ReadError {
         match self {
             Self::Silent => true,
             Self::Postgres(error) => error.is_closed() || error.as_db_error().is_none_or(|db| db.severity() == "FATAL"),
-            Self::Denied { .. } | Self::Shape { .. } | Self::Key(_) => false,
+            Self::Denied { .. } | Self::Shape { .. } | Self::TooMuch { .. } | Self::Key(_) => false,
         }
     }
 }
@@ -115,11 +121,11 @@ pub fn signed(sql: &str) -> String {
 pub async fn frame(session: &Session, definition: &Definition, sql: &str, expected: usize) -> Result<Frame, ReadError> {
     let mut empty = Frame::new(definition);
     empty.reserve(expected);
-    into(empty, session, definition, sql, &[], |_, _| true).await
+    Ok(into(empty, session, definition, sql, &[], |_, _| true).await?.0)
 }
 
 /// Reads rows of a statement with parameters until `keep_going` says no. `keep_going` is given the
-/// frame so far after each row.
+/// frame so far and its bytes of text after each row; those of all are returned, too.
 ///
 /// # Errors
 /// As [`frame`].
@@ -129,7 +135,7 @@ pub async fn rows(
     sql: &str,
     parameters: &[(&(dyn ToSql + Sync), PgType)],
     keep_going: impl FnMut(&Frame, usize) -> bool,
-) -> Result<Frame, ReadError> {
+) -> Result<(Frame, usize), ReadError> {
     into(Frame::new(definition), session, definition, sql, parameters, keep_going).await
 }
 
@@ -141,7 +147,7 @@ async fn into(
     sql: &str,
     parameters: &[(&(dyn ToSql + Sync), PgType)],
     mut keep_going: impl FnMut(&Frame, usize) -> bool,
-) -> Result<Frame, ReadError> {
+) -> Result<(Frame, usize), ReadError> {
     let sql = &signed(sql);
     let reading = async {
         let parameters = parameters.iter().map(|(value, pg_type)| (*value, pg_type.clone()));
@@ -173,7 +179,7 @@ async fn into(
                 break;
             }
         }
-        Ok(frame)
+        Ok((frame, text_bytes))
     };
     tokio::time::timeout(limit(), reading).await.unwrap_or(Err(ReadError::Silent))
 }

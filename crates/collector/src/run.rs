@@ -18,6 +18,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::backend::Backend;
+use crate::custom::Held;
 use crate::exposition::{self, Latest};
 use crate::lanes::{self, Lane, Lanes};
 use crate::observe::{Observation, observe};
@@ -36,6 +37,8 @@ pub struct Assignment {
     pub config: Config,
     /// The sets.
     pub catalog: Arc<Catalog>,
+    /// Sets that the server pushed and that are not read.
+    pub held: Vec<Held>,
     /// What the server pushed of it.
     pub pushed: Option<Pushed>,
     /// Whether this stands in for something that is not known or cannot be followed: instances that it lacks may come back.
@@ -112,6 +115,7 @@ impl Running {
 struct Watched {
     instance: Instance,
     row_limits: Vec<Option<u32>>,
+    held: Vec<Held>,
 }
 
 /// Keeps the tasks as the assignment has them.
@@ -220,7 +224,8 @@ impl Supervisor {
         let shared = Arc::clone(&lane.held);
         let clock = lock(&shared).clock().clone();
         let watch = Watch::new(instance.clone(), catalog, |setting| config.row_limit(setting));
-        let watch = watch.with_clock(clock).shown_in(Arc::clone(&self.latest));
+        let held = self.assignment.held.iter().map(Held::state).collect();
+        let watch = watch.with_clock(clock).shown_in(Arc::clone(&self.latest)).beside(held);
         tracing::info!(instance.name = watch.name(), "watching");
         let (lanes, counters, wake) = (Arc::clone(&self.lanes), Arc::clone(&self.counters), Arc::clone(&self.wake));
         Running::start(|stop| observe(Observation { watch, shared, lanes, counters, wake, stop }))
@@ -300,7 +305,7 @@ fn delivers_alike(one: &Config, other: &Config) -> bool {
 fn watched_as(assignment: &Assignment, instance: &Instance) -> Watched {
     let limits = assignment.catalog.sets().filter_map(|set| set.limit.as_ref());
     let row_limits = limits.map(|limit| assignment.config.row_limit(&limit.setting)).collect();
-    Watched { instance: instance.clone(), row_limits }
+    Watched { instance: instance.clone(), row_limits, held: assignment.held.clone() }
 }
 
 /// The instances whose lanes are kept.

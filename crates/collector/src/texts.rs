@@ -123,7 +123,9 @@ impl Pace {
              from ({sql}) t where t.queryid = any ($1)"
         );
         let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), PgType); 1] = [(&wanted, PgType::INT8_ARRAY)];
-        let texts = read::rows(session, definition, &sql, &parameters, |_, bytes| bytes < MAX_READING_BYTES).await;
+        let texts = read::rows(session, definition, &sql, &parameters, |_, bytes| bytes < MAX_READING_BYTES)
+            .await
+            .map(|(texts, _)| texts);
         let duration = started.elapsed();
         // A reading that failed cost as much.
         self.not_before = Some(Instant::now() + duration * SHARE_OF_TIME);

@@ -62,6 +62,7 @@ pub struct Watch {
     databases: Databases,
     host: Host,
     itself: Itself,
+    held: Vec<SetState>,
     said: Said,
     /// When what the sets take was last weighed.
     weighed: Instant,
@@ -103,6 +104,7 @@ impl Watch {
             databases: Databases::new(Databases::schedule(&recorder)),
             host: Host::default(),
             itself: Itself { started_us: recorder.clock.now_us() },
+            held: Vec::new(),
             said: Said::default(),
             weighed: Instant::now(),
             recorder,
@@ -121,6 +123,13 @@ impl Watch {
     #[must_use]
     pub fn shown_in(mut self, latest: Arc<Latest>) -> Self {
         self.recorder.latest = latest;
+        self
+    }
+
+    /// The same with what is said of sets that are not read.
+    #[must_use]
+    pub fn beside(mut self, held: Vec<SetState>) -> Self {
+        self.held = held;
         self
     }
 
@@ -286,16 +295,22 @@ impl Watch {
 
     /// Puts the states of all sets into the cycle when they changed, or it is time to repeat them.
     fn report_states(&mut self, answered: &Answered, cycle: &mut Cycle) {
-        let states = self.instance.states(answered, &self.recorder).chain(self.states_beside());
+        let states = self.states(answered);
         let said = self.said.states.as_ref().filter(|(_, at)| at.elapsed() < REPEAT_EVERY);
         // Nearly always they are as before: nothing is copied for finding that out.
         if said.is_some_and(|(said, _)| states.eq(said.iter().map(Cow::Borrowed))) {
             return;
         }
-        let states = self.instance.states(answered, &self.recorder).chain(self.states_beside());
+        let states = self.states(answered);
         let states: Vec<SetState> = states.map(Cow::into_owned).collect();
         cycle.instance.states.clone_from(&states);
         self.said.states = Some((states, Instant::now()));
+    }
+
+    /// The states of all sets.
+    fn states<'a>(&'a self, answered: &'a Answered) -> impl Iterator<Item = Cow<'a, SetState>> {
+        let of_instance = self.instance.states(answered, &self.recorder);
+        of_instance.chain(self.states_beside()).chain(self.held.iter().map(Cow::Borrowed))
     }
 
     /// The states of the sets that are not read from PostgreSQL, in the order of the catalogue.

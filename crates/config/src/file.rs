@@ -6,6 +6,7 @@ use toml::Spanned;
 use toml::de::{DeInteger, DeString, DeTable, DeValue};
 
 use crate::Names;
+use crate::custom::{self, CustomSet};
 use crate::error::ConfigError;
 use crate::nearest::hint;
 use crate::schedule::{Switch, Switches};
@@ -50,6 +51,7 @@ pub(crate) struct Document {
     pub(crate) switches: Switches,
     /// The lines of switches, by `table.key`, for showing them.
     pub(crate) switch_lines: BTreeMap<String, usize>,
+    pub(crate) custom_sets: Vec<CustomSet>,
 }
 
 /// The text of a file.
@@ -132,12 +134,14 @@ impl Reader<'_> {
                 let mut sets = BTreeMap::new();
                 self.sets(value, line, "", &mut sets);
                 self.document.switches.sets = sets;
-            } else if self.names.groups.iter().any(|group| group == name) {
+            } else if name == custom::TABLE {
+                self.custom_sets(value, line);
+            } else if self.is_group(name) {
                 if let Some(switch) = self.switch(value, line, name) {
                     self.document.switches.groups.insert(name.to_owned(), switch);
                 }
             } else {
-                let known = TABLES.iter().copied().chain(["instances", "sets"]);
+                let known = TABLES.iter().copied().chain(["instances", "sets", custom::TABLE]);
                 let near = hint(name, known.chain(self.names.groups.iter().map(String::as_str)));
                 self.mistake(line, format!("unknown table or key \"{}\"{near}", shown(name)));
             }
@@ -213,7 +217,7 @@ impl Reader<'_> {
                 let name: &str = key.get_ref();
                 if name == "sets" {
                     reader.sets(nested, at, "instances.", &mut switches.sets);
-                } else if reader.names.groups.iter().any(|group| group == name) {
+                } else if reader.is_group(name) {
                     if let Some(switch) = reader.switch(nested, at, &format!("instances.{name}")) {
                         switches.groups.insert(name.to_owned(), switch);
                     }
@@ -242,6 +246,51 @@ impl Reader<'_> {
             } else if let Some(switch) = self.switch(nested, key_line, &format!("{prefix}sets.{name}")) {
                 into.insert(name.to_owned(), switch);
             }
+        }
+    }
+
+    /// Whether a table is that of a group; which ones users' own sets have is known where their catalogue is.
+    fn is_group(&self, name: &str) -> bool {
+        name.starts_with(OWN_SETS) || self.names.groups.iter().any(|group| group == name)
+    }
+
+    fn custom_sets(&mut self, value: &Spanned<DeValue<'_>>, line: usize) {
+        let Some(table) = self.table(value, &format!("[{}]", custom::TABLE), line) else { return };
+        for (key, nested) in table {
+            let name: &str = key.get_ref();
+            let at = self.line(key.span().start);
+            let place = format!("[{}.{}]", custom::TABLE, shown(name));
+            if !name.starts_with(OWN_SETS) {
+                self.mistake(at, format!("{place}: a set of your own has a name that begins with {OWN_SETS}"));
+                continue;
+            }
+            let Some(files) = self.table(nested, &place, at) else { continue };
+            let mut found =
+                CustomSet { name: name.to_owned(), set: String::new(), sql: BTreeMap::new(), pushed: None, line: at };
+            for (key, value) in files {
+                let key_line = self.line(key.span().start);
+                let word: &str = key.get_ref();
+                let (text, statements) = (value.get_ref().as_str(), value.get_ref().as_table());
+                match (custom::KEYS.iter().position(|known| *known == word), text, statements) {
+                    (Some(0), Some(text), _) => text.clone_into(&mut found.set),
+                    (Some(1), _, Some(statements)) => {
+                        for (version, statement) in statements {
+                            match statement.get_ref().as_str() {
+                                Some(text) => _ = found.sql.insert(version.get_ref().to_string(), text.to_owned()),
+                                None => self.mistake(key_line, format!("{place} sql: expected texts by versions")),
+                            }
+                        }
+                    }
+                    (Some(_), ..) => {
+                        self.mistake(key_line, format!("{place}: set is a text, and sql texts by versions"))
+                    }
+                    (None, ..) => {
+                        let near = hint(word, custom::KEYS);
+                        self.mistake(key_line, format!("unknown key \"{}\" in {place}{near}", shown(word)));
+                    }
+                }
+            }
+            self.document.custom_sets.push(found);
         }
     }
 

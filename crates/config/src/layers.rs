@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use crate::Names;
+use crate::custom::CustomSet;
 use crate::error::ConfigError;
 use crate::file::{self, Document, Found, InstanceTable, Settings};
 use crate::load::{distinct, instance_tables};
@@ -170,6 +171,21 @@ impl Layers {
             switches.fill(&pushed.switches);
         }
         switches
+    }
+
+    /// Sets of the users' own, each as a whole from the file, else from what was pushed.
+    pub(crate) fn custom_sets(&self) -> Vec<CustomSet> {
+        let own = self.file.custom_sets.iter().map(|set| set.clone().of(Layer::File));
+        let mut sets: Vec<CustomSet> = own.collect();
+        if let Some((version, pushed)) = &self.pushed {
+            for set in &pushed.custom_sets {
+                if sets.iter().all(|own| own.name != set.name) {
+                    sets.push(set.clone().of(Layer::Pushed(*version)));
+                }
+            }
+        }
+        sets.sort_by(|one, other| one.name.cmp(&other.name));
+        sets
     }
 
     /// Where a switch was said, by `table.key`.

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 mod backend;
+mod custom;
 pub mod dsn;
 mod error;
 mod file;
@@ -31,6 +32,7 @@ mod secret;
 mod settings;
 
 pub use backend::BackendUrl;
+pub use custom::{Admission, CustomSet};
 pub use dsn::{Dsn, DsnError, Environment, Host, RootCert, SslMode};
 pub use error::ConfigError;
 pub use file::MAX_FILE;
@@ -75,6 +77,10 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// Directory of the user's own sets.
     pub catalog_dir: Option<PathBuf>,
+    /// What is done with sets that the server pushes.
+    pub custom_sets: Admission,
+    /// The sets that it has itself, by name: those of the file, and besides them those that were pushed.
+    pub defined: Vec<CustomSet>,
     /// Statements kept per database and reading.
     pub max_queries_per_db: u32,
     /// Share in "others" above which the limit is reported, 0 to 1.
@@ -183,6 +189,11 @@ impl Config {
     /// collector takes from its own machine alone is refused, and an instance may leave out what that machine has.
     pub fn check_pushed(text: &str, names: &Names) -> Result<(), ConfigError> {
         pushed::check(text, names)
+    }
+
+    /// The same of what somebody writes on a server, who writes sets of the users' own apart.
+    pub fn check_written(text: &str, names: &Names) -> Result<(), ConfigError> {
+        pushed::check_written(text, names)
     }
 
     /// The text of a configuration that came as bytes.

@@ -6,18 +6,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::backend::BackendUrl;
+use crate::custom::{self, Admission, CustomSet};
 use crate::dsn::{self, Dsn, Environment};
 use crate::error::ConfigError;
 use crate::file::{self, Document, Found, INSTANCE_SETTINGS, Settings};
 use crate::layers::{self, Layered, Layers, Pushed};
-use crate::print::{Line, Origin, mask_value};
+use crate::print::{Line, Origin, mask_value, quoted};
 use crate::schedule::{Budget, Schedule, Switches};
 use crate::secret::Secret;
 use crate::settings::{
-    BACKEND_URL, CATALOG_DIR, CONFIG_PULL_INTERVAL, CONFIG_TRIAL, DATABASES, DSN, EARLIER, ENABLED, EXCLUDE_DATABASES,
-    INSTANCE_NAME, INTERVAL, LISTEN, LISTEN_EXCLUDE, MAX_QUERIES_PER_DB, NAME, POSTGRES_HOST, POSTGRES_PORT,
-    PUSH_INTERVAL, QUERY_LIMIT_ALERT_THRESHOLD, REGISTRATION_SECRET, Raw, SETTINGS, SPOOL_MAX_AGE, SPOOL_MAX_BYTES,
-    STATE_DIR, STATEMENT_BUDGET, SWITCH_INTERVAL, Setting, TLS_CA_FILE, TLS_VERIFY, Value,
+    BACKEND_URL, CATALOG_DIR, CONFIG_PULL_INTERVAL, CONFIG_TRIAL, CUSTOM_SETS, DATABASES, DSN, EARLIER, ENABLED,
+    EXCLUDE_DATABASES, INSTANCE_NAME, INTERVAL, LISTEN, LISTEN_EXCLUDE, MAX_QUERIES_PER_DB, NAME, POSTGRES_HOST,
+    POSTGRES_PORT, PUSH_INTERVAL, QUERY_LIMIT_ALERT_THRESHOLD, REGISTRATION_SECRET, Raw, SETTINGS, SPOOL_MAX_AGE,
+    SPOOL_MAX_BYTES, STATE_DIR, STATEMENT_BUDGET, SWITCH_INTERVAL, Setting, TLS_CA_FILE, TLS_VERIFY, Value,
 };
 use crate::{Config, Instance, Names};
 
@@ -196,7 +197,9 @@ impl Values<'_> {
 
     fn switches(&mut self, layers: &Layers, names: &Names) -> Result<Switches, ConfigError> {
         let mut switches = layers.switches();
-        for group in &names.groups {
+        // Those of the users' own sets are in no catalogue that is known here.
+        let own: Vec<String> = switches.groups.keys().filter(|group| !names.groups.contains(group)).cloned().collect();
+        for group in names.groups.iter().chain(&own) {
             for (key, kind) in [ENABLED, SWITCH_INTERVAL] {
                 let variable = format!("{}_{}", group.to_uppercase(), key.to_uppercase());
                 let mut origin = layers.switch_origin(&format!("{group}.{key}"));
@@ -219,6 +222,18 @@ impl Values<'_> {
             }
         }
         Ok(switches)
+    }
+
+    /// Shows the sets of the users' own.
+    fn custom_sets(&mut self, sets: &[CustomSet]) {
+        for set in sets {
+            let origin = set.pushed.map_or(Origin::File(Some(set.line)), |version| Origin::Pushed(version, set.line));
+            let statements = set.sql.iter().map(|(version, text)| (format!("sql.{}", quoted(version)), text));
+            for (key, text) in [(custom::KEYS[0].to_owned(), &set.set)].into_iter().chain(statements) {
+                let table = format!("{}.{}", custom::TABLE, set.name);
+                self.lines.push(Line { table, key, value: Some(quoted(text)), origin: origin.clone() });
+            }
+        }
     }
 
     fn switch_line(
@@ -354,6 +369,8 @@ fn build(layers: &Layers, place: Option<&Path>, env: Lookup<'_>, names: &Names) 
         config_trial: Duration::from_secs(get.number(CONFIG_TRIAL)),
         state_dir: get.text(STATE_DIR).map(PathBuf::from).unwrap_or_default(),
         catalog_dir: get.text(CATALOG_DIR).map(PathBuf::from),
+        custom_sets: get.text(CUSTOM_SETS).map(|word| Admission::of(&word)).unwrap_or_default(),
+        defined: layers.custom_sets(),
         max_queries_per_db: get.whole(MAX_QUERIES_PER_DB),
         query_limit_alert_threshold: get.share(QUERY_LIMIT_ALERT_THRESHOLD),
         spool_max_bytes: get.number(SPOOL_MAX_BYTES),
@@ -412,6 +429,7 @@ fn build(layers: &Layers, place: Option<&Path>, env: Lookup<'_>, names: &Names) 
         let about = |warning: &String| format!("instance {}: {warning}", instance.name);
         config.warnings.extend(instance.dsn.warnings.iter().map(about));
     }
+    values.custom_sets(&config.defined);
     config.lines = values.lines;
     Ok(config)
 }

@@ -6,7 +6,7 @@ use crate::dsn::has_password;
 use crate::error::ConfigError;
 use crate::file::{self, Document, Found, InstanceTable, Settings};
 use crate::load::{distinct, instance_tables};
-use crate::settings::{CATALOG_DIR, DSN, LISTEN, SETTINGS, STATE_DIR, Setting, Value};
+use crate::settings::{CATALOG_DIR, CUSTOM_SETS, DSN, LISTEN, SETTINGS, STATE_DIR, Setting, Value};
 
 impl Setting {
     /// Whether a server may set it; otherwise why not, and what to do instead.
@@ -23,6 +23,8 @@ impl Setting {
                  and restart it"),
             _ if is(LISTEN) => Err("it opens a port on the collector's machine: set it there"),
             _ if is(CATALOG_DIR) => Err("its statements run in PostgreSQL: set it on the collector's own machine"),
+            _ if is(CUSTOM_SETS) => Err("it says whether this server may have statements run in PostgreSQL: set it \
+                 on the collector's own machine"),
             _ => Ok(()),
         }
     }
@@ -36,6 +38,19 @@ pub(crate) fn check(text: &str, names: &Names) -> Result<(), ConfigError> {
     mistakes.extend(instances.err());
     match mistakes.into_iter().min_by_key(|mistake| mistake.line) {
         Some(first) => Err(first),
+        None => Ok(()),
+    }
+}
+
+/// Checks what somebody writes for collectors: sets are written apart, and come to it.
+pub(crate) fn check_written(text: &str, names: &Names) -> Result<(), ConfigError> {
+    check(text, names)?;
+    match file::read_part(text, names)?.custom_sets.first() {
+        Some(set) => Err(ConfigError::new(
+            Some(set.line),
+            "a set of your own is not part of a configuration here: write it with PUT /custom-sets/{name}, or on the page \
+             Custom sets, and say there which collectors it is for",
+        )),
         None => Ok(()),
     }
 }

@@ -37,6 +37,8 @@ pub enum Kind {
     Integer(u64, u64),
     /// A share from 0 to 1.
     Share,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
 }
 
 /// One setting of the collector.
@@ -135,6 +137,18 @@ pub(crate) const CATALOG_DIR: &Setting = &setting(
     Kind::Path,
     None,
     "Directory with sets of your own (`x_…`), in the catalogue's format.",
+);
+/// What a collector may do with pushed sets, the default first.
+pub(crate) const ADMISSION: &[&str] = &["approve", "accept", "refuse"];
+
+pub(crate) const CUSTOM_SETS: &Setting = &setting(
+    "collector",
+    "custom_sets",
+    "CUSTOM_SETS",
+    Kind::OneOf(ADMISSION),
+    Some(ADMISSION[0]),
+    "What is done with sets (`x_…`) that the server pushes: read once they are approved on this machine \
+     (`pganalytics collector approve`), read at once, or not read.",
 );
 pub(crate) const MAX_QUERIES_PER_DB: &Setting = &setting(
     "collector",
@@ -271,6 +285,7 @@ pub const SETTINGS: &[&Setting] = &[
     CONFIG_TRIAL,
     STATE_DIR,
     CATALOG_DIR,
+    CUSTOM_SETS,
     MAX_QUERIES_PER_DB,
     QUERY_LIMIT_ALERT_THRESHOLD,
     SPOOL_MAX_BYTES,
@@ -352,6 +367,7 @@ impl Kind {
             Self::Bytes(low) => format!("bytes, at least {low}, or a text such as \"512MB\""),
             Self::Integer(low, high) => format!("a whole number from {low} to {high}"),
             Self::Share => "a number from 0 to 1".to_owned(),
+            Self::OneOf(words) => words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" or "),
         }
     }
 
@@ -401,6 +417,10 @@ impl Kind {
                     _ => return Err(expected()),
                 };
                 if list.iter().any(String::is_empty) { Err(expected()) } else { Ok(Value::List(list)) }
+            }
+            Self::OneOf(words) => {
+                let word = text.map(str::trim).filter(|word| words.contains(word));
+                word.map(|word| Value::Text(word.to_owned())).ok_or_else(expected)
             }
             Self::Seconds(low, high) => whole(raw, &SECONDS, low, high).ok_or_else(expected),
             Self::Bytes(low) => whole(raw, &BYTES, low, i64::MAX.unsigned_abs()).ok_or_else(expected),

@@ -291,5 +291,6 @@ fn code_word(code: i32) -> &'static str {
         StateCode::Disabled => "disabled",
         StateCode::Machine => "machine",
         StateCode::Budget => "budget",
+        StateCode::Approval => "approval",
     }
 }

@@ -131,6 +131,42 @@ Exit codes:
         #[arg(long)]
         json: bool,
     },
+    /// Try a set of your own on the configured instances: rows, types, time and bytes; nothing is kept or delivered
+    #[command(after_help = "\
+The set is read as it would be: read only, for 5 s and 10,000 rows at most, with the rights that the collector's role has.
+
+Exit codes:
+  0  it was read from every instance
+  1  it was not, or its files are wrong: each with the reason
+  2  wrong usage")]
+    DryRun {
+        /// Where the configuration is
+        #[command(flatten)]
+        config: ConfigArguments,
+        /// The set: its folder, with set.toml and <version>.sql in it, or the name of one of the configuration, of
+        /// CATALOG_DIR, or pushed by the server, approved or not
+        set: String,
+        /// Print at most so many rows of each reading
+        #[arg(long, default_value_t = 5)]
+        rows: usize,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the sets that the server pushed and that wait for approval here; approve those whose hashes are given
+    #[command(after_help = "\
+Approved are the very words of a set: when the server has others for it, they wait again, and the set is not read until \
+then. Approvals lie in the state directory; a collector that runs follows them within seconds.")]
+    Approve {
+        /// Where the configuration is
+        #[command(flatten)]
+        config: ConfigArguments,
+        /// Hashes as they are shown, or the first 12 digits of one or more
+        hashes: Vec<String>,
+        /// Take approvals back instead
+        #[arg(long, requires = "hashes")]
+        revoke: bool,
+    },
     /// Read everything once and print it as JSON
     Once {
         /// Where the configuration is

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use catalog::Catalog;
 use collector::backend::{Backend, Standing};
+use collector::custom::{self, Held, Why};
 use collector::examine::{self, Examined, SetState, state_word};
 use collector::push::Counters;
 use collector::run::Assignment;
@@ -16,7 +17,7 @@ use config::{Config, Names, Pushed};
 use tokio::sync::watch;
 
 use crate::arguments::{CollectorCommand, ConfigArguments};
-use crate::{logging, output, reload};
+use crate::{custom_sets, logging, output, reload};
 
 /// The exit code of a check that found something to mend, without which watching loses something.
 const DEGRADED: u8 = 3;
@@ -27,6 +28,8 @@ pub(crate) fn run(command: CollectorCommand) -> Result<ExitCode> {
         CollectorCommand::Run { config }
         | CollectorCommand::Register { config, .. }
         | CollectorCommand::Check { config, .. }
+        | CollectorCommand::DryRun { config, .. }
+        | CollectorCommand::Approve { config, .. }
         | CollectorCommand::Once { config, .. } => config.clone(),
     };
     let runs = matches!(command, CollectorCommand::Run { .. });
@@ -46,6 +49,7 @@ pub(crate) fn run(command: CollectorCommand) -> Result<ExitCode> {
     }
     warn(&assignment);
     let (config, catalog) = (&assignment.config.clone(), &Arc::clone(&assignment.catalog));
+    let held = assignment.held.clone();
     // One thread is enough, and costs the machine least.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
     runtime.block_on(async {
@@ -63,7 +67,12 @@ pub(crate) fn run(command: CollectorCommand) -> Result<ExitCode> {
                 Ok(ExitCode::SUCCESS)
             }
             CollectorCommand::Register { again, .. } => register(config, again).await,
-            CollectorCommand::Check { json, .. } => check(config, catalog, json).await,
+            CollectorCommand::Check { json, .. } => check(config, catalog, &held, json).await,
+            CollectorCommand::DryRun { set, rows, json, .. } => {
+                watches(config)?;
+                custom_sets::dry_run(config, catalog, &held, &set, rows, json).await
+            }
+            CollectorCommand::Approve { hashes, revoke, .. } => custom_sets::approve(config, &held, &hashes, revoke),
             CollectorCommand::Once { over, .. } => once(config, catalog, over).await,
         }
     })
@@ -104,9 +113,9 @@ pub(crate) fn load(arguments: &ConfigArguments, steering: &Steering, falls: Fall
     let mut failed = None;
     for pushed in candidates {
         match load_over(arguments, pushed.as_ref()) {
-            Ok((config, catalog)) => {
+            Ok((config, catalog, held)) => {
                 let stands_in = pushed.is_none() && (refused.is_some() || steering.damage().is_some());
-                return Ok(Assignment { config, catalog: Arc::new(catalog), pushed, stands_in, refused });
+                return Ok(Assignment { config, catalog: Arc::new(catalog), held, pushed, stands_in, refused });
             }
             Err(error) => {
                 // Of several the first is what somebody waits for.
@@ -118,7 +127,7 @@ pub(crate) fn load(arguments: &ConfigArguments, steering: &Steering, falls: Fall
     Err(failed.unwrap_or_else(|| anyhow!("there is no configuration to follow")))
 }
 
-fn load_over(arguments: &ConfigArguments, pushed: Option<&Pushed>) -> Result<(Config, Catalog)> {
+fn load_over(arguments: &ConfigArguments, pushed: Option<&Pushed>) -> Result<(Config, Catalog, Vec<Held>)> {
     let embedded = Catalog::embedded().context("read the embedded catalogue")?;
     let mut config = Config::load_over(pushed, arguments.config.as_deref(), None, &setting, &names(&embedded))?;
     if arguments.override_intervals {
@@ -128,7 +137,8 @@ fn load_over(arguments: &ConfigArguments, pushed: Option<&Pushed>) -> Result<(Co
         Some(directory) => embedded.with_dir(directory).context("read CATALOG_DIR")?,
         None => embedded,
     };
-    Ok((config, catalog))
+    let (catalog, held) = custom::assemble(catalog, &config)?;
+    Ok((config, catalog, held))
 }
 
 /// Says what somebody should know of an assignment although it works.
@@ -136,6 +146,22 @@ pub(crate) fn warn(assignment: &Assignment) {
     assignment.config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     if assignment.config.nothing_to_watch.is_some() {
         tracing::warn!("there is nothing to watch: no instance is configured here, and the server has pushed none yet");
+    }
+    for Held { name, hash, why, .. } in &assignment.held {
+        match why {
+            Why::Waits => tracing::warn!(
+                set.name = name,
+                set.hash = hash,
+                "a set that the server pushed waits for approval: pganalytics collector approve"
+            ),
+            Why::Refused => {
+                tracing::info!(set.name = name, "a set that the server pushed is not read: custom_sets = \"refuse\"")
+            }
+            Why::Own => tracing::info!(
+                set.name = name,
+                "a set that the server pushed is not read: CATALOG_DIR has one of its name"
+            ),
+        }
     }
     if let Some((version, error)) = &assignment.refused {
         tracing::error!(config.version = version, error, "the newest configuration is not followed");
@@ -212,9 +238,12 @@ fn watches(config: &Config) -> Result<()> {
     }
 }
 
-async fn check(config: &Config, catalog: &Arc<Catalog>, json: bool) -> Result<ExitCode> {
+async fn check(config: &Config, catalog: &Arc<Catalog>, held: &[Held], json: bool) -> Result<ExitCode> {
     watches(config)?;
-    let examined = examine::examine(config, catalog, None).await;
+    let mut examined = examine::examine(config, catalog, None).await;
+    for examined in examined.iter_mut().filter(|examined| examined.instance.error.is_none()) {
+        examined.states.extend(held.iter().map(Held::state));
+    }
     let server = match &config.backend_url {
         None => None,
         Some(url) => Some((&url.text, standing(config).await)),

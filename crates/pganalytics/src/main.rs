@@ -4,6 +4,7 @@
 
 mod arguments;
 mod collector_commands;
+mod custom_sets;
 mod demo;
 mod generate;
 mod load;

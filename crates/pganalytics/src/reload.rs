@@ -111,6 +111,7 @@ fn files(config: &Config) -> Files {
     if let Some(directory) = &config.catalog_dir {
         below(directory, &mut files);
     }
+    below(&collector::custom::approvals(&config.state_dir), &mut files);
     again(&files)
 }
 

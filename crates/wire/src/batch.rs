@@ -272,6 +272,8 @@ pub enum StateCode {
     Machine = 8,
     /// It is read less often, to keep the budget.
     Budget = 9,
+    /// It is for somebody on the collector's machine to allow it.
+    Approval = 10,
 }
 
 /// One set, read once.
