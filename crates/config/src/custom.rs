@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use toml::{Table, Value};
+
 use crate::error::ConfigError;
 use crate::layers::{Layer, about};
 use crate::settings::ADMISSION;
@@ -34,6 +36,29 @@ impl Admission {
             _ => Self::Approve,
         }
     }
+}
+
+/// A configuration with sets at its end, each as its name, its `set.toml` and its statements; what is before them stays
+/// word for word.
+///
+/// # Errors
+/// When they cannot be written.
+pub fn with_sets<'a>(
+    text: &str,
+    sets: impl Iterator<Item = (&'a str, &'a str, &'a BTreeMap<String, String>)>,
+) -> Result<String, ConfigError> {
+    let mut tables = Table::new();
+    for (name, set, sql) in sets {
+        let statements: Table = sql.iter().map(|(version, text)| (version.clone(), text.as_str().into())).collect();
+        let table =
+            Table::from_iter([(KEYS[0].to_owned(), set.into()), (KEYS[1].to_owned(), Value::Table(statements))]);
+        tables.insert(name.to_owned(), Value::Table(table));
+    }
+    let tables = Table::from_iter([(TABLE.to_owned(), Value::Table(tables))]);
+    let tables = toml::to_string_pretty(&tables)
+        .map_err(|error| ConfigError::new(None, format!("sets cannot be written as TOML: {error}")))?;
+    let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    Ok(format!("{text}{gap}{tables}"))
 }
 
 /// One set of the users' own, as it is written in a configuration.
@@ -67,6 +92,27 @@ impl CustomSet {
         match self.pushed {
             Some(version) => about(version, error),
             None => ConfigError { path: file.map(Path::to_owned), ..error },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Names;
+    use crate::file::read_part;
+
+    #[test]
+    fn what_is_written_at_the_end_is_read_back() {
+        let sql = BTreeMap::from([("9.6".to_owned(), "select 1\n-- €".to_owned()), ("12".to_owned(), String::new())]);
+        let set = "help = 'a' \"\"\" ''' \\ \n";
+        for before in ["", "# ours\n[collector]\ninterval=30", "[postgres]\n"] {
+            let text = with_sets(before, [("x_b", set, &sql), ("x_a", "", &sql)].into_iter()).unwrap();
+            assert!(text.starts_with(before), "{text}");
+            let read = read_part(&text, &Names::default()).unwrap().custom_sets;
+            assert_eq!(read.len(), 2);
+            let found = read.iter().find(|found| found.name == "x_b").unwrap();
+            assert_eq!((found.set.as_str(), &found.sql), (set, &sql));
         }
     }
 }

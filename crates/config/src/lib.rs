@@ -32,7 +32,7 @@ mod secret;
 mod settings;
 
 pub use backend::BackendUrl;
-pub use custom::{Admission, CustomSet};
+pub use custom::{Admission, CustomSet, with_sets};
 pub use dsn::{Dsn, DsnError, Environment, Host, RootCert, SslMode};
 pub use error::ConfigError;
 pub use file::MAX_FILE;

@@ -64,6 +64,9 @@ const RETRY_AFTER_SECONDS: u32 = 5;
 /// Seconds until a collector asks for its configuration again.
 const NEXT_CHECK_SECONDS: u32 = 300;
 
+/// Why a definition is refused that somebody may approve.
+pub const NEEDS_APPROVAL: &str = "definition_needs_approval";
+
 /// The most refused definitions that are remembered.
 const MAX_REFUSED: usize = 10_000;
 
@@ -237,18 +240,32 @@ impl Ingest {
     /// # Errors
     /// 422 when it breaks a rule or contradicts what is stored, 503 when the store fails.
     pub async fn define(&self, definition: catalog::Definition) -> Result<DefinitionHash, PushError> {
+        self.define_as(definition, self.custom_sets).await
+    }
+
+    /// The same with another word on sets that are not this server's.
+    ///
+    /// # Errors
+    /// As [`Ingest::define`].
+    pub async fn define_as(
+        &self,
+        definition: catalog::Definition,
+        custom: CustomSets,
+    ) -> Result<DefinitionHash, PushError> {
         let hash = definition.hash();
-        match self.store.add_definition(definition, self.custom_sets).await {
+        match self.store.add_definition(definition, custom).await {
             Ok(()) => {
                 self.refused().remove(&hash);
                 Ok(hash)
             }
-            Err(error @ DefinitionError::Invalid { .. }) => {
+            Err(error @ (DefinitionError::Invalid { .. } | DefinitionError::NeedsApproval { .. })) => {
+                let is_open = matches!(error, DefinitionError::NeedsApproval { .. });
+                let code = if is_open { NEEDS_APPROVAL } else { "invalid_definition" };
                 let mut refused = self.refused();
                 if refused.len() < MAX_REFUSED {
                     refused.insert(hash);
                 }
-                Err(PushError::Invalid { code: "invalid_definition", reason: error.to_string() })
+                Err(PushError::Invalid { code, reason: error.to_string() })
             }
             Err(DefinitionError::Store(source)) => Err(unavailable(source)),
         }

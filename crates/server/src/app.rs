@@ -15,7 +15,7 @@ use crate::health::Troubles;
 use crate::http::{ApiError, RateLimits};
 use crate::settings::Settings;
 use reads::Reader;
-use store::{CustomSets, ReadPool, Store};
+use store::{ReadPool, Store};
 
 /// Which build this is.
 #[derive(Clone, Copy, Debug)]
@@ -106,7 +106,7 @@ impl App {
     pub fn start_ingest(&self, store: Arc<Store>) {
         self.reader.get_or_init(|| Reader::new(self.reads.clone(), Arc::clone(&store)));
         let buffer_bytes = u64::try_from(self.settings.metrics_buffer_size).unwrap_or(u64::MAX);
-        self.ingest.get_or_init(|| Ingest::start(store, buffer_bytes, CustomSets::Refuse));
+        self.ingest.get_or_init(|| Ingest::start(store, buffer_bytes, self.settings.custom_sets));
     }
 
     /// Lets health tell what happens to the private cluster; a second call changes nothing.

@@ -12,6 +12,7 @@ pub const PGANALYTICS: Schema = Schema { name: "pganalytics", migrations: MIGRAT
 pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "accounts", sql: include_str!("../migrations/pganalytics/0001_accounts.sql") },
     Migration { number: 2, name: "steering", sql: include_str!("../migrations/pganalytics/0002_steering.sql") },
+    Migration { number: 3, name: "custom_sets", sql: include_str!("../migrations/pganalytics/0003_custom_sets.sql") },
 ];
 
 /// Brings the schema to the newest state and says which files ran.

@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::collectors;
 use crate::http::{ApiError, Caller, JsonBody, KnownCollector, RequestId};
 use crate::listener::Arrived;
+use crate::steering::custom_sets::definitions;
 use ingest::{Batches, Compression, Encoding, MAX_COMPRESSED, Push, PushAnswer, PushError};
 use reads::Detail;
 use store::{NO_CONNECTION, Short};
@@ -203,18 +204,16 @@ pub(crate) async fn define(
     caller: Caller,
     JsonBody(body): JsonBody<NewDefinitions>,
 ) -> Result<Json<DefinitionsAnswer>, ApiError> {
-    caller.collector()?;
-    let ingest = app.ingest()?;
+    let collector_id = caller.collector()?.id;
     if body.definitions.len() > MAX_DEFINITIONS {
         return Err(ApiError::invalid_field("definitions", format!("expected at most {MAX_DEFINITIONS}")));
     }
     let mut answer = DefinitionsAnswer { accepted: Vec::new(), rejected: Vec::new() };
     for definition in body.definitions {
         let set: String = definition.name.chars().take(catalog::MAX_NAME).collect();
-        match ingest.define(definition).await {
+        match definitions::take(&app, collector_id, definition).await? {
             Ok(hash) => answer.accepted.push(hash.to_string()),
-            Err(PushError::Invalid { reason, .. }) => answer.rejected.push(RefusedDefinition { set, reason }),
-            Err(error) => return Err(error.into()),
+            Err(reason) => answer.rejected.push(RefusedDefinition { set, reason }),
         }
     }
     Ok(Json(answer))

@@ -2,24 +2,45 @@
 //!
 //! ```text
 //! templates that a collector's labels choose, by priority ─┐
-//! what is written for the collector alone ─────────────────┴─ effective ─► versions ─► GET /config/{collector}
+//! what is written for the collector alone ─────────────────┼─ effective ─► versions ─► GET /config/{collector}
+//! custom sets that are for it ─────────────────────────────┘
 //! ```
 //! The versions of a collector are never changed or removed, also where the collector is: what it was told stays known.
 //! A collector hears of a new one by the answer to its next push (`collectors::store::seen` reads its number).
 
+pub(crate) mod custom_sets;
 mod diff;
 mod effective;
 pub mod http;
 pub(crate) mod model;
+mod planned;
 mod store;
 mod tag;
 pub(crate) mod templates;
 
 use catalog::Catalog;
 use config::{ConfigError, Names};
+use effective::{OwnSet, Template};
 pub(crate) use store::register;
+use tokio_postgres::{Error, GenericClient};
 
 use crate::http::{ApiError, Detail};
+
+/// What configurations of collectors are made of, besides what is written for each alone.
+#[derive(Clone, Debug, Default)]
+struct InForce {
+    templates: Vec<Template>,
+    sets: Vec<OwnSet>,
+}
+
+impl InForce {
+    async fn read(client: &impl GenericClient) -> Result<Self, Error> {
+        Ok(Self {
+            templates: templates::store::in_force(client).await?,
+            sets: custom_sets::store::in_force(client).await?,
+        })
+    }
+}
 
 /// The groups and sets that a configuration may name.
 fn names(catalog: &Catalog) -> Names {

@@ -119,6 +119,12 @@ pub enum DefinitionError {
         /// The rule.
         reason: String,
     },
+    /// An administrator has to approve it first.
+    #[error("set {set} waits until an administrator approves it on the server (CUSTOM_SETS=approve)")]
+    NeedsApproval {
+        /// The set.
+        set: String,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -208,6 +214,37 @@ impl Store {
         Ok(())
     }
 
+    /// Whether a definition could be taken in beside what is stored.
+    ///
+    /// # Errors
+    /// When it breaks a rule or contradicts what is stored, or when the store fails.
+    pub async fn check_definition(&self, definition: &Definition) -> Result<(), DefinitionError> {
+        let invalid =
+            |reason: String| DefinitionError::Invalid { set: definition.name.chars().take(MAX_NAME).collect(), reason };
+        check(definition).map_err(invalid)?;
+        let stored = load(&self.client().await?).await?;
+        self.joined(stored, definition).map(|_| ()).map_err(invalid)
+    }
+
+    /// All sets that are known or stored, and this one with them.
+    fn joined(&self, stored: Vec<Definition>, definition: &Definition) -> Result<BTreeMap<String, Definition>, String> {
+        let mut whole: BTreeMap<String, Definition> =
+            self.definitions.sets().iter().map(|k| (k.definition.name.clone(), k.definition.clone())).collect();
+        for stored in stored {
+            join(&mut whole, &stored)?;
+        }
+        let before = whole.get(&definition.name).cloned();
+        join(&mut whole, definition)?;
+        if let Some(joined) = whole.get(&definition.name) {
+            check(joined)?;
+            // What was there before tiers were has none, and is taken as ever.
+            if before.is_none_or(|before| tiers::check(&before, &whole).is_ok()) {
+                tiers::check(joined, &whole)?;
+            }
+        }
+        Ok(whole)
+    }
+
     /// Takes in a collector's definition: checks it, widens the set's table, remembers it.
     ///
     /// # Errors
@@ -225,9 +262,7 @@ impl Store {
             }
             match custom {
                 CustomSets::Accept => {}
-                CustomSets::Approve => {
-                    return Err(invalid("own sets need an administrator's approval (CUSTOM_SETS=approve)".to_owned()));
-                }
+                CustomSets::Approve => return Err(DefinitionError::NeedsApproval { set: definition.name }),
                 CustomSets::Refuse => return Err(invalid("own sets are switched off (CUSTOM_SETS=refuse)".to_owned())),
             }
         }
@@ -235,19 +270,8 @@ impl Store {
         let mut transaction = client.transaction().await.map_err(StoreError::from)?;
         schema::lock(&transaction).await?;
         // What other servers added meanwhile counts too.
-        let mut whole: BTreeMap<String, Definition> =
-            self.definitions.sets().iter().map(|k| (k.definition.name.clone(), k.definition.clone())).collect();
-        for stored in load(&transaction).await? {
-            join(&mut whole, &stored).map_err(invalid)?;
-        }
-        let before = whole.get(&definition.name).cloned();
-        join(&mut whole, &definition).map_err(invalid)?;
+        let mut whole = self.joined(load(&transaction).await?, &definition).map_err(invalid)?;
         if let Some(joined) = whole.get(&definition.name) {
-            check(joined).map_err(invalid)?;
-            // What was there before tiers were has none, and is taken as ever.
-            if before.is_none_or(|before| tiers::check(&before, &whole).is_ok()) {
-                tiers::check(joined, &whole).map_err(invalid)?;
-            }
             if tables::create_or_widen(&transaction, self.layout, &self.catalog, joined).await? {
                 tiers::create_or_widen(&transaction, self.layout, &self.catalog, joined, &whole).await?;
                 derived::refresh(&mut transaction, &views::all(&whole)).await?;

@@ -9,6 +9,7 @@ use crate::collectors::http as collectors;
 use crate::health::http as health;
 use crate::life;
 use crate::push;
+use crate::steering::custom_sets::{definitions, http as custom_sets};
 use crate::steering::http as steering;
 use crate::steering::templates::http as templates;
 use crate::{reading, retention, sizes};
@@ -26,6 +27,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     rows.extend(store_rows());
     rows.extend(collector_rows());
     rows.extend(steering_rows());
+    rows.extend(custom_set_rows());
     rows.extend(metric_rows());
     rows.extend(instance_rows());
     rows.extend(session_rows());
@@ -300,6 +302,79 @@ fn steering_rows() -> Vec<Endpoint> {
             .header(IF_MATCH.0, false, IF_MATCH.1)
             .answers::<TemplateChange>()
             .answers_with::<ErrorBody>(412, lost),
+    ]
+}
+
+fn custom_set_rows() -> Vec<Endpoint> {
+    use crate::steering::custom_sets::definitions::{BroughtDefinition, BroughtDefinitions};
+    use crate::steering::custom_sets::model::{
+        CustomSet, CustomSetStates, CustomSetVersions, CustomSets, NewCustomSet,
+    };
+    use crate::steering::model::CheckQuery;
+    use crate::steering::templates::model::TemplateChange;
+    const NAME: PathParameter = PathParameter::text("name", "The set's name; begins with `x_`.");
+    const HASH: PathParameter = PathParameter::text("hash", "The definition's hash.");
+    const IF_MATCH: (&str, &str) = ("If-Match", "The `ETag` that the change was made from: refused if it is another.");
+    let lost = "`changed_meanwhile`: it is not what `If-Match` says any more.";
+    let invalid = "`invalid_custom_set`: `details` has the file, the line and the reason.";
+    vec![
+        Endpoint::get("/custom-sets", Who::Admin, custom_sets::list)
+            .tag("custom-sets")
+            .summary("Sets of the users' own that are written here, by name.")
+            .answers::<CustomSets>(),
+        Endpoint::get("/custom-sets/{name}", Who::Admin, custom_sets::get)
+            .tag("custom-sets")
+            .summary("One custom set, with `ETag`.")
+            .path_parameter(NAME)
+            .answers::<CustomSet>(),
+        Endpoint::get("/custom-sets/{name}/versions", Who::Admin, custom_sets::versions)
+            .tag("custom-sets")
+            .summary("Who changed what of a custom set, when and why: the newest version first, also of one that was removed.")
+            .path_parameter(NAME)
+            .answers::<CustomSetVersions>(),
+        Endpoint::get("/custom-sets/{name}/collectors", Who::Admin, custom_sets::states)
+            .tag("custom-sets")
+            .summary("How a custom set goes at the collectors that it is for: the version in force, and what each instance says.")
+            .path_parameter(NAME)
+            .answers::<CustomSetStates>(),
+        Endpoint::put("/custom-sets/{name}", Who::Admin, custom_sets::put)
+            .tag("custom-sets")
+            .summary("Makes or changes a custom set, after checking it as a collector does, and says what each collector gets.")
+            .path_parameter(NAME)
+            .query::<CheckQuery>()
+            .header(IF_MATCH.0, false, IF_MATCH.1)
+            .takes::<NewCustomSet>()
+            .answers::<TemplateChange>()
+            .answers_with::<ErrorBody>(400, invalid)
+            .answers_with::<ErrorBody>(409, "`custom_sets_refused`, `name_taken`.")
+            .answers_with::<ErrorBody>(412, lost),
+        Endpoint::delete("/custom-sets/{name}", Who::Admin, custom_sets::delete)
+            .tag("custom-sets")
+            .summary("Removes a custom set. Its versions and what was measured stay.")
+            .path_parameter(NAME)
+            .query::<CheckQuery>()
+            .header(IF_MATCH.0, false, IF_MATCH.1)
+            .answers::<TemplateChange>()
+            .answers_with::<ErrorBody>(412, lost),
+        Endpoint::get("/set-definitions", Who::Admin, definitions::list)
+            .tag("custom-sets")
+            .summary(
+                "Definitions of sets that collectors brought from their own `CATALOG_DIR` under `CUSTOM_SETS=approve`: those \
+                 that wait first.",
+            )
+            .answers::<BroughtDefinitions>(),
+        Endpoint::post("/set-definitions/{hash}/approve", Who::Admin, definitions::approve)
+            .tag("custom-sets")
+            .summary("Approves a definition that a collector brought: its readings are stored from now on.")
+            .path_parameter(HASH)
+            .answers::<BroughtDefinition>()
+            .answers_with::<ErrorBody>(409, "`invalid_definition`: it contradicts what is stored."),
+        Endpoint::post("/set-definitions/{hash}/refuse", Who::Admin, definitions::refuse)
+            .tag("custom-sets")
+            .summary("Refuses a definition that a collector brought.")
+            .path_parameter(HASH)
+            .answers::<BroughtDefinition>()
+            .answers_with::<ErrorBody>(409, "`approved`: its rows are stored already."),
     ]
 }
 

@@ -237,11 +237,13 @@ pub const SETTINGS: &[Setting] = &[
     later("CERT_ROTATION_DAYS", number(1, 3_650, "days"), Some("30"), "When certificates are renewed."),
     later("MAX_CONCURRENT_COLLECTORS", number(1, 1_000_000, "collectors"), None, "Collectors at once at most."),
     later("BATCH_SIZE", number(1, 1_000_000, "batches"), None, "Batches that share a transaction at most."),
-    later(
+    row(
         "CUSTOM_SETS",
         Kind::OneOf(&["approve", "accept", "refuse"]),
-        Some("refuse"),
-        "What happens to sets the server does not know.",
+        Some("approve"),
+        "What happens to sets of users' own (`x_…`) that collectors bring from their `CATALOG_DIR` and the server does not \
+         know: taken once an administrator approved them, taken at once, or refused. With `refuse` none can be written on \
+         the server either.",
     ),
     later("ENABLE_AUDIT_LOGGING", Kind::Flag, Some("false"), "Whether actions are written to the audit log."),
     later("AUDIT_LOG_RETENTION_DAYS", number(1, 36_500, "days"), Some("90"), "How long the audit log is kept."),

@@ -1,10 +1,13 @@
 //! What a collector gets in the end: the templates that its labels choose, the one of higher priority over the other,
-//! and what is written for it alone over all of them.
+//! what is written for it alone over all of them, and the custom sets that are for it at its end.
 
 use std::collections::BTreeMap;
 
+use catalog::SetFiles;
 use config::{Config, ConfigError, Names};
+use uuid::Uuid;
 
+use super::InForce;
 use super::model::AppliedTemplate;
 
 /// Labels of a collector, or those that a template asks for.
@@ -26,12 +29,32 @@ impl Template {
     }
 }
 
+/// A custom set as it is in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct OwnSet {
+    pub(super) name: String,
+    pub(super) version: i64,
+    pub(super) files: SetFiles,
+    pub(super) selector: Labels,
+    /// Those that it is for, where not all.
+    pub(super) collectors: Vec<Uuid>,
+}
+
+impl OwnSet {
+    pub(super) fn applies_to(&self, id: Uuid, labels: &Labels) -> bool {
+        let is_named = self.collectors.is_empty() || self.collectors.contains(&id);
+        is_named && self.selector.iter().all(|(label, value)| labels.get(label) == Some(value))
+    }
+}
+
 /// What a collector gets.
 #[derive(Clone, Debug)]
 pub(super) struct Effective {
     pub(super) text: String,
     /// What is under it, the lowest first.
     pub(super) templates: Vec<AppliedTemplate>,
+    /// The custom sets in it, by name.
+    pub(super) custom_sets: Vec<AppliedTemplate>,
 }
 
 /// What a collector with these labels gets when this is written for it. Without a template that applies it gets what
@@ -41,15 +64,39 @@ pub(super) struct Effective {
 /// Why a collector would refuse it; without a line where that is the doing of the templates.
 pub(super) fn effective(
     written: &str,
+    (id, labels): (Uuid, &Labels),
+    in_force: &InForce,
+    names: &Names,
+) -> Result<Effective, ConfigError> {
+    let made = under_templates(written, labels, &in_force.templates, names)?;
+    let mut sets: Vec<&OwnSet> = in_force.sets.iter().filter(|set| set.applies_to(id, labels)).collect();
+    if sets.is_empty() {
+        return Ok(made);
+    }
+    sets.sort_by(|one, other| one.name.cmp(&other.name));
+    let files = sets.iter().map(|set| (set.name.as_str(), set.files.set.as_str(), &set.files.sql));
+    let text = config::with_sets(&made.text, files)?;
+    Config::check_pushed(&text, names).map_err(|error| ConfigError {
+        path: None,
+        line: None,
+        reason: format!("together with the custom sets for it: {}", error.reason),
+    })?;
+    let custom_sets = sets.iter().map(|set| AppliedTemplate { name: set.name.clone(), version: set.version });
+    Ok(Effective { text, custom_sets: custom_sets.collect(), ..made })
+}
+
+/// What is written over the templates that apply.
+fn under_templates(
+    written: &str,
     labels: &Labels,
     templates: &[Template],
     names: &Names,
 ) -> Result<Effective, ConfigError> {
     let mut applied: Vec<&Template> = templates.iter().filter(|template| template.applies_to(labels)).collect();
     applied.sort_by(|a, b| (a.priority, &b.name).cmp(&(b.priority, &a.name)));
-    Config::check_pushed(written, names)?;
+    Config::check_written(written, names)?;
     let Some((lowest, others)) = applied.split_first() else {
-        return Ok(Effective { text: written.to_owned(), templates: Vec::new() });
+        return Ok(Effective { text: written.to_owned(), templates: Vec::new(), custom_sets: Vec::new() });
     };
     let mut above = others.iter().map(|template| template.text.as_str()).chain([written]);
     let text = above.try_fold(lowest.text.clone(), |under, over| config::merge(over, &under));
@@ -61,7 +108,7 @@ pub(super) fn effective(
     })?;
     let templates =
         applied.iter().map(|template| AppliedTemplate { name: template.name.clone(), version: template.version });
-    Ok(Effective { text, templates: templates.collect() })
+    Ok(Effective { text, templates: templates.collect(), custom_sets: Vec::new() })
 }
 
 #[cfg(test)]
@@ -88,7 +135,7 @@ mod tests {
             template("test", 20, &[("stage", "test")], "[collector]\ninterval = 5\n"),
         ];
         let here = labels(&[("stage", "prod"), ("team", "shop")]);
-        let found = effective("[collector]\ninterval = 30\n", &here, &templates, &Names::default()).unwrap();
+        let found = under_templates("[collector]\ninterval = 30\n", &here, &templates, &Names::default()).unwrap();
         assert_eq!(found.text, "[collector]\ninterval = 30\npush_interval = 10\nspool_max_age = \"1d\"\n");
         assert_eq!(applied(&found), ["all", "prod"]);
     }
@@ -98,7 +145,7 @@ mod tests {
         let one = template("a", 0, &[], "[collector]\ninterval = 1\n");
         let two = template("b", 0, &[], "[collector]\ninterval = 2\n");
         for templates in [[one.clone(), two.clone()], [two, one]] {
-            let found = effective("", &Labels::new(), &templates, &Names::default()).unwrap();
+            let found = under_templates("", &Labels::new(), &templates, &Names::default()).unwrap();
             assert_eq!(found.text, "[collector]\ninterval = 1\n");
         }
     }
@@ -107,7 +154,7 @@ mod tests {
     fn without_templates_it_is_what_was_written() {
         let written = "# ours\n[collector]\ninterval=30\n";
         let others = [template("prod", 10, &[("stage", "prod")], "[collector]\ninterval = 10\n")];
-        let found = effective(written, &Labels::new(), &others, &Names::default()).unwrap();
+        let found = under_templates(written, &Labels::new(), &others, &Names::default()).unwrap();
         assert_eq!((found.text.as_str(), found.templates.len()), (written, 0));
     }
 
@@ -115,10 +162,41 @@ mod tests {
     fn what_only_the_templates_make_wrong_says_so() {
         let templates = [template("one", 0, &[], "[postgres]\ndatabases = [\"*\"]\n")];
         let written = "[[instances]]\nname = \"a\"\ndsn = \"host=a\"\n";
-        let error = effective(written, &Labels::new(), &templates, &Names::default()).unwrap_err();
+        let error = under_templates(written, &Labels::new(), &templates, &Names::default()).unwrap_err();
         assert_eq!(error.line, None);
         assert!(error.reason.starts_with("together with the templates that apply (one): "), "{error}");
-        let error = effective("[collector]\nno = 1\n", &Labels::new(), &templates, &Names::default()).unwrap_err();
+        let error =
+            under_templates("[collector]\nno = 1\n", &Labels::new(), &templates, &Names::default()).unwrap_err();
         assert_eq!(error.line, Some(2));
+    }
+
+    #[test]
+    fn sets_come_after_what_is_written_for_whom_they_are() {
+        let set = |name: &str, selector: &[(&str, &str)], collectors: Vec<Uuid>| OwnSet {
+            name: name.to_owned(),
+            version: 2,
+            files: SetFiles {
+                set: "help = 'a' \"\"\" ''' \\ \n".to_owned(),
+                sql: [("9.6".to_owned(), "select 1\n-- €".to_owned()), ("12".to_owned(), String::new())].into(),
+            },
+            selector: labels(selector),
+            collectors,
+        };
+        let (here, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let sets = vec![
+            set("x_b", &[], vec![]),
+            set("x_a", &[("stage", "prod")], vec![]),
+            set("x_c", &[("stage", "test")], vec![]),
+            set("x_d", &[], vec![other]),
+            set("x_e", &[], vec![other, here]),
+        ];
+        let in_force = InForce { templates: Vec::new(), sets };
+        let written = "# ours\n[collector]\ninterval=30";
+        let found = effective(written, (here, &labels(&[("stage", "prod")])), &in_force, &Names::default()).unwrap();
+        let names: Vec<&str> = found.custom_sets.iter().map(|set| set.name.as_str()).collect();
+        assert_eq!(names, ["x_a", "x_b", "x_e"]);
+        assert!(found.text.starts_with(&format!("{written}\n[custom_sets.x_a]\n")), "{}", found.text);
+        let error = Config::check_written(&found.text, &Names::default()).unwrap_err();
+        assert_eq!(error.line, Some(4), "{error}");
     }
 }

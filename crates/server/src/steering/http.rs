@@ -15,7 +15,7 @@ use super::diff::diff;
 use super::effective::Labels;
 use super::model::{CheckQuery, ConfigChange, ConfigQuery, ConfigVersion, ConfigVersionTexts, NewLabels, Newest, Why};
 use super::store::{self, Compared, Making};
-use super::{names, refused, tag, templates};
+use super::{InForce, names, refused, tag};
 use crate::app::App;
 use crate::http::{ApiError, Caller, JsonBody, Page, Paging, PathValues, QueryValues, SignedIn};
 
@@ -120,13 +120,14 @@ async fn change(
     let transaction = client.transaction().await?;
     let steered = store::hold(&transaction, id).await?.ok_or_else(|| ApiError::not_found("No such collector."))?;
     tag::check(headers, steered.newest.as_ref().map(Newest::tag).as_deref())?;
-    let templates = templates::store::in_force(&*transaction).await?;
+    let in_force = InForce::read(&*transaction).await?;
     let labels = new.labels.as_ref().unwrap_or(&steered.labels);
     let written = new.written.as_deref();
     let (effective, changed) =
-        store::plan(&names(&app.catalog), &steered, written, labels, &templates).map_err(|error| refused(&error))?;
+        store::plan(&names(&app.catalog), &steered, written, labels, &in_force).map_err(|error| refused(&error))?;
     let written = written.unwrap_or_else(|| steered.written()).to_owned();
-    let (text, templates) = (effective.text.clone(), effective.templates.clone());
+    let (text, templates, custom_sets) =
+        (effective.text.clone(), effective.templates.clone(), effective.custom_sets.clone());
     let mut newest = steered.newest.clone();
     if !is_dry {
         if let Some(labels) = &new.labels {
@@ -151,7 +152,7 @@ async fn change(
     let diff = tokio::task::spawn_blocking(diff).await.map_err(ApiError::internal)?;
     let version = newest.as_ref().map(|newest| newest.version);
     let etag = newest.as_ref().map(Newest::tag);
-    let answer = Json(ConfigChange { version, etag, changed, effective: text, templates, diff });
+    let answer = Json(ConfigChange { version, etag, changed, effective: text, templates, custom_sets, diff });
     match newest {
         Some(newest) => Ok((tags(&newest)?, answer).into_response()),
         None => Ok(answer.into_response()),

@@ -34,7 +34,7 @@ pub(crate) struct CheckQuery {
     pub(crate) check: bool,
 }
 
-/// A template that is under a collector's configuration.
+/// A template that is under a collector's configuration, or a custom set in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct AppliedTemplate {
     /// Its name.
@@ -55,12 +55,16 @@ pub(crate) enum Why {
     Template,
     /// The collector's labels were changed.
     Labels,
-    /// The collector registered, and a template is for it.
+    /// The collector registered, and a template or a custom set is for it.
     Registered,
+    /// A custom set was changed or removed.
+    #[serde(rename = "custom_set")]
+    CustomSet,
 }
 
 impl Why {
-    pub(super) const ALL: [Self; 5] = [Self::Written, Self::Restored, Self::Template, Self::Labels, Self::Registered];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Written, Self::Restored, Self::Template, Self::Labels, Self::Registered, Self::CustomSet];
 
     /// As it is stored.
     pub(super) fn as_str(self) -> &'static str {
@@ -70,6 +74,7 @@ impl Why {
             Self::Template => "template",
             Self::Labels => "labels",
             Self::Registered => "registered",
+            Self::CustomSet => "custom_set",
         }
     }
 }
@@ -90,6 +95,8 @@ pub(crate) struct ConfigVersion {
     pub(crate) restored_from: Option<i64>,
     /// What was under it, the lowest first.
     pub(crate) templates: Vec<AppliedTemplate>,
+    /// The custom sets in it, by name.
+    pub(crate) custom_sets: Vec<AppliedTemplate>,
     /// What it changed of what the collector gets, as a unified diff; where that is the same, of what is written.
     pub(crate) diff: String,
 }
@@ -121,6 +128,8 @@ pub(crate) struct ConfigChange {
     pub(crate) effective: String,
     /// What is under it, the lowest first.
     pub(crate) templates: Vec<AppliedTemplate>,
+    /// The custom sets in it, by name.
+    pub(crate) custom_sets: Vec<AppliedTemplate>,
     /// What changes, as a unified diff.
     pub(crate) diff: String,
 }

@@ -7,9 +7,9 @@ use tokio_postgres::types::Json;
 use tokio_postgres::{Error, Row, Transaction};
 use uuid::Uuid;
 
-use super::effective::{Effective, Labels, Template, effective};
+use super::effective::{Effective, Labels, effective};
 use super::model::{AppliedTemplate, ConfigVersion, ConfigVersionTexts, Newest, Steered, Why, tag};
-use super::{names, templates};
+use super::{InForce, names};
 use crate::app::App;
 use crate::http::Paging;
 
@@ -105,16 +105,15 @@ pub(super) async fn insert(
     let templates: Vec<Json<&[AppliedTemplate]>> =
         versions.iter().map(|new| Json(new.effective.templates.as_slice())).collect();
     let statement = "insert into pganalytics.configurations
-            (collector_id, version, written, effective, templates, made_at, made_by, why, restored_from)
-        select n.id, n.version, n.written, n.effective, n.templates, $6, $7, $8, $9
-        from unnest($1::uuid[], $2::int8[], $3::text[], $4::text[], $5::jsonb[])
-            as n (id, version, written, effective, templates)";
-    let why = making.why.as_str();
+            (collector_id, version, written, effective, templates, made_at, made_by, why, restored_from, custom_sets)
+        select n.id, n.version, n.written, n.effective, n.templates, $6, $7, $8, $9, n.custom_sets
+        from unnest($1::uuid[], $2::int8[], $3::text[], $4::text[], $5::jsonb[], $10::jsonb[])
+            as n (id, version, written, effective, templates, custom_sets)";
+    let sets: Vec<Json<&[AppliedTemplate]>> =
+        versions.iter().map(|new| Json(new.effective.custom_sets.as_slice())).collect();
+    let (why, from) = (making.why.as_str(), &making.restored_from);
     transaction
-        .execute(
-            statement,
-            &[&ids, &numbers, &written, &texts, &templates, &making.at, &making.by, &why, &making.restored_from],
-        )
+        .execute(statement, &[&ids, &numbers, &written, &texts, &templates, &making.at, &making.by, &why, from, &sets])
         .await
         .map(|_| ())
 }
@@ -134,7 +133,7 @@ pub(super) struct Compared {
 }
 
 const COMPARED: &str = "select v.version, v.made_at, v.made_by, v.why, v.restored_from, v.templates, v.written,
-        v.effective, coalesce(p.written, ''), coalesce(p.effective, '')
+        v.effective, coalesce(p.written, ''), coalesce(p.effective, ''), v.custom_sets
     from pganalytics.configurations v
     left join pganalytics.configurations p on p.collector_id = v.collector_id and p.version = v.version - 1
     where v.collector_id = $1";
@@ -149,6 +148,7 @@ fn compared(row: &Row) -> Compared {
         why: Why::ALL.into_iter().find(|known| known.as_str() == why).unwrap_or(Why::Written),
         restored_from: row.get(4),
         templates: row.get::<_, Json<Vec<AppliedTemplate>>>(5).0,
+        custom_sets: row.get::<_, Json<Vec<AppliedTemplate>>>(10).0,
         diff: String::new(),
     };
     let (written, effective): (String, String) = (row.get(6), row.get(7));
@@ -187,13 +187,13 @@ pub(super) fn plan(
     steered: &Steered,
     written: Option<&str>,
     labels: &Labels,
-    templates: &[Template],
+    in_force: &InForce,
 ) -> Result<(Effective, bool), config::ConfigError> {
     let text = written.unwrap_or_else(|| steered.written());
-    let found = effective(text, labels, templates, names)?;
+    let found = effective(text, (steered.id, labels), in_force, names)?;
     let is_new = match &steered.newest {
         Some(newest) => newest.written != text || newest.effective != found.text,
-        None => written.is_some() || !found.templates.is_empty(),
+        None => written.is_some() || !found.templates.is_empty() || !found.custom_sets.is_empty(),
     };
     Ok((found, is_new))
 }
@@ -215,12 +215,12 @@ pub(super) async fn make(
 /// Gives a collector that registers what templates have for it. One whose templates cannot be followed registers too.
 pub(crate) async fn register(app: &App, transaction: &Transaction<'_>, id: Uuid) -> Result<(), Error> {
     lock(transaction, Among::One).await?;
-    let templates = templates::store::in_force(transaction).await?;
-    if templates.is_empty() {
+    let in_force = InForce::read(transaction).await?;
+    if in_force.templates.is_empty() && in_force.sets.is_empty() {
         return Ok(());
     }
     let Some(steered) = hold(transaction, id).await? else { return Ok(()) };
-    match plan(&names(&app.catalog), &steered, None, &steered.labels, &templates) {
+    match plan(&names(&app.catalog), &steered, None, &steered.labels, &in_force) {
         Ok((effective, true)) => {
             let making = Making { at: app.clock.now(), by: None, why: Why::Registered, restored_from: None };
             make(transaction, &steered, steered.written().to_owned(), effective, making).await?;

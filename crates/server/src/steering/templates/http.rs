@@ -6,22 +6,18 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header::ETAG;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use config::{Config, Names};
+use config::Config;
 
-use super::model::{
-    ConfigTemplate, ConfigTemplates, NewTemplate, Outcome, TemplateChange, TemplateVersion, TemplateVersions,
-};
+use super::model::{ConfigTemplate, ConfigTemplates, NewTemplate, TemplateChange, TemplateVersion, TemplateVersions};
 use super::store;
 use crate::app::App;
-use crate::http::{ApiError, Detail, JsonBody, PathValues, QueryValues, SignedIn};
+use crate::http::{ApiError, JsonBody, PathValues, QueryValues, SignedIn};
 use crate::steering::diff::diff;
-use crate::steering::effective::{Effective, Labels, Template};
-use crate::steering::model::{CheckQuery, Steered, Why};
+use crate::steering::effective::{Labels, Template};
+use crate::steering::model::{CheckQuery, Why};
+use crate::steering::planned::{Planned, refused_by, tell};
 use crate::steering::store::{self as collectors, Among, Making, NewVersion};
-use crate::steering::{names, refused, tag};
-
-/// Collectors for which it is shown what they get.
-const OUTCOMES_MOST: usize = 100;
+use crate::steering::{InForce, names, refused, tag};
 
 /// All templates.
 pub(crate) async fn list(State(app): State<Arc<App>>) -> Result<Json<ConfigTemplates>, ApiError> {
@@ -35,11 +31,11 @@ pub(crate) async fn get(
     PathValues(name): PathValues<String>,
 ) -> Result<([(HeaderName, HeaderValue); 1], Json<ConfigTemplate>), ApiError> {
     let newest = store::newest(&**app.pool.get().await?, &name).await?;
-    let template = in_force(newest).ok_or_else(no_such_template)?;
+    let template = kept(newest).ok_or_else(no_such_template)?;
     Ok(([(ETAG, HeaderValue::try_from(&template.etag).map_err(ApiError::internal)?)], Json(template)))
 }
 
-fn in_force(newest: Option<(ConfigTemplate, bool)>) -> Option<ConfigTemplate> {
+fn kept(newest: Option<(ConfigTemplate, bool)>) -> Option<ConfigTemplate> {
     newest.filter(|(_, is_deleted)| !is_deleted).map(|(template, _)| template)
 }
 
@@ -75,7 +71,7 @@ pub(crate) async fn put(
     JsonBody(new): JsonBody<NewTemplate>,
 ) -> Result<Json<TemplateChange>, ApiError> {
     new.check(&name)?;
-    Config::check_pushed(&new.text, &names(&app.catalog)).map_err(|error| refused(&error))?;
+    Config::check_written(&new.text, &names(&app.catalog)).map_err(|error| refused(&error))?;
     change(&app, &user, &name, &headers, Some(new), query.check).await
 }
 
@@ -103,7 +99,7 @@ async fn change(
     collectors::lock(&transaction, if is_dry { Among::One } else { Among::All }).await?;
     let newest = store::newest(&*transaction, name).await?;
     let version = newest.as_ref().map_or(0, |(template, _)| template.version) + 1;
-    let old = in_force(newest);
+    let old = kept(newest);
     tag::check(headers, old.as_ref().map(|old| old.etag.as_str()))?;
     let (old_key, old) = (old.as_ref().map(|old| (old.version, old.etag.clone())), old.map(Template::from));
     let made = match (&new, &old) {
@@ -123,15 +119,15 @@ async fn change(
     };
     let changed = !old.as_ref().is_some_and(is_same);
 
-    let mut templates = store::in_force(&*transaction).await?;
-    templates.retain(|template| template.name != name);
+    let mut in_force = InForce::read(&*transaction).await?;
+    in_force.templates.retain(|template| template.name != name);
     if !is_deleted {
-        templates.push(if changed { made.clone() } else { Template { version: version - 1, ..made.clone() } });
+        in_force.templates.push(if changed { made.clone() } else { Template { version: version - 1, ..made.clone() } });
     }
     let selectors: Vec<&Labels> = old.iter().map(|old| &old.selector).chain([&made.selector]).collect();
     let steered = collectors::chosen(&transaction, &selectors).await?;
     let names = names(&app.catalog);
-    let plan = move || steered.into_iter().map(|steered| Planned::new(&names, steered, &templates)).collect();
+    let plan = move || steered.into_iter().map(|steered| Planned::new(&names, steered, &in_force)).collect();
     let planned: Vec<Planned> = tokio::task::spawn_blocking(plan).await.map_err(ApiError::internal)?;
     let refusing = planned.iter().filter(|planned| planned.plan.is_err()).count();
     if refusing > 0 && !is_dry {
@@ -152,67 +148,6 @@ async fn change(
     };
     let told = tokio::task::spawn_blocking(move || TemplateChange { version, etag, changed, ..tell(planned) });
     Ok(Json(told.await.map_err(ApiError::internal)?))
-}
-
-/// A collector, and what comes of the change for it.
-struct Planned {
-    steered: Steered,
-    plan: Result<(Effective, bool), config::ConfigError>,
-}
-
-impl Planned {
-    fn new(names: &Names, steered: Steered, templates: &[Template]) -> Self {
-        let plan = collectors::plan(names, &steered, None, &steered.labels, templates);
-        Self { steered, plan }
-    }
-
-    fn is_changed(&self) -> bool {
-        self.plan.as_ref().is_ok_and(|(_, is_new)| *is_new)
-    }
-
-    fn version(&self) -> Option<NewVersion> {
-        let (effective, _) = self.plan.as_ref().ok().filter(|(_, is_new)| *is_new)?;
-        Some(NewVersion {
-            collector_id: self.steered.id,
-            version: self.steered.next_version(),
-            written: self.steered.written().to_owned(),
-            effective: effective.clone(),
-        })
-    }
-}
-
-fn refused_by(planned: &[Planned], refusing: usize) -> ApiError {
-    let reasons = planned.iter().filter_map(|planned| Some((&planned.steered.name, planned.plan.as_ref().err()?)));
-    let details: Vec<Detail> =
-        reasons.take(OUTCOMES_MOST).map(|(name, error)| Detail::new(name.clone(), error.reason.clone())).collect();
-    let first = details.first().map_or_else(String::new, |first| format!("{}: {}", first.path, first.reason));
-    let message = format!("{refusing} of {} collectors would refuse what they get. {first}", planned.len());
-    ApiError::bad_request("invalid_configuration", message).with_details(details)
-}
-
-/// What it comes to for collectors.
-fn tell(mut planned: Vec<Planned>) -> TemplateChange {
-    // The order among equals stays: by name.
-    planned.sort_by_key(|planned| (planned.plan.is_ok(), !planned.is_changed()));
-    let outcome = |planned: &Planned| {
-        let steered = &planned.steered;
-        let (error, effective, templates) = match &planned.plan {
-            Ok((effective, _)) => (None, effective.text.clone(), effective.templates.clone()),
-            Err(error) => (Some(error.to_string()), String::new(), Vec::new()),
-        };
-        let diff = if error.is_none() { diff(steered.effective(), &effective) } else { String::new() };
-        let (collector_id, collector) = (steered.id, steered.name.clone());
-        Outcome { collector_id, collector, error, changed: planned.is_changed(), effective, templates, diff }
-    };
-    TemplateChange {
-        version: None,
-        etag: None,
-        changed: false,
-        collectors: planned.len(),
-        collectors_changed: planned.iter().filter(|planned| planned.is_changed()).count(),
-        collectors_refusing: planned.iter().filter(|planned| planned.plan.is_err()).count(),
-        outcomes: planned.iter().take(OUTCOMES_MOST).map(outcome).collect(),
-    }
 }
 
 fn no_such_template() -> ApiError {

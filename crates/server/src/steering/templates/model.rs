@@ -96,10 +96,10 @@ impl NewTemplate {
     }
 }
 
-/// What a change of a template comes to.
+/// What a change of a template or a custom set comes to.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct TemplateChange {
-    /// The template's newest version, after the change where it is made; null where there is none.
+    /// Its newest version, after the change where it is made; null where there is none.
     pub(crate) version: Option<i64>,
     /// Its `ETag`, for `If-Match`; null also where it was removed.
     pub(crate) etag: Option<String>,
