@@ -130,6 +130,7 @@ pub fn check(sql: &str) -> Result<(), Mistake> {
     if !FIRST_WORDS.contains(&first) {
         return Err(format!("a set's statement begins with {}", FIRST_WORDS.join(", ")).into());
     }
+    let mut depth = 0_usize;
     for (at, token) in tokens.iter().enumerate() {
         let next = words.get(at + 1).map_or("", String::as_str);
         let before = at.checked_sub(1).map_or("", |before| words[before].as_str());
@@ -138,6 +139,11 @@ pub fn check(sql: &str) -> Result<(), Mistake> {
                 return refused(token.start, "a quote or comment has no end, or is unclear".to_owned());
             }
             (Kind::Parameter, word) => return refused(token.start, format!("{word} is a parameter: there are none")),
+            (Kind::Sign, "(") => depth += 1,
+            (Kind::Sign, ")") => match depth.checked_sub(1) {
+                Some(outer) => depth = outer,
+                None => return refused(token.start, "a closing parenthesis too many".to_owned()),
+            },
             (Kind::Sign, ";") => return refused(token.start, "one statement only: there is a semicolon".to_owned()),
             (Kind::Word, "into") => return refused(token.start, "into: it would write".to_owned()),
             (Kind::Word, "for") if LOCKING.contains(&next) => {
@@ -216,6 +222,7 @@ mod tests {
             ("select set_config('a', 'b', false)", "set_config() is refused: it changes something"),
             ("select query_to_xml('delete from t', true, true, '')", "runs a text as another statement"),
             ("select dblink_exec('', 'delete from t')", "runs a text as another statement"),
+            ("select 1) as a, (select 2", "line 1: a closing parenthesis too many"),
             ("select $1", "line 1: $1 is a parameter"),
             ("select 'a", "line 1: a quote or comment has no end"),
             ("select 1 /*", "line 1: a quote or comment has no end"),

@@ -26,6 +26,11 @@ pub const MAX_TEXT: usize = 8 << 20;
 /// How long a statement may take: nothing else of the instance is read meanwhile.
 pub const TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What took longer than this rests before it is read again,
+const LONG: Duration = Duration::from_millis(250);
+/// so many times as long as it took: others are read on the same connection.
+const REST: u32 = 19;
+
 /// Below the state directory: a file for each approval, named after what is approved.
 const APPROVED: &str = "approved";
 
@@ -196,6 +201,11 @@ fn is_hash(name: &str) -> bool {
 #[must_use]
 pub fn bounded(sql: &str) -> String {
     format!("select * from (\n{sql}\n) as x_set limit {}", MAX_ROWS + 1)
+}
+
+/// How long a set is not read after a reading that took so long.
+pub(crate) fn rest(took: Duration) -> Option<Duration> {
+    (took > LONG).then(|| took * REST)
 }
 
 /// Reads a statement in a transaction of its own, which is read only, short, and undone at its end.

@@ -52,6 +52,7 @@ pub async fn examine(config: &Config, catalog: &Arc<Catalog>, over: Option<Durat
             // The second reading repeats everything that the first one sent.
             watch.forget_sent();
         }
+        watch.wake();
         // What fails in a database is said with the cycle after it.
         let databases = watch.read_databases(&baselines).await;
         let mut second = watch.cycle(&sets, &baselines).await;

@@ -1,5 +1,6 @@
 //! Runs a set's statement and takes its rows, as they come, into a frame.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use catalog::{Definition, Type};
@@ -186,12 +187,16 @@ async fn into(
 
 /// Which column of the definition each column of a row is, and how its values are read.
 fn match_columns(definition: &Definition, row: &Row) -> Result<Vec<(usize, Reader)>, ReadError> {
+    let mut seen = BTreeSet::new();
     row.columns()
         .iter()
         .map(|column| {
             let shape = |reason: String| ReadError::Shape { column: column.name().to_owned(), reason };
             let (place, meta) =
                 definition.column(column.name()).ok_or_else(|| shape("the set has no such column".to_owned()))?;
+            if !seen.insert(place) {
+                return Err(shape("stands twice".to_owned()));
+            }
             if fits(meta.column_type, column.type_()) {
                 Ok((place, reader(column.type_())))
             } else {

@@ -189,6 +189,11 @@ impl Watch {
         self.schedule().into_iter().map(|(set, _)| set).filter(|set| is_sent_once(set)).collect()
     }
 
+    /// Reads what is due, however long it took before.
+    pub fn wake(&mut self) {
+        self.recorder.wake();
+    }
+
     /// The last cycle did not get to disk: what it was to say once is said again.
     pub fn not_spooled(&mut self) {
         self.recorder.own.not_spooled();

@@ -148,9 +148,11 @@ pub(crate) fn approve(config: &Config, held: &[Held], hashes: &[String], revoke:
 /// Everything that would be approved. What a terminal would act upon is shown as what it is.
 fn show(held: &Held) {
     let plain = |text: &str| -> String {
-        let is_plain = |letter: char| letter == '\n' || letter == '\t' || !letter.is_control();
+        // Also what would have it shown in another order than it is run.
+        let hides = |letter: char| matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        let is_plain = |letter: char| letter == '\n' || letter == '\t' || !(letter.is_control() || hides(letter));
         text.chars()
-            .flat_map(|letter| if is_plain(letter) { vec![letter] } else { letter.escape_default().collect() })
+            .flat_map(|letter| if is_plain(letter) { vec![letter] } else { letter.escape_unicode().collect() })
             .collect()
     };
     output::data(&format!("{}\n  hash {}\n\n-- set.toml\n{}", held.name, held.hash, plain(held.files.set.trim_end())));

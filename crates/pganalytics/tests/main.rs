@@ -11,6 +11,8 @@ mod commands;
 mod copies;
 #[path = "main/corpus.rs"]
 mod corpus;
+#[path = "main/custom_sets.rs"]
+mod custom_sets;
 #[path = "main/demo.rs"]
 mod demo;
 #[path = "main/exactness.rs"]

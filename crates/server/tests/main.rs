@@ -15,6 +15,8 @@ mod clusters;
 mod collectors;
 #[path = "main/conventions.rs"]
 mod conventions;
+#[path = "main/custom_sets.rs"]
+mod custom_sets;
 #[path = "main/databases.rs"]
 mod databases;
 #[path = "main/fixed_store.rs"]

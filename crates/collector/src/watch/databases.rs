@@ -259,7 +259,7 @@ impl Databases {
                 break;
             }
             let plan = plans.iter().find(|plan| plan.set.name() == set.name() && plan.sql.is_some());
-            let Some(plan) = plan else { continue };
+            let Some(plan) = plan.filter(|_| !at.recorder.rests(set.name(), at.cycle.datid)) else { continue };
             let helpers = &identity.grants.helpers;
             let may = if set.executes.is_empty() {
                 Ok(())

@@ -77,7 +77,10 @@ impl Source for Instance {
                 }
             }
         }
-        let is_due = |plan: &&Plan<'_>| plan.sql.is_some() && due.iter().any(|set| set.name() == plan.set.name());
+        let is_due = |plan: &&Plan<'_>| {
+            let name = plan.set.name();
+            plan.sql.is_some() && due.iter().any(|set| set.name() == name) && !at.recorder.rests(name, None)
+        };
         let has_here = at.server.has_here(extension.as_ref());
         let (elsewhere, here): (Vec<&Plan<'_>>, Vec<&Plan<'_>>) =
             plans.iter().filter(is_due).partition(|plan| plan.set.extension.is_some() && !has_here);

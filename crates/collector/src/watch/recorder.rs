@@ -13,6 +13,7 @@ use crate::baseline::{Baseline, Incarnation, Place, ReadingTime};
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::coverage::{self, Plan};
+use crate::custom;
 use crate::exposition::Latest;
 use crate::increments::{self, Formed, Guard};
 use crate::own::{IDENTITY, Own};
@@ -55,6 +56,8 @@ pub(super) struct Recorder {
     row_limits: HashMap<String, usize>,
     read_at: HashMap<Place, (i64, Instant)>,
     repeated: HashMap<Place, Instant>,
+    /// Until when a set of the users' own is not read again.
+    rests: HashMap<Place, Instant>,
 }
 
 impl Recorder {
@@ -77,6 +80,7 @@ impl Recorder {
             failures: BTreeMap::new(),
             read_at: HashMap::new(),
             repeated: HashMap::new(),
+            rests: HashMap::new(),
         };
         this.budget = this.budget();
         this
@@ -132,6 +136,23 @@ impl Recorder {
     /// What was sent once is sent again.
     pub(super) fn repeat(&mut self) {
         self.repeated.clear();
+    }
+
+    /// Whether a set of the users' own took so long that the others come first for a while.
+    pub(super) fn rests(&self, set: &str, datid: Option<i64>) -> bool {
+        !self.rests.is_empty() && self.rests.get(&self.place(set, datid)).is_some_and(|until| *until > Instant::now())
+    }
+
+    /// A set of the users' own was read or not, and took so long.
+    pub(super) fn took(&mut self, place: &Place, duration: Duration) {
+        if let Some(rest) = custom::rest(duration) {
+            self.rests.insert(place.clone(), Instant::now() + rest);
+        }
+    }
+
+    /// Nothing rests any more.
+    pub(super) fn wake(&mut self) {
+        self.rests.clear();
     }
 
     /// A time after that of the previous reading, where that one was read by this clock.

@@ -45,7 +45,11 @@ pub(super) async fn read_set(
     let place = recorder.place(set.name(), at.cycle.datid);
     let previous = baselines.get(&place);
     let expected = previous.map_or(0, |previous| previous.frame.rows);
+    let began = Instant::now();
     let answer = ask(session, plan, guard, expected, &recorder.clock).await;
+    if set.is_users() {
+        recorder.took(&place, began.elapsed());
+    }
     recorder.own.marked(set.name(), session.take_marked());
     let mut answer = answer?;
     if set.name() == SETTINGS {

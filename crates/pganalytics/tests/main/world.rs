@@ -295,6 +295,17 @@ impl World {
         told
     }
 
+    /// Asks the API for a change.
+    pub(crate) async fn send(&self, method: &str, path: &str, body: Option<Value>) -> (reqwest::StatusCode, Value) {
+        let url = format!("http://127.0.0.1:{}/api/v1{path}", self.port);
+        let mut request = self.http.request(method.parse().unwrap(), url).bearer_auth(&self.token);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.unwrap();
+        (answer.status(), answer.json().await.unwrap_or(Value::Null))
+    }
+
     /// An instance as the fleet page has it.
     pub(crate) async fn listed(&self, name: &str) -> Option<Value> {
         let fleet = self.get("/instances").await?;
