@@ -253,6 +253,50 @@ mod tests {
         assert!(named("ffffffffffff").unwrap_err().contains("no set here"));
     }
 
+    const SET: &str = "help = \"A number.\"\nscope = \"instance\"\ngroup = \"x_a\"\ninterval = 60\n\
+        [[columns]]\nname = \"n\"\ntype = \"int8\"\nkind = \"gauge\"\nunit = \"count\"\nhelp = \"It.\"\n";
+
+    /// The sets that are read and those that are not, of a pushed one under a file.
+    fn assembled(file: &str, state_dir: &Path, sql: &str) -> Result<(Vec<String>, Vec<(String, Why)>)> {
+        let sql = std::collections::BTreeMap::from([("12".to_owned(), sql.to_owned())]);
+        let text = config::with_sets("# pushed\n", [("x_a", SET, &sql)].into_iter()).unwrap();
+        let pushed = config::Pushed { version: 7, text };
+        let file = format!("[collector]\nstate_dir = {state_dir:?}\n{file}\n[postgres]\ndsn = \"host=h user=u\"\n");
+        let config = Config::load_over(Some(&pushed), None, Some(file), &|_| None, &config::Names::default())?;
+        let (catalog, held) = assemble(Catalog::default(), &config)?;
+        let read = catalog.sets().map(|set| set.name().to_owned()).collect();
+        Ok((read, held.into_iter().map(|held| (held.name, held.why)).collect()))
+    }
+
+    #[test]
+    fn what_a_server_pushes_is_read_where_this_machine_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, sql) = (folder.path(), "select 1::bigint as n");
+        let (read, held) = ((vec!["x_a".to_owned()], vec![]), |why| (vec![], vec![("x_a".to_owned(), why)]));
+        assert_eq!(assembled("custom_sets = \"accept\"", path, sql).unwrap(), read);
+        assert_eq!(assembled("custom_sets = \"refuse\"", path, sql).unwrap(), held(Why::Refused));
+        assert_eq!(assembled("", path, sql).unwrap(), held(Why::Waits), "unless somebody said otherwise");
+        let files = SetFiles { set: SET.to_owned(), sql: [("12".to_owned(), sql.to_owned())].into() };
+        let hash = files.hash("x_a");
+        approve(path, &Held { name: "x_a".to_owned(), files, hash, why: Why::Waits }).unwrap();
+        assert_eq!(assembled("", path, sql).unwrap(), read);
+        assert_eq!(assembled("", path, "select 2::bigint as n").unwrap(), held(Why::Waits), "these are other words");
+        // What lies in the collector's own file is its owner's, whatever is pushed under that name.
+        let own =
+            format!("custom_sets = \"refuse\"\n[custom_sets.x_a]\nset = '''\n{SET}'''\nsql = {{ 12 = \"{sql}\" }}\n");
+        assert_eq!(assembled(&own, path, "select 2::bigint as n").unwrap(), read);
+    }
+
+    #[test]
+    fn a_wrong_one_is_refused_here_too_with_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        for file in ["", "custom_sets = \"accept\"", "custom_sets = \"refuse\""] {
+            let refused = assembled(file, folder.path(), "select 1;\ndelete from t").unwrap_err().to_string();
+            let place = "pushed configuration (version 7):2: [custom_sets.x_a] 12.sql line 1: one statement only";
+            assert!(refused.starts_with(place), "{refused}");
+        }
+    }
+
     #[test]
     fn what_is_approved_is_on_disk_and_can_be_taken_back() {
         let folder = tempfile::tempdir().unwrap();

@@ -79,6 +79,15 @@ export type ConfigTemplates = Schemas['ConfigTemplates'];
 export type TemplateChange = Schemas['TemplateChange'];
 export type TemplateVersion = Schemas['TemplateVersion'];
 export type TemplateVersions = Schemas['TemplateVersions'];
+export type CustomSet = Schemas['CustomSet'];
+export type CustomSets = Schemas['CustomSets'];
+export type CustomSetVersion = Schemas['CustomSetVersion'];
+export type CustomSetVersions = Schemas['CustomSetVersions'];
+export type CustomSetState = Schemas['CustomSetState'];
+export type CustomSetStates = Schemas['CustomSetStates'];
+export type CustomSetInstance = Schemas['CustomSetInstance'];
+export type BroughtDefinition = Schemas['BroughtDefinition'];
+export type BroughtDefinitions = Schemas['BroughtDefinitions'];
 
 export type Jobs = Schemas['Jobs'];
 export type Job = Schemas['BackgroundJob'];

@@ -416,6 +416,94 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/custom-sets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sets of the users' own that are written here, by name.
+         * @description Who: admin. Limit: caller.
+         */
+        get: operations["get_custom_sets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/custom-sets/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One custom set, with `ETag`.
+         * @description Who: admin. Limit: caller.
+         */
+        get: operations["get_custom_sets_name"];
+        /**
+         * Makes or changes a custom set, after checking it as a collector does, and says what each collector gets.
+         * @description Who: admin. Limit: caller.
+         */
+        put: operations["put_custom_sets_name"];
+        post?: never;
+        /**
+         * Removes a custom set. Its versions and what was measured stay.
+         * @description Who: admin. Limit: caller.
+         */
+        delete: operations["delete_custom_sets_name"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/custom-sets/{name}/collectors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How a custom set goes at the collectors that it is for: the version in force, and what each instance says.
+         * @description Who: admin. Limit: caller.
+         */
+        get: operations["get_custom_sets_name_collectors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/custom-sets/{name}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who changed what of a custom set, when and why: the newest version first, also of one that was removed.
+         * @description Who: admin. Limit: caller.
+         */
+        get: operations["get_custom_sets_name_versions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/docs": {
         parameters: {
             query?: never;
@@ -1180,6 +1268,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/set-definitions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Definitions of sets that collectors brought from their own `CATALOG_DIR` under `CUSTOM_SETS=approve`: those that wait first.
+         * @description Who: admin. Limit: caller.
+         */
+        get: operations["get_set_definitions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/set-definitions/{hash}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approves a definition that a collector brought: its readings are stored from now on.
+         * @description Who: admin. Limit: caller.
+         */
+        post: operations["post_set_definitions_hash_approve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/set-definitions/{hash}/refuse": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Refuses a definition that a collector brought.
+         * @description Who: admin. Limit: caller.
+         */
+        post: operations["post_set_definitions_hash_refuse"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/store": {
         parameters: {
             query?: never;
@@ -1428,7 +1576,7 @@ export interface components {
             /** @description Age of transaction ids. */
             xid_age: (number | null)[];
         };
-        /** @description A template that is under a collector's configuration. */
+        /** @description A template that is under a collector's configuration, or a custom set in it. */
         AppliedTemplate: {
             /** @description Its name. */
             name: string;
@@ -1572,6 +1720,43 @@ export interface components {
          * @enum {string}
          */
         Because: "dead_rows" | "inserts" | "xid_age" | "mxid_age";
+        /** @description A definition that a collector brought. */
+        BroughtDefinition: {
+            /** @description The collector's name. */
+            collector: string;
+            /**
+             * Format: uuid
+             * @description The collector that brought it first.
+             */
+            collector_id: string;
+            /**
+             * Format: date-time
+             * @description When an administrator decided.
+             */
+            decided_at?: string | null;
+            /** @description Who did. */
+            decided_by?: string | null;
+            /** @description What its `set.toml` says of it: columns with types, kinds and units. */
+            definition: Record<string, never>;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            first_seen: string;
+            /** @description Its hash. */
+            hash: string;
+            /** @description The set. */
+            set: string;
+            /** @description `waiting`, `approved` or `refused`. */
+            state: string;
+        };
+        /** @description Definitions that collectors brought. */
+        BroughtDefinitions: {
+            /** @description How many there are. */
+            count: number;
+            /** @description Those that wait first, then by name. */
+            data: components["schemas"]["BroughtDefinition"][];
+        };
         /** @description How long one tier of a set is to be kept. */
         ChangeDays: {
             /**
@@ -1826,6 +2011,8 @@ export interface components {
         ConfigChange: {
             /** @description Whether that is a new one, or would be. */
             changed: boolean;
+            /** @description The custom sets in it, by name. */
+            custom_sets: components["schemas"]["AppliedTemplate"][];
             /** @description What changes, as a unified diff. */
             diff: string;
             /** @description What the collector gets. */
@@ -1879,6 +2066,8 @@ export interface components {
         };
         /** @description One version of a collector's configuration. */
         ConfigVersion: {
+            /** @description The custom sets in it, by name. */
+            custom_sets: components["schemas"]["AppliedTemplate"][];
             /** @description What it changed of what the collector gets, as a unified diff; where that is the same, of what is written. */
             diff: string;
             /**
@@ -2354,6 +2543,121 @@ export interface components {
             expires_at: string;
             /** @description For `Authorization: Bearer`. Shown once. */
             token: string;
+        };
+        /** @description A set of the users' own. */
+        CustomSet: {
+            /** @description The collectors that it is for; without any for all. */
+            collectors: string[];
+            /** @description Its `ETag`, for `If-Match`. */
+            etag: string;
+            /** @description What tells these words from others: an approval on a collector's machine is for it. */
+            hash: string;
+            /**
+             * Format: date-time
+             * @description When this version was made.
+             */
+            made_at: string;
+            /** @description The user who made it. */
+            made_by?: string | null;
+            /** @description Its name; begins with `x_`. */
+            name: string;
+            /** @description Why this version was made. */
+            note?: string | null;
+            /** @description The labels that a collector must have; without any it is for all. */
+            selector: {
+                [key: string]: string;
+            };
+            /** @description Its `set.toml`: what it measures. */
+            set: string;
+            /** @description Its statements, by the lowest version of PostgreSQL that each serves. */
+            sql: {
+                [key: string]: string;
+            };
+            /**
+             * Format: int64
+             * @description How often it was changed: 1 when it is new.
+             */
+            version: number;
+        };
+        /** @description What is said of a set at one instance. */
+        CustomSetInstance: {
+            /** @description Why: `approval` where it is not allowed on the collector's machine yet, else as in the coverage of an instance. */
+            code: string;
+            /** @description What mends it; empty where that is not known. */
+            fix: string;
+            /** @description Its name. */
+            instance: string;
+            /**
+             * Format: int32
+             * @description The instance.
+             */
+            instance_id: number;
+            /**
+             * Format: date-time
+             * @description The last reading's time.
+             */
+            last_reading?: string | null;
+            /** @description The reason. */
+            message: string;
+            /**
+             * Format: int32
+             * @description Its rows.
+             */
+            rows?: number | null;
+            /** @description `works`, `degraded`, `missing` or `error`. */
+            state: string;
+        };
+        /** @description How a set goes at one collector. */
+        CustomSetState: {
+            /** @description Its name. */
+            collector: string;
+            /**
+             * Format: uuid
+             * @description The collector.
+             */
+            collector_id: string;
+            /** @description Why it does not follow its newest configuration; null while it does. */
+            config_error?: string | null;
+            /** @description What its instances say of the set; those that said nothing yet are not here. */
+            instances: components["schemas"]["CustomSetInstance"][];
+            /**
+             * Format: int64
+             * @description The version in the configuration that it follows; null while there is none in it.
+             */
+            version_in_force?: number | null;
+            /**
+             * Format: int64
+             * @description The version that it is to follow; null where the set was taken from it.
+             */
+            version_wanted?: number | null;
+        };
+        /** @description How a set goes at the collectors that it is for. */
+        CustomSetStates: {
+            /** @description How many there are. */
+            count: number;
+            /** @description By the collectors' names. */
+            data: components["schemas"]["CustomSetState"][];
+        };
+        /** @description One version of a custom set. */
+        CustomSetVersion: components["schemas"]["CustomSet"] & {
+            /** @description What changed of its files, as a unified diff. */
+            diff: string;
+            /** @description Whether it was removed. */
+            is_deleted: boolean;
+        };
+        /** @description All versions of a custom set. */
+        CustomSetVersions: {
+            /** @description How many there are. */
+            count: number;
+            /** @description The newest first. */
+            data: components["schemas"]["CustomSetVersion"][];
+        };
+        /** @description All custom sets. */
+        CustomSets: {
+            /** @description How many there are. */
+            count: number;
+            /** @description By name. */
+            data: components["schemas"]["CustomSet"][];
         };
         /** @description What a database did: increments are sums over the range, null where not measured. */
         Database: components["schemas"]["Counters"] & {
@@ -3670,6 +3974,23 @@ export interface components {
             count: number;
             /** @description The sets, by name. */
             data: components["schemas"]["MeasuredSet"][];
+        };
+        /** @description A custom set to write. */
+        NewCustomSet: {
+            /** @description The collectors that it is for; without any for all. */
+            collectors?: string[];
+            /** @description Why it is made or changed. */
+            note?: string | null;
+            /** @description The labels that a collector must have; without any it is for all. */
+            selector?: {
+                [key: string]: string;
+            };
+            /** @description Its `set.toml`: what it measures. */
+            set: string;
+            /** @description Its statements, by the lowest version of PostgreSQL that each serves, such as `12`. */
+            sql: {
+                [key: string]: string;
+            };
         };
         /** @description Definitions of sets that the server asked for. */
         NewDefinitions: {
@@ -5049,7 +5370,7 @@ export interface components {
                 [key: string]: components["schemas"]["Reason"];
             };
         };
-        /** @description What a change of a template comes to. */
+        /** @description What a change of a template or a custom set comes to. */
         TemplateChange: {
             /** @description Whether that is a new one, or would be. */
             changed: boolean;
@@ -5068,7 +5389,7 @@ export interface components {
             outcomes: components["schemas"]["Outcome"][];
             /**
              * Format: int64
-             * @description The template's newest version, after the change where it is made; null where there is none.
+             * @description Its newest version, after the change where it is made; null where there is none.
              */
             version?: number | null;
         };
@@ -5566,7 +5887,7 @@ export interface components {
          * @description Why there is a version.
          * @enum {string}
          */
-        Why: "written" | "restored" | "template" | "labels" | "registered";
+        Why: "written" | "restored" | "template" | "labels" | "registered" | "custom_set";
         /**
          * @description What is counted of a command's work.
          * @enum {string}
@@ -6525,6 +6846,247 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_custom_sets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomSets"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_custom_sets_name: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The set's name; begins with `x_`. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomSet"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    put_custom_sets_name: {
+        parameters: {
+            query?: {
+                /** @description Changes nothing, and says what would come of it. */
+                check?: boolean;
+            };
+            header?: {
+                /** @description The `ETag` that the change was made from: refused if it is another. */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description The set's name; begins with `x_`. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCustomSet"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TemplateChange"];
+                };
+            };
+            /** @description `invalid_custom_set`: `details` has the file, the line and the reason. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description `custom_sets_refused`, `name_taken`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description `changed_meanwhile`: it is not what `If-Match` says any more. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    delete_custom_sets_name: {
+        parameters: {
+            query?: {
+                /** @description Changes nothing, and says what would come of it. */
+                check?: boolean;
+            };
+            header?: {
+                /** @description The `ETag` that the change was made from: refused if it is another. */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description The set's name; begins with `x_`. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TemplateChange"];
+                };
+            };
+            /** @description `changed_meanwhile`: it is not what `If-Match` says any more. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_custom_sets_name_collectors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The set's name; begins with `x_`. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomSetStates"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_custom_sets_name_versions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The set's name; begins with `x_`. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomSetVersions"];
                 };
             };
             /** @description Every failure. */
@@ -8151,6 +8713,117 @@ export interface operations {
                 };
             };
             /** @description `changed_meanwhile`: somebody else made a change that rules this one out. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_set_definitions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BroughtDefinitions"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    post_set_definitions_hash_approve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The definition's hash. */
+                hash: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BroughtDefinition"];
+                };
+            };
+            /** @description `invalid_definition`: it contradicts what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    post_set_definitions_hash_refuse: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The definition's hash. */
+                hash: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BroughtDefinition"];
+                };
+            };
+            /** @description `approved`: its rows are stored already. */
             409: {
                 headers: {
                     [name: string]: unknown;

@@ -114,7 +114,17 @@ const template = createRoute({
   path: '/templates/$templateName',
   component: lazyRouteComponent(() => import('../steering/pages'), 'TemplatePage'),
 });
-const ofCollectors = [collectors, configuration, templates, template];
+const customSets = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/custom-sets',
+  component: lazyRouteComponent(() => import('../customSets/pages'), 'CustomSetsPage'),
+});
+const customSet = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/custom-sets/$setName',
+  component: lazyRouteComponent(() => import('../customSets/pages'), 'CustomSetPage'),
+});
+const ofCollectors = [collectors, configuration, templates, template, customSets, customSet];
 
 const ofInstance = [instance, overview, queries, query, locks, databases, replication, tables, indexes, settings, coverage, life];
 

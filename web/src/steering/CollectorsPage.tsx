@@ -100,6 +100,9 @@ export function CollectorsPage() {
         <Link to="/templates" search={(old: Search) => keepTime(old)}>
           Templates
         </Link>
+        <Link to="/custom-sets" search={(old: Search) => keepTime(old)}>
+          Custom sets
+        </Link>
       </div>
       {more > 0 && <p className={styles.quiet}>The first {all?.length} by name; {more} more are there.</p>}
       {(all !== undefined || problem === null) && (

@@ -1,10 +1,9 @@
 import { useId, useRef, useState } from 'react';
 import { change } from '../api/client';
 import type { TemplateChange, TemplateVersion } from '../api/model';
-import { Foreign } from '../format/Foreign';
 import { Notice } from '../notices/Notice';
 import { Button } from '../shell/Button';
-import { Diff, Text } from './Diff';
+import { Outcomes } from './Outcomes';
 import { RefusalNotice } from './RefusalNotice';
 import { labelsText, parseLabels, refusal, templateSentence, type Refusal } from './steering';
 import styles from './steering.module.css';
@@ -156,37 +155,5 @@ export function TemplateEditor({ template, saved }: Props) {
       </div>
       {looked !== null && <Outcomes change={looked.change} />}
     </section>
-  );
-}
-
-/** What each collector gets in the end. */
-function Outcomes({ change: { outcomes, collectors } }: { change: TemplateChange }) {
-  if (outcomes.length === 0) return null;
-  return (
-    <>
-      <ol className={styles.versions} aria-label="What each collector gets">
-        {outcomes.map((one) => (
-          <li key={one.collector_id}>
-            <details>
-              <summary>
-                <Foreign text={one.collector} />: {one.error != null ? 'would refuse it' : one.changed ? 'gets something else' : 'nothing changes'}
-              </summary>
-              <div>
-                {one.error != null ? (
-                  <Notice kind="warning">{one.error}</Notice>
-                ) : (
-                  <>
-                    <Diff text={one.diff} empty="Nothing changes." />
-                    <h3>What it would get</h3>
-                    <Text text={one.effective} label={`What ${one.collector} would get`} />
-                  </>
-                )}
-              </div>
-            </details>
-          </li>
-        ))}
-      </ol>
-      {collectors > outcomes.length && <p className={styles.quiet}>{collectors - outcomes.length} more are not shown.</p>}
-    </>
   );
 }

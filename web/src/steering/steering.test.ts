@@ -42,12 +42,13 @@ test('the list says who does not follow', () => {
 
 test('a version says who, when and why', () => {
   const version = (more: Partial<ConfigVersion>): ConfigVersion => ({
-    version: 3, made_at: '2026-11-21T10:32:00Z', made_by: 'ada', why: 'written', restored_from: null, templates: [], diff: '', ...more,
+    version: 3, made_at: '2026-11-21T10:32:00Z', made_by: 'ada', why: 'written', restored_from: null, templates: [], custom_sets: [], diff: '', ...more,
   });
   const said = (more: Partial<ConfigVersion>) => versionSentence(version(more), 'utc', NOW).replace(/^.*: /, '');
   expect(versionSentence(version({}), 'utc', NOW)).toMatch(/^Version 3, .*10:32:00.*: ada wrote it$/);
   expect(said({ why: 'restored', restored_from: 1 })).toBe('ada restored version 1');
   expect(said({ why: 'template' })).toBe('ada changed a template');
+  expect(said({ why: 'custom_set' })).toBe('ada changed a custom set');
   expect(said({ why: 'registered', made_by: null })).toBe('the collector registered');
 });
 

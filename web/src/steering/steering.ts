@@ -61,6 +61,7 @@ const WHY = {
   template: (by: string) => `${by} changed a template`,
   labels: (by: string) => `${by} changed the labels`,
   registered: () => 'the collector registered',
+  custom_set: (by: string) => `${by} changed a custom set`,
 } as const;
 
 /** `Version 3, 21 Nov 10:32:00: ada restored version 1`. */

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use testkit::PgOptions;
 
 use crate::spool::work;
-use crate::world::{World, assert_exact, between};
+use crate::world::{World, assert_exact, between, free_port};
 
 /// Work that is counted by a table.
 const COUNTED: &str = "help = \"What is counted.\"\nscope = \"instance\"\ngroup = \"x_app\"\ninterval = 1\n\n\
@@ -187,8 +187,9 @@ async fn a_set_that_fails_says_why_and_harms_no_other() {
     ] {
         admin.execute(statement, &[]).await.unwrap();
     }
-    let accepting =
-        world.configuration("collector").replacen("[collector]\n", "[collector]\ncustom_sets = \"accept\"\n", 1);
+    let shown = free_port();
+    let more = format!("[collector]\ncustom_sets = \"accept\"\nlisten = \"127.0.0.1:{shown}\"\n");
+    let accepting = world.configuration("collector").replacen("[collector]\n", &more, 1);
     world.kill_collector();
     world.start_collector_by(&accepting);
     world.settle().await;
@@ -217,6 +218,14 @@ async fn a_set_that_fails_says_why_and_harms_no_other() {
         assert_eq!(found.0, state, "{name}: {found:?}");
         assert!(found.2.contains(reason), "{name}: {found:?}");
     }
+    let databases = GAUGE.replace("instance", "database");
+    put(&world, "x_relations", &databases, "select count(*)::bigint as n from pg_catalog.pg_class as c").await;
+    works(&world, "x_relations").await;
+    world.until("databases are read", async |world| (rows(world, "x_relations").await.len() > 1).then_some(())).await;
+    let metrics = reqwest::get(format!("http://127.0.0.1:{shown}/metrics")).await.unwrap().text().await.unwrap();
+    let line = metrics.lines().find(|line| line.starts_with("pganalytics_x_sets_n{server=\"main\"}"));
+    assert_eq!(line.and_then(|line| line.split(' ').nth(1)), Some("4.0"), "{metrics}");
+    assert!(!metrics.contains("pganalytics_x_many_n{"), "what failed has no series");
     work(&world, 1).await;
     world.settle().await;
     let after = world.truth().await;
