@@ -14,6 +14,7 @@ mod holders;
 pub mod host;
 pub mod indexes;
 pub mod instances;
+pub mod io;
 pub mod jobs;
 pub mod locks;
 pub mod metrics;
@@ -44,6 +45,7 @@ mod readings;
 mod series;
 pub mod skew;
 mod spread;
+mod sums;
 mod when;
 
 pub use error::{Detail, ReadError};

@@ -9,6 +9,7 @@ use reads::databases::model::Databases;
 use reads::host::model::{Disks, Host};
 use reads::indexes::model::{Indexes, IndexesQuery};
 use reads::instances::model::{Coverage, FleetQuery, Instance, InstanceDetail, InstanceQuery};
+use reads::io::model::Io;
 use reads::jobs::model::Jobs;
 use reads::locks::model::Locks;
 use reads::metrics::catalog::{MeasuredSet, MeasuredSets};
@@ -109,6 +110,13 @@ pub(crate) async fn indexes(
     QueryValues(query): QueryValues<IndexesQuery>,
 ) -> Result<Json<Indexes>, ApiError> {
     Ok(Json(reads::indexes::list(&snapshot, id, query).await?))
+}
+
+pub(crate) async fn io(
+    OfInstance { snapshot, id }: OfInstance,
+    QueryValues(when): QueryValues<When>,
+) -> Result<Json<Io>, ApiError> {
+    Ok(Json(reads::io::get(&snapshot, id, when).await?))
 }
 
 pub(crate) async fn coverage(OfInstance { snapshot, id }: OfInstance) -> Result<Json<Coverage>, ApiError> {

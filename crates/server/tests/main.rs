@@ -47,6 +47,8 @@ mod ingest_json;
 mod inputs;
 #[path = "main/instances.rs"]
 mod instances;
+#[path = "main/io.rs"]
+mod io;
 #[path = "main/jobs.rs"]
 mod jobs;
 #[path = "main/layouts.rs"]

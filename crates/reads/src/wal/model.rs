@@ -162,6 +162,10 @@ figures! {
     maxwritten_clean = "pg_stat_bgwriter"."maxwritten_clean" / 1.0,
     /// Buffers allocated.
     buffers_alloc = "pg_stat_bgwriter"."buffers_alloc" / 1.0,
+    /// Blocks written or added by backends themselves.
+    buffers_backend = "backend_writes"."writes" / 1.0,
+    /// Times that one of them had to call fsync itself.
+    backend_fsyncs = "backend_writes"."fsyncs" / 1.0,
     /// Files archived.
     archived = "pg_stat_archiver"."archived_count" / 1.0,
     /// Failed attempts to archive.

@@ -439,6 +439,7 @@ fn instance_rows() -> Vec<Endpoint> {
     use reads::databases::model::Databases;
     use reads::host::model::{Disks, Host};
     use reads::instances::model::{Coverage, FleetQuery, Instance, InstanceDetail, InstanceQuery};
+    use reads::io::model::Io;
     use reads::pg_settings::model::Settings;
     use reads::replication::model::Replication;
     use reads::slots::model::Slots;
@@ -468,6 +469,12 @@ fn instance_rows() -> Vec<Endpoint> {
             .path_parameter(INSTANCE)
             .query::<When>()
             .answers::<Host>(),
+        Endpoint::get("/instances/{id}/io", Who::Viewer, reading::io)
+            .tag("instances")
+            .summary("Who reads and writes what over a time range: kinds of processes, small caches, written buffers.")
+            .path_parameter(INSTANCE)
+            .query::<When>()
+            .answers::<Io>(),
         Endpoint::get("/instances/{id}/disks", Who::Viewer, reading::disks)
             .tag("instances")
             .summary("Block devices and file systems of the instance's host over a time range, and at a moment.")

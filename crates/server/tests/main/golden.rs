@@ -28,7 +28,7 @@ const RANGES: [&str; 3] = [
 ];
 
 /// What takes a range.
-const RANGED: [&str; 18] = [
+const RANGED: [&str; 19] = [
     "/instances",
     "/instances/1",
     "/instances/2",
@@ -45,6 +45,7 @@ const RANGED: [&str; 18] = [
     "/instances/1/slots",
     "/instances/1/wal",
     "/instances/1/wraparound",
+    "/instances/1/io",
     "/instances/1/host",
     "/instances/1/disks",
 ];
@@ -240,7 +241,7 @@ async fn every_get_answers_over_the_fixed_store_as_it_did() {
 }
 
 /// What a range over hours asks besides, in steps that buckets make and in such that they do not.
-const WIDER: [&str; 12] = [
+const WIDER: [&str; 13] = [
     "/instances/1/queries?start=2026-03-01T09:57:11Z&end=2026-03-01T12:00:00Z",
     "/instances/1/queries/1001?start=2026-03-01T11:00:00Z&end=2026-03-01T12:00:00Z",
     "/instances/1/queries/1001/timeline?start=2026-03-01T09:57:11Z&end=2026-03-01T12:00:00Z&step=3600",
@@ -250,6 +251,7 @@ const WIDER: [&str; 12] = [
     "/instances/1/host?start=2026-03-01T10:02:11Z&end=2026-03-01T12:00:00Z&step=600",
     "/instances/1/disks?start=2026-03-01T10:02:11Z&end=2026-03-01T12:00:00Z&step=3600",
     "/instances/1/wal?start=2026-03-01T10:02:11Z&end=2026-03-01T12:00:00Z&step=900",
+    "/instances/1/io?start=2026-03-01T10:02:11Z&end=2026-03-01T12:00:00Z&step=900",
     "/instances/1/slots?start=2026-03-01T10:02:11Z&end=2026-03-01T12:00:00Z&step=900",
     "/instances/1/wraparound?start=2026-03-01T10:02:11Z&end=2026-03-01T12:00:00Z&step=3600",
     "/instances/1/collector?start=2026-03-01T10:02:11Z&end=2026-03-01T12:00:00Z&step=900",
