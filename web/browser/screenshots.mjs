@@ -50,7 +50,7 @@ try {
     await page.waitForLoadState('networkidle');
   };
   await instance('primary').click();
-  for (const tab of ['Overview', 'Queries', 'Locks', 'Databases', 'Replication', 'Tables', 'Indexes', 'Settings', 'Coverage']) {
+  for (const tab of ['Overview', 'Queries', 'Locks', 'Databases', 'Replication', 'Tables', 'Indexes', 'Internals', 'Settings', 'Coverage']) {
     await open(tab);
     const worst = page.getByRole('button', { name: 'Worst moment of the range' });
     if (tab === 'Locks' && (await worst.isEnabled())) {

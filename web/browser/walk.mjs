@@ -133,7 +133,7 @@ async function signIn(page) {
 }
 
 /** The tabs of an instance, each of which answers a question of its own. */
-const TABS = ['Overview', 'Queries', 'Locks', 'Databases', 'Replication', 'Tables', 'Indexes', 'Settings', 'Coverage'];
+const TABS = ['Overview', 'Queries', 'Locks', 'Databases', 'Replication', 'Tables', 'Indexes', 'Internals', 'Settings', 'Coverage'];
 
 /** An instance of a role, from the fleet; it opens with its overview. */
 async function openInstance(page, role) {

@@ -28,6 +28,7 @@ const TABS = [
   { to: '/instances/$instanceId/replication', name: 'Replication' },
   { to: '/instances/$instanceId/tables', name: 'Tables' },
   { to: '/instances/$instanceId/indexes', name: 'Indexes' },
+  { to: '/instances/$instanceId/internals', name: 'Internals' },
   { to: '/instances/$instanceId/settings', name: 'Settings' },
   { to: '/instances/$instanceId/coverage', name: 'Coverage' },
   { to: '/instances/$instanceId/life', name: 'Life' },

@@ -68,6 +68,11 @@ const indexes = createRoute({
   path: '/instances/$instanceId/indexes',
   component: IndexesPage,
 });
+const internals = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/instances/$instanceId/internals',
+  component: lazyRouteComponent(() => import('../internals/InternalsPage'), 'InternalsPage'),
+});
 const settings = createRoute({
   getParentRoute: () => signedIn,
   path: '/instances/$instanceId/settings',
@@ -126,7 +131,7 @@ const customSet = createRoute({
 });
 const ofCollectors = [collectors, configuration, templates, template, customSets, customSet];
 
-const ofInstance = [instance, overview, queries, query, locks, databases, replication, tables, indexes, settings, coverage, life];
+const ofInstance = [instance, overview, queries, query, locks, databases, replication, tables, indexes, internals, settings, coverage, life];
 
 export const router = createRouter({
   routeTree: root.addChildren([signIn, signedIn.addChildren([fleet, ...ofInstance, ...ofCollectors, catalogue, store])]),

@@ -27,6 +27,8 @@ export interface Search {
   /** The oid of the table whose partitions or indexes are shown. */
   table?: string | undefined;
   finding?: string | undefined;
+  /** Which part of a tab that has several. */
+  part?: string | undefined;
   /** The moment of a state, RFC 3339. */
   at?: string | undefined;
   /** Where to go after signing in. */
@@ -51,6 +53,7 @@ const KEYS = [
   'partitions',
   'table',
   'finding',
+  'part',
   'at',
   'next',
 ] as const satisfies readonly (keyof Search)[];
