@@ -163,6 +163,20 @@ async function openTabs(page, role) {
   }
 }
 
+/** The parts of the tab of internals, each of which shows a table or says why it has none. */
+async function openParts(page) {
+  await openTab(page, 'Internals');
+  const parts = page.getByRole('navigation', { name: 'Internals' }).getByRole('link');
+  for (const part of (await parts.allInnerTexts()).slice(1)) {
+    await parts.filter({ hasText: part }).click();
+    await page.locator('[aria-label=Internals] [aria-current=page]', { hasText: part }).waitFor();
+    await page.locator('[role=grid]').first().waitFor();
+    await settled(page);
+    say(`internals, ${part.toLowerCase()}: ${await page.locator('h1').innerText()}`);
+    await inspect(page, `internals-${part.toLowerCase()}`);
+  }
+}
+
 async function openFleet(page) {
   await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Fleet', exact: true }).click();
   await rows(page, 'Instances').first().waitFor();
@@ -475,6 +489,7 @@ try {
     await openFleet(page);
     await openInstance(page, 'primary');
     await openTabs(page, 'primary');
+    await openParts(page);
     await openQueries(page);
     await openCatalogue(page);
     await walkLocks(page);

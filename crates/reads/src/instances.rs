@@ -12,7 +12,7 @@ pub(crate) mod fleet;
 mod health;
 pub mod life;
 pub mod model;
-mod sequences;
+pub(crate) mod sequences;
 mod signs;
 pub(crate) mod store;
 mod subscriptions;

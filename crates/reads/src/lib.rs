@@ -10,6 +10,7 @@
 
 pub mod cost;
 pub mod databases;
+pub mod functions;
 mod holders;
 pub mod host;
 pub mod indexes;
@@ -24,6 +25,7 @@ pub mod queries;
 mod relations;
 pub mod replication;
 pub mod retention;
+pub mod schema;
 pub mod sessions;
 pub mod sizes;
 pub mod slots;

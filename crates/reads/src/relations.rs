@@ -1,5 +1,6 @@
 //! What tables and indexes share: when each database was read, what relations are called, how large they are.
 
+pub(crate) mod bloat;
 pub(crate) mod model;
 pub(crate) mod names;
 pub(crate) mod readings;

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use reads::cost::model::CollectorCost;
 use reads::databases::model::Databases;
+use reads::functions::model::{Functions, FunctionsQuery};
 use reads::host::model::{Disks, Host};
 use reads::indexes::model::{Indexes, IndexesQuery};
 use reads::instances::model::{Coverage, FleetQuery, Instance, InstanceDetail, InstanceQuery};
@@ -19,6 +20,7 @@ use reads::pg_settings::model::Settings;
 use reads::progress::model::RunningCommands;
 use reads::queries::model::{Ranking, RankingQuery, Statement, StatementQuery, Timeline};
 use reads::replication::model::Replication;
+use reads::schema::model::{Changes, ChangesQuery, Schema};
 use reads::sessions::model::{ActiveSessions, ActivityQuery, Connections, Waits, WaitsQuery};
 use reads::slots::model::Slots;
 use reads::tables::model::{Tables, TablesQuery};
@@ -117,6 +119,27 @@ pub(crate) async fn io(
     QueryValues(when): QueryValues<When>,
 ) -> Result<Json<Io>, ApiError> {
     Ok(Json(reads::io::get(&snapshot, id, when).await?))
+}
+
+pub(crate) async fn functions(
+    OfInstance { snapshot, id }: OfInstance,
+    QueryValues(query): QueryValues<FunctionsQuery>,
+) -> Result<Json<Functions>, ApiError> {
+    Ok(Json(reads::functions::list(&snapshot, id, query).await?))
+}
+
+pub(crate) async fn changes(
+    OfInstance { snapshot, id }: OfInstance,
+    QueryValues(query): QueryValues<ChangesQuery>,
+) -> Result<Json<Changes>, ApiError> {
+    Ok(Json(reads::schema::changes(&snapshot, id, query).await?))
+}
+
+pub(crate) async fn schema(
+    OfInstance { snapshot, id }: OfInstance,
+    QueryValues(moment): QueryValues<Moment>,
+) -> Result<Json<Schema>, ApiError> {
+    Ok(Json(reads::schema::get(&snapshot, id, moment).await?))
 }
 
 pub(crate) async fn coverage(OfInstance { snapshot, id }: OfInstance) -> Result<Json<Coverage>, ApiError> {

@@ -25,6 +25,8 @@ mod fixed_store;
 mod fixture;
 #[path = "main/foreign.rs"]
 mod foreign;
+#[path = "main/functions.rs"]
+mod functions;
 #[path = "main/golden.rs"]
 mod golden;
 #[path = "main/groups.rs"]
@@ -93,6 +95,8 @@ mod reader;
 mod replication;
 #[path = "main/retention.rs"]
 mod retention;
+#[path = "main/schema.rs"]
+mod schema;
 #[path = "main/serve.rs"]
 mod serve;
 #[path = "main/sessions.rs"]

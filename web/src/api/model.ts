@@ -49,6 +49,7 @@ export type WalReceiver = Schemas['WalReceiver'];
 export type Slots = Schemas['Slots'];
 export type Slot = Schemas['Slot'];
 export type Wal = Schemas['Wal'];
+export type Functions = Schemas['Functions'];
 export type Io = Schemas['Io'];
 export type Wraparound = Schemas['Wraparound'];
 export type DatabaseAge = Schemas['DatabaseAge'];

@@ -536,6 +536,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/instances/{id}/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What changed over a time range: tables, columns, indexes, constraints, extensions, roles, settings.
+         * @description Who: viewer. Limit: caller.
+         */
+        get: operations["get_instances_id_changes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/instances/{id}/collector": {
         parameters: {
             query?: never;
@@ -628,6 +648,26 @@ export interface paths {
          * @description Who: viewer. Limit: caller.
          */
         get: operations["get_instances_id_disks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/instances/{id}/functions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The functions and procedures that were called over a range: calls and the time that they took.
+         * @description Who: viewer. Limit: caller.
+         */
+        get: operations["get_instances_id_functions"];
         put?: never;
         post?: never;
         delete?: never;
@@ -808,6 +848,26 @@ export interface paths {
          * @description Who: viewer. Limit: caller.
          */
         get: operations["get_instances_id_replication"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/instances/{id}/schema": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Which objects there are, now or at a moment, and what of them somebody should mend.
+         * @description Who: viewer. Limit: caller.
+         */
+        get: operations["get_instances_id_schema"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1520,6 +1580,34 @@ export interface components {
              */
             clean?: number | null;
         };
+        /** @description A change of an object. */
+        Change: {
+            /** @description `created`, `changed` or `dropped`. */
+            action: string;
+            /**
+             * Format: date-time
+             * @description The last time that it was seen as it was before: it happened after. Null for what was made.
+             */
+            after?: string | null;
+            /**
+             * Format: date-time
+             * @description The reading that showed it first: it happened before.
+             */
+            at: string;
+            /** @description What was changed; of what was made or dropped, what it was. */
+            changes: components["schemas"]["ChangedValue"][];
+            /** @description Its database; null for what belongs to the instance. */
+            database?: string | null;
+            /** @description What kind of object. */
+            kind: string;
+            /** @description The object's name, with its schema or its table; its oid where the name is not known. */
+            name: string;
+            /**
+             * Format: int64
+             * @description The table that it is, or that it belongs to.
+             */
+            relid?: number | null;
+        };
         /** @description How long one tier of a set is to be kept. */
         ChangeDays: {
             /**
@@ -1549,6 +1637,32 @@ export interface components {
             role?: null | components["schemas"]["Role"];
             /** @description A new name. */
             username?: string | null;
+        };
+        /** @description A property and what became of it. */
+        ChangedValue: {
+            /** @description After; null where there is none. */
+            after?: string | null;
+            /** @description Before; null where there was none. */
+            before?: string | null;
+            /** @description The property, as the catalogue names it. */
+            property: string;
+        };
+        /** @description What changed in a range, the newest first. */
+        Changes: {
+            /** @description How many there are here. */
+            count: number;
+            /** @description Whether there were so many that the oldest are not among these. */
+            cut: boolean;
+            /** @description The newest first. */
+            data: components["schemas"]["Change"][];
+            /** @description The databases with changes, by name. */
+            databases: string[];
+            /** @description The kinds of objects of which changes are told. */
+            kinds: string[];
+            /** @description What could not be read, here or in some of the databases: nothing is told of it. */
+            not_readable: components["schemas"]["Unreadable"][];
+            /** @description How many match. */
+            total: number;
         };
         /** @description An instance of the cluster. */
         ClusterMember: {
@@ -2694,6 +2808,108 @@ export interface components {
              */
             start: string;
         };
+        /** @description A function or procedure. Sums over the range; null is not known. */
+        Function: {
+            /** @description Types of its arguments that go in, separated by commas. */
+            arguments?: string | null;
+            /**
+             * Format: double
+             * @description Calls.
+             */
+            calls?: number | null;
+            /**
+             * Format: double
+             * @description Calls per second.
+             */
+            calls_per_s?: number | null;
+            /** @description Its database; its oid where the name is not known. */
+            database: string;
+            /**
+             * Format: int64
+             * @description The database's oid.
+             */
+            datid: number;
+            /**
+             * Format: int64
+             * @description Its oid.
+             */
+            funcid: number;
+            /** @description `f` function, `p` procedure, `w` window function, `a` aggregate. */
+            kind?: string | null;
+            /** @description Its language, such as `plpgsql`, `sql` or `c`. */
+            language?: string | null;
+            /**
+             * Format: double
+             * @description Milliseconds of one call in it alone.
+             */
+            mean_self_time_ms?: number | null;
+            /**
+             * Format: double
+             * @description Milliseconds of one call, with functions that it called.
+             */
+            mean_time_ms?: number | null;
+            /** @description Its name; null where it was not read yet. */
+            name?: string | null;
+            /** @description Its schema. */
+            schema?: string | null;
+            /**
+             * Format: double
+             * @description Milliseconds in it alone, statements that it ran included.
+             */
+            self_time_ms?: number | null;
+            /**
+             * Format: double
+             * @description Its share of the time in all functions of the instance, 0 to 1.
+             */
+            share?: number | null;
+            /**
+             * Format: double
+             * @description Milliseconds in it and in functions that it called: those are counted with them too, so these do not add up.
+             */
+            total_time_ms?: number | null;
+        };
+        /** @description Sums over functions. */
+        FunctionTotals: {
+            /**
+             * Format: double
+             * @description Calls.
+             */
+            calls?: number | null;
+            /** @description How many functions. */
+            functions: number;
+            /**
+             * Format: double
+             * @description Time in them alone, in milliseconds: what shares are of.
+             */
+            self_time_ms?: number | null;
+        };
+        /** @description The functions and procedures that were called in a range. */
+        Functions: {
+            /** @description How many there are here. */
+            count: number;
+            /** @description How much of the range was read, of the database that was read most: rates are of that time. */
+            covered: components["schemas"]["Covered"];
+            /** @description In the order that was asked for. */
+            data: components["schemas"]["Function"][];
+            /** @description The databases that were read, by name. */
+            databases: string[];
+            /** @description Parts of the range in which something is known to be missing. */
+            flagged_intervals: components["schemas"]["FlaggedInterval"][];
+            /** @description What could not be read, here or in some of the databases. */
+            not_readable: components["schemas"]["Unreadable"][];
+            /** @description The schemas that functions are in, by name. */
+            schemas: string[];
+            /** @description How many match. */
+            total: number;
+            /** @description Of all that match. */
+            totals: components["schemas"]["FunctionTotals"];
+            /** @description `track_functions` at the end of the range: `none`, `pl` or `all`; null where it was not read. */
+            track?: string | null;
+            /** @description Why columns are null, or `data` is empty. */
+            unmeasured: {
+                [key: string]: components["schemas"]["Reason"];
+            };
+        };
         /** @description A part of a range in which a set was not read. */
         Gap: {
             /**
@@ -2920,6 +3136,17 @@ export interface components {
         };
         /** @description An index. */
         Index: {
+            /**
+             * Format: int64
+             * @description Bytes beyond what its entries would fill, estimated from statistics; null where that cannot be estimated, as of
+             *     relations below 128 pages or with columns whose statistics may not be seen. The set `bloat` has the formula.
+             */
+            bloat_bytes?: number | null;
+            /**
+             * Format: double
+             * @description That as a share of its pages, 0 to 1.
+             */
+            bloat_ratio?: number | null;
             /** @description Its key columns, with `(expression)` for each expression. */
             columns?: string | null;
             /** @description Its database; its oid where the name is not known. */
@@ -3019,6 +3246,11 @@ export interface components {
         };
         /** @description Sums over indexes. */
         IndexTotals: {
+            /**
+             * Format: int64
+             * @description Estimated bloat of those of which it can be estimated.
+             */
+            bloat_bytes?: number | null;
             /**
              * Format: int64
              * @description Bytes of those with a finding that nothing depends on.
@@ -3772,6 +4004,23 @@ export interface components {
              */
             bytes: number;
         };
+        /** @description How many objects of a kind there are. */
+        Objects: {
+            /**
+             * Format: date-time
+             * @description When the newest of them was made or changed, as far as that was seen.
+             */
+            changed_at?: string | null;
+            /** @description The database; null for what belongs to the instance. */
+            database?: string | null;
+            /** @description The kind. */
+            kind: string;
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            objects: number;
+        };
         /** @description What became of one of them. */
         OneAnswer: {
             /** @description The body that it would have had alone. */
@@ -4269,6 +4518,45 @@ export interface components {
             unmeasured: {
                 [key: string]: components["schemas"]["Reason"];
             };
+        };
+        /** @description The objects at a moment, and what of them somebody should mend. */
+        Schema: {
+            /** @description What somebody should mend, the gravest first. Invalid, duplicate and unused indexes are told with the indexes. */
+            findings: components["schemas"]["SchemaFinding"][];
+            /** @description What could not be read, here or in some of the databases. */
+            not_readable: components["schemas"]["Unreadable"][];
+            /** @description How many objects there are, by database; what belongs to the instance has none. */
+            objects: components["schemas"]["Objects"][];
+        };
+        /** @description Something that somebody should mend. */
+        SchemaFinding: {
+            /** @description `key_ending`, `sequence_ending`, `foreign_key_without_index`, `constraint_not_validated` or `extension_outdated`. */
+            code: string;
+            /** @description The database. */
+            database: string;
+            /** @description Whether that is an estimate. */
+            estimated: boolean;
+            /** @description What mends it, to be looked at before it is run; null where it takes more than a statement. */
+            fix?: string | null;
+            /** @description What was seen, and what it means. */
+            message: string;
+            /** @description The object's name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description The table that it is, or that it belongs to.
+             */
+            relid?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes of the table, where that matters.
+             */
+            size_bytes?: number | null;
+            /**
+             * Format: double
+             * @description The share that is used up, 0 to 1, of what runs out.
+             */
+            used?: number | null;
         };
         /** @description A session that was begun or goes on. */
         Session: {
@@ -4891,6 +5179,17 @@ export interface components {
             blks_read?: number | null;
             /**
              * Format: int64
+             * @description Bytes beyond what its rows (TOAST and indexes aside) would fill, estimated from statistics; null where that cannot be estimated, as of
+             *     relations below 128 pages or with columns whose statistics may not be seen. The set `bloat` has the formula.
+             */
+            bloat_bytes?: number | null;
+            /**
+             * Format: double
+             * @description That as a share of its pages, 0 to 1.
+             */
+            bloat_ratio?: number | null;
+            /**
+             * Format: int64
              * @description Rows changed since the last analyze, estimated.
              */
             changed_rows?: number | null;
@@ -5058,6 +5357,11 @@ export interface components {
         };
         /** @description Sums over tables. */
         TableTotals: {
+            /**
+             * Format: int64
+             * @description Estimated bloat of those of which it can be estimated, indexes aside.
+             */
+            bloat_bytes?: number | null;
             /**
              * Format: int64
              * @description Dead rows.
@@ -6832,6 +7136,53 @@ export interface operations {
             };
         };
     };
+    get_instances_id_changes: {
+        parameters: {
+            query?: {
+                /** @description Changes after this moment; else the last hour. */
+                start?: string | null;
+                /** @description Changes up to this moment; else until now. */
+                end?: string | null;
+                /** @description In one database, by name or oid. */
+                database?: string | null;
+                /** @description Of one kind, as `kinds` of the answer has them. */
+                kind?: string | null;
+                /** @description Of objects whose name has this in it, whatever the case. */
+                search?: string | null;
+                /** @description Changes at most. */
+                limit?: number | null;
+                /** @description Changes to skip. */
+                offset?: number | null;
+            };
+            header?: never;
+            path: {
+                /** @description The instance. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Changes"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     get_instances_id_collector: {
         parameters: {
             query?: {
@@ -7027,6 +7378,57 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Disks"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_instances_id_functions: {
+        parameters: {
+            query?: {
+                /** @description Work after this moment; else the last hour. */
+                start?: string | null;
+                /** @description Work up to this moment; else until now. */
+                end?: string | null;
+                /** @description Of one database, by name or oid. */
+                database?: string | null;
+                /** @description Of one schema. */
+                schema?: string | null;
+                /** @description Whose name with its schema has this in it, whatever the case. */
+                search?: string | null;
+                /** @description The figure to order by. */
+                order?: string | null;
+                /** @description Largest or least first; what is not known is last either way. */
+                direction?: null | ("desc" | "asc");
+                /** @description Functions at most. */
+                limit?: number | null;
+                /** @description Functions to skip. */
+                offset?: number | null;
+            };
+            header?: never;
+            path: {
+                /** @description The instance. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Functions"];
                 };
             };
             /** @description Every failure. */
@@ -7450,6 +7852,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Replication"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_instances_id_schema: {
+        parameters: {
+            query?: {
+                /** @description As it was then; else as it is now. */
+                at?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description The instance. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schema"];
                 };
             };
             /** @description Every failure. */

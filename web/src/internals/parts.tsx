@@ -16,6 +16,7 @@ import styles from './parts.module.css';
 /** What the tab holds: what looks into PostgreSQL's own works. */
 export const PARTS = [
   { id: 'io', name: 'I/O' },
+  { id: 'functions', name: 'Functions' },
 ] as const;
 
 export interface PartProps {

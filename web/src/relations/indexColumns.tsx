@@ -1,20 +1,21 @@
 import type { IndexRow, Unmeasured } from '../api/model';
 import { Foreign } from '../format/Foreign';
-import { bytes, coarse, count, exact, rate, text } from '../format/number';
+import { bytes, coarse, count, exact, percent, rate, text } from '../format/number';
 import { Missing, Num } from '../format/Num';
 import { Copy } from '../notices/Copy';
 import { momentField, type Column } from '../tables/column';
 import { exactMoment, type Zone } from '../time/zone';
 import { definition, dropStatement, GRAVITY, relationName, scansSince, sizeFields } from './relation';
 import styles from './relations.module.css';
+import { NO_BLOAT } from './tableColumns';
 
 export const INDEX_DEFAULTS = [
-  'finding', 'index', 'table', 'size', 'scans', 'scans_s', 'rows', 'needed', 'definition', 'database', 'fix',
+  'finding', 'index', 'table', 'size', 'bloat', 'scans', 'scans_s', 'rows', 'needed', 'definition', 'database', 'fix',
 ];
 
 /** The API's field behind a column. */
 export const INDEX_ORDER: Record<string, string> = {
-  finding: 'finding', size: 'size_bytes', scans: 'scans', scans_s: 'scans_per_s', rows: 'rows_read_per_s',
+  finding: 'finding', size: 'size_bytes', bloat: 'bloat_bytes', bloat_share: 'bloat_ratio', scans: 'scans', scans_s: 'scans_per_s', rows: 'rows_read_per_s',
   fetched: 'rows_fetched_per_s', last: 'last_scan',
 };
 
@@ -41,6 +42,15 @@ export function indexColumns(context: IndexContext): Column<IndexRow>[] {
       const value = row[field];
       if (value == null) return <Missing reason={why(field, 'No two readings in this range.')} />;
       return <Num figure={rate(value)} hint={`${exact(value)} /s\npg_stat_all_indexes.${source}`} />;
+    },
+  });
+  const bloated = (id: string, title: string, help: string, field: 'bloat_bytes' | 'bloat_ratio'): Column<IndexRow> => ({
+    id, title, help: `${help}\nbloat`, width: 84, numeric: true, unitSlot: 4, unit: field === 'bloat_bytes' ? 'bytes' : 'ratio',
+    value: (row) => row[field],
+    cell: (row) => {
+      const value = row[field];
+      if (value == null) return <Missing reason={why(field, NO_BLOAT)} />;
+      return <Num figure={field === 'bloat_bytes' ? bytes(value) : percent(value)} hint={`${exact(value)}\n${help}`} />;
     },
   });
   return [
@@ -76,6 +86,8 @@ export function indexColumns(context: IndexContext): Column<IndexRow>[] {
         return <Num figure={row.size_is_estimate ? { ...figure, value: `≈ ${figure.value}` } : figure} hint={hint} />;
       },
     },
+    bloated('bloat', 'Bloat', 'Beyond what its entries would fill. Estimated from statistics, off by some percent where columns are padded\ngithub.com/ioguix/pgsql-bloat-estimation', 'bloat_bytes'),
+    bloated('bloat_share', 'Bloat %', 'That, of its pages', 'bloat_ratio'),
     {
       id: 'scans', title: 'Scans since', help: 'Scans, and for how long they are counted or known to be none\npg_stat_all_indexes.idx_scan', width: 106, numeric: true,
       value: (row) => row.scans,

@@ -11,6 +11,7 @@ mod faults;
 mod foreign;
 mod host;
 mod increments;
+mod integer_keys;
 mod io;
 mod lanes;
 mod limits;

@@ -17,7 +17,7 @@ use crate::queries::model::{Direction, Unmeasured};
 use crate::queries::names::Names;
 use crate::reader::{InstanceId, Snapshot};
 use crate::relations::model::{self, Partitions, no_such_order};
-use crate::relations::{compare, names, plus, readings, sizes};
+use crate::relations::{bloat, compare, names, plus, readings, sizes};
 use judgement::indexes::UNUSED_AFTER_DAYS;
 
 /// The order unless asked otherwise.
@@ -57,6 +57,7 @@ pub async fn list(snapshot: &Snapshot, id: InstanceId, query: IndexesQuery) -> R
         sizes: &sizes::at(snapshot, id, &sized_at).await?,
         lost_at: store::lost_at(snapshot, id, at).await?,
         elsewhere: &store::used_elsewhere(snapshot, id, at).await?,
+        bloat: &bloat::at(snapshot, id, &readings::at(snapshot, id, bloat::SET, at).await?).await?,
         block_size: pg_settings::block_size(snapshot, id).await?,
         at,
     };
@@ -89,6 +90,9 @@ pub async fn list(snapshot: &Snapshot, id: InstanceId, query: IndexesQuery) -> R
     }
     note_missing(&mut unmeasured, "size_bytes", &states, sizes::SET, "main_bytes");
     note_missing(&mut unmeasured, "finding", &states, "pg_index", "is_valid");
+    for field in ["bloat_bytes", "bloat_ratio"] {
+        note_missing(&mut unmeasured, field, &states, bloat::SET, "bloat_bytes");
+    }
     let mut names: Vec<String> = times.keys().map(|datid| databases.of(*datid)).collect();
     names.sort();
     Ok(Indexes {
@@ -121,6 +125,7 @@ fn totals(indexes: &[Index]) -> IndexTotals {
     let mut totals = IndexTotals { indexes: indexes.len(), ..IndexTotals::default() };
     for index in indexes {
         totals.size_bytes = plus(totals.size_bytes, index.size_bytes);
+        totals.bloat_bytes = plus(totals.bloat_bytes, index.bloat_bytes);
         match index.finding {
             Some(Finding::Invalid) => totals.invalid += 1,
             Some(Finding::Duplicate) => totals.duplicate += 1,

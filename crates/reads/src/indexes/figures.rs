@@ -8,6 +8,7 @@ use judgement::indexes::{self as findings, Use};
 use super::model::{Finding, Index};
 use super::store::{Gauges, Sums};
 use crate::covered::per_second;
+use crate::relations::bloat::Bloat;
 use crate::relations::names::{self, Relation};
 use crate::relations::sizes::Size;
 use crate::relations::{Key, plus};
@@ -25,6 +26,7 @@ pub(super) struct Known<'a> {
     pub(super) elsewhere: &'a HashMap<Key, String>,
     /// When PostgreSQL lost numbers of scans last.
     pub(super) lost_at: Option<Timestamp>,
+    pub(super) bloat: &'a HashMap<Key, Bloat>,
     pub(super) block_size: i64,
     pub(super) at: Timestamp,
 }
@@ -36,6 +38,7 @@ struct Gathered {
     sums: Sums,
     size: Option<i64>,
     is_estimate: bool,
+    bloat: Bloat,
     gauges: Gauges,
     since: Option<Timestamp>,
     elsewhere: Option<String>,
@@ -66,6 +69,7 @@ impl Known<'_> {
 
     fn gather(&self, row: &mut Gathered, key: Key, gauges: &Gauges, index: Option<&names::Index>) {
         row.sums.add(self.sums.get(&key).copied().unwrap_or_default());
+        row.bloat.add(self.bloat.get(&key).copied().unwrap_or_default());
         let size = self.sizes.get(&key).and_then(|size| size.total());
         if size.is_none() {
             row.is_estimate = true;
@@ -87,7 +91,8 @@ impl Known<'_> {
     }
 
     fn finish(&self, key: Key, row: Gathered, duplicates: &HashMap<Key, Key>) -> Index {
-        let Gathered { partitions, sums, size, is_estimate, gauges, since, elsewhere, needed_for: of_part } = row;
+        let Gathered { partitions, sums, size, is_estimate, bloat, gauges, since, elsewhere, needed_for: of_part } =
+            row;
         let rate = |sum: Option<f64>| per_second(sum?, *self.covered.get(&key.0)?);
         let index = self.indexes.get(&key);
         let relid = index.and_then(|index| index.relid).or(gauges.relid);
@@ -119,6 +124,8 @@ impl Known<'_> {
             partitions,
             size_bytes: size,
             size_is_estimate: is_estimate,
+            bloat_bytes: bloat.bytes,
+            bloat_ratio: bloat.ratio(self.block_size),
             scans_per_s: rate(sums.scans),
             rows_read_per_s: rate(sums.read),
             rows_fetched_per_s: rate(sums.fetched),
@@ -139,9 +146,11 @@ impl Known<'_> {
 type Figure = fn(&Index) -> Option<f64>;
 
 /// What indexes can be ordered by.
-pub(super) const ORDERS: [(&str, Figure); 8] = [
+pub(super) const ORDERS: [(&str, Figure); 10] = [
     ("finding", |index| Some(gravity(index.finding))),
     ("size_bytes", |index| index.size_bytes.map(|bytes| bytes as f64)),
+    ("bloat_bytes", |index| index.bloat_bytes.map(|bytes| bytes as f64)),
+    ("bloat_ratio", |index| index.bloat_ratio),
     ("scans_per_s", |index| index.scans_per_s),
     ("rows_read_per_s", |index| index.rows_read_per_s),
     ("rows_fetched_per_s", |index| index.rows_fetched_per_s),

@@ -97,6 +97,8 @@ pub(crate) struct IndexTotals {
     pub(crate) indexes: usize,
     /// Their bytes.
     pub(crate) size_bytes: Option<i64>,
+    /// Estimated bloat of those of which it can be estimated.
+    pub(crate) bloat_bytes: Option<i64>,
     /// How many are invalid.
     pub(crate) invalid: usize,
     /// How many are the same as another one.
@@ -167,6 +169,11 @@ pub(crate) struct Index {
     pub(crate) size_bytes: Option<i64>,
     /// True where files could not be read and the size is pages that the last vacuum counted.
     pub(crate) size_is_estimate: bool,
+    /// Bytes beyond what its entries would fill, estimated from statistics; null where that cannot be estimated, as of
+    /// relations below 128 pages or with columns whose statistics may not be seen. The set `bloat` has the formula.
+    pub(crate) bloat_bytes: Option<i64>,
+    /// That as a share of its pages, 0 to 1.
+    pub(crate) bloat_ratio: Option<f64>,
     /// Scans in the range.
     pub(crate) scans_per_s: Option<f64>,
     /// Entries read by them.

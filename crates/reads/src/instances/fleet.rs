@@ -166,7 +166,7 @@ pub(crate) async fn describe(
     let lost = signs::lost(snapshot, &collectors, at).await?;
     let replaced = signs::replaced(snapshot, &ids, at).await?;
     let mut slots = signs::slots(snapshot, &of("pg_replication_slots")).await?;
-    let mut ending = sequences::ending(snapshot, &ids, at).await?;
+    let mut ending = sequences::ending(snapshot, &ids, at, judgement::limits::SEQUENCE_NEARLY).await?;
     let mut failing = subscriptions::failing(snapshot, &ids, at).await?;
     let restarts = signs::restarts(snapshot, &ids, at).await?;
     let resets = signs::resets(snapshot, &ids, at).await?;

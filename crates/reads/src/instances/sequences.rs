@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use judgement::limits::SEQUENCE_NEARLY;
 use tokio_postgres::Error;
 
 use crate::reader::{InstanceId, Snapshot};
@@ -46,15 +45,16 @@ const ENDING: &str = "
     where s.used >= $4 and i.cycles is not true
     order by n.instance_id, s.used desc, 2";
 
-/// Those of some instances at a moment, the nearest to its end first.
+/// Those of some instances at a moment that used up so much at least, the nearest to its end first.
 pub(crate) async fn ending(
     snapshot: &Snapshot,
     ids: &[InstanceId],
     at: Timestamp,
+    least: f64,
 ) -> Result<HashMap<InstanceId, Vec<Ending>>, Error> {
     let since = at.saturating_sub(STALE).unwrap_or(at);
     let mut all: HashMap<InstanceId, Vec<Ending>> = HashMap::new();
-    for row in snapshot.query(ENDING, &[&ids, &since, &at, &SEQUENCE_NEARLY]).await? {
+    for row in snapshot.query(ENDING, &[&ids, &since, &at, &least]).await? {
         let one = Ending { name: row.get(1), database: row.get(2), used: row.get(3), remaining: row.get(4) };
         all.entry(row.get(0)).or_default().push(one);
     }

@@ -42,7 +42,7 @@ impl Names {
         instance: InstanceId,
         at: Timestamp,
     ) -> Result<Self, tokio_postgres::Error> {
-        let sql = format!("select n.{oid}, n.{name} from ({}) n", infos::nearest(set, oid, name));
+        let sql = format!("select n.{oid}, n.{name} from ({}) n", infos::nearest(set, &[oid], name));
         let rows = snapshot.query(&sql, &[&instance, &at]).await?;
         Ok(Self { names: rows.iter().map(|row| (row.get(0), row.get(1))).collect() })
     }

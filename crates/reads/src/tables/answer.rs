@@ -20,7 +20,7 @@ use crate::queries::names::Names;
 use crate::range::Range;
 use crate::reader::{InstanceId, Snapshot};
 use crate::relations::model::{self, Partitions, no_such_order};
-use crate::relations::{compare, names, plus, readings, sizes};
+use crate::relations::{bloat, compare, names, plus, readings, sizes};
 
 /// The order unless asked otherwise.
 const ORDER: &str = "size_bytes";
@@ -81,6 +81,7 @@ pub async fn list(snapshot: &Snapshot, id: InstanceId, query: TablesQuery) -> Re
         sizes_before: &sizes::at(snapshot, id, &sized_before).await?,
         sized_before: &sized_before,
         index_pages: &store::index_pages(snapshot, id, &readings::at(snapshot, id, INDEXES, at).await?).await?,
+        bloat: &bloat::at(snapshot, id, &readings::at(snapshot, id, bloat::SET, at).await?).await?,
         block_size: pg_settings::block_size(snapshot, id).await?,
         major: instance.and_then(|one| one.version_num).map_or(0, |version| version.unsigned_abs() / 10_000),
         settings: &settings,
@@ -111,6 +112,9 @@ pub async fn list(snapshot: &Snapshot, id: InstanceId, query: TablesQuery) -> Re
     }
     for field in OF_FILES {
         note_missing(&mut unmeasured, field, &states, sizes::SET, "main_bytes");
+    }
+    for field in ["bloat_bytes", "bloat_ratio"] {
+        note_missing(&mut unmeasured, field, &states, bloat::SET, "bloat_bytes");
     }
     let mut names: Vec<String> = times.keys().map(|datid| databases.of(*datid)).collect();
     names.sort();
@@ -149,6 +153,7 @@ fn totals(tables: &[Table]) -> TableTotals {
     for table in tables {
         totals.partitions += table.partitions.unwrap_or(0);
         totals.size_bytes = plus(totals.size_bytes, table.size_bytes);
+        totals.bloat_bytes = plus(totals.bloat_bytes, table.bloat_bytes);
         totals.growth_bytes_per_day = plus(totals.growth_bytes_per_day, table.growth_bytes_per_day);
         totals.dead_rows = plus(totals.dead_rows, table.dead_rows);
     }

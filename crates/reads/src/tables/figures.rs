@@ -7,6 +7,7 @@ use judgement::autovacuum::{self, Settings, State};
 use super::model::{Autovacuum, Table};
 use super::store::{Gauges, Sums};
 use crate::covered::per_second;
+use crate::relations::bloat::Bloat;
 use crate::relations::names::Relation;
 use crate::relations::readings::Times;
 use crate::relations::sizes::Size;
@@ -29,6 +30,7 @@ pub(super) struct Known<'a> {
     pub(super) sizes_before: &'a HashMap<Key, Size>,
     pub(super) sized_before: &'a Times,
     pub(super) index_pages: &'a HashMap<Key, i64>,
+    pub(super) bloat: &'a HashMap<Key, Bloat>,
     pub(super) block_size: i64,
     pub(super) major: u32,
     pub(super) settings: &'a Settings,
@@ -41,6 +43,7 @@ struct Gathered {
     sums: Sums,
     size: Size,
     is_estimate: bool,
+    bloat: Bloat,
     growth: Option<i64>,
     growth_s: Option<f64>,
     gauges: Gauges,
@@ -65,6 +68,7 @@ impl Known<'_> {
 
     fn gather(&self, row: &mut Gathered, key: Key, gauges: &Gauges, relation: Option<&Relation>) {
         row.sums.add(self.sums.get(&key).copied().unwrap_or_default());
+        row.bloat.add(self.bloat.get(&key).copied().unwrap_or_default());
         match self.sizes.get(&key) {
             Some(size) => row.size.add(*size),
             None => {
@@ -132,7 +136,7 @@ impl Known<'_> {
     }
 
     fn finish(&self, key: Key, row: Gathered) -> Table {
-        let Gathered { partitions, sums, size, is_estimate, growth, growth_s, gauges, autovacuum } = row;
+        let Gathered { partitions, sums, size, is_estimate, bloat, growth, growth_s, gauges, autovacuum } = row;
         let rate = |sum: Option<f64>| per_second(sum?, *self.covered.get(&key.0)?);
         let share =
             |part: Option<f64>, whole: Option<f64>| whole.filter(|whole| *whole > 0.0).and_then(|w| Some(part? / w));
@@ -161,6 +165,8 @@ impl Known<'_> {
             indexes_bytes: size.indexes,
             toast_bytes: size.toast,
             size_is_estimate: is_estimate,
+            bloat_bytes: bloat.bytes,
+            bloat_ratio: bloat.ratio(self.block_size),
             growth_bytes: growth,
             growth_ms: growth_s.map(|seconds| seconds * 1000.0),
             growth_bytes_per_day: growth.zip(growth_s).and_then(|(bytes, seconds)| per_day(bytes, seconds)),
@@ -200,11 +206,13 @@ fn per_day(bytes: i64, seconds: f64) -> Option<f64> {
 type Figure = fn(&Table) -> Option<f64>;
 
 /// What tables can be ordered by.
-pub(super) const ORDERS: [(&str, Figure); 26] = [
+pub(super) const ORDERS: [(&str, Figure); 28] = [
     ("size_bytes", |t| t.size_bytes.map(|v| v as f64)),
     ("table_bytes", |t| t.table_bytes.map(|v| v as f64)),
     ("indexes_bytes", |t| t.indexes_bytes.map(|v| v as f64)),
     ("toast_bytes", |t| t.toast_bytes.map(|v| v as f64)),
+    ("bloat_bytes", |t| t.bloat_bytes.map(|v| v as f64)),
+    ("bloat_ratio", |t| t.bloat_ratio),
     ("growth_bytes", |t| t.growth_bytes.map(|v| v as f64)),
     ("growth_bytes_per_day", |t| t.growth_bytes_per_day),
     ("seq_scans_per_s", |t| t.seq_scans_per_s),

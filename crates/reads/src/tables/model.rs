@@ -97,6 +97,8 @@ pub(crate) struct TableTotals {
     pub(crate) size_bytes: Option<i64>,
     /// Growth per day.
     pub(crate) growth_bytes_per_day: Option<f64>,
+    /// Estimated bloat of those of which it can be estimated, indexes aside.
+    pub(crate) bloat_bytes: Option<i64>,
     /// Dead rows.
     pub(crate) dead_rows: Option<i64>,
 }
@@ -134,6 +136,11 @@ pub(crate) struct Table {
     pub(crate) toast_bytes: Option<i64>,
     /// True where files could not be read and sizes are pages that the last vacuum counted; TOAST is not in them.
     pub(crate) size_is_estimate: bool,
+    /// Bytes beyond what its rows (TOAST and indexes aside) would fill, estimated from statistics; null where that cannot be estimated, as of
+    /// relations below 128 pages or with columns whose statistics may not be seen. The set `bloat` has the formula.
+    pub(crate) bloat_bytes: Option<i64>,
+    /// That as a share of its pages, 0 to 1.
+    pub(crate) bloat_ratio: Option<f64>,
     /// Bytes that it grew: over the range, or over the day before its end where the range is shorter.
     pub(crate) growth_bytes: Option<i64>,
     /// From how many milliseconds that is known.

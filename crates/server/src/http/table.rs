@@ -574,8 +574,11 @@ fn life_rows() -> [Endpoint; 5] {
     ]
 }
 
-fn relation_rows() -> [Endpoint; 2] {
+fn relation_rows() -> [Endpoint; 5] {
+    use reads::Moment;
+    use reads::functions::model::{Functions, FunctionsQuery};
     use reads::indexes::model::{Indexes, IndexesQuery};
+    use reads::schema::model::{Changes, ChangesQuery, Schema};
     use reads::tables::model::{Tables, TablesQuery};
     [
         Endpoint::get("/instances/{id}/tables", Who::Viewer, reading::tables)
@@ -590,6 +593,26 @@ fn relation_rows() -> [Endpoint; 2] {
             .path_parameter(INSTANCE)
             .query::<IndexesQuery>()
             .answers::<Indexes>(),
+        Endpoint::get("/instances/{id}/functions", Who::Viewer, reading::functions)
+            .tag("instances")
+            .summary("The functions and procedures that were called over a range: calls and the time that they took.")
+            .path_parameter(INSTANCE)
+            .query::<FunctionsQuery>()
+            .answers::<Functions>(),
+        Endpoint::get("/instances/{id}/schema", Who::Viewer, reading::schema)
+            .tag("instances")
+            .summary("Which objects there are, now or at a moment, and what of them somebody should mend.")
+            .path_parameter(INSTANCE)
+            .query::<Moment>()
+            .answers::<Schema>(),
+        Endpoint::get("/instances/{id}/changes", Who::Viewer, reading::changes)
+            .tag("instances")
+            .summary(
+                "What changed over a time range: tables, columns, indexes, constraints, extensions, roles, settings.",
+            )
+            .path_parameter(INSTANCE)
+            .query::<ChangesQuery>()
+            .answers::<Changes>(),
     ]
 }
 

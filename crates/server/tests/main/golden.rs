@@ -28,7 +28,7 @@ const RANGES: [&str; 3] = [
 ];
 
 /// What takes a range.
-const RANGED: [&str; 19] = [
+const RANGED: [&str; 21] = [
     "/instances",
     "/instances/1",
     "/instances/2",
@@ -41,6 +41,8 @@ const RANGED: [&str; 19] = [
     "/instances/1/databases",
     "/instances/1/tables",
     "/instances/1/indexes",
+    "/instances/1/functions",
+    "/instances/1/changes",
     "/instances/1/replication",
     "/instances/1/slots",
     "/instances/1/wal",
@@ -78,6 +80,7 @@ const OTHERS: [&str; 36] = [
     "/instances/1/life",
     "/instances/1/progress?at=2026-03-01T11:45:00Z",
     "/instances/1/settings",
+    "/instances/1/schema?at=2026-03-01T12:00:00Z",
     "/instances/1/locks?at=2026-03-01T11:25:00Z",
     "/instances/2/replication",
     "/instances/1/queries?order=mean_exec_time_ms&direction=asc&limit=1&offset=1",

@@ -232,3 +232,31 @@ async fn pages_that_nobody_counted_are_no_size() {
         "{answer}"
     );
 }
+
+#[tokio::test]
+async fn bloat_is_that_of_the_moment_and_of_partitions_it_is_summed() {
+    let monitored = Monitored::new().await;
+    let of = |relid: i64| json!({"relid": relid, "n_live_tup": 10, "n_dead_tup": 0, "relpages": 1000});
+    let class = |relid: i64, root: Option<i64>| json!({"relid": relid, "schema": "public", "relname": format!("t{relid}"), "relkind": "r", "root_relid": root});
+    let bloat = |relid: i64, pages: i64, bytes: i64| json!({"relid": relid, "relkind": "r", "pages": pages, "bloat_bytes": bytes});
+    let at = |time, all: Value| [("bloat", time, all)];
+    let named = json!([class(20, None), class(21, Some(9)), class(22, Some(9))]);
+    monitored.push_database("main", 5, &[("pg_class", "11:00:00", named)]).await;
+    monitored.push_database("main", 5, &at("11:10:00", json!([bloat(20, 1000, 819_200)]))).await;
+    let later = json!([bloat(20, 1000, 4_096_000), bloat(21, 1000, 819_200), bloat(22, 3000, 2_457_600)]);
+    monitored.push_database("main", 5, &at("11:50:00", later)).await;
+    for time in ["11:20:00", "11:55:00"] {
+        let all = json!([of(20), of(21), of(22), of(23)]);
+        monitored.push_database("main", 5, &[("pg_stat_all_tables", time, all)]).await;
+    }
+    let path = format!("/instances/{}/tables", monitored.id("main").await);
+    let now = monitored.get(&format!("{path}?at=2026-03-01T11:56:00Z&order=bloat_ratio")).await.expect(200);
+    let told: Vec<_> =
+        now["data"].as_array().unwrap().iter().map(|t| (&t["relid"], &t["bloat_bytes"], &t["bloat_ratio"])).collect();
+    assert_eq!(told[0], (&json!(20), &json!(4_096_000), &json!(0.5)));
+    assert_eq!(told[1], (&json!(9), &json!(3_276_800), &json!(0.1)), "of all partitions");
+    assert_eq!(told[2], (&json!(23), &json!(null), &json!(null)), "small, or its columns may not be seen");
+    assert_eq!(now["totals"]["bloat_bytes"], json!(7_372_800));
+    let before = monitored.get(&format!("{path}?at=2026-03-01T11:21:00Z&order=bloat_bytes&limit=1")).await.expect(200);
+    assert_eq!((&before["data"][0]["bloat_bytes"], &before["data"][0]["bloat_ratio"]), (&json!(819_200), &json!(0.1)));
+}
