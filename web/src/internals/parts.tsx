@@ -17,6 +17,7 @@ import styles from './parts.module.css';
 export const PARTS = [
   { id: 'io', name: 'I/O' },
   { id: 'functions', name: 'Functions' },
+  { id: 'schema', name: 'Schema' },
 ] as const;
 
 export interface PartProps {

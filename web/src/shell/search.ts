@@ -27,6 +27,8 @@ export interface Search {
   /** The oid of the table whose partitions or indexes are shown. */
   table?: string | undefined;
   finding?: string | undefined;
+  /** Of objects that changed. */
+  kind?: string | undefined;
   /** Which part of a tab that has several. */
   part?: string | undefined;
   /** The moment of a state, RFC 3339. */
@@ -53,6 +55,7 @@ const KEYS = [
   'partitions',
   'table',
   'finding',
+  'kind',
   'part',
   'at',
   'next',
