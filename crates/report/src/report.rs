@@ -399,6 +399,8 @@ fn kind(code: i32) -> &'static str {
         Ok(StateCode::Role) => "role",
         Ok(StateCode::Extension) => "extension",
         Ok(StateCode::Machine) => "machine",
+        Ok(StateCode::Budget) => "budget",
+        Ok(StateCode::Approval) => "approval",
         Ok(StateCode::Disabled) => "disabled",
         Ok(StateCode::Failed | StateCode::None) | Err(_) => "failed",
     }

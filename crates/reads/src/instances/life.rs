@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::error::ReadError;
 use crate::reader::{InstanceId, Snapshot};
-use store::span::moment;
+use judgement::span::moment;
 
 /// An instance that nothing came of for so long is not delivered any more.
 const SILENT: SignedDuration = SignedDuration::from_mins(2);

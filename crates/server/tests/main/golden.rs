@@ -53,7 +53,7 @@ const RANGED: [&str; 21] = [
 ];
 
 /// What else is asked.
-const OTHERS: [&str; 36] = [
+const OTHERS: [&str; 37] = [
     "/health",
     "/version",
     "/auth/me",
