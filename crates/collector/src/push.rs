@@ -545,11 +545,17 @@ impl Pusher {
             tracing::info!("the server's store is another one: texts and infos are sent again");
             self.lanes.all().iter().for_each(|lane| lock(&lane.held).send_again());
         } else if accepted.forgotten {
-            tracing::warn!(
-                "the server has not got what it acknowledged: its store was put back to a copy, or the collector is \
-                 registered anew; texts and infos are sent again"
-            );
-            lock(&lane.held).send_again();
+            let mut held = lock(&lane.held);
+            // Each of several batches in one request says so.
+            if !held.is_to_send_again() {
+                tracing::warn!(
+                    instance.name = lane.instance,
+                    "the server has not got what it acknowledged, or has it as another instance's: its store was put back \
+                     to a copy, the collector is registered anew, or the instance goes on with an older history; texts and \
+                     infos are sent again"
+                );
+            }
+            held.send_again();
         }
         if is_other {
             known.store_id.clone_from(&accepted.store_id);

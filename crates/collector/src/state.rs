@@ -458,6 +458,12 @@ impl Held {
         }
     }
 
+    /// Whether that was said before and no watch has taken it up yet.
+    #[must_use]
+    pub const fn is_to_send_again(&self) -> bool {
+        self.repeat
+    }
+
     /// How long ago this was opened.
     #[must_use]
     pub fn age(&self) -> Duration {

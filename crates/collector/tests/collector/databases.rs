@@ -285,6 +285,36 @@ async fn a_database_that_vanishes_in_mid_sweep_stops_nothing() {
 }
 
 #[tokio::test]
+async fn a_database_that_is_renamed_in_mid_sweep_is_the_same_one() {
+    let pg = Pg::start(PgOptions::default()).await.unwrap();
+    make_role(&pg).await;
+    let admin = pg.connect("postgres").await.unwrap();
+    for name in ["first", "second", "third"] {
+        run(&admin, &format!("create database {name}")).await;
+        work(&pg, name, &["create table things (id int)"]).await;
+    }
+    let second = datid(&pg.connect("second").await.unwrap()).await;
+    let mut rig = Rig::new(&pg, ROLE);
+    let mut cycles = vec![rig.watch.read_database(&rig.baselines.clone()).await.unwrap()];
+    // One that is read keeps nobody from renaming it for longer than that takes.
+    let rename = "alter database second rename to \"Zweite 🐘\"";
+    while admin.execute(rename, &[]).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    while rig.watch.next_database().is_some_and(|next| next <= tokio::time::Instant::now()) {
+        cycles.extend(rig.watch.read_database(&rig.baselines.clone()).await);
+    }
+    // By its old name it is not found, if it was not read before; nothing else is touched by that.
+    let failed: Vec<Option<i64>> =
+        cycles.iter().filter(|cycle| !errors(cycle).is_empty()).map(|cycle| cycle.datid).collect();
+    assert!(failed.iter().all(|datid| *datid == Some(second)), "{failed:?}");
+    // The next round knows its name, and it is the same database.
+    let again = rig.whole_sweep().await;
+    assert!(again.iter().any(|cycle| cycle.datid == Some(second)), "it is read under its new name");
+    assert_eq!(again.len(), 4);
+}
+
+#[tokio::test]
 async fn infos_of_a_dropped_database_end() {
     let pg = Pg::start(PgOptions::default()).await.unwrap();
     make_role(&pg).await;
