@@ -256,8 +256,11 @@ mod tests {
     const SET: &str = "help = \"A number.\"\nscope = \"instance\"\ngroup = \"x_a\"\ninterval = 60\n\
         [[columns]]\nname = \"n\"\ntype = \"int8\"\nkind = \"gauge\"\nunit = \"count\"\nhelp = \"It.\"\n";
 
-    /// The sets that are read and those that are not, of a pushed one under a file.
-    fn assembled(file: &str, state_dir: &Path, sql: &str) -> Result<(Vec<String>, Vec<(String, Why)>)> {
+    /// The sets that are read, and those that are not.
+    type Assembled = (Vec<String>, Vec<(String, Why)>);
+
+    /// What becomes of a pushed set under a file.
+    fn assembled(file: &str, state_dir: &Path, sql: &str) -> Result<Assembled> {
         let sql = std::collections::BTreeMap::from([("12".to_owned(), sql.to_owned())]);
         let text = config::with_sets("# pushed\n", [("x_a", SET, &sql)].into_iter()).unwrap();
         let pushed = config::Pushed { version: 7, text };

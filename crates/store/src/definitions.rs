@@ -271,12 +271,12 @@ impl Store {
         schema::lock(&transaction).await?;
         // What other servers added meanwhile counts too.
         let mut whole = self.joined(load(&transaction).await?, &definition).map_err(invalid)?;
-        if let Some(joined) = whole.get(&definition.name) {
-            if tables::create_or_widen(&transaction, self.layout, &self.catalog, joined).await? {
-                tiers::create_or_widen(&transaction, self.layout, &self.catalog, joined, &whole).await?;
-                derived::refresh(&mut transaction, &views::all(&whole)).await?;
-                derived::refresh(&mut transaction, &tiers::functions(&whole)).await?;
-            }
+        if let Some(joined) = whole.get(&definition.name)
+            && tables::create_or_widen(&transaction, self.layout, &self.catalog, joined).await?
+        {
+            tiers::create_or_widen(&transaction, self.layout, &self.catalog, joined, &whole).await?;
+            derived::refresh(&mut transaction, &views::all(&whole)).await?;
+            derived::refresh(&mut transaction, &tiers::functions(&whole)).await?;
         }
         insert(&transaction, &definition).await?;
         transaction.commit().await.map_err(StoreError::from)?;

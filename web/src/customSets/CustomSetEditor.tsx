@@ -12,6 +12,8 @@ import { BEGINNING, fileRefusal, isVersion, type FileRefusal } from './customSet
 interface Props {
   /** The newest version; null for a new set. */
   set: CustomSetVersion | null;
+  /** An earlier version to begin from. */
+  from?: CustomSetVersion | null;
   saved: (name: string) => void;
 }
 
@@ -28,6 +30,9 @@ function asTyped(set: CustomSetVersion | null): Typed {
   return { name: set.name, labels: labelsText(set.selector), note: '', set: set.set, sql: Object.entries(set.sql) };
 }
 
+/** An earlier version, to be written again. */
+const again = (from: CustomSetVersion): Typed => ({ ...asTyped(from), note: `version ${from.version} again` });
+
 const isSame = (one: Typed, other: Typed): boolean => JSON.stringify(one) === JSON.stringify(other);
 
 /** What was looked at, and what comes of it; `null` was looked at for removing. */
@@ -37,9 +42,9 @@ interface Looked {
 }
 
 /** Writes a custom set: it is checked and shown what comes of it first, and only what was shown can be saved. */
-export function CustomSetEditor({ set, saved }: Props) {
+export function CustomSetEditor({ set, from = null, saved }: Props) {
   const [base, setBase] = useState(set);
-  const [typed, setTyped] = useState(asTyped(set));
+  const [typed, setTyped] = useState(from === null ? asTyped(set) : again(from));
   const [looked, setLooked] = useState<Looked | null>(null);
   const [refused, setRefused] = useState<FileRefusal | null>(null);
   const [done, setDone] = useState('');

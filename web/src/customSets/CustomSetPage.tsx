@@ -1,9 +1,11 @@
 import { Link, useParams } from '@tanstack/react-router';
+import { useState } from 'react';
 import type { CustomSetState, CustomSetStates, CustomSetVersion, CustomSetVersions } from '../api/model';
 import { useReads } from '../api/useReads';
 import { Foreign } from '../format/Foreign';
 import { Notice } from '../notices/Notice';
 import { ReadProblem } from '../notices/ReadProblem';
+import { Button } from '../shell/Button';
 import { PageFrame } from '../shell/PageFrame';
 import { keepTime, type Search } from '../shell/search';
 import { Diff } from '../steering/Diff';
@@ -25,6 +27,7 @@ const REFRESH_S = 10;
 export function CustomSetPage() {
   const { setName = '' } = useParams({ strict: false });
   const { zone } = useTime();
+  const [from, setFrom] = useState<CustomSetVersion | null>(null);
   const path = `/custom-sets/${encodeURIComponent(setName)}`;
   const page = useReads<Reads>(['custom-set', setName], () => ({ versions: `${path}/versions`, states: `${path}/collectors` }), () => REFRESH_S);
   const read = page.reads?.versions;
@@ -57,7 +60,7 @@ export function CustomSetPage() {
       {newest !== undefined && (
         <>
           <States states={states ?? []} />
-          <CustomSetEditor key={newest.name} set={newest} saved={page.retry} />
+          <CustomSetEditor key={`${newest.name} ${from?.version ?? ''}`} set={newest} from={from} saved={page.retry} />
           <section className={styles.section} aria-label="Versions">
             <h2>Versions</h2>
             <ol className={styles.versions}>
@@ -69,6 +72,11 @@ export function CustomSetPage() {
                     </summary>
                     <div>
                       <Diff text={one.diff} empty="Its files are the same as before." />
+                      {one !== newest && (
+                        <div>
+                          <Button onClick={() => setFrom(one)}>Put version {one.version} into the editor</Button>
+                        </div>
+                      )}
                     </div>
                   </details>
                 </li>

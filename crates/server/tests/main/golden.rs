@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use server::accounts::Role;
 use server::http::endpoints;
 
+use crate::custom_sets::SET;
 use crate::fixed_store::fill;
 use crate::watched::Watched;
 
@@ -53,7 +54,7 @@ const RANGED: [&str; 21] = [
 ];
 
 /// What else is asked.
-const OTHERS: [&str; 37] = [
+const OTHERS: [&str; 42] = [
     "/health",
     "/version",
     "/auth/me",
@@ -68,6 +69,11 @@ const OTHERS: [&str; 37] = [
     "/config-templates",
     "/config-templates/all",
     "/config-templates/all/versions",
+    "/custom-sets",
+    "/custom-sets/x_jobs",
+    "/custom-sets/x_jobs/versions",
+    "/custom-sets/x_jobs/collectors",
+    "/set-definitions",
     "/jobs",
     "/metrics/count",
     "/metrics/health",
@@ -171,6 +177,11 @@ async fn steer(watched: &Watched, admin: &str) {
         put("/config-templates/all".to_owned()).json(body).send().await.expect(200);
     }
     put(config).body("# ours\n[pg_stats]\ninterval = 5\n").send().await.expect(200);
+    for sql in ["select 'a'::text as queue, 1::bigint as waiting", "select 'b'::text as queue, 1::bigint as waiting"] {
+        // Of none of the collectors, so that nothing else is another one for it.
+        let body = json!({"set": SET, "sql": {"12": sql}, "selector": {"stage": "none"}, "note": "to see the queue"});
+        put("/custom-sets/x_jobs".to_owned()).json(body).send().await.expect(200);
+    }
 }
 
 /// Fractions to 14 digits: the last ones depend on the order in which PostgreSQL adds, which is that of its pages.
