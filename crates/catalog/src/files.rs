@@ -54,6 +54,12 @@ impl SetFiles {
         let files: Vec<(String, &str)> =
             self.sql.iter().map(|(version, text)| (format!("{version}.sql"), text.as_str())).collect();
         let parsed = Set::parse(name, &self.set, files.iter().map(|(file, text)| (file.as_str(), *text)));
+        let parsed = parsed.and_then(|set| {
+            if set.is_users() {
+                set.check_users().map_err(SetError::Rule)?;
+            }
+            Ok(set)
+        });
         parsed.map_err(|error| match error {
             SetError::Toml(error) => {
                 let before = error.span().map(|span| &self.set.as_bytes()[..span.start.min(self.set.len())]);
@@ -99,6 +105,10 @@ mod tests {
             (files(&SET.replace("int8", "money"), "select 1"), "set.toml line 7: unknown variant `money`"),
             (files(&SET.replace("instance", "host"), ""), "file 12.sql is empty"),
             (files(SET, "\n\nselect 1;\nselect 2"), "12.sql line 3: one statement only: there is a semicolon"),
+            (
+                SetFiles { sql: std::collections::BTreeMap::new(), ..files(&SET.replace("instance", "host"), "") },
+                "scope: a set of your own is read by SQL",
+            ),
             (files(&SET.replace("gauge", "text").replace("int8", "text").replace("count", ""), "select 1"), "set.toml"),
             (files(SET, &format!("select '{}'", "a".repeat(300_000))), "its files have more than 262144 bytes"),
         ] {

@@ -211,9 +211,6 @@ impl Set {
             sql,
         };
         set.check().map_err(SetError::Rule)?;
-        if set.is_users() {
-            set.check_users().map_err(SetError::Rule)?;
-        }
         Ok(set)
     }
 
@@ -224,7 +221,7 @@ impl Set {
     }
 
     /// Users' own sets are read by SQL, and texts of statements are those of one extension.
-    fn check_users(&self) -> Result<(), String> {
+    pub(crate) fn check_users(&self) -> Result<(), String> {
         if !matches!(self.definition.scope, Scope::Instance | Scope::Database) {
             return Err("scope: a set of your own is read by SQL: instance or database".to_owned());
         }
