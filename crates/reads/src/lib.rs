@@ -18,6 +18,7 @@ pub mod instances;
 pub mod io;
 pub mod jobs;
 pub mod locks;
+pub mod logical;
 pub mod metrics;
 pub mod pg_settings;
 pub mod progress;

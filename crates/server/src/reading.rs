@@ -13,6 +13,7 @@ use reads::instances::model::{Coverage, FleetQuery, Instance, InstanceDetail, In
 use reads::io::model::Io;
 use reads::jobs::model::Jobs;
 use reads::locks::model::Locks;
+use reads::logical::model::LogicalReplication;
 use reads::metrics::catalog::{MeasuredSet, MeasuredSets};
 use reads::metrics::count::{CountQuery, Counts};
 use reads::metrics::rows::{RowsQuery, SetRows};
@@ -140,6 +141,13 @@ pub(crate) async fn schema(
     QueryValues(moment): QueryValues<Moment>,
 ) -> Result<Json<Schema>, ApiError> {
     Ok(Json(reads::schema::get(&snapshot, id, moment).await?))
+}
+
+pub(crate) async fn logical_replication(
+    OfInstance { snapshot, id }: OfInstance,
+    QueryValues(when): QueryValues<When>,
+) -> Result<Json<LogicalReplication>, ApiError> {
+    Ok(Json(reads::logical::get(&snapshot, id, when).await?))
 }
 
 pub(crate) async fn coverage(OfInstance { snapshot, id }: OfInstance) -> Result<Json<Coverage>, ApiError> {

@@ -65,6 +65,8 @@ mod limits;
 mod listener;
 #[path = "main/locks.rs"]
 mod locks;
+#[path = "main/logical.rs"]
+mod logical;
 #[path = "main/many_batches.rs"]
 mod many_batches;
 #[path = "main/metrics.rs"]

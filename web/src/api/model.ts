@@ -53,6 +53,7 @@ export type Schema = Schemas['Schema'];
 export type Changes = Schemas['Changes'];
 export type Functions = Schemas['Functions'];
 export type Io = Schemas['Io'];
+export type LogicalReplication = Schemas['LogicalReplication'];
 export type Wraparound = Schemas['Wraparound'];
 export type DatabaseAge = Schemas['DatabaseAge'];
 export type Activity = Schemas['ActiveSessions'];

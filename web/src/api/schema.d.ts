@@ -756,6 +756,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/instances/{id}/logical-replication": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Subscriptions, how each is and what went wrong; publications; what logical decoding took for slots.
+         * @description Who: viewer. Limit: caller.
+         */
+        get: operations["get_instances_id_logical_replication"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/instances/{id}/progress": {
         parameters: {
             query?: never;
@@ -1598,6 +1618,8 @@ export interface components {
             changes: components["schemas"]["ChangedValue"][];
             /** @description Its database; null for what belongs to the instance. */
             database?: string | null;
+            /** @description What tells it from others of its kind and database, whatever they are called: its oid, or its name. */
+            id: string;
             /** @description What kind of object. */
             kind: string;
             /** @description The object's name, with its schema or its table; its oid where the name is not known. */
@@ -2485,6 +2507,51 @@ export interface components {
                 [key: string]: components["schemas"]["Reason"];
             };
         };
+        /** @description What decoding took for a slot: sums over the range, null where not measured. */
+        Decoding: {
+            /** @description The slot. */
+            slot_name: string;
+            /**
+             * Format: double
+             * @description Bytes spilled.
+             */
+            spill_bytes?: number | null;
+            /**
+             * Format: double
+             * @description Times that one was.
+             */
+            spill_count?: number | null;
+            /**
+             * Format: double
+             * @description Transactions spilled to disk, because `logical_decoding_work_mem` did not hold them.
+             */
+            spill_txns?: number | null;
+            /**
+             * Format: double
+             * @description Bytes sent before their transactions ended.
+             */
+            stream_bytes?: number | null;
+            /**
+             * Format: double
+             * @description Times that one was.
+             */
+            stream_count?: number | null;
+            /**
+             * Format: double
+             * @description Transactions sent before they ended.
+             */
+            stream_txns?: number | null;
+            /**
+             * Format: double
+             * @description Bytes handed to it.
+             */
+            total_bytes?: number | null;
+            /**
+             * Format: double
+             * @description Transactions handed to the output plugin.
+             */
+            total_txns?: number | null;
+        };
         /** @description What became of definitions. */
         DefinitionsAnswer: {
             /** @description The hashes of those that are known now. */
@@ -2756,6 +2823,8 @@ export interface components {
             fs_type?: string | null;
             /** @description Whether the instance's data directory is on it. */
             holds_data_directory?: boolean | null;
+            /** @description Whether the instance's WAL is on it. */
+            holds_wal?: boolean | null;
             /**
              * Format: double
              * @description The share of files that it can hold and holds; null where there is no such limit.
@@ -3886,6 +3955,30 @@ export interface components {
                 [key: string]: components["schemas"]["Reason"];
             };
         };
+        /** @description Logical replication at a moment and over a range. */
+        LogicalReplication: {
+            /**
+             * Format: date-time
+             * @description When workers were read; null when nothing was read shortly before.
+             */
+            at?: string | null;
+            /** @description How much of the range errors and conflicts were read. */
+            covered: components["schemas"]["Covered"];
+            /** @description What decoding took for each logical slot, the most spilled bytes first; from PostgreSQL 14 on. */
+            decoding: components["schemas"]["Decoding"][];
+            /** @description The same of `decoding`. */
+            decoding_covered: components["schemas"]["Covered"];
+            /** @description What could not be read, here or in some of the databases. */
+            not_readable: components["schemas"]["Unreadable"][];
+            /** @description The publications, by database and name. */
+            publications: components["schemas"]["Publication"][];
+            /** @description The subscriptions, those that need somebody first. */
+            subscriptions: components["schemas"]["Subscription"][];
+            /** @description Why figures are null or lists are empty: by name, or `subscriptions`, `publications`, `decoding`, `errors`, `tables`. */
+            unmeasured: {
+                [key: string]: components["schemas"]["Reason"];
+            };
+        };
         /** @description A name and a password. */
         Login: {
             /** @description The password. */
@@ -4106,6 +4199,31 @@ export interface components {
              * @description Its transaction id.
              */
             xid: number;
+        };
+        /** @description A publication. */
+        Publication: {
+            /** @description Whether it has all tables, also those that are made later. */
+            all_tables?: boolean | null;
+            /** @description Its database; its oid where the name is not known. */
+            database: string;
+            /** @description Its name. */
+            name: string;
+            /** @description What is published: `insert`, `update`, `delete`, `truncate`. */
+            operations: string[];
+            /** @description The role that owns it. */
+            owner?: string | null;
+            /**
+             * Format: int64
+             * @description Schemas that were named for it.
+             */
+            schemas?: number | null;
+            /**
+             * Format: int64
+             * @description Tables that were named for it.
+             */
+            tables?: number | null;
+            /** @description Whether changes of partitions are published as changes of their root. */
+            via_root?: boolean | null;
         };
         /** @description A batch is stored, or was before. */
         PushAnswer: {
@@ -4525,7 +4643,7 @@ export interface components {
             findings: components["schemas"]["SchemaFinding"][];
             /** @description What could not be read, here or in some of the databases. */
             not_readable: components["schemas"]["Unreadable"][];
-            /** @description How many objects there are, by database; what belongs to the instance has none. */
+            /** @description How many objects there are, by database, PostgreSQL's own aside; what belongs to the instance has none. */
             objects: components["schemas"]["Objects"][];
         };
         /** @description Something that somebody should mend. */
@@ -5164,6 +5282,74 @@ export interface components {
              */
             since?: string | null;
         };
+        /** @description A subscription. */
+        Subscription: {
+            /**
+             * Format: double
+             * @description Errors in the range while changes were applied.
+             */
+            apply_errors?: number | null;
+            /** @description Conflicts in the range, by kind; from PostgreSQL 18 on. */
+            conflicts: {
+                [key: string]: number;
+            };
+            /** @description Workers that copy tables. */
+            copying_workers?: number | null;
+            /** @description Its database; its oid where the name is not known. */
+            database: string;
+            /** @description Whether an error switches it off. */
+            disable_on_error?: boolean | null;
+            /** @description Whether it is to run. */
+            enabled?: boolean | null;
+            /**
+             * Format: double
+             * @description Milliseconds from the last message to the reading.
+             */
+            last_message_ms?: number | null;
+            /** @description Told the publisher that everything up to here arrived. */
+            latest_end_lsn?: string | null;
+            /** @description The same as a sentence, and where to look. */
+            message: string;
+            /** @description Its name. */
+            name: string;
+            /** @description Workers that apply large transactions beside the apply worker. */
+            parallel_workers?: number | null;
+            /**
+             * Format: int32
+             * @description Its apply worker.
+             */
+            pid?: number | null;
+            /** @description The publications that it takes, separated by commas. */
+            publications?: string | null;
+            /** @description Received up to here. */
+            received_lsn?: string | null;
+            /** @description Its slot on the publisher. */
+            slot_name?: string | null;
+            /** @description How it is. */
+            state: components["schemas"]["SubscriptionState"];
+            /** @description `off`, `on` or `parallel`. */
+            streaming?: string | null;
+            /**
+             * Format: double
+             * @description Errors in the range while tables were first copied.
+             */
+            sync_errors?: number | null;
+            /**
+             * Format: int64
+             * @description Its tables.
+             */
+            tables?: number | null;
+            /**
+             * Format: int64
+             * @description Those that do not follow yet.
+             */
+            tables_not_ready?: number | null;
+        };
+        /**
+         * @description How a subscription is.
+         * @enum {string}
+         */
+        SubscriptionState: "failing" | "no_worker" | "disabled" | "copying" | "running" | "unknown";
         /** @description A table. Rates are over the readings of the range; null is not known. */
         Table: {
             autovacuum?: null | components["schemas"]["Autovacuum"];
@@ -7622,6 +7808,50 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Locks"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_instances_id_logical_replication: {
+        parameters: {
+            query?: {
+                /** @description What ended after this moment; else the last hour. */
+                start?: string | null;
+                /** @description What ended up to this moment; else until now. */
+                end?: string | null;
+                /** @description The length of a step in seconds; else chosen, never shorter than the interval of readings. */
+                step?: number | null;
+                /**
+                 * @description States are those of this moment; else of the range's end. The newest reading at or before it tells of it,
+                 *     unless that is older than 15 minutes and than three intervals of its set.
+                 */
+                at?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description The instance. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogicalReplication"];
                 };
             };
             /** @description Every failure. */

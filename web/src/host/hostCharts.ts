@@ -88,12 +88,18 @@ export function latencyChart(disks: Disks): ChartSpec {
   return { id: 'disk_latency', title: 'Disk latency', unit: 'per read or write', axis: 'decimal', format: duration, series, missing: missing(disks.unmeasured, 'host_disks') };
 }
 
+/** A file system with what of the instance is on it. */
+function holding(one: Disks['filesystems'][number]): string {
+  const held = [one.holds_data_directory === true ? 'data directory' : null, one.holds_wal === true ? 'WAL' : null].filter((part) => part !== null);
+  return held.length === 0 ? one.mount_point : `${one.mount_point} (${held.join(', ')})`;
+}
+
 /** The file system with the data directory is named so, and stands first. */
 export function fullChart(disks: Disks): ChartSpec {
   const ordered = disks.filesystems.toSorted((a, b) => Number(b.holds_data_directory ?? false) - Number(a.holds_data_directory ?? false) || (b.used_share ?? 0) - (a.used_share ?? 0));
   const series = ordered.slice(0, MAX_SERIES).map((one, index): ChartSeries => ({
     id: one.mount_point,
-    name: one.holds_data_directory === true ? `${one.mount_point} (data directory)` : one.mount_point,
+    name: holding(one),
     color: index + 1,
     values: one.used_share_series,
   }));

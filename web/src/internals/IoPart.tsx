@@ -14,6 +14,7 @@ import type { Column, Sort } from '../tables/column';
 import { useUrl } from '../time/useTime';
 import { figureColumns } from './figures';
 import { ioCharts, ioHeading, ioMeasures, SLRU_MEASURES, walTimes, writerCharts, type IoRow } from './io';
+import styles from './parts.module.css';
 import { Charts, PartFrame, Section, Sorted, type PartProps } from './parts';
 
 interface Reads {
@@ -75,9 +76,9 @@ export function IoPart({ instanceId }: PartProps) {
         <>
           {io.unmeasured['data'] === undefined ? <CoveredNotice covered={io.covered} /> : (
             <>
-              <CapabilityNotice {...io.unmeasured['data']} />
+              <CapabilityNotice concerns="I/O by process" {...io.unmeasured['data']} />
               <Notice kind="note">
-                <span>
+                <span className={styles.inline}>
                   Who wrote buffers is told below; how long blocks take is in{' '}
                   <Link to="/instances/$instanceId/databases" params={{ instanceId }} search={(old: Search) => keepTime(old)}>Databases</Link>.
                 </span>

@@ -112,7 +112,7 @@ export function SchemaPart({ instanceId }: PartProps) {
             <Choice title="Kind" chosen={url.kind} options={changes.kinds} pick={(kind) => change({ kind }, true)} />{' '}
             <Choice title="Database" chosen={url.db} options={changes.databases} pick={(db) => change({ db }, true)} />
           </div>
-          <Sorted label="Changes" columns={columns.changed} rows={changes.data} rowKey={(row) => `${row.at}/${row.kind}/${row.database ?? ''}/${row.name}`} otherwise={NEWEST} outdated={outdated} empty="Nothing was seen to change in this range, or nothing matches." />
+          <Sorted label="Changes" columns={columns.changed} rows={changes.data} rowKey={(row) => `${row.at}/${row.kind}/${row.database ?? ''}/${row.id}`} otherwise={NEWEST} outdated={outdated} empty="Nothing was seen to change in this range, or nothing matches." />
           {changes.total > changes.count && <p>{text(count(changes.count))} of {text(count(changes.total))} changes, the newest; search or filter for others.</p>}
         </Section>
       )}

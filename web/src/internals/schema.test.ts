@@ -6,7 +6,7 @@ const NO_SCHEMA: Schema = { findings: [], objects: [], not_readable: [] };
 const NONE: Changes = { data: [], count: 0, total: 0, cut: false, kinds: [], databases: [], not_readable: [] };
 
 function change(action: string, property: string, before: string | null, after: string | null): ChangeRow {
-  return { at: '2026-03-01T12:00:00Z', kind: 'columns', action, name: 'public.orders', changes: [{ property, before, after }] };
+  return { at: '2026-03-01T12:00:00Z', kind: 'columns', action, id: '20', name: 'public.orders', changes: [{ property, before, after }] };
 }
 
 it('says how much there is to mend and how much changed', () => {
@@ -23,4 +23,5 @@ it('tells of lists what differs, and of the rest both values', () => {
   expect(changeText(change('changed', 'setting', '4096', '65536'))).toBe('setting: 4096 → 65536');
   expect(changeText(change('changed', 'reloptions', null, 'fillfactor=70'))).toBe('reloptions: none → fillfactor=70');
   expect(changeText(change('created', 'contype', null, 'p'))).toBe('contype: p');
+  expect(changeText(change('created', 'is_deferred', null, 'false'))).toBe('');
 });

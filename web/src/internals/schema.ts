@@ -50,7 +50,9 @@ function became({ property, before, after }: ChangeRow['changes'][number]): stri
   return [...gone, ...come].join(', ') || 'columns in another order';
 }
 
-/** What a change did, in one line. */
+/** What a change did, in one line; of what was made or dropped what it was, not what it was not. */
 export function changeText(change: ChangeRow): string {
-  return change.changes.map((one) => (change.action === 'changed' && (one.before == null || one.after == null) ? `${one.property}: ${one.before ?? 'none'} → ${one.after ?? 'none'}` : became(one))).join('; ');
+  const { action, changes } = change;
+  if (action !== 'changed') return changes.filter((one) => (one.before ?? one.after) !== 'false').map(became).join('; ');
+  return changes.map((one) => (one.before == null || one.after == null ? `${one.property}: ${one.before ?? 'none'} → ${one.after ?? 'none'}` : became(one))).join('; ');
 }

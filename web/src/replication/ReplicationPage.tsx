@@ -1,11 +1,12 @@
 import { useParams } from '@tanstack/react-router';
-import { useMemo, type ReactNode } from 'react';
+import { useMemo } from 'react';
 import { queryString } from '../api/client';
-import type { FlaggedInterval, Gap, Grid, InstanceDetail, Replication, Slots, Wal, Wraparound } from '../api/model';
+import type { FlaggedInterval, Gap, Grid, InstanceDetail, LogicalReplication, Replication, Slots, Wal, Wraparound } from '../api/model';
 import { between, useReads } from '../api/useReads';
 import type { ChartSpec } from '../charts/chart';
 import { TimeChart } from '../charts/TimeChart';
 import { InstanceFrame, instancePath, shortestInterval } from '../instance/InstanceFrame';
+import { Section } from '../internals/parts';
 import { CapabilityNotice, Notice } from '../notices/Notice';
 import { ReadProblem } from '../notices/ReadProblem';
 import type { Column, Sort } from '../tables/column';
@@ -14,6 +15,7 @@ import { useChangeUrl, useTime, useUrl, useZoom } from '../time/useTime';
 import { exactMoment } from '../time/zone';
 import { directoryChart } from '../wal/walCharts';
 import { ageColumns } from './AgeTable';
+import { LogicalSections } from './LogicalSections';
 import { Picture } from './Picture';
 import { receiverColumns } from './ReceiverTable';
 import { heading, lagCharts, receiverNotice, retainedChart, sortOf, withSort } from './replication';
@@ -27,6 +29,7 @@ interface Reads {
   slots: Slots;
   wal: Wal;
   wraparound: Wraparound;
+  logical: LogicalReplication;
 }
 
 const NO_FLAGS: FlaggedInterval[] = [];
@@ -57,6 +60,7 @@ export function ReplicationPage() {
         slots: of('slots'),
         wal: of('wal'),
         wraparound: of('wraparound'),
+        logical: of('logical-replication'),
       };
     },
     (reads) => shortestInterval(reads.instance.data),
@@ -172,6 +176,8 @@ export function ReplicationPage() {
               />
             )}
           </Section>
+          {reads.logical.error != null && <ReadProblem what="logical replication" error={reads.logical.error} shownAt={reads.logical.at} retry={page.retry} />}
+          {reads.logical.data !== null && <LogicalSections logical={reads.logical.data} outdated={page.outdated} />}
           <Section title="Wraparound">
             {reads.wraparound.error != null && (
               <ReadProblem what="wraparound" error={reads.wraparound.error} shownAt={reads.wraparound.at} retry={page.retry} />
@@ -193,15 +199,6 @@ export function ReplicationPage() {
         </>
       )}
     </InstanceFrame>
-  );
-}
-
-function Section({ title, children }: { title: string; children: ReactNode }) {
-  return (
-    <section className={styles.section} aria-label={title}>
-      <h2>{title}</h2>
-      {children}
-    </section>
   );
 }
 

@@ -40,13 +40,13 @@ const query = createRoute({
   getParentRoute: () => signedIn,
   path: '/instances/$instanceId/queries/$queryid',
   // Charts and their library come with the first page that has some.
-  component: lazyRouteComponent(() => import('../query/QueryPage'), 'QueryPage'),
+  component: lazyRouteComponent(() => import('./chartPages'), 'QueryPage'),
 });
 const locks = createRoute({
   getParentRoute: () => signedIn,
   path: '/instances/$instanceId/locks',
   // The same library of charts.
-  component: lazyRouteComponent(() => import('../locks/LocksPage'), 'LocksPage'),
+  component: lazyRouteComponent(() => import('./chartPages'), 'LocksPage'),
 });
 const databases = createRoute({
   getParentRoute: () => signedIn,
@@ -56,7 +56,7 @@ const databases = createRoute({
 const replication = createRoute({
   getParentRoute: () => signedIn,
   path: '/instances/$instanceId/replication',
-  component: lazyRouteComponent(() => import('../replication/ReplicationPage'), 'ReplicationPage'),
+  component: lazyRouteComponent(() => import('./chartPages'), 'ReplicationPage'),
 });
 const tables = createRoute({
   getParentRoute: () => signedIn,
@@ -71,7 +71,7 @@ const indexes = createRoute({
 const internals = createRoute({
   getParentRoute: () => signedIn,
   path: '/instances/$instanceId/internals',
-  component: lazyRouteComponent(() => import('../internals/InternalsPage'), 'InternalsPage'),
+  component: lazyRouteComponent(() => import('./chartPages'), 'InternalsPage'),
 });
 const settings = createRoute({
   getParentRoute: () => signedIn,

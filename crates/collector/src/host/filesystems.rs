@@ -17,6 +17,9 @@ const LOCAL: [&str; 15] = [
 /// The type of a container's root; elsewhere its mounts are other containers' roots.
 const OVERLAY: &str = "overlay";
 
+/// The directory of WAL below the data directory, as it is called from 10 on and before.
+const WAL: [&str; 2] = ["pg_wal", "pg_xlog"];
+
 /// A local file system and where it is mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
@@ -36,6 +39,11 @@ pub(super) fn read(sources: &Sources) -> Result<Vec<Row>, ReadError> {
     let text = sources.read("self/mountinfo")?;
     let all = every_mount(&text);
     let data = sources.data_directory.as_deref().and_then(|directory| holder(&all, directory));
+    // It may be a link: only whoever can follow it knows where it leads.
+    let wal = sources.data_directory.as_deref().and_then(|directory| {
+        let real = WAL.iter().find_map(|name| directory.join(name).canonicalize().ok())?;
+        holder(&all, &real)
+    });
     let mut rows = Vec::new();
     for mount in mounts(&text, Path::is_dir) {
         // A mount point may be hidden from this user, or gone by now.
@@ -43,7 +51,10 @@ pub(super) fn read(sources: &Sources) -> Result<Vec<Row>, ReadError> {
         let block = to_i64(size.fragment_size());
         let blocks = |count: u64| Value::Int(to_i64(count).saturating_mul(block));
         let count = |count: u64| Value::Int(to_i64(count));
-        let holds = data.as_ref().map_or(Value::Unknown, |number| Value::Bool(*number == mount.number));
+        let is_it = |holder: &Option<String>| {
+            holder.as_ref().map_or(Value::Unknown, |number| Value::Bool(*number == mount.number))
+        };
+        let (holds, holds_wal) = (is_it(&data), is_it(&wal));
         rows.push(vec![
             ("mount_point", Value::Text(mount.point)),
             ("device", Value::Text(mount.device)),
@@ -54,6 +65,7 @@ pub(super) fn read(sources: &Sources) -> Result<Vec<Row>, ReadError> {
             ("inodes", count(size.files())),
             ("inodes_free", count(size.files_free())),
             ("holds_data_directory", holds),
+            ("holds_wal", holds_wal),
         ]);
     }
     Ok(rows)

@@ -276,6 +276,10 @@ async fn the_hosts_time_is_what_proc_says_and_goes_on_when_postgresql_restarts()
     let holders = (0..rows.rows).filter(|row| holds.bool(*row) == Some(true)).count();
     assert!(rows.rows > 0 && (0..rows.rows).all(|row| !holds.is_null(row)), "pg_monitor may see where the data is");
     assert!(holders <= 1, "{holders} hold it");
+    // Who may follow pg_wal knows where it is; who may not does not guess.
+    let wal = rows.column(definition.column("holds_wal").unwrap().0).unwrap();
+    let is_same = |row: usize| wal.is_null(row) || wal.bool(row) == holds.bool(row);
+    assert!((0..rows.rows).all(is_same), "it is in the data directory");
 }
 
 #[tokio::test]

@@ -167,6 +167,8 @@ pub(crate) struct FileSystem {
     pub(crate) inodes_used_share: Option<f64>,
     /// Whether the instance's data directory is on it.
     pub(crate) holds_data_directory: Option<bool>,
+    /// Whether the instance's WAL is on it.
+    pub(crate) holds_wal: Option<bool>,
     /// `used_share` on the grid.
     pub(crate) used_share_series: Vec<Option<f64>>,
 }

@@ -13,7 +13,7 @@ const LIMIT: usize = 100;
 const LIMIT_MOST: usize = 1000;
 
 /// Schemas of PostgreSQL's own relations.
-const SYSTEM_SCHEMAS: [&str; 2] = ["pg_catalog", "information_schema"];
+pub(crate) const SYSTEM_SCHEMAS: [&str; 2] = ["pg_catalog", "information_schema"];
 
 /// Whether a schema is PostgreSQL's own.
 pub(crate) fn is_system(schema: Option<&str>) -> bool {

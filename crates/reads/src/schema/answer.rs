@@ -56,12 +56,9 @@ pub async fn changes(snapshot: &Snapshot, id: InstanceId, query: ChangesQuery) -
             }
         }
     }
-    all.sort_by(|one, other| {
-        other
-            .at
-            .cmp(&one.at)
-            .then_with(|| (&one.database, &one.name, &one.kind).cmp(&(&other.database, &other.name, &other.kind)))
-    });
+    let names =
+        |change: &Change| (change.database.clone(), change.name.clone(), change.kind.clone(), change.id.clone());
+    all.sort_by(|one, other| other.at.cmp(&one.at).then_with(|| names(one).cmp(&names(other))));
     let total = all.len();
     let data: Vec<Change> = all.into_iter().skip(query.offset.unwrap_or(0)).take(limit).collect();
     let states = instances::states(snapshot, &[id]).await?.remove(&id).unwrap_or_default();

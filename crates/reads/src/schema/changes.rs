@@ -42,10 +42,15 @@ pub(super) fn change(kind: &Kind, row: &Begun, called: &Called<'_>) -> Option<Ch
         kind: kind.name.to_owned(),
         action: action.to_owned(),
         database: row.datid.map(|datid| called.databases.of(datid)),
+        id: id(kind, told),
         name: name(kind, row, told, relid, called),
         relid,
         changes,
     })
+}
+
+fn id(kind: &Kind, told: &Map<String, Value>) -> String {
+    kind.key.iter().filter_map(|column| text(told.get(*column)?)).collect::<Vec<_>>().join(" ")
 }
 
 fn name(kind: &Kind, row: &Begun, told: &Map<String, Value>, relid: Option<i64>, called: &Called<'_>) -> String {
@@ -64,7 +69,7 @@ fn name(kind: &Kind, row: &Begun, told: &Map<String, Value>, relid: Option<i64>,
             format!("{} in {}", role("member"), role("roleid"))
         }
         (_, false) => parts.join("."),
-        (_, true) => kind.key.iter().filter_map(|column| text(told.get(*column)?)).collect::<Vec<_>>().join(" "),
+        (_, true) => id(kind, told),
     }
 }
 

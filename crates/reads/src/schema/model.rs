@@ -66,6 +66,8 @@ pub(crate) struct Change {
     pub(crate) action: String,
     /// Its database; null for what belongs to the instance.
     pub(crate) database: Option<String>,
+    /// What tells it from others of its kind and database, whatever they are called: its oid, or its name.
+    pub(crate) id: String,
     /// The object's name, with its schema or its table; its oid where the name is not known.
     pub(crate) name: String,
     /// The table that it is, or that it belongs to.
@@ -90,7 +92,7 @@ pub(crate) struct ChangedValue {
 pub struct Schema {
     /// What somebody should mend, the gravest first. Invalid, duplicate and unused indexes are told with the indexes.
     pub(crate) findings: Vec<SchemaFinding>,
-    /// How many objects there are, by database; what belongs to the instance has none.
+    /// How many objects there are, by database, PostgreSQL's own aside; what belongs to the instance has none.
     pub(crate) objects: Vec<Objects>,
     /// What could not be read, here or in some of the databases.
     pub(crate) not_readable: Vec<Unreadable>,

@@ -10,6 +10,7 @@ use crate::infos;
 use crate::range::Range;
 use crate::reader::{InstanceId, Snapshot};
 use crate::relations::Key;
+use crate::relations::model::SYSTEM_SCHEMAS;
 use crate::relations::readings::{Times, lists};
 
 /// A set of infos: what its rows are, and how they are told apart and called.
@@ -129,11 +130,14 @@ pub(super) async fn objects(
     at: Timestamp,
 ) -> Result<Vec<(Option<i64>, i64, Option<Timestamp>)>, Error> {
     let datid = if kind.is_of_database { "n.datid_read" } else { "null::int8" };
+    // PostgreSQL's own are no news to anybody.
+    let own =
+        if kind.named_by.contains(&"schema") { " and n.schema <> all($3)" } else { " and $3::text[] is not null" };
     let sql = format!(
-        "select {datid}, count(*), max(n.valid_from) from ({}) n where not n.removed group by 1 order by 1",
+        "select {datid}, count(*), max(n.valid_from) from ({}) n where not n.removed{own} group by 1 order by 1",
         infos::valid(kind.set)
     );
-    let rows = snapshot.query(&sql, &[&id, &at]).await?;
+    let rows = snapshot.query(&sql, &[&id, &at, &SYSTEM_SCHEMAS.as_slice()]).await?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect())
 }
 

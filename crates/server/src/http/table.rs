@@ -440,6 +440,7 @@ fn instance_rows() -> Vec<Endpoint> {
     use reads::host::model::{Disks, Host};
     use reads::instances::model::{Coverage, FleetQuery, Instance, InstanceDetail, InstanceQuery};
     use reads::io::model::Io;
+    use reads::logical::model::LogicalReplication;
     use reads::pg_settings::model::Settings;
     use reads::replication::model::Replication;
     use reads::slots::model::Slots;
@@ -499,6 +500,14 @@ fn instance_rows() -> Vec<Endpoint> {
             .path_parameter(INSTANCE)
             .query::<When>()
             .answers::<Replication>(),
+        Endpoint::get("/instances/{id}/logical-replication", Who::Viewer, reading::logical_replication)
+            .tag("instances")
+            .summary(
+                "Subscriptions, how each is and what went wrong; publications; what logical decoding took for slots.",
+            )
+            .path_parameter(INSTANCE)
+            .query::<When>()
+            .answers::<LogicalReplication>(),
         Endpoint::get("/instances/{id}/settings", Who::Viewer, reading::settings)
             .tag("instances")
             .summary("The settings of the instance, now or at a moment, and when each last changed.")

@@ -29,7 +29,7 @@ const RANGES: [&str; 3] = [
 ];
 
 /// What takes a range.
-const RANGED: [&str; 21] = [
+const RANGED: [&str; 22] = [
     "/instances",
     "/instances/1",
     "/instances/2",
@@ -45,6 +45,7 @@ const RANGED: [&str; 21] = [
     "/instances/1/functions",
     "/instances/1/changes",
     "/instances/1/replication",
+    "/instances/1/logical-replication",
     "/instances/1/slots",
     "/instances/1/wal",
     "/instances/1/wraparound",

@@ -19,7 +19,7 @@ fn disk(reads: i64, read_ms: i64, busy_s: i64) -> Value {
 async fn host() -> (Monitored, String) {
     let monitored = Monitored::new().await;
     let root = json!({"mount_point": "/", "device": "/dev/sda1", "fs_type": "ext4", "size_bytes": 1000, "free_bytes": 400,
-        "available_bytes": 350, "inodes": 0, "inodes_free": 0, "holds_data_directory": true});
+        "available_bytes": 350, "inodes": 0, "inodes_free": 0, "holds_data_directory": true, "holds_wal": false});
     let readings = [
         ("host_cpu", "11:51:00", json!([cpu(30, 60, 30)])),
         ("host_cpu", "11:52:00", json!([cpu(120, 0, 0)])),
@@ -148,6 +148,7 @@ async fn latency_is_time_over_requests_and_null_without_any() {
     assert_eq!((&answer["at"], &root["mount_point"]), (&json!("2026-03-01T11:52:00Z"), &json!("/")));
     assert_eq!(root["used_share"], json!(600.0 / 950.0), "as df says it");
     assert_eq!((&root["inodes_used_share"], &root["holds_data_directory"]), (&json!(null), &json!(true)));
+    assert_eq!(root["holds_wal"], json!(false));
     assert_eq!(root["used_share_series"][1], json!(600.0 / 950.0));
 }
 
