@@ -172,9 +172,9 @@ fn planned(catalog: &Catalog) -> impl Iterator<Item = &Set> {
     catalog.sets().filter(|set| matches!(set.definition.scope, Scope::Instance | Scope::Database))
 }
 
-/// Those of the host and of the collector.
+/// Those of the host, of a pooler, and of the collector.
 fn beside(catalog: &Catalog) -> impl Iterator<Item = &Set> {
-    catalog.sets().filter(|set| matches!(set.definition.scope, Scope::Host | Scope::Collector))
+    catalog.sets().filter(|set| matches!(set.definition.scope, Scope::Host | Scope::Pooler | Scope::Collector))
 }
 
 /// The states of a set that is read without SQL: its own, and those of columns that are not whole.

@@ -25,6 +25,7 @@ mod listing;
 pub mod named;
 mod observe;
 pub mod own;
+pub mod pooler;
 pub mod push;
 pub mod read;
 pub mod redact;

@@ -12,6 +12,7 @@ mod databases;
 mod host;
 mod instance;
 mod itself;
+mod pooler;
 mod recorder;
 mod server;
 mod source;
@@ -34,6 +35,7 @@ use databases::Databases;
 use host::Host;
 use instance::{Answered, Instance};
 use itself::Itself;
+use pooler::Pooler;
 use recorder::Recorder;
 use server::Server;
 use source::{At, Source};
@@ -61,6 +63,7 @@ pub struct Watch {
     instance: Instance,
     databases: Databases,
     host: Host,
+    pooler: Pooler,
     itself: Itself,
     held: Vec<SetState>,
     said: Said,
@@ -103,6 +106,7 @@ impl Watch {
             instance: Instance::default(),
             databases: Databases::new(Databases::schedule(&recorder)),
             host: Host::default(),
+            pooler: Pooler::default(),
             itself: Itself { started_us: recorder.clock.now_us() },
             held: Vec::new(),
             said: Said::default(),
@@ -155,7 +159,8 @@ impl Watch {
     #[must_use]
     pub fn schedule(&self) -> Vec<(String, u32)> {
         let recorder = &self.recorder;
-        [Instance::schedule(recorder), Host::schedule(recorder), Itself::schedule(recorder)].concat()
+        [Instance::schedule(recorder), Host::schedule(recorder), Pooler::schedule(recorder), Itself::schedule(recorder)]
+            .concat()
     }
 
     /// How many times rarer than at its interval a set is read, so that the instance's budget is kept.
@@ -228,6 +233,7 @@ impl Watch {
             Err(error) => at.cycle.instance.error = Some(error),
         }
         let Ok(()) = self.host.read(due, &mut at).await;
+        let Ok(()) = self.pooler.read(due, &mut at).await;
         let Ok(()) = self.itself.read(due, &mut at).await;
         if let Some(answered) = self.instance.answered.take() {
             self.report_states(&answered, &mut cycle);
@@ -332,6 +338,7 @@ impl Watch {
     fn instead_beside(&self, set: &Set) -> Option<Cow<'_, SetState>> {
         let has_reader = match set.definition.scope {
             Scope::Host => crate::host::reader(set.name()).is_some(),
+            Scope::Pooler => crate::pooler::reader(set.name()).is_some(),
             _ => itself::reads(set.name()),
         };
         let missing = |code, message: &str| {
@@ -340,6 +347,8 @@ impl Watch {
         };
         if !self.recorder.instance.enabled(set.name(), &set.group) {
             missing(StateCode::Disabled, coverage::SWITCHED_OFF)
+        } else if set.definition.scope == Scope::Pooler && self.recorder.instance.pgbouncer.is_none() {
+            missing(StateCode::Disabled, "pgbouncer_dsn is not set in the collector's configuration.")
         } else if !has_reader {
             missing(StateCode::Version, "This collector has no reader for it.")
         } else if set.definition.scope == Scope::Host && !self.host.is_here() {

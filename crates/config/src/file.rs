@@ -11,8 +11,8 @@ use crate::error::ConfigError;
 use crate::nearest::hint;
 use crate::schedule::{Switch, Switches};
 use crate::settings::{
-    DATABASES, DSN, ENABLED, EXCLUDE_DATABASES, INSTANCE_NAME, Raw, SETTINGS, STATEMENT_BUDGET, SWITCH_INTERVAL,
-    Setting, TABLES, Value,
+    DATABASES, DSN, ENABLED, EXCLUDE_DATABASES, INSTANCE_NAME, PGBOUNCER_DSN, Raw, SETTINGS, STATEMENT_BUDGET,
+    SWITCH_INTERVAL, Setting, TABLES, Value,
 };
 
 /// The largest configuration that is read.
@@ -22,8 +22,8 @@ pub const MAX_FILE: usize = 1024 * 1024;
 const OWN_SETS: &str = "x_";
 
 /// The settings that `[[instances]]` has, too.
-pub(crate) const INSTANCE_SETTINGS: [&Setting; 5] =
-    [INSTANCE_NAME, DSN, DATABASES, EXCLUDE_DATABASES, STATEMENT_BUDGET];
+pub(crate) const INSTANCE_SETTINGS: [&Setting; 6] =
+    [INSTANCE_NAME, DSN, DATABASES, EXCLUDE_DATABASES, STATEMENT_BUDGET, PGBOUNCER_DSN];
 
 /// A value of the file, or the file that holds it.
 #[derive(Clone, Debug)]

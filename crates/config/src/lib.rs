@@ -124,6 +124,8 @@ pub struct Instance {
     pub databases: Vec<String>,
     /// Patterns of those not to read.
     pub exclude_databases: Vec<String>,
+    /// The PgBouncer in front of it.
+    pub pgbouncer: Option<Dsn>,
     /// What its statements may take.
     pub statement_budget: Budget,
     /// Its intervals and switches.

@@ -16,7 +16,7 @@ use crate::schedule::{Budget, Schedule, Switches};
 use crate::secret::Secret;
 use crate::settings::{
     BACKEND_URL, CATALOG_DIR, CONFIG_PULL_INTERVAL, CONFIG_TRIAL, CUSTOM_SETS, DATABASES, DSN, EARLIER, ENABLED,
-    EXCLUDE_DATABASES, INSTANCE_NAME, INTERVAL, LISTEN, LISTEN_EXCLUDE, MAX_QUERIES_PER_DB, NAME, POSTGRES_HOST,
+    EXCLUDE_DATABASES, INSTANCE_NAME, INTERVAL, LISTEN, LISTEN_EXCLUDE, MAX_QUERIES_PER_DB, NAME, PGBOUNCER_DSN, POSTGRES_HOST,
     POSTGRES_PORT, PUSH_INTERVAL, QUERY_LIMIT_ALERT_THRESHOLD, REGISTRATION_SECRET, Raw, SETTINGS, SPOOL_MAX_AGE,
     SPOOL_MAX_BYTES, STATE_DIR, STATEMENT_BUDGET, SWITCH_INTERVAL, Setting, TLS_CA_FILE, TLS_VERIFY, Value,
 };
@@ -463,6 +463,10 @@ fn instance(
         return Err(dsn.mistake(DSN, "expected a connection string"));
     };
     let resolved = Dsn::parse(conninfo, &Environment::new(env)).map_err(|error| dsn.mistake(DSN, error))?;
+    let resolve = |(found, text): (&Placed, String)| {
+        Dsn::parse(&text, &Environment::new(env)).map_err(|error| found.mistake(PGBOUNCER_DSN, error))
+    };
+    let pgbouncer = get.0.get(&PGBOUNCER_DSN.path()).zip(get.text(PGBOUNCER_DSN)).map(resolve).transpose()?;
     let mut schedule = config.schedule.clone();
     schedule.layers.insert(0, switches);
     Ok(Instance {
@@ -471,6 +475,7 @@ fn instance(
         dsn: resolved,
         databases: get.list(DATABASES),
         exclude_databases: get.list(EXCLUDE_DATABASES),
+        pgbouncer,
         statement_budget: Budget::of_share(get.share(STATEMENT_BUDGET)),
         schedule,
     })

@@ -6,7 +6,7 @@ use crate::dsn::has_password;
 use crate::error::ConfigError;
 use crate::file::{self, Document, Found, InstanceTable, Settings};
 use crate::load::{distinct, instance_tables};
-use crate::settings::{CATALOG_DIR, CUSTOM_SETS, DSN, LISTEN, SETTINGS, STATE_DIR, Setting, Value};
+use crate::settings::{CATALOG_DIR, CUSTOM_SETS, DSN, Kind, LISTEN, SETTINGS, STATE_DIR, Setting, Value};
 
 impl Setting {
     /// Whether a server may set it; otherwise why not, and what to do instead.
@@ -85,7 +85,7 @@ fn of_table<'a>(table: &'a str, settings: &'a Settings) -> impl Iterator<Item = 
                 "{0}_file cannot be set by the server: write it into the collector's own file, or set {1}_FILE there",
                 setting.key, setting.env
             )),
-            Found::Here(Value::Text(text)) if setting.key == DSN.key && has_password(text) => refused(format!(
+            Found::Here(Value::Text(text)) if setting.kind == Kind::Conninfo && has_password(text) => refused(format!(
                 "{}: it has a password, which would be stored on the server: leave it out, and give the collector's \
                  machine a password file (~/.pgpass, or passfile= in the connection string)",
                 setting.key

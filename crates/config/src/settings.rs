@@ -265,6 +265,15 @@ pub(crate) const EXCLUDE_DATABASES: &Setting = &setting(
      `alloydbadmin`, `azure_maintenance`) are left out unless `databases` has their whole name.",
 );
 
+pub(crate) const PGBOUNCER_DSN: &Setting = &setting(
+    "postgres",
+    "pgbouncer_dsn",
+    "PGBOUNCER_DSN",
+    Kind::Conninfo,
+    None,
+    "Connection string of the PgBouncer in front of the instance, with a user of its `stats_users`; its console \
+     `pgbouncer` is read. The instance itself is read past it.",
+);
 pub(crate) const STATEMENT_BUDGET: &Setting = &setting(
     "postgres",
     "statement_budget",
@@ -301,6 +310,7 @@ pub const SETTINGS: &[&Setting] = &[
     DATABASES,
     EXCLUDE_DATABASES,
     STATEMENT_BUDGET,
+    PGBOUNCER_DSN,
 ];
 
 /// The tables of the file that hold settings, in order.

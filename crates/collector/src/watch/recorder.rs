@@ -270,7 +270,7 @@ impl Recorder {
         if cycle.datid.is_none() {
             let from_it = |set: &str| {
                 let scope = self.catalog.get(set).map(|set| set.definition.scope);
-                !matches!(scope, Some(Scope::Host | Scope::Collector))
+                !matches!(scope, Some(Scope::Host | Scope::Pooler | Scope::Collector))
             };
             self.latest.note_up(self.name(), cycle.instance.error.is_none(), from_it);
         }

@@ -18,6 +18,7 @@ mod limits;
 mod locks;
 mod logical;
 mod look;
+mod pooler;
 mod presets;
 mod progress;
 mod recovery;

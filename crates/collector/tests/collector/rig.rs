@@ -55,6 +55,11 @@ impl Rig {
         Self { catalog, watch, baselines: Baselines::new(), sets }
     }
 
+    /// The sets that a cycle reads from here on.
+    pub(crate) fn due(&mut self, sets: Vec<String>) {
+        self.sets = sets;
+    }
+
     /// The same with readings that are shown from there.
     pub(crate) fn shown_in(mut self, latest: &Arc<Latest>) -> Self {
         self.watch = self.watch.shown_in(Arc::clone(latest));
