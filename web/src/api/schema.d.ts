@@ -416,6 +416,94 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/custom-sets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sets of the users' own that are written here, by name.
+         * @description Who: admin. Limit: caller.
+         */
+        get: operations["get_custom_sets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/custom-sets/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One custom set, with `ETag`.
+         * @description Who: admin. Limit: caller.
+         */
+        get: operations["get_custom_sets_name"];
+        /**
+         * Makes or changes a custom set, after checking it as a collector does, and says what each collector gets.
+         * @description Who: admin. Limit: caller.
+         */
+        put: operations["put_custom_sets_name"];
+        post?: never;
+        /**
+         * Removes a custom set. Its versions and what was measured stay.
+         * @description Who: admin. Limit: caller.
+         */
+        delete: operations["delete_custom_sets_name"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/custom-sets/{name}/collectors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How a custom set goes at the collectors that it is for: the version in force, and what each instance says.
+         * @description Who: admin. Limit: caller.
+         */
+        get: operations["get_custom_sets_name_collectors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/custom-sets/{name}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who changed what of a custom set, when and why: the newest version first, also of one that was removed.
+         * @description Who: admin. Limit: caller.
+         */
+        get: operations["get_custom_sets_name_versions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/docs": {
         parameters: {
             query?: never;
@@ -596,6 +684,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/instances/{id}/continue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Has an instance go on with what is delivered as another one, which is retired.
+         * @description Who: admin. Limit: caller.
+         */
+        post: operations["post_instances_id_continue"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/instances/{id}/coverage": {
         parameters: {
             query?: never;
@@ -736,6 +844,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/instances/{id}/life": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The names and collectors that delivered an instance, and who changed what of that, when and why.
+         * @description Who: viewer. Limit: caller.
+         */
+        get: operations["get_instances_id_life"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/instances/{id}/locks": {
         parameters: {
             query?: never;
@@ -769,6 +897,26 @@ export interface paths {
          */
         get: operations["get_instances_id_logical_replication"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/instances/{id}/name": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Gives an instance another name, or that of its collector's configuration again. Its number stays.
+         * @description Who: admin. Limit: caller.
+         */
+        put: operations["put_instances_id_name"];
         post?: never;
         delete?: never;
         options?: never;
@@ -870,6 +1018,46 @@ export interface paths {
         get: operations["get_instances_id_replication"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/instances/{id}/retire": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes an instance that is gone out of the fleet; it is back as soon as it is read again.
+         * @description Who: admin. Limit: caller.
+         */
+        post: operations["post_instances_id_retire"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/instances/{id}/return": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Puts an instance that was retired back into the fleet.
+         * @description Who: admin. Limit: caller.
+         */
+        post: operations["post_instances_id_return"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1180,6 +1368,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/set-definitions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Definitions of sets that collectors brought from their own `CATALOG_DIR` under `CUSTOM_SETS=approve`: those that wait first.
+         * @description Who: admin. Limit: caller.
+         */
+        get: operations["get_set_definitions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/set-definitions/{hash}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approves a definition that a collector brought: its readings are stored from now on.
+         * @description Who: admin. Limit: caller.
+         */
+        post: operations["post_set_definitions_hash_approve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/set-definitions/{hash}/refuse": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Refuses a definition that a collector brought.
+         * @description Who: admin. Limit: caller.
+         */
+        post: operations["post_set_definitions_hash_refuse"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/store": {
         parameters: {
             query?: never;
@@ -1428,7 +1676,7 @@ export interface components {
             /** @description Age of transaction ids. */
             xid_age: (number | null)[];
         };
-        /** @description A template that is under a collector's configuration. */
+        /** @description A template that is under a collector's configuration, or a custom set in it. */
         AppliedTemplate: {
             /** @description Its name. */
             name: string;
@@ -1572,6 +1820,43 @@ export interface components {
          * @enum {string}
          */
         Because: "dead_rows" | "inserts" | "xid_age" | "mxid_age";
+        /** @description A definition that a collector brought. */
+        BroughtDefinition: {
+            /** @description The collector's name. */
+            collector: string;
+            /**
+             * Format: uuid
+             * @description The collector that brought it first.
+             */
+            collector_id: string;
+            /**
+             * Format: date-time
+             * @description When an administrator decided.
+             */
+            decided_at?: string | null;
+            /** @description Who did. */
+            decided_by?: string | null;
+            /** @description What its `set.toml` says of it: columns with types, kinds and units. */
+            definition: Record<string, never>;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            first_seen: string;
+            /** @description Its hash. */
+            hash: string;
+            /** @description The set. */
+            set: string;
+            /** @description `waiting`, `approved` or `refused`. */
+            state: string;
+        };
+        /** @description Definitions that collectors brought. */
+        BroughtDefinitions: {
+            /** @description How many there are. */
+            count: number;
+            /** @description Those that wait first, then by name. */
+            data: components["schemas"]["BroughtDefinition"][];
+        };
         /** @description Who wrote buffers: blocks over the range, null where not measured. */
         Buffers: {
             /**
@@ -1910,6 +2195,8 @@ export interface components {
         ConfigChange: {
             /** @description Whether that is a new one, or would be. */
             changed: boolean;
+            /** @description The custom sets in it, by name. */
+            custom_sets: components["schemas"]["AppliedTemplate"][];
             /** @description What changes, as a unified diff. */
             diff: string;
             /** @description What the collector gets. */
@@ -1963,6 +2250,8 @@ export interface components {
         };
         /** @description One version of a collector's configuration. */
         ConfigVersion: {
+            /** @description The custom sets in it, by name. */
+            custom_sets: components["schemas"]["AppliedTemplate"][];
             /** @description What it changed of what the collector gets, as a unified diff; where that is the same, of what is written. */
             diff: string;
             /**
@@ -2073,6 +2362,16 @@ export interface components {
             };
             /** @description By role, the most first. */
             users: components["schemas"]["Connected"][];
+        };
+        /** @description With what an instance goes on. */
+        ContinueInstance: {
+            /**
+             * Format: int32
+             * @description The instance that is delivered now, and is the same.
+             */
+            from: number;
+            /** @description The reason, for those who look later. */
+            why?: string | null;
         };
         /** @description Sums of increments over a range. A figure that is missing was not measured; `unmeasured` says why. */
         Counted: {
@@ -2429,6 +2728,121 @@ export interface components {
             /** @description For `Authorization: Bearer`. Shown once. */
             token: string;
         };
+        /** @description A set of the users' own. */
+        CustomSet: {
+            /** @description The collectors that it is for; without any for all. */
+            collectors: string[];
+            /** @description Its `ETag`, for `If-Match`. */
+            etag: string;
+            /** @description What tells these words from others: an approval on a collector's machine is for it. */
+            hash: string;
+            /**
+             * Format: date-time
+             * @description When this version was made.
+             */
+            made_at: string;
+            /** @description The user who made it. */
+            made_by?: string | null;
+            /** @description Its name; begins with `x_`. */
+            name: string;
+            /** @description Why this version was made. */
+            note?: string | null;
+            /** @description The labels that a collector must have; without any it is for all. */
+            selector: {
+                [key: string]: string;
+            };
+            /** @description Its `set.toml`: what it measures. */
+            set: string;
+            /** @description Its statements, by the lowest version of PostgreSQL that each serves. */
+            sql: {
+                [key: string]: string;
+            };
+            /**
+             * Format: int64
+             * @description How often it was changed: 1 when it is new.
+             */
+            version: number;
+        };
+        /** @description What is said of a set at one instance. */
+        CustomSetInstance: {
+            /** @description Why: `approval` where it is not allowed on the collector's machine yet, else as in the coverage of an instance. */
+            code: string;
+            /** @description What mends it; empty where that is not known. */
+            fix: string;
+            /** @description Its name. */
+            instance: string;
+            /**
+             * Format: int32
+             * @description The instance.
+             */
+            instance_id: number;
+            /**
+             * Format: date-time
+             * @description The last reading's time.
+             */
+            last_reading?: string | null;
+            /** @description The reason. */
+            message: string;
+            /**
+             * Format: int32
+             * @description Its rows.
+             */
+            rows?: number | null;
+            /** @description `works`, `degraded`, `missing` or `error`. */
+            state: string;
+        };
+        /** @description How a set goes at one collector. */
+        CustomSetState: {
+            /** @description Its name. */
+            collector: string;
+            /**
+             * Format: uuid
+             * @description The collector.
+             */
+            collector_id: string;
+            /** @description Why it does not follow its newest configuration; null while it does. */
+            config_error?: string | null;
+            /** @description What its instances say of the set; those that said nothing yet are not here. */
+            instances: components["schemas"]["CustomSetInstance"][];
+            /**
+             * Format: int64
+             * @description The version in the configuration that it follows; null while there is none in it.
+             */
+            version_in_force?: number | null;
+            /**
+             * Format: int64
+             * @description The version that it is to follow; null where the set was taken from it.
+             */
+            version_wanted?: number | null;
+        };
+        /** @description How a set goes at the collectors that it is for. */
+        CustomSetStates: {
+            /** @description How many there are. */
+            count: number;
+            /** @description By the collectors' names. */
+            data: components["schemas"]["CustomSetState"][];
+        };
+        /** @description One version of a custom set. */
+        CustomSetVersion: components["schemas"]["CustomSet"] & {
+            /** @description What changed of its files, as a unified diff. */
+            diff: string;
+            /** @description Whether it was removed. */
+            is_deleted: boolean;
+        };
+        /** @description All versions of a custom set. */
+        CustomSetVersions: {
+            /** @description How many there are. */
+            count: number;
+            /** @description The newest first. */
+            data: components["schemas"]["CustomSetVersion"][];
+        };
+        /** @description All custom sets. */
+        CustomSets: {
+            /** @description How many there are. */
+            count: number;
+            /** @description By name. */
+            data: components["schemas"]["CustomSet"][];
+        };
         /** @description What a database did: increments are sums over the range, null where not measured. */
         Database: components["schemas"]["Counters"] & {
             /**
@@ -2558,6 +2972,20 @@ export interface components {
             accepted: string[];
             /** @description Those that were refused; readings of them will be rejected. */
             rejected: components["schemas"]["RefusedDefinition"][];
+        };
+        /** @description A name under which an instance was delivered. */
+        DeliveredAs: {
+            /** Format: uuid */
+            collector_id: string;
+            /** @description Its name in the configuration of the collector. */
+            name: string;
+            /** Format: date-time */
+            since: string;
+            /**
+             * Format: date-time
+             * @description What was read until then is of this instance; null while it is the name that delivers.
+             */
+            until?: string | null;
         };
         /** @description How deliveries go. */
         Deliveries: {
@@ -3436,7 +3864,7 @@ export interface components {
             load?: number | null;
             /** @description How many executed one over the range: at the newest reading of each step. */
             load_trend: components["schemas"]["Trend"];
-            /** @description Its name in the collector's configuration. */
+            /** @description Its name: that in the collector's configuration, unless an administrator gave it another. */
             name: string;
             /** @description What the collector should be able to read and cannot. */
             not_readable: components["schemas"]["NotReadable"][];
@@ -3458,6 +3886,7 @@ export interface components {
              *     primary, where the last reading is minutes old, and where nobody knows, with the reason.
              */
             replay_lag_ms?: number | null;
+            retired?: null | components["schemas"]["Retired"];
             /** @description `primary` or `standby`. */
             role?: string | null;
             /**
@@ -3528,6 +3957,25 @@ export interface components {
             gaps: components["schemas"]["Gap"][];
             /** @description Its sets, by name. */
             sets: components["schemas"]["SetCoverage"][];
+        };
+        /** @description The life of an instance. */
+        InstanceLife: {
+            /** @description What was changed, the newest first. */
+            changes: components["schemas"]["LifeChange"][];
+            /** @description The names in configurations of collectors that delivered it, the newest first. */
+            delivered_as: components["schemas"]["DeliveredAs"][];
+            /**
+             * Format: int32
+             * @description The instance.
+             */
+            id: number;
+            /** @description Instances of the same cluster that were watched before and are not any more, of which it may be one. */
+            looks_like: components["schemas"]["LooksLike"][];
+            /** @description The name that is shown. */
+            name: string;
+            /** @description Who gave it; null where it is that of the configuration. */
+            named_by?: string | null;
+            retired?: null | components["schemas"]["Retired"];
         };
         /** @description A monitored instance. */
         InstanceLink: {
@@ -3822,6 +4270,39 @@ export interface components {
             /** @description Which. */
             tier: components["schemas"]["TierName"];
         };
+        /** @description A change in the life of an instance. */
+        LifeChange: {
+            /** Format: date-time */
+            at: string;
+            /** @description The administrator; null where the server did by itself. */
+            by?: string | null;
+            /**
+             * @description `renamed`, `retired`, `returned`, `adopted` (by the server, under another name or by another collector) or
+             *     `continued` (by an administrator).
+             */
+            change: string;
+            /**
+             * Format: uuid
+             * @description The collector that delivers, or did.
+             */
+            collector_id?: string | null;
+            /** @description The name before. */
+            from?: string | null;
+            /**
+             * Format: int32
+             * @description The other instance.
+             */
+            other?: number | null;
+            /** @description The name after. */
+            to?: string | null;
+            /** @description The reason that was given. */
+            why?: string | null;
+        };
+        /** @description Why something is done. */
+        LifeReason: {
+            /** @description The reason, for those who look later. */
+            why?: string | null;
+        };
         /** @description A session in the tree. */
         LockSession: {
             /** @description The name that its client gave itself. */
@@ -3986,6 +4467,14 @@ export interface components {
             /** @description The user's name; case does not matter. */
             username: string;
         };
+        /** @description An instance that another one may be. */
+        LooksLike: {
+            /** Format: int32 */
+            id: number;
+            /** Format: date-time */
+            last_seen?: string | null;
+            name: string;
+        };
         /** @description A column. */
         MeasuredColumn: {
             /** @description One sentence. */
@@ -4035,6 +4524,23 @@ export interface components {
             count: number;
             /** @description The sets, by name. */
             data: components["schemas"]["MeasuredSet"][];
+        };
+        /** @description A custom set to write. */
+        NewCustomSet: {
+            /** @description The collectors that it is for; without any for all. */
+            collectors?: string[];
+            /** @description Why it is made or changed. */
+            note?: string | null;
+            /** @description The labels that a collector must have; without any it is for all. */
+            selector?: {
+                [key: string]: string;
+            };
+            /** @description Its `set.toml`: what it measures. */
+            set: string;
+            /** @description Its statements, by the lowest version of PostgreSQL that each serves, such as `12`. */
+            sql: {
+                [key: string]: string;
+            };
         };
         /** @description Definitions of sets that the server asked for. */
         NewDefinitions: {
@@ -4504,6 +5010,13 @@ export interface components {
             /** @description The set. */
             set: string;
         };
+        /** @description Another name of an instance. */
+        RenameInstance: {
+            /** @description The name; null for that of its collector's configuration again. */
+            name?: string | null;
+            /** @description The reason, for those who look later. */
+            why?: string | null;
+        };
         /** @description A new token for a collector. */
         Renewed: {
             /**
@@ -4569,6 +5082,23 @@ export interface components {
             freed_bytes: number;
             /** @description What explains the rows of all sets (`readings`, `cuts`): kept as long as those of the set that is kept longest. */
             shared: components["schemas"]["KeptSet"][];
+        };
+        /** @description Since when an instance is out of the fleet, and who took it out. */
+        Retired: {
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            at: string;
+            /** @description The administrator. */
+            by?: string | null;
+            /**
+             * Format: int32
+             * @description The instance that what is delivered of it goes on as.
+             */
+            continued_as?: number | null;
+            /** @description The reason that was given. */
+            why?: string | null;
         };
         /**
          * @description What a user may do. Each may all that the ones before may.
@@ -5603,7 +6133,7 @@ export interface components {
                 [key: string]: components["schemas"]["Reason"];
             };
         };
-        /** @description What a change of a template comes to. */
+        /** @description What a change of a template or a custom set comes to. */
         TemplateChange: {
             /** @description Whether that is a new one, or would be. */
             changed: boolean;
@@ -5622,7 +6152,7 @@ export interface components {
             outcomes: components["schemas"]["Outcome"][];
             /**
              * Format: int64
-             * @description The template's newest version, after the change where it is made; null where there is none.
+             * @description Its newest version, after the change where it is made; null where there is none.
              */
             version?: number | null;
         };
@@ -6134,7 +6664,7 @@ export interface components {
          * @description Why there is a version.
          * @enum {string}
          */
-        Why: "written" | "restored" | "template" | "labels" | "registered";
+        Why: "written" | "restored" | "template" | "labels" | "registered" | "custom_set";
         /**
          * @description What is counted of a command's work.
          * @enum {string}
@@ -7106,6 +7636,247 @@ export interface operations {
             };
         };
     };
+    get_custom_sets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomSets"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_custom_sets_name: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The set's name; begins with `x_`. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomSet"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    put_custom_sets_name: {
+        parameters: {
+            query?: {
+                /** @description Changes nothing, and says what would come of it. */
+                check?: boolean;
+            };
+            header?: {
+                /** @description The `ETag` that the change was made from: refused if it is another. */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description The set's name; begins with `x_`. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCustomSet"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TemplateChange"];
+                };
+            };
+            /** @description `invalid_custom_set`: `details` has the file, the line and the reason. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description `custom_sets_refused`, `name_taken`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description `changed_meanwhile`: it is not what `If-Match` says any more. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    delete_custom_sets_name: {
+        parameters: {
+            query?: {
+                /** @description Changes nothing, and says what would come of it. */
+                check?: boolean;
+            };
+            header?: {
+                /** @description The `ETag` that the change was made from: refused if it is another. */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description The set's name; begins with `x_`. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TemplateChange"];
+                };
+            };
+            /** @description `changed_meanwhile`: it is not what `If-Match` says any more. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_custom_sets_name_collectors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The set's name; begins with `x_`. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomSetStates"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_custom_sets_name_versions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The set's name; begins with `x_`. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomSetVersions"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     get_docs: {
         parameters: {
             query?: never;
@@ -7215,6 +7986,8 @@ export interface operations {
                 end?: string | null;
                 /** @description As it was then; else at the end, or now. */
                 at?: string | null;
+                /** @description Those that were retired by then, instead of those that were not. */
+                retired?: boolean;
             };
             header?: never;
             path?: never;
@@ -7444,6 +8217,51 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Connections"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    post_instances_id_continue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The instance. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ContinueInstance"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstanceLife"];
+                };
+            };
+            /** @description `still_read`: both would be counted; or `continued`, `not_delivered`, `same_instance`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
                 };
             };
             /** @description Every failure. */
@@ -7777,6 +8595,38 @@ export interface operations {
             };
         };
     };
+    get_instances_id_life: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The instance. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstanceLife"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     get_instances_id_locks: {
         parameters: {
             query?: {
@@ -7852,6 +8702,51 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LogicalReplication"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    put_instances_id_name: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The instance. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RenameInstance"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstanceLife"];
+                };
+            };
+            /** @description `name_taken`: another instance in the fleet has this name. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
                 };
             };
             /** @description Every failure. */
@@ -8082,6 +8977,96 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Replication"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    post_instances_id_retire: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The instance. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LifeReason"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstanceLife"];
+                };
+            };
+            /** @description `still_read`, or `already_retired`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    post_instances_id_return: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The instance. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LifeReason"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstanceLife"];
+                };
+            };
+            /** @description `not_retired`; or `continued`: what is delivered of it goes on as another one. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
                 };
             };
             /** @description Every failure. */
@@ -8726,6 +9711,117 @@ export interface operations {
                 };
             };
             /** @description `changed_meanwhile`: somebody else made a change that rules this one out. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_set_definitions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BroughtDefinitions"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    post_set_definitions_hash_approve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The definition's hash. */
+                hash: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BroughtDefinition"];
+                };
+            };
+            /** @description `invalid_definition`: it contradicts what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Every failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    post_set_definitions_hash_refuse: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The definition's hash. */
+                hash: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BroughtDefinition"];
+                };
+            };
+            /** @description `approved`: its rows are stored already. */
             409: {
                 headers: {
                     [name: string]: unknown;

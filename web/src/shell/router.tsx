@@ -87,7 +87,7 @@ const life = createRoute({
   getParentRoute: () => signedIn,
   path: '/instances/$instanceId/life',
   // Seldom looked at.
-  component: lazyRouteComponent(() => import('../life/LifePage'), 'LifePage'),
+  component: lazyRouteComponent(() => import('./adminPages'), 'LifePage'),
 });
 const catalogue = createRoute({ getParentRoute: () => signedIn, path: '/catalogue', component: CataloguePage });
 
@@ -95,39 +95,39 @@ const store = createRoute({
   getParentRoute: () => signedIn,
   path: '/store',
   // Of administrators only.
-  component: lazyRouteComponent(() => import('../store/StorePage'), 'StorePage'),
+  component: lazyRouteComponent(() => import('./adminPages'), 'StorePage'),
 });
 
 // Of administrators only.
 const collectors = createRoute({
   getParentRoute: () => signedIn,
   path: '/collectors',
-  component: lazyRouteComponent(() => import('../steering/pages'), 'CollectorsPage'),
+  component: lazyRouteComponent(() => import('./adminPages'), 'CollectorsPage'),
 });
 const configuration = createRoute({
   getParentRoute: () => signedIn,
   path: '/collectors/$collectorId',
-  component: lazyRouteComponent(() => import('../steering/pages'), 'ConfigurationPage'),
+  component: lazyRouteComponent(() => import('./adminPages'), 'ConfigurationPage'),
 });
 const templates = createRoute({
   getParentRoute: () => signedIn,
   path: '/templates',
-  component: lazyRouteComponent(() => import('../steering/pages'), 'TemplatesPage'),
+  component: lazyRouteComponent(() => import('./adminPages'), 'TemplatesPage'),
 });
 const template = createRoute({
   getParentRoute: () => signedIn,
   path: '/templates/$templateName',
-  component: lazyRouteComponent(() => import('../steering/pages'), 'TemplatePage'),
+  component: lazyRouteComponent(() => import('./adminPages'), 'TemplatePage'),
 });
 const customSets = createRoute({
   getParentRoute: () => signedIn,
   path: '/custom-sets',
-  component: lazyRouteComponent(() => import('../customSets/pages'), 'CustomSetsPage'),
+  component: lazyRouteComponent(() => import('./adminPages'), 'CustomSetsPage'),
 });
 const customSet = createRoute({
   getParentRoute: () => signedIn,
   path: '/custom-sets/$setName',
-  component: lazyRouteComponent(() => import('../customSets/pages'), 'CustomSetPage'),
+  component: lazyRouteComponent(() => import('./adminPages'), 'CustomSetPage'),
 });
 const ofCollectors = [collectors, configuration, templates, template, customSets, customSet];
 
