@@ -143,7 +143,7 @@ Exit codes:
         /// Where the configuration is
         #[command(flatten)]
         config: ConfigArguments,
-        /// The set: its folder, with set.toml and <version>.sql in it, or the name of one of the configuration, of
+        /// The set: its folder, with set.toml and VERSION.sql in it, or the name of one of the configuration, of
         /// CATALOG_DIR, or pushed by the server, approved or not
         set: String,
         /// Print at most so many rows of each reading
