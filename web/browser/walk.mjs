@@ -177,6 +177,14 @@ async function openParts(page) {
   }
 }
 
+/** As what and by whom an instance was delivered, and what administrators can do with it. */
+async function openLife(page) {
+  await page.getByRole('navigation', { name: 'Instance' }).getByRole('link', { name: 'Life', exact: true }).click();
+  await page.getByRole('region', { name: 'Delivered as' }).getByRole('listitem').first().waitFor();
+  say(`life: ${await page.locator('h1').innerText()}`);
+  await inspect(page, 'life');
+}
+
 async function openFleet(page) {
   await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Fleet', exact: true }).click();
   await rows(page, 'Instances').first().waitFor();
@@ -490,6 +498,7 @@ try {
     await openInstance(page, 'primary');
     await openTabs(page, 'primary');
     await openParts(page);
+    await openLife(page);
     await openQueries(page);
     await openCatalogue(page);
     await walkLocks(page);

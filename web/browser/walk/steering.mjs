@@ -79,6 +79,17 @@ async function template(page, { must, inspect, say, rows }) {
   say('a template was written, looked at, and removed');
 }
 
+/** The sets of the users' own, and what writing one looks like. */
+async function customSets(page, { inspect, say }) {
+  await page.getByRole('link', { name: 'Custom sets', exact: true }).click();
+  await page.waitForURL(/\/custom-sets(\?|$)/);
+  await page.getByText('No custom set yet.').waitFor();
+  await button(page, 'New custom set').click();
+  await page.getByRole('region', { name: 'Custom set', exact: true }).waitFor();
+  await inspect(page, 'custom-sets');
+  say(`custom sets: ${await page.locator('h1').innerText()}`);
+}
+
 export async function walkSteering(page, means) {
   const { inspect, rows, say } = means;
   await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Collectors', exact: true }).click();
@@ -96,4 +107,7 @@ export async function walkSteering(page, means) {
   await page.getByRole('navigation', { name: 'Breadcrumb' }).getByRole('link', { name: 'Collectors' }).click();
   await page.waitForURL(/\/collectors(\?|$)/);
   await template(page, means);
+  await page.getByRole('navigation', { name: 'Breadcrumb' }).getByRole('link', { name: 'Collectors' }).click();
+  await page.waitForURL(/\/collectors(\?|$)/);
+  await customSets(page, means);
 }
