@@ -18,8 +18,23 @@ const FIRST_TURN: u8 = 1;
 /// The last of them.
 const LAST_TURN: u8 = 9;
 
-/// Names that every table has besides the set's own columns.
-pub const RESERVED_COLUMNS: [&str; 5] = ["instance_id", "time", "interval_us", "datid_read", "removed"];
+/// Names that every table or answer has besides the set's own columns.
+pub const RESERVED_COLUMNS: [&str; 12] = [
+    "instance_id",
+    "time",
+    "interval_us",
+    "datid_read",
+    "removed",
+    // Of answers.
+    "interval_ms",
+    // PostgreSQL's own.
+    "ctid",
+    "xmin",
+    "cmin",
+    "xmax",
+    "cmax",
+    "tableoid",
+];
 
 /// Columns that tables of infos have besides.
 pub const INFO_COLUMNS: [&str; 3] = ["valid_from", "valid_to", "seen_at"];

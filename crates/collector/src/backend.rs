@@ -48,6 +48,13 @@ pub enum Answer {
     Unauthorized(String),
     /// Another process has this collector's identity, and began later.
     Replaced(String),
+    /// What is of this instance later; others are taken.
+    InstanceLater {
+        /// Why.
+        reason: String,
+        /// The pause that the server asks for.
+        after: Option<Duration>,
+    },
     /// Later, perhaps not before a while.
     Later {
         /// Why.
@@ -436,6 +443,9 @@ fn meaning(status: StatusCode, after: Option<Duration>, body: &[u8]) -> Answer {
         StatusCode::FORBIDDEN if problem().error == "identity_in_use" => Answer::Replaced(problem().message),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             Answer::Unauthorized(format!("{status}: {}", problem().message))
+        }
+        StatusCode::SERVICE_UNAVAILABLE if problem().error == "instance_undecided" => {
+            Answer::InstanceLater { reason: problem().message, after }
         }
         _ => Answer::Later { reason: format!("{status}: {}", problem().message), after },
     }

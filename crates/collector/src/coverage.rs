@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 pub(crate) use catalog::identifier;
-use catalog::{Availability, Catalog, Role, Scope, Set, Version, WithoutGrant};
+use catalog::{Availability, Catalog, Role, Scope, Set, Version, WithoutGrant, literal};
 use wire::{SetState, State, StateCode};
 
 use crate::custom;
@@ -263,13 +263,16 @@ fn extension_missing(name: &str, identity: &Identity) -> (String, String) {
         let message =
             format!("{name} is not loaded: it must be in shared_preload_libraries, and PostgreSQL restarted.");
         let list = identity.settings.get("shared_preload_libraries").map(String::as_str).unwrap_or_default();
-        let list = if list.is_empty() { name.to_owned() } else { format!("{list},{name}") };
+        // Each library by itself: a text with a comma in it would be taken for one name.
+        let loaded = list.split(',').map(|one| one.trim().trim_matches('"')).filter(|one| !one.is_empty());
+        let list: Vec<String> = loaded.chain([name]).map(literal).collect();
         (
             message,
             proposal(
                 "shared_preload_libraries",
                 &format!(
-                    "alter system set shared_preload_libraries = '{list}'; -- restart, and: create extension {name};"
+                    "alter system set shared_preload_libraries = {}; -- restart, and: create extension {name};",
+                    list.join(", ")
                 ),
             ),
         )

@@ -344,6 +344,12 @@ impl Pusher {
                 }
                 Ok(Step::Wait(Duration::ZERO))
             }
+            (Answer::InstanceLater { reason, after }, _) => {
+                tracing::info!(instance.name = lane.instance, reason, "the server takes it later; the others go on");
+                let length = after.unwrap_or(FIRST_PAUSE).clamp(FIRST_PAUSE, LONGEST_ASKED);
+                progress.of(lane).paused_until = Some(Instant::now() + length);
+                Ok(Step::Sent)
+            }
             (Answer::Later { reason, after }, _) => {
                 tracing::warn!(batch.sequence = sequence, reason, "the server takes nothing now");
                 Ok(Step::Wait(after.unwrap_or_default().min(LONGEST_ASKED)))

@@ -238,7 +238,7 @@ fn a_sequence_that_ends_gets_a_wider_type() {
     let fix = written("0.9", "f").findings("sequences").remove(0).evidence.remove(0).fix.unwrap();
     assert!(
         fix.starts_with(
-            "alter sequence public.orders_id_seq as bigint; alter table public.orders alter column id type bigint;"
+            "alter sequence public.orders_id_seq as bigint no maxvalue; alter table public.orders alter column id type bigint;"
         ),
         "{fix}"
     );

@@ -238,11 +238,13 @@ impl From<PushError> for ApiError {
             }
             PushError::Busy { retry_after } => Self::unavailable(message).retry_after(u64::from(retry_after)),
             PushError::Short { retry_after, why } => {
-                let error = Self::unavailable(message).retry_after(u64::from(retry_after));
-                match why {
-                    Short::Connections => error.for_the_stores_sake(NO_CONNECTION),
-                    Short::Stopping | Short::Watcher => error,
-                }
+                let error = match why {
+                    Short::Connections => Self::unavailable(message).for_the_stores_sake(NO_CONNECTION),
+                    Short::Stopping => Self::unavailable(message),
+                    // Of this instance alone: the collector's others go on.
+                    Short::Watcher => Self::new(StatusCode::SERVICE_UNAVAILABLE, "instance_undecided", message),
+                };
+                error.retry_after(u64::from(retry_after))
             }
             PushError::Unavailable { retry_after, why } => {
                 Self::unavailable(message).retry_after(u64::from(retry_after)).for_the_stores_sake(why)

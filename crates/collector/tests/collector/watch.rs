@@ -469,3 +469,19 @@ async fn an_instance_that_is_away_says_where_it_was_looked_for() {
     let missing = said(format!("host={} port=6000 user=m", dir.path().display())).await;
     assert_eq!(missing, format!("socket {}/.s.PGSQL.6000 does not exist", dir.path().display()));
 }
+
+#[tokio::test]
+async fn what_loads_the_extension_leaves_what_is_loaded() {
+    let options = PgOptions { pg_stat_statements: false, ..PgOptions::default() };
+    let options = options.setting("shared_preload_libraries", "auto_explain, pageinspect");
+    let pg = Pg::start(options).await.unwrap();
+    make_role(&pg).await;
+    let fix = Rig::new(&pg, ROLE).fix("pg_stat_statements").await.unwrap();
+    let admin = pg.connect("postgres").await.unwrap();
+    run(&admin, fix.split(';').next().unwrap()).await;
+    drop(admin);
+    pg.restart(Mode::Fast).await.unwrap();
+    let admin = pg.connect("postgres").await.unwrap();
+    let loaded: String = admin.query_one("show shared_preload_libraries", &[]).await.unwrap().get(0);
+    assert_eq!(loaded.replace(' ', ""), "auto_explain,pageinspect,pg_stat_statements", "{fix}");
+}

@@ -188,7 +188,7 @@ impl Collector {
             Answer::Refused(reason) | Answer::Unauthorized(reason) | Answer::Replaced(reason) => {
                 shared.counted.said(&reason);
             }
-            Answer::Later { reason, .. } => shared.counted.said(&reason),
+            Answer::Later { reason, .. } | Answer::InstanceLater { reason, .. } => shared.counted.said(&reason),
             Answer::UnknownDefinition => {}
         }
     }
@@ -234,7 +234,7 @@ impl Collector {
                     again = again.max(Some(Duration::ZERO));
                     reason
                 }
-                Answer::Later { reason, after } => {
+                Answer::Later { reason, after } | Answer::InstanceLater { reason, after } => {
                     again = again.max(Some(after.unwrap_or_default()));
                     reason
                 }

@@ -9,6 +9,9 @@ use super::store::{LatestReading, SetState};
 use crate::queries::model::{Reason, Unmeasured};
 use crate::relations::model::Unreadable;
 
+/// What is said of a set that was read once.
+const NO_LONGER: &str = "The collector does not read it any more.";
+
 /// Reasons that someone can remove: what a version or a role does not have is not missing.
 const MENDABLE: [&str; 3] = ["privilege", "extension", "failed"];
 
@@ -38,7 +41,10 @@ pub(crate) fn sets(
             let failed = reading.and_then(failure);
             let said = whole.get(name);
             let works = said.is_none_or(|state| state.state == "works");
+            // A set of the users' own of which the collector says nothing any more was taken away.
+            let is_gone = said.is_none() && !states.is_empty() && catalog.get(name).is_none();
             let (state, code, message) = match failed {
+                _ if is_gone => ("missing", Some("disabled".to_owned()), Some(NO_LONGER.to_owned())),
                 Some(error) if works => ("error", Some("failed".to_owned()), Some(error.to_owned())),
                 _ => (
                     said.map_or("works", |state| state.state.as_str()),

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use catalog::Scope;
 use jiff::{SignedDuration, Timestamp};
 use tokio_postgres::{Error, Row};
 use uuid::Uuid;
@@ -347,6 +348,7 @@ pub(crate) async fn slots(snapshot: &Snapshot, times: &Times) -> Result<HashMap<
 const RESTARTS: &str = "select f.instance_id, f.reason = 'crash_restart', f.start, f.\"end\" from metrics.flags f
     where f.instance_id = any($1) and f.reason in ('restart', 'crash_restart')
         and f.\"end\" > case f.reason when 'restart' then $2::timestamptz else $3::timestamptz end and f.\"end\" <= $4
+        and f.set_name <> all($5)
     order by 1, 4 desc";
 
 /// Who was restarted shortly before a moment, the newest time. Each set tells of it between two readings of its own:
@@ -358,7 +360,11 @@ pub(crate) async fn restarts(
 ) -> Result<HashMap<InstanceId, Restarted>, Error> {
     let (restarts, crashes) = (until - RESETS_WITHIN, until - CRASHES_WITHIN);
     let mut all: HashMap<InstanceId, Restarted> = HashMap::new();
-    for row in snapshot.query(RESTARTS, &[&ids, &restarts, &crashes, &until]).await? {
+    // A host or a collector that began anew says nothing of PostgreSQL.
+    let beside = |scope: Scope| !matches!(scope, Scope::Instance | Scope::Database);
+    let sets = snapshot.catalog().sets().filter(|set| beside(set.definition.scope));
+    let beside: Vec<&str> = sets.map(|set| set.name()).collect();
+    for row in snapshot.query(RESTARTS, &[&ids, &restarts, &crashes, &until, &beside]).await? {
         let one = Restarted { crashed: row.get(1), from: row.get(2), to: row.get(3) };
         let known = all.entry(row.get(0)).or_insert(one);
         if one.to > known.from && one.from < known.to {

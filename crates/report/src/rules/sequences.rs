@@ -72,19 +72,20 @@ fn column(look: &Look<'_>, datid: i64, property: &Row<'_>) -> Option<String> {
 fn fix(look: &Look<'_>, datid: i64, property: &Row<'_>, name: &str) -> String {
     let owner = property.int("owner_relid").and_then(|relid| look.relation(datid, relid));
     let narrow = |kind: Option<&str>| matches!(kind, Some("integer" | "smallint" | "int4" | "int2"));
-    let mut fix = Vec::new();
+    let wider = if narrow(property.text("data_type")) && look.major() >= 10 { " as bigint" } else { "" };
+    // One that counts down ends at its least value. A bound that somebody gave stays with a wider type.
+    let bound = if property.int("increment").is_some_and(|by| by < 0) { "no minvalue" } else { "no maxvalue" };
+    let mut fix = vec![format!("alter sequence {name}{wider} {bound};")];
     if let (Some(table), Some(column), true) =
         (owner, property.text("owner_column"), narrow(property.text("owner_column_type")))
     {
         fix.push(format!(
-            "alter table {table} alter column {} type bigint; -- rewrites the table under a lock",
+            "alter table {table} alter column {} type bigint; -- rewrites the table under a lock; views over the column \
+             and columns that refer to it are to be changed with it",
             identifier(column)
         ));
-    }
-    if narrow(property.text("data_type")) && look.major() >= 10 {
-        fix.insert(0, format!("alter sequence {name} as bigint;"));
-    } else if fix.is_empty() {
-        fix.push(format!("alter sequence {name} no maxvalue; -- or: cycle, where values may come again"));
+    } else if wider.is_empty() {
+        fix.push("-- or: cycle, where values may come again".to_owned());
     }
     fix.join(" ")
 }

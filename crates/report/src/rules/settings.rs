@@ -8,6 +8,9 @@ use crate::words::number;
 
 const SETTINGS: &[&str] = &["pg_settings"];
 
+/// What is said of a setting without a value: the session's own is none of the server's.
+const UNSEEN: &str = "is not known: it is hidden from the role, or the role or the database sets it for this session.";
+
 /// Settings without which a crash loses data.
 pub(super) static DURABILITY: Rule = Rule {
     id: "durability",
@@ -31,6 +34,8 @@ fn durability(look: &Look<'_>, judged: &mut Judged) {
             let evidence = Evidence::of(name).with("setting", Value::Text(value.to_owned()));
             let fix = format!("alter system set {name} = {right}; select pg_reload_conf();");
             judged.found(Severity::Critical, format!("{name} is {value}: {because}."), evidence.fix(fix));
+        } else if look.setting(name).is_none() {
+            judged.unknown(format!("{name} {UNSEEN}"));
         }
     }
 }
@@ -128,7 +133,7 @@ fn memory(look: &Look<'_>, judged: &mut Judged) {
         return judged.unknown("The machine's memory is not known.");
     };
     let (Some(shared), Some(work)) = (look.bytes("shared_buffers"), look.bytes("work_mem")) else {
-        return judged.unknown("shared_buffers or work_mem is not shown to the role.");
+        return judged.unknown(format!("shared_buffers or work_mem {UNSEEN}"));
     };
     let connections = look.number("max_connections").unwrap_or(0);
     let workers = look.number("autovacuum_max_workers").unwrap_or(0);

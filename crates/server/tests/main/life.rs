@@ -205,12 +205,12 @@ async fn who_lost_its_state_and_registers_anew_goes_on_with_its_instance() {
     let mut anew = fleet.watcher("a").await;
     let first = fleet.batch(&mut anew, "main", Some(started("08:00:00")), 0);
     let asked = fleet.send(&anew, &first).await;
-    asked.refused(503, "unavailable");
+    asked.refused(503, "instance_undecided");
     assert!(asked.text.contains("another collector still watches this instance"), "{}", asked.text);
     // What is read of databases waits, too.
     let mut part = fleet.batch(&mut anew, "main", None, 5);
     part.readings[0].datid = Some(DATABASE);
-    fleet.send(&anew, &part).await.refused(503, "unavailable");
+    fleet.send(&anew, &part).await.refused(503, "instance_undecided");
     fleet.pass(45);
     fleet.send(&anew, &first).await.expect(202);
     fleet.send(&anew, &part).await.expect(202);
@@ -227,7 +227,7 @@ async fn who_lost_its_state_and_registers_anew_goes_on_with_its_instance() {
     fleet.pass(10);
     fleet.deliver(&mut anew, "main", started("08:00:00"), 1).await;
     let late = fleet.batch(&mut lost, "main", Some(started("08:00:00")), 500);
-    fleet.send(&lost, &late).await.refused(503, "unavailable");
+    fleet.send(&lost, &late).await.refused(503, "instance_undecided");
     fleet.pass(10);
     fleet.deliver(&mut anew, "main", started("08:00:00"), 1).await;
     fleet.send(&lost, &late).await.expect(202);
@@ -277,7 +277,7 @@ async fn two_collectors_at_once_have_an_instance_each_until_one_goes_on_for_both
     fleet.deliver(&mut a, "main", started("08:00:00"), 60).await;
     fleet.pass(10);
     let first = fleet.batch(&mut b, "moved", Some(started("08:00:00")), 0);
-    fleet.send(&b, &first).await.refused(503, "unavailable");
+    fleet.send(&b, &first).await.refused(503, "instance_undecided");
     fleet.pass(10);
     fleet.deliver(&mut a, "main", started("08:00:00"), 10).await;
     fleet.send(&b, &first).await.expect(202);
@@ -338,7 +338,7 @@ async fn what_went_on_by_another_server_is_not_counted_twice() {
     fleet.deliver(&mut a, "main", started("08:00:00"), 7).await;
     fleet.pass(120);
     let late = fleet.batch(&mut a, "main", Some(started("08:30:00")), 500);
-    fleet.send(&a, &late).await.refused(503, "unavailable");
+    fleet.send(&a, &late).await.refused(503, "instance_undecided");
     fleet.send(&a, &late).await.expect(202);
     assert_eq!((fleet.commits(1).await, fleet.commits(2).await), (67.0, 500.0));
 }
