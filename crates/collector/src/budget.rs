@@ -5,7 +5,7 @@
 //! database has a mean for each of them. Sets slow down in the turns that the catalogue declares: those of the first
 //! turn up to [`MOST`] times, then those of the second, until the rest fits. What never yields may exceed the budget.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 /// How much rarer than at its interval a set is read at most.
@@ -113,7 +113,7 @@ impl Budget {
     pub fn weigh(&mut self) -> bool {
         self.least = [None, self.least[0].or(self.least[1])];
         let Some(most) = self.most else { return false };
-        let turns: std::collections::BTreeSet<u8> = self.parts.values().filter_map(|part| part.turn).collect();
+        let turns: BTreeSet<u8> = self.parts.values().filter_map(|part| part.turn).collect();
         let mut rest = self.takes();
         let mut factors = BTreeMap::new();
         for turn in turns {

@@ -49,13 +49,8 @@ impl Reader {
 }
 
 /// Names of columns that are a set's own: for each those of the console, the first that is there.
-const RENAMED: [(&str, &[&str]); 5] = [
-    ("username", &["user"]),
-    ("dbname", &["database"]),
-    ("reserve_pool", &["reserve_pool_size", "reserve_pool"]),
-    ("max_connections", &["max_connections"]),
-    ("current_connections", &["current_connections"]),
-];
+const RENAMED: [(&str, &[&str]); 3] =
+    [("username", &["user"]), ("dbname", &["database"]), ("reserve_pool", &["reserve_pool_size", "reserve_pool"])];
 
 /// A row of the console as one of the set: each column by its name, read as its type.
 fn row(definition: &Definition, told: &HashMap<String, String>) -> Row {
