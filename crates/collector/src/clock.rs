@@ -72,6 +72,8 @@ pub struct Clock {
     boot_id: Option<Uuid>,
     /// What is added to the time since boot.
     began_us: i64,
+    /// When it was set.
+    set_at_us: i64,
 }
 
 impl Clock {
@@ -87,8 +89,15 @@ impl Clock {
     /// A clock of a machine, set now.
     #[must_use]
     pub fn of(machine: Arc<dyn Machine>) -> Self {
-        let began_us = machine.time_of_day_us().saturating_sub_unsigned(machine.boottime_us());
-        Self { id: Uuid::new_v4(), boot_id: machine.boot_id(), began_us, machine }
+        let set_at_us = machine.time_of_day_us();
+        let began_us = set_at_us.saturating_sub_unsigned(machine.boottime_us());
+        Self { id: Uuid::new_v4(), boot_id: machine.boot_id(), began_us, set_at_us, machine }
+    }
+
+    /// When it was set, and so when the process began.
+    #[must_use]
+    pub const fn set_at_us(&self) -> i64 {
+        self.set_at_us
     }
 
     /// Which clock this is, and so which process.

@@ -107,7 +107,7 @@ impl Watch {
             databases: Databases::new(Databases::schedule(&recorder)),
             host: Host::default(),
             pooler: Pooler::default(),
-            itself: Itself { started_us: recorder.clock.now_us() },
+            itself: Itself,
             held: Vec::new(),
             said: Said::default(),
             weighed: Instant::now(),
@@ -118,7 +118,6 @@ impl Watch {
     /// The same by another clock.
     #[must_use]
     pub fn with_clock(mut self, clock: Clock) -> Self {
-        self.itself.started_us = clock.now_us();
         self.recorder.clock = clock;
         self
     }

@@ -10,11 +10,9 @@ use super::recorder::Recorder;
 use super::source::{At, Source};
 use crate::{named, own};
 
-/// When the process began.
+/// The collector's own process.
 #[derive(Debug)]
-pub(super) struct Itself {
-    pub(super) started_us: i64,
-}
+pub(super) struct Itself;
 
 /// Whether one of these sets is read here.
 pub(super) fn reads(set: &str) -> bool {
@@ -35,7 +33,7 @@ impl Source for Itself {
             let (own, budget) = (&mut at.recorder.own, &at.recorder.budget);
             let rows =
                 if set.name() == own::SETS { own.tell(|set| budget.factor(set)) } else { vec![own.process_row()] };
-            let read = (named::frame(&set.definition, &rows), own::incarnation(self.started_us));
+            let read = (named::frame(&set.definition, &rows), own::incarnation(at.recorder.clock.set_at_us()));
             at.recorder.record_beside(set, read, began, at.baselines, at.cycle);
         }
         at.recorder.own.count(&mut at.cycle.readings[counted..]);
