@@ -67,6 +67,27 @@ impl Budget {
         }
     }
 
+    /// Goes on from another budget of the same instance, with what it knows of the sets that are as they were.
+    pub fn go_on(&mut self, before: Self, is_as_before: impl Fn(&str) -> bool) {
+        let Self { parts, factors, least, .. } = before;
+        for (set, before) in parts.into_iter().filter(|(set, _)| is_as_before(set)) {
+            if let Some(part) = self.parts.get_mut(&set) {
+                part.means = before.means;
+            }
+        }
+        let yields = |set: &str| self.parts.get(set).is_some_and(|part| part.turn.is_some());
+        self.factors = factors.into_iter().filter(|(set, _)| yields(set) && is_as_before(set)).collect();
+        self.least = least;
+    }
+
+    /// What a reading of a set takes, if any was noted.
+    #[must_use]
+    pub fn mean(&self, set: &str) -> Option<Duration> {
+        let means = &self.parts.get(set)?.means;
+        let us = means.values().map(|mean| mean.us).reduce(f64::max)?;
+        Some(Duration::from_secs_f64(us / 1e6))
+    }
+
     /// A statement of a set took so long.
     pub fn note(&mut self, set: &str, datid: Option<i64>, took: Duration) {
         let least = self.least[0].map_or(took, |least| least.min(took));
@@ -112,7 +133,9 @@ impl Budget {
     /// Weighs what was noted; whether sets are read more or less often from here on.
     pub fn weigh(&mut self) -> bool {
         self.least = [None, self.least[0].or(self.least[1])];
-        let Some(most) = self.most else { return false };
+        let Some(most) = self.most else {
+            return !std::mem::take(&mut self.factors).is_empty();
+        };
         let turns: BTreeSet<u8> = self.parts.values().filter_map(|part| part.turn).collect();
         let mut rest = self.takes();
         let mut factors = BTreeMap::new();
@@ -234,6 +257,26 @@ mod tests {
             assert!(!budget.weigh());
         }
         assert!((budget.takes() - 1000.0).abs() < 1.0);
+    }
+
+    #[test]
+    fn another_configuration_goes_on_from_what_is_known() {
+        let sets = [("a", 10, Some(1)), ("b", 10, Some(1)), ("c", 10, Some(1))];
+        let mut before = budget(1000, &sets);
+        for (set, ..) in sets {
+            before.note(set, None, ms(40));
+        }
+        assert!(weigh(&mut before) && before.factor("a") == 16);
+        // One is another set by now, one is read more often by hand, one is as it was.
+        let mut after = budget(1000, &[("a", 10, Some(1)), ("b", 10, None), ("c", 10, Some(1))]);
+        after.go_on(before, |set| set != "c");
+        assert_eq!(["a", "b", "c"].map(|set| after.factor(set)), [16, 1, 1]);
+        assert_eq!(["a", "c"].map(|set| after.mean(set)), [Some(ms(40)), None]);
+        assert!((after.takes() - 8000.0).abs() < 1.0);
+        // Another budget is kept at once.
+        let mut wider = budget(10_000, &sets);
+        wider.go_on(after, |_| true);
+        assert!(weigh(&mut wider) && wider.factor("a") == 1);
     }
 
     #[test]

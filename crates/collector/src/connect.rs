@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Connection, NoTls};
 
+use crate::abandoned::{self, Awaited, Watched};
 use crate::coverage::identifier;
 use crate::foreign::Decoder;
 use crate::read::signed;
@@ -140,6 +141,13 @@ impl Connector {
         }
     }
 
+    /// Counts the connections of another way to the same address as its own.
+    pub(crate) fn share_places(&mut self, other: &Self) {
+        if (&self.dsn.host, self.dsn.port) == (&other.dsn.host, other.dsn.port) {
+            self.places = Arc::clone(&other.places);
+        }
+    }
+
     /// Host, port, user and database as configured.
     #[must_use]
     pub fn dsn(&self) -> &Dsn {
@@ -229,7 +237,7 @@ impl Connector {
             // Where nobody waits any more, the session is dropped here, and with it its place.
             let _ = answer.send(connected);
         });
-        let (client, version) = match tokio::time::timeout(limit, &mut arrival).await {
+        let (client, awaited, version) = match tokio::time::timeout(limit, &mut arrival).await {
             Ok(Ok(outcome)) => outcome?,
             Ok(Err(_)) | Err(_) => return Err(ConnectError::Timeout),
         };
@@ -249,7 +257,8 @@ impl Connector {
         let asked = signed(
             "select pg_catalog.set_config('client_encoding', 'SQL_ASCII', false) as bytes,
                     pg_catalog.current_setting('lock_timeout') as lock_timeout,
-                    pg_catalog.current_setting('server_encoding') as encoding",
+                    pg_catalog.current_setting('server_encoding') as encoding,
+                    pg_catalog.pg_backend_pid() as process_id",
         );
         let arrived = client.query_typed_one(&asked, &[]);
         let row = match tokio::time::timeout(limit, arrived).await {
@@ -260,7 +269,9 @@ impl Connector {
         if text("lock_timeout")? != format!("{LOCK_TIMEOUT_MS}ms") {
             return Err(ConnectError::Pooler);
         }
-        Ok((Session::new(client, version, Decoder::of(&text("encoding")?)), version))
+        awaited.served_by(row.try_get("process_id").map_err(ConnectError::Refused)?);
+        let session = Session::new(client, version, Decoder::of(&text("encoding")?));
+        Ok((session.awaited(awaited), version))
     }
 }
 
@@ -269,25 +280,27 @@ async fn open(
     dsn: &Dsn,
     config: &tokio_postgres::Config,
     place: OwnedSemaphorePermit,
-) -> Result<(Client, Option<u32>), ConnectError> {
+) -> Result<(Client, Awaited, Option<u32>), ConnectError> {
     if !connection::may_use_tls(dsn) {
         let (client, connection) = config.connect(NoTls).await.map_err(refused)?;
-        return Ok((client, drive(connection, place)));
+        let (awaited, watched) = abandoned::awaited(dsn, config, client.cancel_token());
+        return Ok((client, awaited, drive(connection, watched, place)));
     }
     let connector = connection::connector(dsn).map_err(ConnectError::Tls)?;
     let (client, connection) = config.connect(connector).await.map_err(refused)?;
-    Ok((client, drive(connection, place)))
+    let (awaited, watched) = abandoned::awaited(dsn, config, client.cancel_token());
+    Ok((client, awaited, drive(connection, watched, place)))
 }
 
 /// Lets a connection run until it ends; answers the version that it was told.
-fn drive<S, T>(connection: Connection<S, T>, place: OwnedSemaphorePermit) -> Option<u32>
+fn drive<S, T>(connection: Connection<S, T>, watched: Watched, place: OwnedSemaphorePermit) -> Option<u32>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let version = connection.parameter("server_version").and_then(startup::version_num);
     tokio::spawn(async move {
-        let ended = connection.await;
+        let ended = watched.ended(connection).await;
         release(ended, place).await;
     });
     version

@@ -25,6 +25,8 @@ pub const MAX_ROWS: usize = 10_000;
 pub const MAX_TEXT: usize = 8 << 20;
 /// How long a statement may take: nothing else of the instance is read meanwhile.
 pub const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the collector waits for it: a function may catch its own cancellation.
+const PATIENCE: Duration = TIMEOUT.saturating_add(read::NETWORK_MARGIN);
 
 /// What took longer than this rests before it is read again,
 const LONG: Duration = Duration::from_millis(250);
@@ -216,7 +218,7 @@ pub(crate) async fn frame(session: &Session, definition: &Definition, sql: &str)
     );
     control(session, &begin).await?;
     let read = read::rows(session, definition, sql, &[], |frame, bytes| frame.rows <= MAX_ROWS && bytes <= MAX_TEXT);
-    let outcome = read.await.and_then(|(frame, bytes)| {
+    let outcome = session.within(PATIENCE, read).await.and_then(|(frame, bytes)| {
         let much = |most: String| Err(ReadError::TooMuch { most });
         match (frame.rows, bytes) {
             (rows, _) if rows > MAX_ROWS => much(format!("{MAX_ROWS} rows")),
@@ -224,6 +226,9 @@ pub(crate) async fn frame(session: &Session, definition: &Definition, sql: &str)
             _ => Ok(frame),
         }
     });
+    if outcome.as_ref().is_err_and(ReadError::is_broken) {
+        return outcome;
+    }
     let undone = control(session, "rollback").await;
     let frame = outcome?;
     undone?;
@@ -232,8 +237,7 @@ pub(crate) async fn frame(session: &Session, definition: &Definition, sql: &str)
 
 async fn control(session: &Session, words: &str) -> Result<(), ReadError> {
     let words = signed(words);
-    let told = session.client.simple_query(&words);
-    tokio::time::timeout(read::limit(), told).await.map_err(|_| ReadError::Silent)??;
+    session.within(PATIENCE, async { Ok(session.client.simple_query(&words).await?) }).await?;
     Ok(())
 }
 

@@ -105,6 +105,11 @@ impl Latest {
         kept.up.retain(|instance, _| is_watched(instance));
     }
 
+    /// Keeps of an instance what was read of these sets only.
+    pub(crate) fn retain_sets(&self, instance: &str, is_kept: impl Fn(&str) -> bool) {
+        self.kept().shown.retain(|place, _| place.instance != instance || is_kept(&place.set));
+    }
+
     /// What is kept, as it was read but for secrets.
     pub(crate) fn frames(&self, catalog: &Catalog) -> Vec<(Place, Whole)> {
         let kept = self.kept().clone();

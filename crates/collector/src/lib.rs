@@ -1,5 +1,6 @@
 //! Reads PostgreSQL, forms increments, spools and pushes them.
 
+mod abandoned;
 pub mod backend;
 pub mod baseline;
 pub mod budget;

@@ -16,6 +16,7 @@ use crate::watch::Watch;
 /// One instance, and where what is read of it goes.
 pub(crate) struct Observation {
     pub(crate) watch: Watch,
+    pub(crate) schedule: Schedule,
     pub(crate) shared: Shared,
     pub(crate) lanes: Arc<Lanes>,
     pub(crate) counters: Arc<Counters>,
@@ -37,23 +38,22 @@ impl Observation {
     }
 }
 
-/// Reads an instance and spools what was read, until it is told to stop.
-pub(crate) async fn observe(mut this: Observation) {
-    let mut schedule = Schedule::new(this.watch.schedule(), Instant::now());
+/// Reads an instance and spools what was read, until it is told to stop. Answers what another one may go on from.
+pub(crate) async fn observe(mut this: Observation) -> (Watch, Schedule) {
     let spread = rand::random::<f64>();
-    while let Some(next) = [schedule.next(), this.watch.next_database()].into_iter().flatten().min() {
+    while let Some(next) = [this.schedule.next(), this.watch.next_database()].into_iter().flatten().min() {
         tokio::select! {
             () = tokio::time::sleep_until(next) => {}
-            _ = this.stop.changed() => return,
+            _ = this.stop.changed() => break,
         }
         if *this.stop.borrow() {
-            return;
+            break;
         }
-        let repeats = lock(&this.shared).take_repeat();
-        let mut hastened = if repeats { this.watch.forget_sent() } else { Vec::new() };
-        let mut due = schedule.take(Instant::now(), spread, |set| this.watch.factor(set));
-        hastened.retain(|set| !due.sets.contains(set));
-        due.sets.extend(hastened);
+        if lock(&this.shared).take_repeat() {
+            this.schedule.owe(this.watch.forget_sent());
+        }
+        let mut due = this.schedule.take(Instant::now(), spread, |set| this.watch.factor(set));
+        this.schedule.owe(leave_alone(&mut due.sets, |set| this.watch.is_read_alone(set)));
         let late = due.late.iter().map(|(_, cycles)| u64::from(*cycles)).sum();
         this.counters.late_cycles.fetch_add(late, Ordering::Relaxed);
         let baselines = lock(&this.shared).baselines();
@@ -73,7 +73,11 @@ pub(crate) async fn observe(mut this: Observation) {
         let cycle = tokio::select! {
             cycle = reading => cycle,
             // A cycle that is not spooled has not happened.
-            _ = this.stop.changed() => return,
+            _ = this.stop.changed() => {
+                this.watch.interrupted();
+                this.schedule.owe(due.sets);
+                break;
+            }
         };
         drop(baselines);
         let Some(cycle) = cycle else { continue };
@@ -93,5 +97,34 @@ pub(crate) async fn observe(mut this: Observation) {
             }
             Err(error) => tracing::error!(%error, "spooling ended early"),
         }
+    }
+    (this.watch, this.schedule)
+}
+
+/// Takes the sets that are to be read alone out of those that are due, until nothing else is; then all but the first.
+fn leave_alone(due: &mut Vec<String>, is_read_alone: impl Fn(&str) -> bool) -> Vec<String> {
+    let (alone, together): (Vec<String>, Vec<String>) =
+        std::mem::take(due).into_iter().partition(|set| is_read_alone(set));
+    let mut alone = alone.into_iter();
+    *due = if together.is_empty() { alone.next().into_iter().collect() } else { together };
+    alone.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::leave_alone;
+
+    #[test]
+    fn what_takes_its_time_waits_until_nothing_else_is_due() {
+        let left = |sets: &[&str]| {
+            let mut due = sets.iter().map(|set| (*set).to_owned()).collect();
+            let owed = leave_alone(&mut due, |set| set.starts_with("x_"));
+            (due.join(" "), owed.join(" "))
+        };
+        let both = |due: &str, owed: &str| (due.to_owned(), owed.to_owned());
+        assert_eq!(left(&["a", "x_a", "b", "x_b"]), both("a b", "x_a x_b"));
+        assert_eq!(left(&["x_a", "x_b", "x_c"]), both("x_a", "x_b x_c"), "one after the other");
+        assert_eq!(left(&["a"]), both("a", ""));
+        assert_eq!(left(&[]), both("", ""));
     }
 }

@@ -89,6 +89,12 @@ impl Own {
         Self { timed: timed.map(|set| set.name().to_owned()).collect(), ..Self::default() }
     }
 
+    /// Goes on from what was counted before.
+    pub fn go_on(&mut self, before: Self) {
+        let Self { timed: _, counted, told, late, process } = before;
+        (self.counted, self.told, self.late, self.process) = (counted, told, late, process);
+    }
+
     /// A cycle began: what was told is on disk unless [`Self::not_spooled`] said otherwise.
     pub fn begin(&mut self) {
         self.told.clear();

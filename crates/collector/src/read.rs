@@ -17,7 +17,7 @@ use crate::session::{Bytes, Session};
 /// Seconds between 1970 and 2000, where PostgreSQL's clock begins, in microseconds.
 const EPOCH_OFFSET_US: i64 = 946_684_800_000_000;
 /// How much later than the server the client gives up: the network is gone.
-const NETWORK_MARGIN: Duration = Duration::from_secs(5);
+pub(crate) const NETWORK_MARGIN: Duration = Duration::from_secs(5);
 
 /// Why a set was not read.
 #[derive(Debug, thiserror::Error)]
@@ -51,8 +51,8 @@ pub enum ReadError {
         most: String,
     },
     /// No answer in time.
-    #[error("no answer within {} s", (STATEMENT_TIMEOUT_MS / 1000) as u64 + NETWORK_MARGIN.as_secs())]
-    Silent,
+    #[error("no answer within {} s", .0.as_secs())]
+    Silent(Duration),
 }
 
 impl ReadError {
@@ -90,7 +90,7 @@ impl ReadError {
     #[must_use]
     pub fn is_broken(&self) -> bool {
         match self {
-            Self::Silent => true,
+            Self::Silent(_) => true,
             Self::Postgres(error) => error.is_closed() || error.as_db_error().is_none_or(|db| db.severity() == "FATAL"),
             Self::Denied { .. } | Self::Shape { .. } | Self::TooMuch { .. } | Self::Key(_) => false,
         }
@@ -182,7 +182,7 @@ async fn into(
         }
         Ok((frame, text_bytes))
     };
-    tokio::time::timeout(limit(), reading).await.unwrap_or(Err(ReadError::Silent))
+    session.within(limit(), reading).await
 }
 
 /// Which column of the definition each column of a row is, and how its values are read.

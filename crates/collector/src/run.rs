@@ -16,6 +16,7 @@ use catalog::Catalog;
 use config::{Config, Instance, Pushed};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::backend::Backend;
 use crate::custom::Held;
@@ -23,6 +24,7 @@ use crate::exposition::{self, Latest};
 use crate::lanes::{self, Lane, Lanes};
 use crate::observe::{Observation, observe};
 use crate::push::{Counters, Pusher};
+use crate::schedule::Schedule;
 use crate::spool::Bounds;
 use crate::state::lock;
 use crate::watch::Watch;
@@ -86,29 +88,35 @@ pub async fn run(
 }
 
 /// A task that can be told to stop.
-struct Running {
+struct Running<T = ()> {
     stop: watch::Sender<bool>,
-    task: JoinHandle<()>,
+    task: JoinHandle<T>,
 }
 
-impl Running {
-    fn start<F: Future<Output = ()> + Send + 'static>(work: impl FnOnce(watch::Receiver<bool>) -> F) -> Self {
+impl<T: Send + 'static> Running<T> {
+    fn start<F: Future<Output = T> + Send + 'static>(work: impl FnOnce(watch::Receiver<bool>) -> F) -> Self {
         let (stop, stopped) = watch::channel(false);
         Self { stop, task: tokio::spawn(work(stopped)) }
     }
 
-    /// Waits until it has stopped, at most so long.
-    async fn end(self, within: Option<Duration>) {
+    /// Waits until it has stopped, at most so long; what it leaves, if it ended in order.
+    async fn end(self, within: Option<Duration>) -> Option<T> {
         // It may have ended by itself.
         let _ = self.stop.send(true);
         let abort = self.task.abort_handle();
-        match within {
-            None => _ = self.task.await,
-            Some(within) if tokio::time::timeout(within, self.task).await.is_err() => abort.abort(),
-            Some(_) => {}
+        let Some(within) = within else { return self.task.await.ok() };
+        match tokio::time::timeout(within, self.task).await {
+            Ok(ended) => ended.ok(),
+            Err(_) => {
+                abort.abort();
+                None
+            }
         }
     }
 }
+
+/// What a watch that ended leaves for the next one of its instance.
+type Left = (Watch, Schedule);
 
 /// What decides how an instance is read.
 #[derive(PartialEq)]
@@ -124,7 +132,7 @@ struct Supervisor {
     lanes: Arc<Lanes>,
     counters: Arc<Counters>,
     wake: Arc<Notify>,
-    watches: BTreeMap<String, (Watched, Running)>,
+    watches: BTreeMap<String, (Watched, Running<Left>)>,
     delivery: Option<Running>,
     latest: Arc<Latest>,
     shows: Option<Running>,
@@ -148,7 +156,7 @@ impl Supervisor {
         let shows = show(&assignment, &latest);
         let watches = BTreeMap::new();
         let mut supervisor = Self { assignment, lanes, counters, wake, watches, delivery, latest, shows };
-        supervisor.start_missing();
+        supervisor.start_missing(BTreeMap::new());
         Ok(supervisor)
     }
 
@@ -170,15 +178,16 @@ impl Supervisor {
             .filter(|(name, (watched, _))| !is_as_before(name, watched))
             .map(|(name, _)| name.clone())
             .collect();
+        let mut left = BTreeMap::new();
         for name in &changed {
             if let Some((_, running)) = self.watches.remove(name) {
-                running.end(None).await;
+                left.extend(running.end(None).await.map(|ended| (name.clone(), ended)));
                 tracing::info!(instance.name = name, "no longer watched as before");
             }
         }
         // Nobody writes any more to what is to be delivered and removed.
         if let Err(error) = self.lanes.assign(&borrowed(&names(&next))) {
-            self.start_missing();
+            self.start_missing(left);
             return Err(error.context("make a spool"));
         }
         self.lanes.bound(bounds(config));
@@ -191,8 +200,8 @@ impl Supervisor {
             }
             self.delivery = Some(deliver(&next, backend, &self.lanes, &self.counters, &self.wake));
         }
-        // What is read otherwise from now on is shown when it was.
-        self.latest.retain(|name| self.watches.contains_key(name));
+        let is_watched = |name: &str| config.instances.iter().any(|instance| instance.name == name);
+        self.latest.retain(is_watched);
         if has_new_catalog || !shows_alike(config, &before.config) {
             if let Some(shows) = self.shows.take() {
                 shows.end(None).await;
@@ -201,34 +210,43 @@ impl Supervisor {
         }
         self.assignment = next;
         let as_before = self.watches.len();
-        self.start_missing();
+        self.start_missing(left);
         let begun = self.watches.len() - as_before;
         tracing::info!(as_before, begun, ended = changed.len(), "another configuration is in force");
         Ok(())
     }
 
-    fn start_missing(&mut self) {
+    /// Watches the instances that are not watched yet, each going on from what the last watch of it left.
+    fn start_missing(&mut self, mut left: BTreeMap<String, Left>) {
         for instance in &self.assignment.config.instances {
             if self.watches.contains_key(&instance.name) {
                 continue;
             }
             if let Some(lane) = self.lanes.lane_of(&instance.name) {
-                let running = self.watch(instance, &lane);
+                let running = self.watch(instance, &lane, left.remove(&instance.name));
                 self.watches.insert(instance.name.clone(), (watched_as(&self.assignment, instance), running));
             }
         }
     }
 
-    fn watch(&self, instance: &Instance, lane: &Lane) -> Running {
+    fn watch(&self, instance: &Instance, lane: &Lane, left: Option<Left>) -> Running<Left> {
         let (config, catalog) = (&self.assignment.config, Arc::clone(&self.assignment.catalog));
         let shared = Arc::clone(&lane.held);
         let clock = lock(&shared).clock().clone();
         let watch = Watch::new(instance.clone(), catalog, |setting| config.row_limit(setting));
         let held = self.assignment.held.iter().map(Held::state).collect();
-        let watch = watch.with_clock(clock).shown_in(Arc::clone(&self.latest)).beside(held);
+        let mut watch = watch.with_clock(clock).shown_in(Arc::clone(&self.latest)).beside(held);
+        let mut schedule = Schedule::new(watch.schedule(), Instant::now());
+        if let Some((before, last)) = left {
+            let as_before;
+            (watch, as_before) = watch.going_on(before);
+            schedule = schedule.going_on(&last, |set| as_before.contains(set));
+            // What is read otherwise from now on is shown when it was.
+            self.latest.retain_sets(&instance.name, |set| as_before.contains(set) && watch.reads(set));
+        }
         tracing::info!(instance.name = watch.name(), "watching");
         let (lanes, counters, wake) = (Arc::clone(&self.lanes), Arc::clone(&self.counters), Arc::clone(&self.wake));
-        Running::start(|stop| observe(Observation { watch, shared, lanes, counters, wake, stop }))
+        Running::start(|stop| observe(Observation { watch, schedule, shared, lanes, counters, wake, stop }))
     }
 
     async fn end(self) -> Result<()> {

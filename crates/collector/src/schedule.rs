@@ -1,6 +1,7 @@
 //! When sets are due. Sets of one interval stay together, so that they share a cycle; late cycles
 //! are skipped and counted, never made up for.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,6 +13,8 @@ const JITTER: f64 = 0.1;
 #[derive(Debug)]
 pub struct Schedule {
     lanes: Vec<Lane>,
+    /// Sets that are due at once, whatever their lanes say.
+    owed: BTreeSet<String>,
 }
 
 #[derive(Debug)]
@@ -45,19 +48,39 @@ impl Schedule {
                 None => lanes.push(Lane { interval, sets: vec![set], due: now, begun: false, cycles: 0 }),
             }
         }
-        Self { lanes }
+        Self { lanes, owed: BTreeSet::new() }
+    }
+
+    /// The same, going on from another one: sets that are as they were keep their times, all others are due at once.
+    #[must_use]
+    pub fn going_on(mut self, before: &Self, is_as_before: impl Fn(&str) -> bool) -> Self {
+        for lane in &mut self.lanes {
+            let Some(last) = before.lanes.iter().find(|last| last.interval == lane.interval && last.begun) else {
+                continue;
+            };
+            (lane.due, lane.begun, lane.cycles) = (last.due, last.begun, last.cycles);
+            let is_new = |set: &&String| before.owed.contains(*set) || !last.sets.contains(set) || !is_as_before(set);
+            self.owed.extend(lane.sets.iter().filter(is_new).cloned());
+        }
+        self
+    }
+
+    /// Makes sets due at once.
+    pub fn owe(&mut self, sets: impl IntoIterator<Item = String>) {
+        self.owed.extend(sets);
     }
 
     /// When the next sets are due.
     #[must_use]
     pub fn next(&self) -> Option<Instant> {
-        self.lanes.iter().map(|lane| lane.due).min()
+        let lanes = self.lanes.iter().map(|lane| lane.due).min();
+        if self.owed.is_empty() { lanes } else { lanes.map(|due| due.min(Instant::now())) }
     }
 
     /// Takes the sets that are due. `spread` is a number from 0 to 1, the instance's share of the jitter. A set is read in
     /// every so many cycles only as `factor` says.
     pub fn take(&mut self, now: Instant, spread: f64, factor: impl Fn(&str) -> u32) -> Due {
-        let mut due = Due::default();
+        let mut due = Due { sets: std::mem::take(&mut self.owed).into_iter().collect(), late: Vec::new() };
         for lane in self.lanes.iter_mut().filter(|lane| lane.due <= now) {
             let behind = now.duration_since(lane.due).as_nanos() / lane.interval.as_nanos();
             let skipped = u32::try_from(behind).unwrap_or(u32::MAX);
@@ -70,7 +93,9 @@ impl Schedule {
                 if lane.begun && turns == 0 {
                     continue;
                 }
-                due.sets.push(set.clone());
+                if !due.sets.contains(set) {
+                    due.sets.push(set.clone());
+                }
                 if lane.begun && turns > 1 {
                     due.late.push((set.clone(), u32::try_from(turns - 1).unwrap_or(u32::MAX)));
                 }
@@ -124,6 +149,32 @@ mod tests {
             Due { sets: vec!["a".to_owned(), "b".to_owned()], late: vec![("a".to_owned(), 1)] }
         );
         assert_eq!(read(100, &|_| 1).sets, ["a", "b"], "at its interval again");
+    }
+
+    #[test]
+    fn another_configuration_keeps_the_times_of_what_is_as_it_was() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let sets = |sets: &[(&str, u32)]| sets.iter().map(|(set, every)| ((*set).to_owned(), *every)).collect();
+        let mut first = Schedule::new(sets(&[("a", 60), ("b", 60), ("gone", 60), ("slower", 10)]), start);
+        first.take(start, 0.0, |_| 1);
+        let next = Schedule::new(sets(&[("a", 60), ("b", 60), ("new", 60), ("slower", 300)]), start + second * 20);
+        let mut next = next.going_on(&first, |set| set != "b");
+        let at = |schedule: &mut Schedule, at: u32| schedule.take(start + second * at, 0.0, |_| 1);
+        assert_eq!(at(&mut next, 20).sets, ["b", "new", "slower"], "changed, new, of another interval");
+        assert_eq!(at(&mut next, 59), Due::default());
+        assert_eq!(at(&mut next, 60), Due { sets: ["a", "b", "new"].map(str::to_owned).to_vec(), late: vec![] });
+        assert_eq!(at(&mut next, 320).sets.last().map(String::as_str), Some("slower"));
+    }
+
+    #[test]
+    fn what_is_owed_is_due_at_once_and_once() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let mut schedule = Schedule::new(vec![("a".to_owned(), 10), ("b".to_owned(), 3600)], start);
+        schedule.take(start, 0.0, |_| 1);
+        schedule.owe(["b".to_owned(), "a".to_owned()]);
+        assert!(schedule.next().is_some_and(|next| next <= Instant::now()));
+        assert_eq!(schedule.take(start + second * 10, 0.0, |_| 1).sets, ["a", "b"]);
+        assert_eq!(schedule.next(), Some(start + second * 20));
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! An open connection, and how its texts are read.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{FromSql, Type};
 use tokio_postgres::{Client, Error, Row};
 
+use crate::abandoned::Awaited;
 use crate::denied;
 use crate::foreign::Decoder;
 use crate::read::{self, ReadError};
@@ -19,6 +21,10 @@ pub struct Session {
     pub(crate) version_num: Option<u32>,
     decoder: Decoder,
     marked: AtomicU64,
+    /// Whether it did not answer in time.
+    silent: AtomicBool,
+    /// Says that nobody waits for an answer any more when it is dropped.
+    awaited: Option<Awaited>,
 }
 
 impl From<Client> for Session {
@@ -32,12 +38,35 @@ impl Session {
     /// A session of a server's version, with the way in which its texts are read.
     #[must_use]
     pub fn new(client: Client, version_num: Option<u32>, decoder: Decoder) -> Self {
-        Self { client, version_num, decoder, marked: AtomicU64::new(0) }
+        Self { client, version_num, decoder, marked: AtomicU64::new(0), silent: AtomicBool::new(false), awaited: None }
+    }
+
+    /// The same with what its connection is told when it is dropped.
+    pub(crate) fn awaited(mut self, awaited: Awaited) -> Self {
+        self.awaited = Some(awaited);
+        self
     }
 
     /// Whether its server is older than a version; one that did not tell its own is of today.
     pub(crate) fn is_before(&self, version_num: u32) -> bool {
         self.version_num.is_some_and(|own| own < version_num)
+    }
+
+    /// Whether it can be asked another question.
+    pub(crate) fn is_usable(&self) -> bool {
+        !self.client.is_closed() && !self.silent.load(Ordering::Relaxed)
+    }
+
+    /// What is asked over it, if it answers in time; who did not is not asked again.
+    pub(crate) async fn within<T>(
+        &self,
+        limit: Duration,
+        asked: impl Future<Output = Result<T, ReadError>>,
+    ) -> Result<T, ReadError> {
+        tokio::time::timeout(limit, asked).await.unwrap_or_else(|_| {
+            self.silent.store(true, Ordering::Relaxed);
+            Err(ReadError::Silent(limit))
+        })
     }
 
     /// What a question to this session's client answers; where the role lacks a right, with what mends that.

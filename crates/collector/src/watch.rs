@@ -20,7 +20,7 @@ mod statement;
 mod sweep;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,7 @@ use crate::baseline::{Advance, Baseline, Place};
 use crate::clock::Clock;
 use crate::coverage;
 use crate::exposition::Latest;
+use crate::own::IDENTITY;
 use databases::Databases;
 use host::Host;
 use instance::{Answered, Instance};
@@ -115,6 +116,36 @@ impl Watch {
         }
     }
 
+    /// The same, going on from a watch of the same instance under another configuration: what is as it was is neither
+    /// read again nor forgotten. Answers which sets are.
+    #[must_use]
+    pub fn going_on(mut self, before: Self) -> (Self, BTreeSet<String>) {
+        let Self { recorder, server, instance, databases, host, pooler, said, weighed, .. } = before;
+        let is_same_server = server.connector.dsn() == self.server.connector.dsn();
+        let is_as_before = |set: &str| {
+            let was = recorder.catalog.get(set).filter(|was| recorder.instance.enabled(set, &was.group));
+            is_same_server && was.is_some() && was == self.recorder.catalog.get(set)
+        };
+        let as_before: BTreeSet<String> =
+            recorder.catalog.sets().map(|set| set.name().to_owned()).filter(|set| is_as_before(set)).collect();
+        let same = |set: &str| set == IDENTITY && is_same_server || as_before.contains(set);
+        let is_same_pooler = recorder.instance.pgbouncer == self.recorder.instance.pgbouncer;
+        self.server.go_on(server);
+        self.recorder.go_on(recorder, same);
+        if is_same_server {
+            (self.instance.texts, self.host, self.said, self.weighed) = (instance.texts, host, said, weighed);
+            self.databases.go_on(databases, same);
+        }
+        if is_same_pooler {
+            self.pooler = pooler;
+        }
+        // The budget may be another one.
+        self.weigh();
+        let budget = &self.recorder.budget;
+        self.databases.slow(|set| budget.factor(set));
+        (self, as_before)
+    }
+
     /// The same by another clock.
     #[must_use]
     pub fn with_clock(mut self, clock: Clock) -> Self {
@@ -162,6 +193,13 @@ impl Watch {
             .concat()
     }
 
+    /// Whether a set is read at all, as far as the configuration says.
+    #[must_use]
+    pub fn reads(&self, set: &str) -> bool {
+        let recorder = &self.recorder;
+        recorder.catalog.get(set).is_some_and(|known| recorder.instance.enabled(set, &known.group))
+    }
+
     /// How many times rarer than at its interval a set is read, so that the instance's budget is kept.
     #[must_use]
     pub fn factor(&self, set: &str) -> u32 {
@@ -203,6 +241,18 @@ impl Watch {
         self.recorder.own.not_spooled();
         self.recorder.repeat();
         self.said.states = None;
+    }
+
+    /// A cycle was given up: what it was to read is due again, or is to be read again by whoever asked for it.
+    pub fn interrupted(&mut self) {
+        self.not_spooled();
+        self.databases.interrupted();
+    }
+
+    /// Whether a set is read when no other is, so that it holds up none.
+    #[must_use]
+    pub fn is_read_alone(&self, set: &str) -> bool {
+        self.recorder.is_read_alone(set)
     }
 
     /// What the process knows of itself.

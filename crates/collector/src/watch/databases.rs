@@ -38,6 +38,8 @@ const BURIAL: Duration = Duration::from_secs(1);
 pub(super) struct Databases {
     sweep: Sweep,
     plans: Plans,
+    /// The visit that is under way.
+    under_way: Option<Visit>,
 }
 
 impl Source for Databases {
@@ -92,7 +94,19 @@ fn why(error: &str) -> Why {
 impl Databases {
     /// For sets and their intervals in seconds.
     pub(super) fn new(sets: Vec<(String, u32)>) -> Self {
-        Self { sweep: Sweep::new(sets), plans: Plans::default() }
+        Self { sweep: Sweep::new(sets), plans: Plans::default(), under_way: None }
+    }
+
+    /// Goes on from the databases as they were read until now.
+    pub(super) fn go_on(&mut self, before: Self, is_as_before: impl Fn(&str) -> bool) {
+        self.sweep = std::mem::take(&mut self.sweep).going_on(before.sweep, is_as_before);
+    }
+
+    /// What was being read was not: it is due again.
+    pub(super) fn interrupted(&mut self) {
+        if let Some(visit) = self.under_way.take() {
+            self.sweep.put_back(&visit, Instant::now());
+        }
     }
 
     /// When the next database is to be read; `None` when no set asks for it.
@@ -145,7 +159,10 @@ impl Databases {
         let visit = self.sweep.take(Instant::now())?;
         let mut cycle = recorder.cycle(Some(visit.database.datid));
         let mut at = At { server, recorder, baselines, cycle: &mut cycle };
-        if let Err(Unvisited { pause }) = self.read(&visit, &mut at).await {
+        self.under_way = Some(visit.clone());
+        let visited = self.read(&visit, &mut at).await;
+        self.under_way = None;
+        if let Err(Unvisited { pause }) = visited {
             self.sweep.put_back(&visit, Instant::now() + pause);
             return None;
         }
@@ -162,8 +179,7 @@ impl Databases {
     async fn list(&mut self, server: &mut Server, recorder: &mut Recorder) -> anyhow::Result<()> {
         server.identify(&recorder.clock).await?;
         let Some((main, _)) = &server.main else { anyhow::bail!("no connection") };
-        let listed = tokio::time::timeout(read::limit(), listing::databases(main)).await;
-        let listed = listed.unwrap_or(Err(ReadError::Silent))?;
+        let listed = main.within(read::limit(), listing::databases(main)).await?;
         let wanted = listed.into_iter().map(|listed| {
             let may = listed.may && recorder.instance.selects(&listed.name);
             Database {
@@ -230,7 +246,7 @@ impl Databases {
         at.server.identify(&at.recorder.clock).await.map_err(|error| format!("{error:#}"))?;
         let Some((main, database)) = at.server.main.take() else { return Err("no connection".to_owned()) };
         let outcome = self.visit(&main, visit, at).await;
-        if !main.client.is_closed() {
+        if main.is_usable() {
             at.server.main = Some((main, database));
         }
         outcome
@@ -245,7 +261,7 @@ impl Databases {
             let arrived = arrive(session, &functions).await?;
             Ok((arrived, at.server.identity(session).await?.seen_at(at.recorder.clock.now_us())))
         };
-        let arrival = tokio::time::timeout(read::limit(), arrival).await.unwrap_or(Err(ReadError::Silent));
+        let arrival = session.within(read::limit(), arrival).await;
         let ((datid, executes), identity) = arrival.map_err(|error| error.to_string())?;
         if datid != visit.database.datid {
             return Err("another database has its name now".to_owned());
@@ -282,7 +298,7 @@ impl Databases {
                 self.note(set.name(), &visit.database, None, at.recorder);
                 continue;
             };
-            if error.is_broken() || session.client.is_closed() {
+            if error.is_broken() || !session.is_usable() {
                 return self.broken(visit, set, &error, at);
             }
             let (instance, database) = (at.recorder.name(), visit.database.name.as_str());

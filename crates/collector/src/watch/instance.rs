@@ -107,7 +107,7 @@ impl Instance {
             other.commit().await;
         }
         self.read_sets(&main, identity, &here, plans, at).await;
-        if !main.client.is_closed() {
+        if main.is_usable() {
             at.server.main = Some((main, database));
         }
     }
@@ -162,7 +162,7 @@ impl Instance {
             if plan.set.extension.is_some() && error.is_about_objects() {
                 at.server.discovery.forget();
             }
-            if error.is_broken() || session.client.is_closed() {
+            if error.is_broken() || !session.is_usable() {
                 for plan in &due[nth + 1..] {
                     at.cycle.readings.push(at.recorder.failed(plan.set.name(), error.to_string(), started_us));
                 }

@@ -86,6 +86,16 @@ impl Recorder {
         this
     }
 
+    /// Goes on from a recorder of the same instance.
+    pub(super) fn go_on(&mut self, before: Self, is_as_before: impl Fn(&str) -> bool) {
+        let Self { failures, budget, own, read_at, repeated, rests, .. } = before;
+        self.budget.go_on(budget, &is_as_before);
+        self.own.go_on(own);
+        (self.read_at, self.repeated) = (read_at, repeated);
+        self.rests = rests.into_iter().filter(|(place, _)| is_as_before(&place.set)).collect();
+        self.failures = failures.into_iter().filter(|(set, _)| is_as_before(set)).collect();
+    }
+
     fn budget(&self) -> Budget {
         let instance = self.scheduled(Scope::Instance);
         // Who the instance is is asked before whatever is due.
@@ -148,6 +158,12 @@ impl Recorder {
         if let Some(rest) = custom::rest(duration) {
             self.rests.insert(place.clone(), Instant::now() + rest);
         }
+    }
+
+    /// Whether a set of the users' own is read when no other is: nobody knows how long it takes, or it takes long.
+    pub(super) fn is_read_alone(&self, set: &str) -> bool {
+        let is_quick = |took: Duration| custom::rest(took).is_none();
+        self.catalog.get(set).is_some_and(Set::is_users) && !self.budget.mean(set).is_some_and(is_quick)
     }
 
     /// Nothing rests any more.

@@ -41,29 +41,36 @@ impl Server {
         }
     }
 
+    /// Goes on from the server of the same instance. Whoever is somebody else there now begins anew, but for the
+    /// connections that are still in use.
+    pub(super) fn go_on(&mut self, before: Self) {
+        if before.connector.dsn() == self.connector.dsn() {
+            let Self { connector, main, grants, .. } = before;
+            (self.connector, self.main, self.grants) = (connector, main, grants);
+        } else {
+            self.connector.share_places(&before.connector);
+        }
+    }
+
     /// The open connection's identity; connects when there is none.
     pub(super) async fn identify(&mut self, clock: &Clock) -> anyhow::Result<Identity> {
-        if self.main.as_ref().is_none_or(|(main, _)| main.client.is_closed()) {
+        if self.main.as_ref().is_none_or(|(main, _)| !main.is_usable()) {
             self.main = None;
             self.main = Some(self.connect_main().await?);
             self.grants = None;
         }
         let Some((main, _)) = &self.main else { anyhow::bail!("no connection") };
-        match tokio::time::timeout(read::limit(), self.identity(main)).await {
-            Ok(Ok(identity)) => {
+        match main.within(read::limit(), self.identity(main)).await {
+            Ok(identity) => {
                 // Whatever is taken from the role is no longer read from here on: hidden is not zero.
                 self.grants = Some(identity.grants.clone());
                 Ok(identity.seen_at(clock.now_us()))
             }
-            Ok(Err(error)) => {
+            Err(error) => {
                 if error.is_broken() {
                     self.main = None;
                 }
                 Err(error.into())
-            }
-            Err(_) => {
-                self.main = None;
-                Err(ReadError::Silent.into())
             }
         }
     }
@@ -80,7 +87,7 @@ impl Server {
             let identity = Identity::read(session, &self.settings).await?;
             Ok(same.then_some(identity))
         };
-        tokio::time::timeout(read::limit(), meeting).await.unwrap_or(Err(ReadError::Silent))
+        session.within(read::limit(), meeting).await
     }
 
     /// Connects to the maintenance database, or to the configured one; the error names the last that was tried.

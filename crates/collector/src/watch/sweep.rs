@@ -71,7 +71,7 @@ pub(super) struct Odd {
 }
 
 /// A database with what is due in it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Visit {
     pub(super) database: Database,
     pub(super) sets: Vec<String>,
@@ -111,6 +111,22 @@ impl Sweep {
             refusals: Refusals::default(),
             unlisted: None,
         }
+    }
+
+    /// The same, going on from another one: sets that are as they were keep their times, all others are due at once.
+    pub(super) fn going_on(self, before: Self, is_as_before: impl Fn(&str) -> bool) -> Self {
+        let interval = |set: &str| self.sets.iter().find(|(name, ..)| name == set).map(|(_, every, _)| *every);
+        let kept: BTreeSet<String> = before
+            .sets
+            .iter()
+            .filter(|(set, every, _)| is_as_before(set) && interval(set) == Some(*every))
+            .map(|(set, ..)| set.clone())
+            .collect();
+        let due = before.due.into_iter().filter(|((_, set), _)| kept.contains(set)).collect();
+        let troubles = before.troubles.into_iter().filter(|(set, _)| kept.contains(set)).collect();
+        // What is selected may be other databases: they are listed anew, and until then as they were.
+        let Self { listed, refusals, unlisted, held_until, opened_until, .. } = before;
+        Self { due, troubles, listed, refusals, unlisted, held_until, opened_until, ..self }
     }
 
     /// When the next visit is to be made, or the databases are to be listed again.
@@ -409,6 +425,16 @@ mod tests {
         assert_eq!(first_minutes, [(0, 2, 2), (0, 1, 2), (60, 1, 1), (60, 2, 1)], "busiest first, then as due");
         assert_eq!(seen.len(), 12);
         assert!(seen[10..].iter().all(|(at, _, sets)| (*at, *sets) == (300, 2)));
+    }
+
+    #[test]
+    fn another_configuration_keeps_the_times_of_what_is_as_it_was() {
+        let (mut two, now) = sweep(vec![database(1, 5), database(2, 50)]);
+        visits(&mut two, now, 100);
+        let sets = [("often", 60), ("seldom", 300), ("new", 300)].map(|(set, every)| (set.to_owned(), every));
+        let mut next = Sweep::new(sets.to_vec()).going_on(two, |_| true);
+        let seen = visits(&mut next, now + Duration::from_secs(100), 25);
+        assert_eq!(seen, [(0, 1, 1), (0, 2, 1), (20, 1, 1), (20, 2, 1)], "the new one at once, then what is due");
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! The collector against real servers of every major that is installed, and its parts against models.
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
+mod abandoned;
 mod bloat;
 mod budget;
 mod catalogue;
+mod changes;
 mod databases;
 mod delivery;
 mod exposition;
