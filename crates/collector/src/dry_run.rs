@@ -88,7 +88,7 @@ impl Tried {
 pub async fn dry_run(config: &Config, catalog: &Catalog, set: &str, sample: usize) -> Vec<Tried> {
     let catalog = Arc::new(catalog.clone().only(&[set]));
     let Some(tried) = catalog.get(set) else { return Vec::new() };
-    let examined = Box::pin(examine::examine(config, &catalog, None)).await;
+    let examined = examine::examine(config, &catalog, None).await;
     let told = examined.into_iter().map(|examined| {
         let attributes = examined.instance.attributes.as_ref();
         let version = attributes.map(|attributes| attributes.version.clone());

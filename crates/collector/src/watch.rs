@@ -274,7 +274,7 @@ impl Watch {
         self.recorder.own.begin();
         let (server, recorder) = (&mut self.server, &mut self.recorder);
         let mut at = At { server, recorder, baselines, cycle: &mut cycle };
-        match self.instance.read(due, &mut at).await {
+        match Box::pin(self.instance.read(due, &mut at)).await {
             Ok(()) => {
                 let answered = self.instance.answered.as_ref();
                 self.host.keeps_data_in(answered.and_then(|one| one.identity.settings.get("data_directory")));

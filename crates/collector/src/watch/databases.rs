@@ -160,7 +160,7 @@ impl Databases {
         let mut cycle = recorder.cycle(Some(visit.database.datid));
         let mut at = At { server, recorder, baselines, cycle: &mut cycle };
         self.under_way = Some(visit.clone());
-        let visited = self.read(&visit, &mut at).await;
+        let visited = Box::pin(self.read(&visit, &mut at)).await;
         self.under_way = None;
         if let Err(Unvisited { pause }) = visited {
             self.sweep.put_back(&visit, Instant::now() + pause);
