@@ -22,7 +22,7 @@ use prost::Message;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, NoTls};
-use wire::Batch;
+use wire::{Batch, FrameColumn, Values};
 
 use crate::measure::{cpu_ms, peak_bytes};
 use crate::{CYCLE_SECONDS, MAX_STATEMENTS, WARM_UP};
@@ -42,6 +42,8 @@ pub(crate) struct Cost {
     pub(crate) spool_bytes: u64,
     pub(crate) batch_bytes: u64,
     pub(crate) rows: u64,
+    /// The bytes of the same rows as objects of JSON, by gzip.
+    pub(crate) gzip_json_bytes: u64,
     /// Rows of each set, and the bytes of batches of nothing but this set.
     pub(crate) sets: BTreeMap<String, (u64, u64)>,
 }
@@ -93,18 +95,24 @@ fn next_cycle() -> Result<bool> {
 
 /// The bare client: the statements that the collector runs in a cycle, and nothing kept. With
 /// `elsewhere`, also those of scope `database`: over the open connection, and over one to that database.
-pub(crate) async fn bare(dsn: &str, elsewhere: Option<&str>) -> Result<()> {
-    let client = connect(dsn).await?;
-    let planned = Planned::new(dsn, &client).await?;
+pub(crate) async fn bare(dsn: &str, instances: usize, elsewhere: Option<&str>) -> Result<()> {
+    let mut clients = Vec::new();
+    for _ in 0..instances {
+        clients.push(connect(dsn).await?);
+    }
+    let planned = Planned::new(dsn, clients.first().context("have an instance")?).await?;
     let (mut cost, mut nth) = (Cost::default(), 0);
     while next_cycle()? {
         let before = cpu_ms()?;
-        Identity::read(&client, &planned.settings).await.context("ask who the instance is")?;
-        let name = [(&discovery::EXTENSION as _, Type::TEXT)];
-        client.client.query_typed_opt(discovery::SQL, &name).await.context("look for the extension")?;
-        read(&client.client, &planned.of_instance).await?;
+        for client in &clients {
+            Identity::read(client, &planned.settings).await.context("ask who the instance is")?;
+            let name = [(&discovery::EXTENSION as _, Type::TEXT)];
+            client.client.query_typed_opt(discovery::SQL, &name).await.context("look for the extension")?;
+            read(&client.client, &planned.of_instance).await?;
+        }
         if let Some(elsewhere) = elsewhere {
-            Identity::read(&client, &planned.settings).await.context("ask who the instance is")?;
+            let client = clients.first().context("have an instance")?;
+            Identity::read(client, &planned.settings).await.context("ask who the instance is")?;
             read(&client.client, &planned.of_databases).await?;
             let client = connect(elsewhere).await?;
             Identity::read(&client, &planned.settings).await.context("ask who the instance is")?;
@@ -215,44 +223,69 @@ pub(crate) fn configuration(
     Ok((instance, Box::new(move |setting| config.row_limit(setting))))
 }
 
-/// The collector as it runs, and each batch taken out of the spool as for a delivery. `all`: with the
-/// sets of databases, of the host and of the collector itself; otherwise those of the instance only.
-pub(crate) async fn collector(dsn: &str, state_dir: &Path, all: bool) -> Result<()> {
+/// An instance of the collector as it runs.
+struct Observed {
+    watch: Watch,
+    sets: Vec<String>,
+    shared: Arc<Mutex<Held>>,
+}
+
+impl Observed {
+    fn new(catalog: &Arc<Catalog>, dsn: &str, state_dir: &Path, all: bool) -> Result<Self> {
+        let (instance, row_limit) = configuration(catalog, dsn, state_dir, Some(CYCLE_SECONDS))?;
+        let watch = Watch::new(instance, Arc::clone(catalog), row_limit);
+        let of_instance = |set: &str| catalog.get(set).is_some_and(|set| set.definition.scope == Scope::Instance);
+        let scheduled = watch.schedule().into_iter().map(|(set, _)| set);
+        let sets: Vec<String> = scheduled.filter(|set| all || of_instance(set)).collect();
+        let bounds = Bounds { max_bytes: 1 << 30, max_age_us: i64::MAX };
+        let held = Held::open(state_dir, bounds, Arc::clone(catalog), "bench".to_owned())?;
+        Ok(Self { watch, sets, shared: Arc::new(Mutex::new(held)) })
+    }
+
+    /// Reads all sets, and answers each batch as for a delivery, with its bytes in the spool.
+    async fn cycle(&mut self, all: bool) -> Result<Vec<(Vec<u8>, u64)>> {
+        let baselines = lock(&self.shared).baselines();
+        self.watch.tell_process(Process { instances: 1, ..Process::default() });
+        let mut cycles = vec![self.watch.cycle(&self.sets, &baselines).await];
+        if all {
+            cycles.append(&mut self.watch.read_databases(&baselines).await);
+        }
+        drop(baselines);
+        let mut written = Vec::new();
+        for cycle in cycles {
+            refuse_failed(&cycle)?;
+            let committing = Arc::clone(&self.shared);
+            tokio::task::spawn_blocking(move || lock(&committing).commit(cycle)).await.context("spool a cycle")??;
+            written.push(take_out(&mut lock(&self.shared))?);
+        }
+        Ok(written)
+    }
+}
+
+/// The collector with so many instances behind one connection string. `all`: with the sets of databases, of the host and
+/// of the collector itself; otherwise those of the instance only.
+pub(crate) async fn collector(dsn: &str, instances: usize, state_dir: &Path, all: bool) -> Result<()> {
     let catalog = Arc::new(Catalog::embedded().context("read the catalogue")?);
-    let (instance, row_limit) = configuration(&catalog, dsn, state_dir, Some(CYCLE_SECONDS))?;
-    let mut watch = Watch::new(instance, Arc::clone(&catalog), row_limit);
-    let of_instance = |set: &str| catalog.get(set).is_some_and(|set| set.definition.scope == Scope::Instance);
-    let scheduled = watch.schedule().into_iter().map(|(set, _)| set);
-    let sets: Vec<String> = scheduled.filter(|set| all || of_instance(set)).collect();
-    let bounds = Bounds { max_bytes: 1 << 30, max_age_us: i64::MAX };
-    let held = Held::open(state_dir, bounds, Arc::clone(&catalog), "bench".to_owned())?;
-    let shared = Arc::new(Mutex::new(held));
+    let mut observed = Vec::new();
+    for n in 0..instances {
+        let own = state_dir.join(n.to_string());
+        std::fs::create_dir_all(&own).context("make a state directory")?;
+        observed.push(Observed::new(&catalog, dsn, &own, all)?);
+    }
     let (mut cost, mut nth, mut batches) = (Cost::default(), 0, 0_u32);
     while next_cycle()? {
         let before = cpu_ms()?;
-        let baselines = lock(&shared).baselines();
-        watch.tell_process(Process { instances: 1, ..Process::default() });
-        let mut cycles = vec![watch.cycle(&sets, &baselines).await];
-        if all {
-            cycles.append(&mut watch.read_databases(&baselines).await);
-        }
-        drop(baselines);
-        let (mut written, mut spool_bytes) = (Vec::new(), 0);
-        for cycle in cycles {
-            refuse_failed(&cycle)?;
-            let committing = Arc::clone(&shared);
-            tokio::task::spawn_blocking(move || lock(&committing).commit(cycle)).await.context("spool a cycle")??;
-            let (batch, bytes) = take_out(&mut lock(&shared))?;
-            written.push(batch);
-            spool_bytes += bytes;
+        let mut written = Vec::new();
+        for one in &mut observed {
+            written.append(&mut one.cycle(all).await?);
         }
         nth += 1;
         if nth > WARM_UP {
             cost.cycles += 1;
             cost.cpu_ms += cpu_ms()? - before;
-            cost.spool_bytes += spool_bytes;
             // Weighed at the end, and not held in memory until then: that is measured.
-            for batch in written {
+            for (batch, spool_bytes) in written {
+                cost.spool_bytes += spool_bytes;
                 std::fs::write(state_dir.join(format!("weighed-{batches}")), batch).context("keep a batch")?;
                 batches += 1;
             }
@@ -261,7 +294,8 @@ pub(crate) async fn collector(dsn: &str, state_dir: &Path, all: bool) -> Result<
     }
     cost.peak_bytes = peak_bytes()?;
     for batch in 0..batches {
-        weigh(&std::fs::read(state_dir.join(format!("weighed-{batch}"))).context("read a batch")?, &mut cost)?;
+        let batch = std::fs::read(state_dir.join(format!("weighed-{batch}"))).context("read a batch")?;
+        weigh(&batch, &catalog, &mut cost)?;
     }
     println!("{}", serde_json::to_string(&cost)?);
     Ok(())
@@ -286,9 +320,10 @@ fn take_out(held: &mut Held) -> Result<(Vec<u8>, u64)> {
 }
 
 /// Counts rows and bytes of a batch.
-fn weigh(bytes: &[u8], cost: &mut Cost) -> Result<()> {
+fn weigh(bytes: &[u8], catalog: &Catalog, cost: &mut Cost) -> Result<()> {
     let batch = Batch::decode(&*wire::decompress(bytes, MAX_BATCH_BYTES)?).context("decode a batch")?;
     cost.batch_bytes += bytes.len() as u64;
+    cost.gzip_json_bytes += gzip_json(&batch, catalog)?;
     for reading in &batch.readings {
         cost.rows += u64::from(reading.rows);
         let alone = Batch { readings: vec![reading.clone()], ..Batch::default() };
@@ -297,4 +332,30 @@ fn weigh(bytes: &[u8], cost: &mut Cost) -> Result<()> {
         *bytes += wire::compress(&alone.encode_to_vec())?.len() as u64;
     }
     Ok(())
+}
+
+/// The bytes of a batch's readings as JSON, each row an object, by gzip.
+fn gzip_json(batch: &Batch, catalog: &Catalog) -> Result<u64> {
+    let mut readings = Vec::new();
+    for reading in &batch.readings {
+        let Some(set) = catalog.get(&reading.set) else { continue };
+        let frame = reading.decode_rows(&set.definition).context("decode rows")?;
+        let value = |column: &FrameColumn, row: usize| match &column.values {
+            _ if column.is_null(row) => serde_json::Value::Null,
+            Values::Bool(_) => column.bool(row).into(),
+            Values::Int(_) => column.int(row).into(),
+            Values::Float(_) => column.float(row).into(),
+            Values::Text(_) => column.text(row).into(),
+        };
+        let object = |row: usize| {
+            let columns = set.definition.columns.iter().zip(&frame.columns);
+            let columns = columns.filter_map(|(meta, column)| Some((meta.name.clone(), value(column.as_ref()?, row))));
+            serde_json::Value::Object(columns.collect())
+        };
+        let rows: Vec<serde_json::Value> = (0..frame.rows).map(object).collect();
+        readings.push(serde_json::json!({ "set": reading.set, "time": reading.time_us, "rows": rows }));
+    }
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    serde_json::to_writer(&mut packed, &readings).context("write JSON")?;
+    Ok(packed.finish().context("pack JSON")?.len() as u64)
 }

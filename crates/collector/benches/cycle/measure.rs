@@ -12,7 +12,12 @@ pub(crate) fn cpu_ms() -> Result<f64> {
 
 /// The most memory that this process ever had resident.
 pub(crate) fn peak_bytes() -> Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").context("read /proc/self/status")?;
+    peak_bytes_of(std::process::id())
+}
+
+/// The most memory that a process ever had resident.
+pub(crate) fn peak_bytes_of(process: u32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).context("read /proc/…/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("find the peak")?;
     let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse().context("understand the peak")?;
     Ok(kilobytes * 1024)
