@@ -224,9 +224,8 @@ impl Backend {
             if authorities.is_empty() {
                 bail!("{} has no certificate in PEM", path.display());
             }
-            for authority in authorities {
-                client = client.add_root_certificate(authority);
-            }
+            // These and no other: who gives an authority of one's own wants no public one to speak for the server.
+            client = client.tls_certs_only(authorities);
         }
         if !config.tls_verify {
             client = client.danger_accept_invalid_certs(true);

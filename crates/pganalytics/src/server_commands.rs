@@ -30,7 +30,8 @@ pub(crate) fn serve(print_config: bool) -> Result<ExitCode> {
             output::progress(&format!("Password:            {}", password.reveal()));
             output::progress("This password is shown only now; `pganalytics admin user reset` makes another.");
         }
-        output::announcement(&format!("http://{}/", running.address));
+        let scheme = if running.speaks_tls { "https" } else { "http" };
+        output::announcement(&format!("{scheme}://{}/", running.address));
         let _ = stop.changed().await;
         running.stop().await?;
         Ok(ExitCode::SUCCESS)

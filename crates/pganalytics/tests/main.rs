@@ -53,6 +53,8 @@ mod standbys;
 mod statements;
 #[path = "main/steering.rs"]
 mod steering;
+#[path = "main/tls.rs"]
+mod tls;
 #[path = "main/twice.rs"]
 mod twice;
 #[path = "main/upgrade.rs"]

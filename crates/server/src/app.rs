@@ -13,6 +13,7 @@ use crate::accounts::passwords::Passwords;
 use crate::clock::Clock;
 use crate::health::Troubles;
 use crate::http::{ApiError, RateLimits};
+use crate::listener::Tls;
 use crate::settings::Settings;
 use reads::Reader;
 use store::{ReadPool, Store};
@@ -65,6 +66,8 @@ pub struct App {
     reader: OnceLock<Reader>,
     /// Whether the private cluster is there, where there is one and it is watched.
     cluster: OnceLock<Condition>,
+    /// The listener's certificate, where it speaks TLS.
+    tls: OnceLock<Arc<Tls>>,
 }
 
 impl App {
@@ -99,6 +102,7 @@ impl App {
             ingest: OnceLock::new(),
             reader: OnceLock::new(),
             cluster: OnceLock::new(),
+            tls: OnceLock::new(),
         }))
     }
 
@@ -112,6 +116,16 @@ impl App {
     /// Lets health tell what happens to the private cluster; a second call changes nothing.
     pub fn watch_store(&self, condition: Condition) {
         self.cluster.get_or_init(|| condition);
+    }
+
+    /// Lets the listener speak TLS; a second call changes nothing.
+    pub fn speak_tls(&self, tls: Tls) {
+        self.tls.get_or_init(|| Arc::new(tls));
+    }
+
+    /// The listener's certificate, where it speaks TLS.
+    pub(crate) fn tls(&self) -> Option<Arc<Tls>> {
+        self.tls.get().cloned()
     }
 
     /// What is wrong with the private cluster, if anything is.

@@ -34,6 +34,7 @@ mod clock;
 pub use app::{App, BuildInfo};
 pub use clock::{Clock, SystemClock};
 pub use embedded::{Embedded, NoStore};
+pub use listener::Tls;
 pub use occupancy::Owner;
 pub use running::Running;
 pub use serve::serve;

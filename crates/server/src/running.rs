@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::accounts::{FirstAdmin, ensure_first_admin, kept_secret};
 use crate::jobs::Jobs;
+use crate::listener::Tls;
 use crate::{App, Embedded, NoStore, Owner, Settings, SystemClock, data_dir, migrations, serve};
 use store::{PoolSettings, Store};
 
@@ -22,6 +23,8 @@ const GRAFANA_PASSWORD: &str = "grafana-password";
 pub struct Running {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Whether it speaks TLS there.
+    pub speaks_tls: bool,
     /// The administrator that this start made, if it was the first.
     pub first_admin: Option<FirstAdmin>,
     stop: oneshot::Sender<()>,
@@ -177,13 +180,21 @@ impl Running {
             tracing::warn!("{warning}");
         }
         data_dir::prepare(&settings)?;
+        let tls = settings.tls.as_ref().map(|files| Tls::load(&files.certificate, &files.key)).transpose()?;
         // A private cluster has one owner: a second server is told who that is, whichever port it wants.
         let owner = settings.database_url.is_none().then(|| Embedded::claim(&settings.data_dir)).transpose()?;
         let bind = SocketAddr::new(settings.bind_address, settings.port);
         // Before anything slow: a taken port is said at once.
         let listener = TcpListener::bind(bind).await.with_context(|| format!("listen on {bind}"))?;
         let address = listener.local_addr().context("read the listener's address")?;
+        let speaks_tls = tls.is_some();
         let opened = Opened::owned(settings, owner).await?;
+        if let Some(tls) = tls {
+            if let Some(trouble) = tls.trouble(opened.app.clock.now()) {
+                tracing::warn!("{trouble}");
+            }
+            opened.app.speak_tls(tls);
+        }
         let first_admin = match ensure_first_admin(&opened.app).await {
             Ok(first_admin) => first_admin,
             Err(error) => {
@@ -206,8 +217,8 @@ impl Running {
             app.close_connections();
             served
         });
-        tracing::info!(%address, "serving");
-        Ok(Self { address, first_admin, stop, serving, jobs, embedded })
+        tracing::info!(%address, tls = speaks_tls, "serving");
+        Ok(Self { address, speaks_tls, first_admin, stop, serving, jobs, embedded })
     }
 
     /// Stops in order: requests, connections, the private cluster.

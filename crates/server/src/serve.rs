@@ -20,8 +20,12 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     let upkeep = tokio::spawn(upkeep(app.clone()));
+    let follow = app.tls().map(|tls| tokio::spawn(async move { tls.follow().await }));
     listener::listen(&app, http::router(&app), listener, shutdown).await;
     upkeep.abort();
+    if let Some(follow) = follow {
+        follow.abort();
+    }
     Ok(())
 }
 

@@ -13,6 +13,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use store::Layout;
 
 use crate::accounts::passwords;
@@ -42,6 +43,15 @@ pub enum LogFormat {
     Text,
     /// One JSON document a line.
     Json,
+}
+
+/// Where the listener's certificate and its key are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate, with those between it and its authority.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
 }
 
 /// A value that is never shown.
@@ -101,6 +111,8 @@ pub struct Settings {
     pub custom_sets: store::CustomSets,
     pub embedded_listen: Option<SocketAddr>,
     pub store_disk_bytes: Option<u64>,
+    pub tls: Option<TlsFiles>,
+    pub trusted_proxies: Vec<IpNet>,
     values: Values,
 }
 
@@ -132,6 +144,7 @@ impl Settings {
         let mut problems = Vec::new();
         let values = Values::read(SETTINGS, &lookup, &mut problems);
         refuse_weak_secrets(&values, &mut problems);
+        refuse_clear_text(&values, &mut problems);
         if !problems.is_empty() {
             return Err(SettingsError(problems));
         }
@@ -180,6 +193,11 @@ impl Settings {
             },
             embedded_listen: values.optional("EMBEDDED_LISTEN").and_then(|address| address.parse().ok()),
             store_disk_bytes: values.optional("STORE_DISK_BYTES").and_then(|bytes| bytes.parse().ok()),
+            tls: (values.text("TLS_ENABLED") == "true").then(|| TlsFiles {
+                certificate: PathBuf::from(values.text("TLS_CERT_PATH")),
+                key: PathBuf::from(values.text("TLS_KEY_PATH")),
+            }),
+            trusted_proxies: values.list("TRUSTED_PROXIES").iter().filter_map(|text| value::network(text)).collect(),
             values,
         }
     }
@@ -194,6 +212,13 @@ impl Settings {
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
+        if self.tls.is_none() && !self.bind_address.to_canonical().is_loopback() {
+            warnings.push(
+                "the listener speaks HTTP in clear text to TRUSTED_PROXIES: passwords, tokens and what was measured can be \
+                 read on the way to them. Prefer TLS_ENABLED=true, or a proxy on this machine"
+                    .to_owned(),
+            );
+        }
         if let Some(listen) = self.embedded_listen.filter(|listen| !listen.ip().is_loopback()) {
             warnings.push(format!(
                 "EMBEDDED_LISTEN {listen} lets other machines reach the store, without TLS: what was measured travels \
@@ -219,6 +244,25 @@ impl Settings {
             let _ = writeln!(text, "{} = {value}  # {origin}", setting.name);
         }
         text
+    }
+}
+
+/// What travels over a network is encrypted, by us or by a proxy; and whoever names a certificate believes in it.
+fn refuse_clear_text(values: &Values, problems: &mut Vec<Problem>) {
+    let speaks_tls = values.optional("TLS_ENABLED").as_deref() == Some("true");
+    for name in ["TLS_CERT_PATH", "TLS_KEY_PATH"] {
+        match values.optional(name) {
+            None if speaks_tls => problems.push(Problem::new(name, "is missing: TLS_ENABLED=true needs it")),
+            Some(_) if !speaks_tls => problems.push(Problem::new(name, "is given, and TLS_ENABLED is not true")),
+            _ => {}
+        }
+    }
+    let bind = values.optional("BIND_ADDRESS").and_then(|address| address.parse::<IpAddr>().ok());
+    let is_open = bind.is_some_and(|address| !address.to_canonical().is_loopback());
+    if is_open && !speaks_tls && values.optional("TRUSTED_PROXIES").is_none() {
+        let reason = "reaches beyond this machine, so it takes TLS_ENABLED=true, or TRUSTED_PROXIES that speak TLS to \
+                      those who ask";
+        problems.push(Problem::new("BIND_ADDRESS", reason));
     }
 }
 

@@ -119,6 +119,8 @@ mod tiers;
 mod tiers_rule;
 #[path = "main/tiers_store.rs"]
 mod tiers_store;
+#[path = "main/tls.rs"]
+mod tls;
 #[path = "main/users.rs"]
 mod users;
 #[path = "main/wal.rs"]

@@ -1,12 +1,14 @@
 //! Signing in and out.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::to_bytes;
-use axum::extract::{FromRequest, Request, State};
+use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::http::header::{COOKIE, SET_COOKIE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use jiff::Timestamp;
@@ -18,11 +20,56 @@ use super::store::{self, NewSession, TokenTrade, Trade};
 use super::{passwords, users};
 use crate::app::App;
 use crate::http::{ApiError, Caller, JsonBody, Peer, SignedIn, parse_json};
+use crate::listener::Secure;
 
 /// Carries the refresh token to browsers, out of reach of their scripts.
-const COOKIE_NAME: &str = "pganalytics_refresh";
-/// Only these routes ever see the cookie.
-const COOKIE_PATH: &str = "/api/v1/auth";
+#[derive(Clone, Copy)]
+pub(crate) struct Cookie {
+    name: &'static str,
+    path: &'static str,
+    flags: &'static str,
+}
+
+/// Over clear text, which is this machine's own: only these routes ever see it.
+const PLAIN: Cookie = Cookie { name: "pganalytics_refresh", path: "/api/v1/auth", flags: "HttpOnly; SameSite=Strict" };
+
+/// Over TLS: by this name no other host can set it, which demands the path.
+const HOST_ONLY: Cookie =
+    Cookie { name: "__Host-pganalytics_refresh", path: "/", flags: "Secure; HttpOnly; SameSite=Strict" };
+
+impl Cookie {
+    fn of(extensions: &Extensions) -> Self {
+        if extensions.get::<Secure>().is_some() { HOST_ONLY } else { PLAIN }
+    }
+
+    fn read(self, headers: &HeaderMap) -> Option<String> {
+        let values = headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+        let mut pairs = values.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        pairs.find(|(name, value)| *name == self.name && !value.is_empty()).map(|(_, value)| value.to_owned())
+    }
+
+    fn set(self, response: impl IntoResponse, token: &str, life: Duration) -> Result<Response, ApiError> {
+        let Self { name, path, flags } = self;
+        let text = format!("{name}={token}; Path={path}; Max-Age={}; {flags}", life.as_secs());
+        let value = HeaderValue::from_str(&text).map_err(ApiError::internal)?;
+        let mut response = response.into_response();
+        response.headers_mut().append(SET_COOKIE, value);
+        Ok(response)
+    }
+
+    fn clear(self, response: impl IntoResponse) -> Result<Response, ApiError> {
+        self.set(response, "", Duration::ZERO)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Cookie {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.extensions))
+    }
+}
+
 /// Largest body of a refresh or logout, in bytes.
 const HOLDER_BODY_BYTES: usize = 8 * 1024;
 
@@ -37,7 +84,7 @@ impl<S: Send + Sync> FromRequest<S> for Held {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        let cookie = cookie(request.headers());
+        let cookie = Cookie::of(request.extensions()).read(request.headers());
         let body = to_bytes(request.into_body(), HOLDER_BODY_BYTES)
             .await
             .map_err(|_| ApiError::too_large("The body is larger than a refresh token."))?;
@@ -46,29 +93,10 @@ impl<S: Send + Sync> FromRequest<S> for Held {
     }
 }
 
-fn cookie(headers: &HeaderMap) -> Option<String> {
-    let values = headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = values.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, value)| *name == COOKIE_NAME && !value.is_empty()).map(|(_, value)| value.to_owned())
-}
-
-/// Over HTTP on loopback the cookie cannot be `Secure`; the listener's TLS, when it is built, adds it.
-fn with_cookie(response: impl IntoResponse, token: &str, life: Duration) -> Result<Response, ApiError> {
-    let text =
-        format!("{COOKIE_NAME}={token}; Path={COOKIE_PATH}; Max-Age={}; HttpOnly; SameSite=Strict", life.as_secs());
-    let value = HeaderValue::from_str(&text).map_err(ApiError::internal)?;
-    let mut response = response.into_response();
-    response.headers_mut().append(SET_COOKIE, value);
-    Ok(response)
-}
-
-fn without_cookie(response: impl IntoResponse) -> Result<Response, ApiError> {
-    with_cookie(response, "", Duration::ZERO)
-}
-
 pub(crate) async fn login(
     State(app): State<Arc<App>>,
     Extension(Peer(address)): Extension<Peer>,
+    cookie: Cookie,
     JsonBody(login): JsonBody<Login>,
 ) -> Result<Response, ApiError> {
     let known = store::by_name(&app.pool.get().await?, login.username.trim()).await?;
@@ -86,10 +114,14 @@ pub(crate) async fn login(
     let session = NewSession { id, user: user.id, token_hash: &token_hash, now, expires_at };
     store::begin_session(&mut app.pool.get().await?, &session).await?;
     user.last_login_at = Some(now);
-    answer(&app, user, id, refresh_token, now)
+    answer(&app, cookie, user, id, refresh_token, now)
 }
 
-pub(crate) async fn refresh(State(app): State<Arc<App>>, Held(token): Held) -> Result<Response, ApiError> {
+pub(crate) async fn refresh(
+    State(app): State<Arc<App>>,
+    cookie: Cookie,
+    Held(token): Held,
+) -> Result<Response, ApiError> {
     // Pages ask on every start whether somebody is signed in; that nobody is, is no failure to log.
     let Some(token) = token else { return Ok(StatusCode::NO_CONTENT.into_response()) };
     let successor = app.keys.successor(&token).map_err(ApiError::internal)?;
@@ -101,11 +133,11 @@ pub(crate) async fn refresh(State(app): State<Arc<App>>, Held(token): Held) -> R
         expires_at: later(now, app.settings.jwt_refresh_expiration)?,
     };
     match store::trade(&mut app.pool.get().await?, &trade).await? {
-        Trade::Done(session, user) => answer(&app, user, session, successor, now),
-        Trade::Unknown => without_cookie(ApiError::unauthorized(NO_SESSION)),
+        Trade::Done(session, user) => answer(&app, cookie, user, session, successor, now),
+        Trade::Unknown => cookie.clear(ApiError::unauthorized(NO_SESSION)),
         Trade::Reused => {
             tracing::warn!("a refresh token was used again: its session is ended");
-            without_cookie(ApiError::new(
+            cookie.clear(ApiError::new(
                 StatusCode::UNAUTHORIZED,
                 "token_reused",
                 "This refresh token was used before, so the session has ended. Sign in again.",
@@ -117,6 +149,7 @@ pub(crate) async fn refresh(State(app): State<Arc<App>>, Held(token): Held) -> R
 pub(crate) async fn logout(
     State(app): State<Arc<App>>,
     caller: Caller,
+    cookie: Cookie,
     Held(token): Held,
 ) -> Result<Response, ApiError> {
     let now = app.clock.now();
@@ -129,7 +162,7 @@ pub(crate) async fn logout(
         store::end_session(&client, user.session, now).await?;
         ended = true;
     }
-    if ended { without_cookie(StatusCode::NO_CONTENT) } else { without_cookie(ApiError::unauthorized(NO_SESSION)) }
+    if ended { cookie.clear(StatusCode::NO_CONTENT) } else { cookie.clear(ApiError::unauthorized(NO_SESSION)) }
 }
 
 pub(crate) async fn me(State(app): State<Arc<App>>, caller: SignedIn) -> Result<Json<User>, ApiError> {
@@ -155,7 +188,14 @@ pub(crate) async fn change_password(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn answer(app: &App, user: User, session: Uuid, refresh_token: String, now: Timestamp) -> Result<Response, ApiError> {
+fn answer(
+    app: &App,
+    cookie: Cookie,
+    user: User,
+    session: Uuid,
+    refresh_token: String,
+    now: Timestamp,
+) -> Result<Response, ApiError> {
     let life = app.settings.jwt_expiration;
     let access_token = app.keys.user_token(user.id, session, now, life).map_err(ApiError::internal)?;
     let body = Session {
@@ -166,7 +206,7 @@ fn answer(app: &App, user: User, session: Uuid, refresh_token: String, now: Time
         expires_at: later(now, life)?,
         user,
     };
-    with_cookie(Json(body), &refresh_token, app.settings.jwt_refresh_expiration)
+    cookie.set(Json(body), &refresh_token, app.settings.jwt_refresh_expiration)
 }
 
 fn later(now: Timestamp, life: Duration) -> Result<Timestamp, ApiError> {

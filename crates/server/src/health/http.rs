@@ -32,6 +32,7 @@ pub(crate) async fn health(State(app): State<Arc<App>>) -> (StatusCode, Json<Hea
     if queue_bytes >= queue_capacity_bytes {
         reasons.push("As many bytes of batches wait as may wait: collectors are asked to come again.".to_owned());
     }
+    reasons.extend(app.tls().and_then(|tls| tls.trouble(now)));
     let outage = app.store_outage();
     let asked = [("The store", &database), ("TIMESCALE_URL", &metrics)];
     let unanswered = asked.iter().find_map(|(which, answer)| Some((which, answer.as_ref().err()?)));

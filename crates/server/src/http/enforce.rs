@@ -150,7 +150,7 @@ fn at_least(needed: Role, role: Role) -> Result<(), ApiError> {
     Err(ApiError::forbidden(format!("Your role ({role}) may not do this; it takes {needed}.")))
 }
 
-/// The peer's address. `X-Forwarded-For` is anybody's word and is not read.
+/// Who asks, as the listener knows it: the peer, or whom a trusted proxy names.
 fn address(request: &Request) -> IpAddr {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ConnectInfo(address)| address.ip())

@@ -4,7 +4,8 @@
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
+    CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER,
+    STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
@@ -13,6 +14,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use super::error::ApiError;
+use crate::listener::Secure;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -28,6 +30,9 @@ const SECURITY_HEADERS: &[(&str, &str)] = &[
     ("referrer-policy", "strict-origin-when-cross-origin"),
     ("content-security-policy", CONTENT_SECURITY_POLICY),
 ];
+
+/// What makes browsers come by TLS alone from then on.
+const TLS_FOR_A_YEAR: &str = "max-age=31536000; includeSubDomains";
 
 /// The request's id, in the log and in `X-Request-ID`.
 #[derive(Clone, Debug)]
@@ -45,6 +50,9 @@ pub(super) async fn finish(mut request: Request, next: Next) -> Response {
     let id = RequestId(sent.unwrap_or_else(Uuid::new_v4).to_string());
     request.extensions_mut().insert(id.clone());
     let is_api = request.uri().path().starts_with("/api/");
+    // Told of localhost, a browser would refuse whatever else listens there in clear text.
+    let is_local = host(&request).is_some_and(|host| host.starts_with("localhost"));
+    let is_secure = request.extensions().get::<Secure>().is_some() && !is_local;
     let span =
         tracing::info_span!("request", request.id = id.0, method = %request.method(), path = request.uri().path());
     let started = std::time::Instant::now();
@@ -53,12 +61,16 @@ pub(super) async fn finish(mut request: Request, next: Next) -> Response {
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::debug!(status = response.status().as_u16(), duration_ms, "answered");
     });
-    dress(response.headers_mut(), &id, is_api);
+    dress(response.headers_mut(), &id, is_api, is_secure);
     response
 }
 
+fn host(request: &Request) -> Option<&str> {
+    request.headers().get(HOST)?.to_str().ok()
+}
+
 /// What every answer carries.
-fn dress(headers: &mut HeaderMap, id: &RequestId, is_api: bool) {
+fn dress(headers: &mut HeaderMap, id: &RequestId, is_api: bool, is_secure: bool) {
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         headers.insert(X_REQUEST_ID, value);
     }
@@ -69,12 +81,15 @@ fn dress(headers: &mut HeaderMap, id: &RequestId, is_api: bool) {
     for &(name, value) in SECURITY_HEADERS {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
+    if is_secure {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(TLS_FOR_A_YEAR));
+    }
 }
 
 /// A whole answer, to the byte, to what never became a request: the connection closes after it.
-pub(crate) fn bare_answer(status: StatusCode) -> Vec<u8> {
+pub(crate) fn bare_answer(error: &ApiError) -> Vec<u8> {
     let id = RequestId(Uuid::new_v4().to_string());
-    let error = ApiError::from_status(status);
+    let status = error.status();
     let body = serde_json::to_vec(&error.body(&id.0)).unwrap_or_default();
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -83,7 +98,7 @@ pub(crate) fn bare_answer(status: StatusCode) -> Vec<u8> {
     if let Some(seconds) = error.retry_after_seconds() {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
-    dress(&mut headers, &id, true);
+    dress(&mut headers, &id, true, false);
     let reason = status.canonical_reason().unwrap_or_default();
     let mut answer = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();
     for (name, value) in &headers {

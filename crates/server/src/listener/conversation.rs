@@ -22,8 +22,9 @@ use tokio::time::{sleep_until, timeout};
 use tower::ServiceExt as _;
 
 use super::places::{OnReserve, Place};
+use super::proxies::{Asking, Proxies};
 use super::wire::{Activity, Phase, Wire};
-use crate::http;
+use crate::http::{self, ApiError};
 
 /// How long a request may be answered without a byte either way, beyond `REQUEST_TIMEOUT`.
 pub(super) const STALLS_AFTER: Duration = Duration::from_secs(30);
@@ -40,6 +41,9 @@ const LINGERS_BYTES: usize = 1 << 20;
 pub(super) struct Visit {
     pub(super) router: Router,
     pub(super) address: SocketAddr,
+    pub(super) proxies: Arc<Proxies>,
+    /// Whether the stream is encrypted.
+    pub(super) is_secure: bool,
     pub(super) place: Arc<Place>,
     pub(super) stopped: watch::Receiver<bool>,
     pub(super) stall: Duration,
@@ -59,10 +63,13 @@ enum End {
 
 /// Answers what comes over a stream until it ends.
 pub(super) async fn converse<I: AsyncRead + AsyncWrite + Unpin>(stream: I, visit: Visit) {
-    let Visit { router, address, place, mut stopped, stall } = visit;
+    let Visit { router, address, proxies, is_secure, place, mut stopped, stall } = visit;
     let activity = Activity::new(stall);
     let at_work = Work { activity: Arc::clone(&activity), place: Arc::clone(&place) };
-    let service = service_fn(move |request: Request<Incoming>| answer(&router, address, &at_work, request));
+    let service = service_fn(move |request: Request<Incoming>| {
+        let asking = proxies.asking(address, is_secure, request.headers());
+        answer(&router, asking, &at_work, request)
+    });
     let io = TokioIo::new(Wire::new(stream, Arc::clone(&activity)));
     let mut connection = http1::Builder::new().max_buf_size(HEAD_BYTES_MOST).serve_connection(io, service);
     let end = {
@@ -100,13 +107,18 @@ pub(super) async fn converse<I: AsyncRead + AsyncWrite + Unpin>(stream: I, visit
         End::Unreadable => linger(&mut stream).await,
         End::TooLong(Phase::Head) => {
             tracing::debug!(%address, "the head of a request took too long");
-            let answer = http::bare_answer(StatusCode::REQUEST_TIMEOUT);
-            if matches!(timeout(LINGERS_FOR, stream.write_all(&answer)).await, Ok(Ok(()))) {
-                linger(&mut stream).await;
-            }
+            let answer = http::bare_answer(&ApiError::from_status(StatusCode::REQUEST_TIMEOUT));
+            tell_and_close(&mut stream, &answer).await;
         }
         End::TooLong(phase) => tracing::debug!(%address, ?phase, "a connection took too long and is closed"),
         End::SentAway => tracing::debug!(%address, "a connection gives way"),
+    }
+}
+
+/// Writes a last answer, as far as the other side reads it.
+pub(super) async fn tell_and_close<I: AsyncRead + AsyncWrite + Unpin>(stream: &mut I, answer: &[u8]) {
+    if matches!(timeout(LINGERS_FOR, stream.write_all(answer)).await, Ok(Ok(()))) {
+        linger(stream).await;
     }
 }
 
@@ -126,6 +138,10 @@ async fn linger<I: AsyncRead + AsyncWrite + Unpin>(stream: &mut I) {
     };
     let _ = timeout(LINGERS_FOR, reading_on).await;
 }
+
+/// That a request came encrypted, to us or to a trusted proxy.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Secure;
 
 /// When a request's head was there.
 #[derive(Clone, Copy, Debug)]
@@ -158,7 +174,7 @@ impl Drop for UnderWay {
 
 fn answer(
     router: &Router,
-    address: SocketAddr,
+    asking: Asking,
     work: &Work,
     request: Request<Incoming>,
 ) -> Pin<Box<dyn Future<Output = Result<Response<Answer>, Infallible>> + Send>> {
@@ -166,7 +182,10 @@ fn answer(
     let mut request = request.map(Body::new);
     let extensions = request.extensions_mut();
     extensions.insert(Arrived(std::time::Instant::now()));
-    extensions.insert(ConnectInfo(address));
+    extensions.insert(ConnectInfo(asking.address));
+    if asking.is_secure {
+        extensions.insert(Secure);
+    }
     extensions.insert(Arc::clone(&work.place));
     if work.place.is_on_reserve() {
         extensions.insert(OnReserve);

@@ -5,8 +5,7 @@
 //! waited longest. Whoever has just come is therefore the last to go, and thousands that say nothing keep nobody out.
 //! Where all work, a few places are left, in which only known callers are answered.
 //!
-//! Strangers of one address have a part of the places only; not so this machine's own addresses, which are its
-//! administrators and proxies.
+//! Strangers of one address have a part of the places only; not so this machine's own addresses and trusted proxies.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -82,10 +81,11 @@ impl Places {
     }
 
     /// A place for a connection from this address; `None` where all are at work.
-    pub(super) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+    pub(super) fn admit(self: &Arc<Self>, address: IpAddr, is_proxy: bool) -> Option<Place> {
         let mut seats = self.lock();
         let strangers = seats.strangers.get(&address).copied().unwrap_or(0);
-        if strangers >= self.bounds.strangers_per_address && !address.to_canonical().is_loopback() {
+        let is_own = is_proxy || address.to_canonical().is_loopback();
+        if strangers >= self.bounds.strangers_per_address && !is_own {
             seats.send_away(|seat| seat.address == address && seat.standing == Standing::Stranger)?;
         }
         let mut on_reserve = false;
@@ -231,21 +231,21 @@ mod tests {
     #[test]
     fn who_has_waited_longest_gives_way_and_who_works_does_not() {
         let places = places(4, 1, 4);
-        let [one, two, three] = [1, 2, 3].map(|last| places.admit(address(last)).unwrap());
+        let [one, two, three] = [1, 2, 3].map(|last| places.admit(address(last), false).unwrap());
         one.works();
-        let four = places.admit(address(4)).unwrap();
+        let four = places.admit(address(4), false).unwrap();
         assert!(!must_go(&one) && must_go(&two) && !must_go(&three) && !must_go(&four));
     }
 
     #[test]
     fn a_known_caller_outlasts_strangers() {
         let places = places(3, 1, 4);
-        let known = places.admit(address(1)).unwrap();
+        let known = places.admit(address(1), false).unwrap();
         known.works();
         known.known(true);
         known.waits();
-        let stranger = places.admit(address(2)).unwrap();
-        places.admit(address(3)).unwrap();
+        let stranger = places.admit(address(2), false).unwrap();
+        places.admit(address(3), false).unwrap();
         assert!(must_go(&stranger) && !must_go(&known));
     }
 
@@ -253,7 +253,7 @@ mod tests {
     fn where_all_work_the_reserve_is_left_and_then_nothing() {
         let places = places(3, 1, 9);
         let admit = || {
-            let place = places.admit(address(1)).unwrap();
+            let place = places.admit(address(1), false).unwrap();
             place.works();
             place
         };
@@ -261,33 +261,33 @@ mod tests {
         assert!(!one.is_on_reserve() && !two.is_on_reserve());
         let three = admit();
         assert!(three.is_on_reserve());
-        assert!(places.admit(address(2)).is_none());
+        assert!(places.admit(address(2), false).is_none());
         drop(one);
-        assert!(places.admit(address(2)).is_some());
+        assert!(places.admit(address(2), false).is_some());
     }
 
     #[test]
     fn strangers_of_one_address_have_a_part_and_this_machine_has_not() {
         let places = places(100, 1, 2);
-        let [one, two] = [1, 1].map(|last| places.admit(address(last)).unwrap());
-        let three = places.admit(address(1)).unwrap();
+        let [one, two] = [1, 1].map(|last| places.admit(address(last), false).unwrap());
+        let three = places.admit(address(1), false).unwrap();
         assert!(must_go(&one) && !must_go(&two) && !must_go(&three));
         two.works();
         three.works();
-        assert!(places.admit(address(1)).is_none(), "its places are all at work");
+        assert!(places.admit(address(1), false).is_none(), "its places are all at work");
         two.known(true);
-        assert!(places.admit(address(1)).is_some(), "a known caller takes none of the strangers'");
-        assert!(places.admit(address(2)).is_some());
+        assert!(places.admit(address(1), false).is_some(), "a known caller takes none of the strangers'");
+        assert!(places.admit(address(2), false).is_some());
         let local = IpAddr::from([127, 0, 0, 1]);
-        let proxied: Vec<Place> = (0..5).filter_map(|_| places.admit(local)).collect();
+        let proxied: Vec<Place> = (0..5).filter_map(|_| places.admit(local, false)).collect();
         proxied.iter().for_each(Place::works);
-        assert!(places.admit(local).is_some());
+        assert!(places.admit(local, false).is_some());
     }
 
     #[test]
     fn what_is_given_back_leaves_nothing() {
         let places = places(10, 1, 10);
-        let all: Vec<Place> = (0..9).filter_map(|last| places.admit(address(last))).collect();
+        let all: Vec<Place> = (0..9).filter_map(|last| places.admit(address(last), false)).collect();
         all.iter().for_each(Place::works);
         all.iter().for_each(Place::waits);
         drop(all);

@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use crate::http;
+use crate::http::{self, ApiError};
 
 /// A head has to be whole so soon after its first byte, and its first byte has to come so soon after the connection.
 pub(super) const HEAD_WITHIN: Duration = Duration::from_secs(10);
@@ -128,7 +128,7 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Wire<I> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if this.instead.is_none() && this.activity.phase() == Phase::Head {
-            this.instead = parsers_own(bytes).map(|status| (http::bare_answer(status), 0));
+            this.instead = parsers_own(bytes).map(|status| (http::bare_answer(&ApiError::from_status(status)), 0));
         }
         let Some((answer, written)) = &mut this.instead else {
             let count = ready!(Pin::new(&mut this.stream).poll_write(cx, bytes))?;

@@ -22,8 +22,10 @@ pub enum Kind {
     Flag,
     /// One of these words.
     OneOf(&'static [&'static str]),
-    /// An address of this machine.
-    LoopbackAddress,
+    /// An address to listen on.
+    Address,
+    /// Addresses and networks, separated by commas.
+    Networks,
     /// An address and a port.
     SocketAddress,
     /// Origins (`https://host:port`), separated by commas.
@@ -45,9 +47,8 @@ impl Kind {
             Self::Number { least, most, unit } => format!("a whole number from {least} to {most} ({unit})"),
             Self::Flag => "true or false".to_owned(),
             Self::OneOf(words) => words.join(" or "),
-            Self::LoopbackAddress => {
-                "an address of this machine alone, 127.0.0.1 or ::1, while TLS is not supported".to_owned()
-            }
+            Self::Address => "an address of this machine, as in 127.0.0.1, ::1 or 0.0.0.0".to_owned(),
+            Self::Networks => "addresses or networks as in 10.0.0.7,192.168.0.0/16, separated by commas".to_owned(),
             Self::SocketAddress => "an address with a port, as in 127.0.0.1:5433 or [::1]:5433".to_owned(),
             Self::LogLevels => {
                 "error, warn, info, debug, trace or off, also per module as in info,server=debug".to_owned()
@@ -119,7 +120,12 @@ const GIBIBYTE: u64 = 1 << 30;
 
 /// Every setting of the server, in the order of the reference.
 pub const SETTINGS: &[Setting] = &[
-    row("BIND_ADDRESS", Kind::LoopbackAddress, Some("127.0.0.1"), "The address to listen on."),
+    row(
+        "BIND_ADDRESS",
+        Kind::Address,
+        Some("127.0.0.1"),
+        "The address to listen on. One that others reach takes `TLS_ENABLED=true`, or `TRUSTED_PROXIES`.",
+    ),
     row("PORT", number(0, 65_535, "0 takes a free one"), Some("8080"), "The port to listen on."),
     row("DATA_DIR", Kind::Path, None, "Embedded store, keys. Made when absent, and closed to others: 0700, or 0710 where root lets PostgreSQL's account pass.")
         .absent("`/var/lib/pganalytics` for root, else `pganalytics` in the user's data directory"),
@@ -213,7 +219,14 @@ pub const SETTINGS: &[Setting] = &[
          give way, strangers first.",
     ),
     row("CATALOG_DIR", Kind::Path, None, "A folder with more sets, over those in the binary.").absent("none"),
-    later("TRUSTED_PROXIES", Kind::Text, None, "Proxies whose `X-Forwarded-For` is believed."),
+    row(
+        "TRUSTED_PROXIES",
+        Kind::Networks,
+        None,
+        "Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. Without TLS they and this machine alone may \
+         connect, whatever `BIND_ADDRESS` is.",
+    )
+    .absent("nobody's is"),
     row(
         "EMBEDDED_LISTEN",
         Kind::SocketAddress,
@@ -229,9 +242,19 @@ pub const SETTINGS: &[Setting] = &[
         "What the store's disk holds, or what the store may take of it: `GET /store` tells from it when it is full.",
     )
     .absent("what this machine tells of `DATA_DIR`; not known for a store elsewhere"),
-    later("TLS_ENABLED", Kind::Flag, Some("false"), "Whether the listener speaks TLS."),
-    later("TLS_CERT_PATH", Kind::Path, None, "The listener's certificate.").aliases(&["TLS_CERT"]),
-    later("TLS_KEY_PATH", Kind::Path, None, "The listener's key.").aliases(&["TLS_KEY"]),
+    row("TLS_ENABLED", Kind::Flag, Some("false"), "Whether the listener speaks TLS (1.3), and nothing else."),
+    row(
+        "TLS_CERT_PATH",
+        Kind::Path,
+        None,
+        "The listener's certificate in PEM, followed by those between it and its authority. A file that was replaced is \
+         in force for the next connection, some 10 s later.",
+    )
+    .aliases(&["TLS_CERT"])
+    .absent("needed where TLS is spoken"),
+    row("TLS_KEY_PATH", Kind::Path, None, "Its key in PEM, without a password; not readable by everybody.")
+        .aliases(&["TLS_KEY"])
+        .absent("needed where TLS is spoken"),
     later("TLS_CA_CERT", Kind::Path, None, "Who signs collectors' certificates."),
     later("ENABLE_MTLS", Kind::Flag, Some("false"), "Whether collectors must show a certificate."),
     later("CERT_ROTATION_DAYS", number(1, 3_650, "days"), Some("30"), "When certificates are renewed."),

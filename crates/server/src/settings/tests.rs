@@ -24,7 +24,8 @@ fn a_bad_value_says_what_was_expected() {
         refused(&[("PORT", "http")]),
         "PORT expected a whole number from 0 to 65535 (0 takes a free one), not \"http\""
     );
-    assert!(refused(&[("BIND_ADDRESS", "0.0.0.0")]).contains("an address of this machine alone"));
+    assert!(refused(&[("BIND_ADDRESS", "all")]).contains("an address of this machine, as in"));
+    assert!(refused(&[("TRUSTED_PROXIES", "10.0.0.0/8,proxy")]).contains("addresses or networks as in"));
     assert!(refused(&[("EMBEDDED_LISTEN", "5433")]).contains("an address with a port"));
     assert!(refused(&[("LOG_LEVEL", "loud")]).contains("error, warn, info"));
     assert!(refused(&[("LOG_LEVEL", "info,=debug")]).contains("error, warn, info"));
@@ -42,9 +43,27 @@ fn a_bad_secret_is_not_repeated() {
 
 #[test]
 fn what_does_nothing_yet_is_refused() {
-    assert_eq!(refused(&[("TLS_ENABLED", "true")]), "TLS_ENABLED is not supported yet: leave it out");
-    assert_eq!(refused(&[("TLS_CERT", "/a")]), "TLS_CERT is not supported yet: leave it out");
-    assert!(Settings::from_pairs(&[("TLS_ENABLED", "false")]).is_ok());
+    assert_eq!(refused(&[("ENABLE_MTLS", "true")]), "ENABLE_MTLS is not supported yet: leave it out");
+    assert_eq!(refused(&[("TLS_CA_CERT", "/a")]), "TLS_CA_CERT is not supported yet: leave it out");
+    assert!(Settings::from_pairs(&[("ENABLE_MTLS", "false")]).is_ok());
+}
+
+#[test]
+fn nothing_travels_in_clear_text_beyond_this_machine() {
+    let files = [("TLS_CERT", "/c"), ("TLS_KEY_PATH", "/k"), ("DATA_DIR", "/d")];
+    let with = |more: &[(&'static str, &'static str)]| Settings::from_pairs(&[&files[..], more].concat());
+    assert!(refused(&[("BIND_ADDRESS", "0.0.0.0")]).contains("BIND_ADDRESS reaches beyond this machine"));
+    assert!(refused(&[("BIND_ADDRESS", "::ffff:192.0.2.1")]).contains("BIND_ADDRESS reaches beyond this machine"));
+    assert!(refused(&[("TLS_ENABLED", "true"), ("TLS_CERT_PATH", "/c")]).starts_with("TLS_KEY_PATH is missing"));
+    assert!(refused(&[("TLS_CERT_PATH", "/c")]).contains("is given, and TLS_ENABLED is not true"));
+    let settings = with(&[("TLS_ENABLED", "true"), ("BIND_ADDRESS", "::")]).unwrap();
+    assert_eq!(settings.tls.as_ref().map(|files| files.certificate.to_str()), Some(Some("/c")));
+    assert_eq!(settings.warnings(), [] as [String; 0]);
+    let proxied = [("BIND_ADDRESS", "0.0.0.0"), ("TRUSTED_PROXIES", "10.0.0.7, 192.168.0.0/16"), ("DATA_DIR", "/d")];
+    let proxied = Settings::from_pairs(&proxied).unwrap();
+    assert_eq!(proxied.trusted_proxies.len(), 2);
+    assert!(proxied.warnings()[0].contains("in clear text"));
+    assert!(Settings::from_pairs(&[("BIND_ADDRESS", "::ffff:127.0.0.1"), ("DATA_DIR", "/d")]).is_ok());
 }
 
 #[test]

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::Secret;
 use super::table::{Kind, Setting, Standing};
 
@@ -194,7 +196,8 @@ fn check(setting: &Setting, text: &str) -> Result<(), String> {
         Kind::Number { least, most, .. } => text.parse::<u64>().is_ok_and(|number| (least..=most).contains(&number)),
         Kind::Flag => text == "true" || text == "false",
         Kind::OneOf(words) => words.contains(&text),
-        Kind::LoopbackAddress => text.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()),
+        Kind::Address => text.parse::<IpAddr>().is_ok(),
+        Kind::Networks => text.split(',').all(|network| self::network(network.trim()).is_some()),
         Kind::SocketAddress => text.parse::<SocketAddr>().is_ok(),
         Kind::LogLevels => text.split(',').all(|level| is_log_level(level.trim())),
         Kind::Origins => text.split(',').all(|origin| is_origin(origin.trim())),
@@ -208,6 +211,11 @@ fn check(setting: &Setting, text: &str) -> Result<(), String> {
         return Err("is not supported yet: leave it out".to_owned());
     }
     Ok(())
+}
+
+/// A network, or an address as one of its own.
+pub(super) fn network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 fn is_log_level(directive: &str) -> bool {
