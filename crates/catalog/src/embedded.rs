@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use rust_embed::RustEmbed;
 
-use crate::set::{Set, SetError};
+use crate::definition::Kind;
+use crate::set::{SAMPLE_COUNTS, Set, SetError};
 
 /// What the names of users' own sets begin with, so that ours never collide with them.
 pub const USERS_PREFIX: &str = "x_";
@@ -121,12 +122,19 @@ impl Catalog {
         self
     }
 
-    /// Only the sets of these names, with those that guard them.
+    /// Only the sets of these names, with those that guard them or count their samples.
     #[must_use]
     pub fn only(mut self, names: &[&str]) -> Self {
-        let guards: Vec<String> = names.iter().filter_map(|name| self.sets.get(*name)?.guard.clone()).collect();
-        self.sets.retain(|name, _| names.contains(&name.as_str()) || guards.contains(name));
+        let named = names.iter().filter_map(|name| self.sets.get(*name));
+        let beside: Vec<String> = named.flat_map(|set| set.beside().map(str::to_owned).collect::<Vec<_>>()).collect();
+        self.sets.retain(|name, _| names.contains(&name.as_str()) || beside.contains(name));
         self
+    }
+
+    /// The sets that are read with another one, and never by themselves.
+    #[must_use]
+    pub fn read_beside(&self) -> BTreeSet<&str> {
+        self.sets().flat_map(Set::beside).collect()
     }
 
     /// A set by name.
@@ -177,6 +185,13 @@ impl Catalog {
             let guard_is_known = set.guard.as_ref().is_none_or(|guard| self.sets.contains_key(guard));
             if !guard_is_known {
                 let reason = format!("guard {} is no set", set.guard.as_deref().unwrap_or_default());
+                return Err(CatalogError::Rule { set: set.name().to_owned(), reason });
+            }
+            let Some(sample) = &set.sample else { continue };
+            let counts = self.sets.get(&sample.counted_in);
+            let is_count = |of: &Set, name| of.definition.column(name).is_some_and(|(_, it)| it.kind == Kind::Count);
+            if !counts.is_some_and(|of| SAMPLE_COUNTS.iter().all(|name| is_count(of, name))) {
+                let reason = format!("counted_in {} is no set with {}", sample.counted_in, SAMPLE_COUNTS.join(" and "));
                 return Err(CatalogError::Rule { set: set.name().to_owned(), reason });
             }
         }

@@ -27,7 +27,10 @@ pub use embedded::{Catalog, CatalogError, USERS_PREFIX};
 pub use files::{FilesError, MAX_SET, SetFiles};
 pub use quote::{identifier, is_invisible, literal};
 pub use reference::reference;
-pub use set::{Availability, INFO_COLUMNS, Limit, MAX_NAME, RESERVED_COLUMNS, Role, Set, SetError, WithoutGrant};
+pub use set::{
+    Availability, INFO_COLUMNS, Limit, MAX_NAME, RESERVED_COLUMNS, Role, SAMPLE_COUNTS, Sample, Set, SetError,
+    WithoutGrant,
+};
 pub use version::{Version, VersionError};
 
 /// Ends every statement that a collector sends: its work can be told from that of others who use the same role. It

@@ -101,10 +101,23 @@ fn write_set(page: &mut String, set: &Set) -> fmt::Result {
     if let Some(guard) = &set.guard {
         writeln!(page, "- Read between two readings of [{guard}](#{guard}); repeated once when that moved.")?;
     }
-    if let Some(limit) = &set.limit {
+    if let Some(sample) = &set.sample {
         writeln!(
             page,
-            "- Of each `{}` the `{}` rows with the largest `{}` are kept; what is cut is summed into one row.",
+            "- Sampled every {} s between its readings; [{}](#{}) has how many samples were taken and missed.",
+            sample.every, sample.counted_in, sample.counted_in
+        )?;
+    }
+    if let Some(limit) = &set.limit {
+        let for_each = match limit.keeps.as_slice() {
+            [] => String::new(),
+            keeps => {
+                format!(" for each {}", keeps.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))
+            }
+        };
+        writeln!(
+            page,
+            "- Of each `{}` the `{}` rows with the largest `{}` are kept; what is cut is summed into one row{for_each}.",
             limit.per, limit.setting, limit.order
         )?;
     }

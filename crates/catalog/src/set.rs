@@ -62,7 +62,7 @@ impl fmt::Display for Role {
     }
 }
 
-/// At most so many rows per value of a label, by size of a counter; applied after increments are
+/// At most so many rows per value of a label, by size of a counter or count; applied after increments are
 /// formed. What is cut is summed into one row "others".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,11 +71,27 @@ pub struct Limit {
     pub setting: String,
     /// The label within whose values rows are counted.
     pub per: String,
-    /// The counter by whose increment rows are kept, largest first.
+    /// The counter or count by whose increment rows are kept, largest first.
     pub order: String,
     /// The label that names a row to people: those of rows that were cut are kept with the sum.
     pub id: String,
+    /// Labels, besides `per` and booleans, that a sum keeps: there is one for each of their values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keeps: Vec<String>,
 }
+
+/// How a set is sampled: its statement is run again and again between two readings, and what it counts is added up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sample {
+    /// Seconds between two samples.
+    pub every: u32,
+    /// The set, of scope `collector`, that says at the time of each reading how many samples were taken and missed.
+    pub counted_in: String,
+}
+
+/// The columns of a set that says how many samples were taken, and how many were missed.
+pub const SAMPLE_COUNTS: [&str; 2] = ["taken", "missed"];
 
 /// A set, parsed and checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +112,8 @@ pub struct Set {
     pub guard: Option<String>,
     /// The row limit.
     pub limit: Option<Limit>,
+    /// How it is sampled, where it is.
+    pub sample: Option<Sample>,
     /// What reading it needs beyond `CONNECT`, as one statement with `{role}` for the collector's role.
     pub grant: Option<String>,
     /// The predefined role whose membership shows that the grant is there, such as `pg_read_all_stats`.
@@ -171,6 +189,7 @@ struct SetFile {
     extension: Option<String>,
     guard: Option<String>,
     limit: Option<Limit>,
+    sample: Option<Sample>,
     grant: Option<String>,
     member_of: Option<String>,
     #[serde(default)]
@@ -220,6 +239,7 @@ impl Set {
             extension: file.extension,
             guard: file.guard,
             limit: file.limit,
+            sample: file.sample,
             grant: file.grant,
             member_of: file.member_of,
             executes: file.executes,
@@ -243,7 +263,16 @@ impl Set {
         if self.definition.kind() == SetKind::Texts {
             return Err("kind text is for the texts of statements: use info".to_owned());
         }
+        if self.sample.is_some() {
+            return Err("sample: a set of your own is read at its interval".to_owned());
+        }
         Ok(())
+    }
+
+    /// The sets that are read with it, and never by themselves: its guard, and what counts its samples.
+    pub fn beside(&self) -> impl Iterator<Item = &str> {
+        let counts = self.sample.as_ref().map(|sample| &sample.counted_in);
+        self.guard.iter().chain(counts).map(String::as_str)
     }
 
     /// The set's name.
@@ -331,11 +360,32 @@ impl Set {
             if !is(&limit.id, Kind::Label) {
                 return Err(format!("limit: {} is not a label of this set", limit.id));
             }
-            if !is(&limit.order, Kind::Counter) {
+            if !is(&limit.order, Kind::Counter) && !is(&limit.order, Kind::Count) {
                 return Err(format!("limit: {} is not a counter of this set", limit.order));
             }
+            if let Some(kept) = limit.keeps.iter().find(|kept| !is(kept, Kind::Label)) {
+                return Err(format!("limit: {kept} is not a label of this set"));
+            }
         }
-        Ok(())
+        self.check_sample()
+    }
+
+    /// Samples are added up, which only whole numbers that are of the sample alone can be.
+    fn check_sample(&self) -> Result<(), String> {
+        let Some(sample) = &self.sample else { return Ok(()) };
+        if self.definition.scope != Scope::Instance || self.extension.is_some() || self.guard.is_some() {
+            return Err("sample: only of scope instance, without extension and guard".to_owned());
+        }
+        if sample.every == 0 || sample.every >= self.interval_seconds {
+            return Err("sample: every is at least 1 second, and less than the interval".to_owned());
+        }
+        let adds_up = |column: &Column| {
+            column.kind == Kind::Label || column.kind == Kind::Count && column.column_type == Type::Int8
+        };
+        match self.definition.columns.iter().find(|column| !adds_up(column)) {
+            Some(column) => Err(format!("sample: column {} is no label and no count of type int8", column.name)),
+            None => Ok(()),
+        }
     }
 
     fn check_requirements(&self, column: &Column) -> Result<(), String> {

@@ -43,7 +43,7 @@ pub async fn examine(config: &Config, catalog: &Arc<Catalog>, over: Option<Durat
         let baselines = match over {
             None => earlier.iter().flat_map(|cycle| zeroed(catalog, cycle)).collect(),
             Some(pause) => {
-                tokio::time::sleep(pause).await;
+                watch.pause(pause).await;
                 let next = earlier.into_iter().flat_map(|cycle| cycle.next);
                 next.map(|(place, next)| (place, Arc::new(next))).collect()
             }

@@ -32,6 +32,7 @@ pub mod read;
 pub mod redact;
 mod refusals;
 pub mod run;
+pub mod samples;
 pub mod schedule;
 pub mod session;
 pub mod spool;

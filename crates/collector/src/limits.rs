@@ -3,12 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use catalog::{Kind, Limit, Set};
+use catalog::{Column, Kind, Limit, Set, Type};
 use wire::{Cut, Frame, FrameColumn, Values};
 
-/// Leaves out rows of which no counter moved.
+use crate::baseline::{Key, key_of};
+
+/// Leaves out rows of which no counter moved; where there is none, every row says something.
 #[must_use]
 pub fn moved_only(set: &Set, rows: Frame) -> Frame {
+    if set.definition.columns.iter().all(|meta| meta.kind != Kind::Counter) {
+        return rows;
+    }
     let mut moved = vec![false; rows.rows];
     for (meta, column) in set.definition.columns.iter().zip(&rows.columns) {
         let Some(column) = column.as_ref().filter(|_| meta.kind == Kind::Counter) else { continue };
@@ -27,8 +32,8 @@ pub fn moved_only(set: &Set, rows: Frame) -> Frame {
 
 /// Keeps the `most` largest rows for each value of the limit's label and sums the others.
 ///
-/// The sum's row keeps that label and all boolean labels (statements sent by clients and nested
-/// ones are never added up); its other labels are 0 or empty. Gauges of a sum are NULL.
+/// The sum's row keeps that label, those that the limit names, and all boolean labels (statements sent by
+/// clients and nested ones are never added up); its other labels are 0 or empty. Gauges of a sum are NULL.
 #[must_use]
 pub fn cut(set: &Set, limit: &Limit, rows: Frame, most: usize) -> (Frame, Vec<Cut>) {
     let place = |name: &str| set.definition.column(name).map(|(place, _)| place);
@@ -53,7 +58,7 @@ pub fn cut(set: &Set, limit: &Limit, rows: Frame, most: usize) -> (Frame, Vec<Cu
             ids.sort_unstable();
             ids.dedup();
             cuts.push(Cut { per: label, rows: u32::try_from(others.len()).unwrap_or(u32::MAX), ids });
-            push_sums(set, per, &rows, &others, &mut kept);
+            push_sums(set, limit, &rows, &others, &mut kept);
         }
         group.sort_unstable();
         group.iter().for_each(|row| kept.push_row(&rows, *row));
@@ -61,30 +66,27 @@ pub fn cut(set: &Set, limit: &Limit, rows: Frame, most: usize) -> (Frame, Vec<Cu
     (kept, cuts)
 }
 
-/// Appends one row per combination of boolean labels, each the sum of its rows.
-fn push_sums(set: &Set, per: usize, rows: &Frame, others: &[usize], kept: &mut Frame) {
+/// Appends one row per combination of the labels that sums keep, each the sum of its rows.
+fn push_sums(set: &Set, limit: &Limit, rows: &Frame, others: &[usize], kept: &mut Frame) {
     let columns = &set.definition.columns;
-    let booleans = |row: usize| -> Vec<Option<bool>> {
-        columns
-            .iter()
-            .enumerate()
-            .filter(|(_, meta)| meta.kind == Kind::Label && meta.column_type == catalog::Type::Bool)
-            .map(|(place, _)| rows.column(place).and_then(|column| column.bool(row)))
-            .collect()
+    let keeps = |meta: &Column| {
+        meta.kind == Kind::Label
+            && (meta.name == limit.per || meta.column_type == Type::Bool || limit.keeps.contains(&meta.name))
     };
-    let mut groups: BTreeMap<Vec<Option<bool>>, Vec<usize>> = BTreeMap::new();
+    let labels = columns.iter().zip(&rows.columns).map(|(meta, column)| column.clone().filter(|_| keeps(meta)));
+    let labels = Frame { rows: rows.rows, columns: labels.collect() };
+    let mut groups: BTreeMap<Key, Vec<usize>> = BTreeMap::new();
     for row in others {
-        groups.entry(booleans(*row)).or_default().push(*row);
+        groups.entry(key_of(&set.definition, &labels, *row)).or_default().push(*row);
     }
     for group in groups.values() {
         for (place, meta) in columns.iter().enumerate() {
             let (Some(target), Some(source)) = (kept.columns[place].as_mut(), rows.column(place)) else { continue };
-            let keeps = place == per || meta.column_type == catalog::Type::Bool;
             match meta.kind {
-                Kind::Label if keeps => target.push_from(source, group[0]),
-                Kind::Label if meta.column_type == catalog::Type::Text => target.push_text(""),
+                Kind::Label if keeps(meta) => target.push_from(source, group[0]),
+                Kind::Label if meta.column_type == Type::Text => target.push_text(""),
                 Kind::Label => target.push_int(0),
-                Kind::Counter => push_sum(target, source, group),
+                Kind::Counter | Kind::Count => push_sum(target, source, group),
                 _ => target.push_null(),
             }
         }

@@ -42,6 +42,19 @@ impl Observation {
 pub(crate) async fn observe(mut this: Observation) -> (Watch, Schedule) {
     let spread = rand::random::<f64>();
     while let Some(next) = [this.schedule.next(), this.watch.next_database()].into_iter().flatten().min() {
+        if let Some(at) = this.watch.next_sample().filter(|at| *at < next && next > Instant::now()) {
+            let sample = async {
+                tokio::time::sleep_until(at).await;
+                this.watch.sample().await;
+            };
+            tokio::select! {
+                () = sample => {}
+                // It holds up nothing.
+                () = tokio::time::sleep_until(next) => {}
+                _ = this.stop.changed() => break,
+            }
+            continue;
+        }
         tokio::select! {
             () = tokio::time::sleep_until(next) => {}
             _ = this.stop.changed() => break,

@@ -50,6 +50,14 @@ pub enum ReadError {
         /// How much may be.
         most: String,
     },
+    /// No sample was taken since the last reading.
+    #[error("none of {missed} samples could be taken: {why}")]
+    NotSampled {
+        /// How many there were to take.
+        missed: u64,
+        /// Why the last one was not.
+        why: String,
+    },
     /// No answer in time.
     #[error("no answer within {} s", .0.as_secs())]
     Silent(Duration),
@@ -92,7 +100,11 @@ impl ReadError {
         match self {
             Self::Silent(_) => true,
             Self::Postgres(error) => error.is_closed() || error.as_db_error().is_none_or(|db| db.severity() == "FATAL"),
-            Self::Denied { .. } | Self::Shape { .. } | Self::TooMuch { .. } | Self::Key(_) => false,
+            Self::Denied { .. }
+            | Self::Shape { .. }
+            | Self::TooMuch { .. }
+            | Self::NotSampled { .. }
+            | Self::Key(_) => false,
         }
     }
 }

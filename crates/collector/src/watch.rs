@@ -14,6 +14,7 @@ mod instance;
 mod itself;
 mod pooler;
 mod recorder;
+mod sampler;
 mod server;
 mod source;
 mod statement;
@@ -134,6 +135,7 @@ impl Watch {
         self.recorder.go_on(recorder, same);
         if is_same_server {
             (self.instance.texts, self.host, self.said, self.weighed) = (instance.texts, host, said, weighed);
+            self.instance.sampler = instance.sampler.only(same);
             self.databases.go_on(databases, same);
         }
         if is_same_pooler {
@@ -200,10 +202,33 @@ impl Watch {
         recorder.catalog.get(set).is_some_and(|known| recorder.instance.enabled(set, &known.group))
     }
 
-    /// How many times rarer than at its interval a set is read, so that the instance's budget is kept.
+    /// How many times rarer than at its interval a set is read, so that the instance's budget is kept. One that is
+    /// sampled is sampled more rarely, and what was sampled is told at its interval.
     #[must_use]
     pub fn factor(&self, set: &str) -> u32 {
-        self.recorder.budget.factor(set)
+        let is_sampled = self.recorder.catalog.get(set).is_some_and(|set| set.sample.is_some());
+        if is_sampled { 1 } else { self.recorder.budget.factor(set) }
+    }
+
+    /// When the next sample is to be taken; `None` where nothing is sampled.
+    #[must_use]
+    pub fn next_sample(&self) -> Option<tokio::time::Instant> {
+        self.instance.sampler.next()
+    }
+
+    /// Takes the sample that is due. Dropping it is missing it, and does no harm.
+    pub async fn sample(&mut self) {
+        self.instance.sampler.sample(&self.server, &mut self.recorder).await;
+    }
+
+    /// Lets so long go by, and samples meanwhile.
+    pub async fn pause(&mut self, length: Duration) {
+        let end = tokio::time::Instant::now() + length;
+        while let Some(next) = self.next_sample().filter(|next| *next < end) {
+            tokio::time::sleep_until(next).await;
+            self.sample().await;
+        }
+        tokio::time::sleep_until(end).await;
     }
 
     /// When the next database is to be read; `None` when no set asks for it.
@@ -388,7 +413,7 @@ impl Watch {
         let has_reader = match set.definition.scope {
             Scope::Host => crate::host::reader(set.name()).is_some(),
             Scope::Pooler => crate::pooler::reader(set.name()).is_some(),
-            _ => itself::reads(set.name()),
+            _ => itself::reads(set.name()) || self.recorder.catalog.read_beside().contains(set.name()),
         };
         let missing = |code, message: &str| {
             let state = coverage::state(set, "", State::Missing, code, message.to_owned(), String::new());

@@ -83,6 +83,8 @@ pub struct Config {
     pub defined: Vec<CustomSet>,
     /// Statements kept per database and reading.
     pub max_queries_per_db: u32,
+    /// Groups of sampled sessions kept per database and reading.
+    pub max_session_groups_per_db: u32,
     /// Share in "others" above which the limit is reported, 0 to 1.
     pub query_limit_alert_threshold: f64,
     /// Bound of the spool.
@@ -233,7 +235,11 @@ impl Config {
 
     /// The number of a row limit by the name that the catalogue uses, such as `MAX_QUERIES_PER_DB`.
     pub fn row_limit(&self, setting: &str) -> Option<u32> {
-        (setting == settings::MAX_QUERIES_PER_DB.env).then_some(self.max_queries_per_db)
+        let limits = [
+            (settings::MAX_QUERIES_PER_DB, self.max_queries_per_db),
+            (settings::MAX_SESSION_GROUPS_PER_DB, self.max_session_groups_per_db),
+        ];
+        limits.iter().find(|(limit, _)| limit.env == setting).map(|(_, most)| *most)
     }
 
     /// The files that it came from: its own, and those of secrets and certificates.

@@ -16,10 +16,10 @@ use crate::schedule::{Budget, Schedule, Switches};
 use crate::secret::Secret;
 use crate::settings::{
     BACKEND_URL, CATALOG_DIR, CONFIG_PULL_INTERVAL, CONFIG_TRIAL, CUSTOM_SETS, DATABASES, DSN, EARLIER, ENABLED,
-    EXCLUDE_DATABASES, INSTANCE_NAME, INTERVAL, LISTEN, LISTEN_EXCLUDE, MAX_QUERIES_PER_DB, NAME, PGBOUNCER_DSN,
-    POSTGRES_HOST, POSTGRES_PORT, PUSH_INTERVAL, QUERY_LIMIT_ALERT_THRESHOLD, REGISTRATION_SECRET, Raw, SETTINGS,
-    SPOOL_MAX_AGE, SPOOL_MAX_BYTES, STATE_DIR, STATEMENT_BUDGET, SWITCH_INTERVAL, Setting, TLS_CA_FILE, TLS_VERIFY,
-    Value,
+    EXCLUDE_DATABASES, INSTANCE_NAME, INTERVAL, LISTEN, LISTEN_EXCLUDE, MAX_QUERIES_PER_DB, MAX_SESSION_GROUPS_PER_DB,
+    NAME, PGBOUNCER_DSN, POSTGRES_HOST, POSTGRES_PORT, PUSH_INTERVAL, QUERY_LIMIT_ALERT_THRESHOLD, REGISTRATION_SECRET,
+    Raw, SETTINGS, SPOOL_MAX_AGE, SPOOL_MAX_BYTES, STATE_DIR, STATEMENT_BUDGET, SWITCH_INTERVAL, Setting, TLS_CA_FILE,
+    TLS_VERIFY, Value,
 };
 use crate::{Config, Instance, Names};
 
@@ -373,6 +373,7 @@ fn build(layers: &Layers, place: Option<&Path>, env: Lookup<'_>, names: &Names) 
         custom_sets: get.text(CUSTOM_SETS).map(|word| Admission::of(&word)).unwrap_or_default(),
         defined: layers.custom_sets(),
         max_queries_per_db: get.whole(MAX_QUERIES_PER_DB),
+        max_session_groups_per_db: get.whole(MAX_SESSION_GROUPS_PER_DB),
         query_limit_alert_threshold: get.share(QUERY_LIMIT_ALERT_THRESHOLD),
         spool_max_bytes: get.number(SPOOL_MAX_BYTES),
         spool_max_age: Duration::from_secs(get.number(SPOOL_MAX_AGE)),

@@ -158,6 +158,15 @@ pub(crate) const MAX_QUERIES_PER_DB: &Setting = &setting(
     Some("1000"),
     "Statements kept per database and reading, largest first; the rest is summed into one row \"others\".",
 );
+pub(crate) const MAX_SESSION_GROUPS_PER_DB: &Setting = &setting(
+    "collector",
+    "max_session_groups_per_db",
+    "MAX_SESSION_GROUPS_PER_DB",
+    Kind::Integer(1, 1_000_000),
+    Some("200"),
+    "Groups of sampled sessions kept per database and reading, largest first; the rest is summed by kind of process, \
+     state and wait event type.",
+);
 pub(crate) const QUERY_LIMIT_ALERT_THRESHOLD: &Setting = &setting(
     "collector",
     "query_limit_alert_threshold",
@@ -296,6 +305,7 @@ pub const SETTINGS: &[&Setting] = &[
     CATALOG_DIR,
     CUSTOM_SETS,
     MAX_QUERIES_PER_DB,
+    MAX_SESSION_GROUPS_PER_DB,
     QUERY_LIMIT_ALERT_THRESHOLD,
     SPOOL_MAX_BYTES,
     SPOOL_MAX_AGE,

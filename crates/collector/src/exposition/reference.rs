@@ -22,7 +22,9 @@ pub fn reference_markdown(catalog: &Catalog) -> String {
         the row's own, and beside an identifier the name that it had when names were read last: `usename`, `schemaname`, \
         `relname`, `indexrelname`, `funcname`.\n\
         - What could not be read, is not measured (`track_io_timing` is off) or is of an instance that does not answer has no \
-        series; `pganalytics_up{server}` is 0 then. Texts and states have no series.\n\
+        series; `pganalytics_up{server}` is 0 then. Texts and states have no series, and \
+        neither has what is counted from one reading to the next only (`session_samples`, `collector_sets`): it is no counter \
+        that goes on, so a scraper could form no rate from it. The server's API answers it.\n\
         - `listen_exclude` names sets that are left out: by default those of statements and of single sessions.\n"
         .to_owned();
     page.push_str(

@@ -9,6 +9,7 @@ use catalog::{Catalog, Definition, Scope, Set, SetKind};
 use wire::{SetState, State, StateCode};
 
 use super::recorder::Recorder;
+use super::sampler::Sampler;
 use super::server::Server;
 use super::source::{At, Source};
 use super::statement::{SETTINGS, read_set, why_not_read};
@@ -25,6 +26,7 @@ use crate::texts;
 pub(super) struct Instance {
     pub(super) texts: texts::Pace,
     pub(super) plans: Plans,
+    pub(super) sampler: Sampler,
     /// Who answered in this cycle, with what can be read of it.
     pub(super) answered: Option<Answered>,
 }
@@ -46,12 +48,17 @@ impl Source for Instance {
         let catalog = Arc::clone(&at.recorder.catalog);
         let due = Recorder::of_scope(&catalog, due, Self::SCOPE);
         let began = std::time::Instant::now();
-        let identity = match at.server.identify(&at.recorder.clock).await {
+        let identified = at.server.identify(&at.recorder.clock).await;
+        self.sampler.answered();
+        let identity = match identified {
             Ok(identity) => identity,
             Err(error) => {
                 let error = format!("{error:#}");
                 tracing::warn!(instance.name = at.recorder.name(), error, "the instance cannot be read");
                 for set in due {
+                    if self.sampler.tell_rest(set, at).is_some_and(|told| told.is_ok()) {
+                        continue;
+                    }
                     let failed = at.recorder.failed(set.name(), error.clone(), at.recorder.clock.now_us());
                     at.cycle.readings.push(failed);
                 }
@@ -77,6 +84,7 @@ impl Source for Instance {
                 }
             }
         }
+        self.sampler.follow(&plans, &identity, at.recorder);
         let is_due = |plan: &&Plan<'_>| {
             let name = plan.set.name();
             plan.sql.is_some() && due.iter().any(|set| set.name() == name) && !at.recorder.rests(name, None)
@@ -150,6 +158,8 @@ impl Instance {
             let started_us = at.recorder.clock.now_us();
             let outcome = if plan.set.definition.kind() == SetKind::Texts {
                 self.read_texts(session, identity, plan, at).await
+            } else if plan.set.sample.is_some() {
+                self.sampler.read(session, plan.set, at).await
             } else {
                 read_set(session, identity, plan, guard, at).await
             };

@@ -1,7 +1,7 @@
 //! From a frame to a reading of the cycle: increments, limits, redaction, encoding; and what that needs to be
 //! remembered of the reading before, of what was sent once, and of what failed.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -102,8 +102,13 @@ impl Recorder {
         let identity =
             instance.iter().map(|(_, seconds)| *seconds).min().map(|least| (IDENTITY.to_owned(), least, None));
         let sets = instance.into_iter().chain(self.scheduled(Scope::Database)).map(|(name, seconds)| {
+            let set = self.catalog.get(&name);
+            // What is sampled takes what its samples take, however often they are told.
+            if let Some((set, sample)) = set.and_then(|set| Some((set, set.sample.as_ref()?))) {
+                return (name, sample.every, set.yields);
+            }
             let is_hastened = |set: &&Set| self.instance.hastened(set.name(), &set.group, set.interval_seconds);
-            let turn = self.catalog.get(&name).filter(|set| !is_hastened(set)).and_then(|set| set.yields);
+            let turn = set.filter(|set| !is_hastened(set)).and_then(|set| set.yields);
             (name, seconds, turn)
         });
         Budget::new(self.instance.statement_budget, sets.chain(identity))
@@ -114,11 +119,11 @@ impl Recorder {
         &self.instance.name
     }
 
-    /// The enabled sets of a scope with their intervals in seconds: all but guards, which are read with what they guard.
+    /// The enabled sets of a scope with their intervals in seconds: all but those that are read with others.
     pub(super) fn scheduled(&self, scope: Scope) -> Vec<(String, u32)> {
-        let guards: HashSet<&str> = self.catalog.sets().filter_map(|set| set.guard.as_deref()).collect();
+        let beside = self.catalog.read_beside();
         let sets = self.catalog.sets().filter(|set| set.definition.scope == scope);
-        sets.filter(|set| self.instance.enabled(set.name(), &set.group) && !guards.contains(set.name()))
+        sets.filter(|set| self.instance.enabled(set.name(), &set.group) && !beside.contains(set.name()))
             .map(|set| {
                 let interval = self.instance.interval_of(set.name(), &set.group, Some(set.interval_seconds));
                 (set.name().to_owned(), interval)
@@ -171,6 +176,11 @@ impl Recorder {
         self.rests.clear();
     }
 
+    /// The most rows of a set, for each value of the label of its limit.
+    pub(super) fn row_limit(&self, set: &Set) -> Option<usize> {
+        self.row_limits.get(&set.limit.as_ref()?.setting).copied()
+    }
+
     /// A time after that of the previous reading, where that one was read by this clock.
     pub(super) fn after_previous(&self, place: &Place, previous: Option<&Baseline>, time_us: i64) -> i64 {
         let read_here = |previous: &&Baseline| self.read_at.get(place).is_some_and(|(at, _)| *at == previous.time_us);
@@ -217,7 +227,8 @@ impl Recorder {
     ) -> Result<(), ReadError> {
         let Taken { place, definition, frame, guard, took: Took { at, duration, ended }, plan } = taken;
         let unmeasured = plan.map(|plan| plan.unmeasured.as_slice()).unwrap_or_default();
-        if plan.is_some() {
+        // Each sample was noted.
+        if plan.is_some_and(|plan| plan.set.sample.is_none()) {
             self.budget.note(&place.set, place.datid, duration);
         }
         self.latest.keep(&place, &frame, unmeasured, at.time_us);
@@ -240,8 +251,8 @@ impl Recorder {
             }
             if let Some(limit) = &plan.set.limit {
                 rows = limits::moved_only(plan.set, rows);
-                if let Some(most) = self.row_limits.get(&limit.setting) {
-                    (rows, cuts) = limits::cut(plan.set, limit, rows, *most);
+                if let Some(most) = self.row_limit(plan.set) {
+                    (rows, cuts) = limits::cut(plan.set, limit, rows, most);
                 }
             }
         }
@@ -299,9 +310,12 @@ impl Recorder {
     pub(super) fn slowed(&self, set: &Set) -> Option<SetState> {
         let factor = self.budget.factor(set.name());
         let budget = f64::from(self.instance.statement_budget.0.filter(|_| factor > 1)?) / 1e4;
-        let interval = self.instance.interval_of(set.name(), &set.group, Some(set.interval_seconds));
+        let (done, interval) = match &set.sample {
+            Some(sample) => ("Sampled", sample.every),
+            None => ("Read", self.instance.interval_of(set.name(), &set.group, Some(set.interval_seconds))),
+        };
         let message = format!(
-            "Read every {} s instead of every {interval} s, because all sets at their intervals would take more of the \
+            "{done} every {} s instead of every {interval} s, because all sets at their intervals would take more of the \
              instance than statement_budget allows, {budget} % of one core.",
             u64::from(interval) * u64::from(factor)
         );

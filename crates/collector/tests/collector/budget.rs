@@ -35,10 +35,11 @@ async fn what_yields_is_read_less_often_and_says_so() {
     assert_eq!(rig.watch.factor("pg_index"), 16, "a millionth of a core is nothing");
     assert_eq!(rig.watch.factor("pg_stat_statements"), 16);
     assert_eq!(rig.watch.factor("wal"), 1, "never yields");
+    assert_eq!(rig.watch.factor("session_samples"), 1, "told at its interval");
     assert_eq!(rig.watch.factor("pg_roles"), 1, "somebody wants it more often");
     let states = rig.states().await;
     let of = |set: &str| states.iter().find(|state| state.set == set && state.column.is_empty()).unwrap();
-    for set in ["pg_index", "pg_stat_statements"] {
+    for set in ["pg_index", "pg_stat_statements", "session_samples"] {
         let state = of(set);
         assert_eq!((state.state, state.code), (State::Degraded as i32, StateCode::Budget as i32), "{state:?}");
     }
@@ -47,10 +48,12 @@ async fn what_yields_is_read_less_often_and_says_so() {
         "Read every 4800 s instead of every 300 s, because all sets at their intervals would take more of the instance \
          than statement_budget allows, 0.0001 % of one core."
     );
+    assert!(of("session_samples").message.starts_with("Sampled every 16 s instead of every 1 s, because"));
     assert_eq!(of("wal").state, State::Works as i32);
     let cycle = rig.whole_cycle().await;
     let slowdown = rig.own(&cycle, "slowdown");
-    assert_eq!((slowdown["pg_stat_statements"], slowdown["wal"]), (16, 1));
+    let of = |set: &str| slowdown[set];
+    assert_eq!((of("pg_stat_statements"), of("session_samples"), of("wal")), (16, 16, 1));
 }
 
 #[tokio::test]

@@ -85,3 +85,41 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_sum_keeps_the_labels_that_its_limit_names() {
+    let catalog = Catalog::embedded().unwrap();
+    let set = catalog.get("session_samples").unwrap();
+    let mut rows = Frame::new(&set.definition);
+    for (queryid, state, samples) in
+        [(1, "active", 9), (2, "active", 3), (3, "active", 2), (4, "idle in transaction", 1)]
+    {
+        for (meta, column) in set.definition.columns.iter().zip(&mut rows.columns) {
+            let column = column.as_mut().unwrap();
+            match meta.name.as_str() {
+                "queryid" => column.push_int(queryid),
+                "samples" => column.push_int(samples),
+                "state" => column.push_text(state),
+                _ if meta.column_type == Type::Text => column.push_text("x"),
+                _ => column.push_int(5),
+            }
+        }
+        rows.rows += 1;
+    }
+    let rows = limits::moved_only(set, rows);
+    assert_eq!(rows.rows, 4, "a set without counters has nothing that stands still");
+    let (kept, cuts) = limits::cut(set, set.limit.as_ref().unwrap(), rows, 1);
+    assert_eq!((cuts[0].rows, cuts[0].ids.as_slice()), (3, [2, 3, 4].as_slice()));
+    let column = |name: &str| kept.column(set.definition.column(name).unwrap().0).unwrap();
+    let row = |row: usize| {
+        let texts = ["application_name", "state"].map(|name| column(name).text(row).unwrap());
+        (texts, column("queryid").int(row).unwrap(), column("samples").int(row).unwrap())
+    };
+    let mut found: Vec<_> = (0..kept.rows).map(row).collect();
+    found.sort_unstable();
+    assert_eq!(
+        found,
+        [(["", "active"], 0, 5), (["", "idle in transaction"], 0, 1), (["x", "active"], 1, 9)],
+        "others by state"
+    );
+}

@@ -26,6 +26,7 @@ mod progress;
 mod recovery;
 mod replication;
 mod rig;
+mod samples;
 mod schema;
 mod sequences;
 mod spool;

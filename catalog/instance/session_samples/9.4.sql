@@ -1,0 +1,17 @@
+select
+  coalesce(a.datid, 0)::bigint as datid,
+  coalesce(a.usesysid, 0)::bigint as userid,
+  coalesce(a.application_name, '')::text as application_name,
+  -- Said from 10 on.
+  (case when a.query like 'autovacuum: %' then 'autovacuum worker' else 'client backend' end)::text as backend_type,
+  0::bigint as queryid,
+  a.state::text as state,
+  (case when a.waiting then 'Lock' else '' end)::text as wait_event_type,
+  ''::text as wait_event,
+  count(*)::bigint as samples
+from pg_catalog.pg_stat_activity as a
+where a.pid <> pg_backend_pid()
+  and a.state in ('active', 'idle in transaction', 'idle in transaction (aborted)', 'fastpath function call')
+  -- Who sends WAL runs a statement for as long as it is connected, and is no load.
+  and a.pid not in (select w.pid from pg_catalog.pg_stat_get_wal_senders() as w)
+group by 1, 2, 3, 4, 5, 6, 7, 8
