@@ -41,6 +41,8 @@ mod relations;
 mod reload;
 #[path = "main/report.rs"]
 mod report;
+#[path = "main/samples.rs"]
+mod samples;
 #[path = "main/secrets.rs"]
 mod secrets;
 #[path = "main/servers.rs"]

@@ -117,15 +117,19 @@ impl Counted {
         );
         let step_us = grid.step_us();
         let rows = snapshot.query_once(&sql, &[&id, &range.start, &range.end, &grid.start, &step_us]).await?;
+        Ok(Self::of(grid, rows.iter().map(|row| (row.get(0), row.get(1)))))
+    }
+
+    /// From how many there are in each step.
+    pub(crate) fn of(grid: Grid, steps: impl IntoIterator<Item = (i64, i64)>) -> Self {
         let mut counted = Self { grid, per_step: vec![0; grid.empty().len()], total: 0 };
-        for row in rows {
-            let (step, readings): (i64, i64) = (row.get(0), row.get(1));
+        for (step, readings) in steps {
             if let Some(place) = usize::try_from(step).ok().and_then(|step| counted.per_step.get_mut(step)) {
                 *place = readings;
                 counted.total += readings;
             }
         }
-        Ok(counted)
+        counted
     }
 
     /// Means per step from the sums of the steps that have one: nothing was counted in the other readings.

@@ -2,6 +2,10 @@
 
 mod answer;
 pub mod model;
+mod samples;
+mod series;
 pub(crate) mod store;
+mod waits;
 
-pub use answer::{activity, connections, waits};
+pub use answer::{activity, connections};
+pub use waits::waits;

@@ -97,6 +97,8 @@ mod reader;
 mod replication;
 #[path = "main/retention.rs"]
 mod retention;
+#[path = "main/samples.rs"]
+mod samples;
 #[path = "main/schema.rs"]
 mod schema;
 #[path = "main/serve.rs"]

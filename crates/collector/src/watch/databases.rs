@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_postgres::types::Type;
 use wire::{Frame, FrameColumn, State, StateCode};
 
-use super::recorder::{Recorder, Taken, Took};
+use super::recorder::{Interval, Recorder, Taken, Took};
 use super::server::Server;
 use super::source::{At, Source};
 use super::statement::{read_set, why_not_read};
@@ -232,7 +232,8 @@ impl Databases {
             };
             let took = Took { at: &at, duration: Duration::ZERO, ended: std::time::Instant::now() };
             let (place, definition) = (place.clone(), &set.definition);
-            let taken = Taken { place, definition, frame, guard: None, took, plan: None };
+            let interval = Interval::SincePrevious;
+            let taken = Taken { place, definition, frame, guard: None, took, interval, plan: None };
             let gone = taken.place.clone();
             if let Err(error) = recorder.record(taken, baselines, &mut cycle) {
                 tracing::warn!(set.name = set.name(), %error, "the end of a database was not noted");

@@ -28,6 +28,15 @@ pub(super) struct Took<'a> {
     pub(super) ended: Instant,
 }
 
+/// The time that a reading tells of.
+#[derive(Clone, Copy)]
+pub(super) enum Interval {
+    /// That since the reading before.
+    SincePrevious,
+    /// So many microseconds, whatever lies between.
+    Known(Option<u64>),
+}
+
 /// A frame that is to become a reading.
 pub(super) struct Taken<'a> {
     pub(super) place: Place,
@@ -35,6 +44,7 @@ pub(super) struct Taken<'a> {
     pub(super) frame: Frame,
     pub(super) guard: Option<Guard<'a>>,
     pub(super) took: Took<'a>,
+    pub(super) interval: Interval,
     /// How it was read, where that was planned.
     pub(super) plan: Option<&'a Plan<'a>>,
 }
@@ -209,7 +219,8 @@ impl Recorder {
         let time_us = self.after_previous(&place, last, self.clock.now_us());
         let at = ReadingTime { incarnation, started_us, time_us, instance_time_us: time_us, since_previous_us };
         let took = Took { at: &at, duration: ended.duration_since(started), ended };
-        let taken = Taken { place, definition: &set.definition, frame, guard: None, took, plan: None };
+        let interval = Interval::SincePrevious;
+        let taken = Taken { place, definition: &set.definition, frame, guard: None, took, interval, plan: None };
         match self.record(taken, baselines, cycle) {
             Ok(()) => {
                 self.failures.remove(set.name());
@@ -225,7 +236,7 @@ impl Recorder {
         baselines: &Baselines,
         cycle: &mut Cycle,
     ) -> Result<(), ReadError> {
-        let Taken { place, definition, frame, guard, took: Took { at, duration, ended }, plan } = taken;
+        let Taken { place, definition, frame, guard, took: Took { at, duration, ended }, interval, plan } = taken;
         let unmeasured = plan.map(|plan| plan.unmeasured.as_slice()).unwrap_or_default();
         // Each sample was noted.
         if plan.is_some_and(|plan| plan.set.sample.is_none()) {
@@ -244,6 +255,10 @@ impl Recorder {
         };
         self.read_at.insert(place.clone(), (at.time_us, ended));
         let Formed { mut rows, removed, interval_us, flags, advance, next } = formed;
+        let interval_us = match interval {
+            Interval::SincePrevious => interval_us,
+            Interval::Known(interval_us) => interval_us,
+        };
         let mut cuts = Vec::new();
         if let Some(plan) = plan {
             for place in &plan.unmeasured {

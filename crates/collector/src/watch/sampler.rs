@@ -10,7 +10,7 @@ use catalog::{SAMPLE_COUNTS, Set};
 use tokio::time::Instant;
 use wire::Frame;
 
-use super::recorder::{Recorder, Taken, Took};
+use super::recorder::{Interval, Recorder, Taken, Took};
 use super::server::Server;
 use super::source::At;
 use crate::baseline::{Incarnation, ReadingTime};
@@ -36,6 +36,8 @@ struct Sampled {
     way: Arc<Way>,
     slots: Slots,
     tally: Tally,
+    /// When it was last told.
+    told: Option<Monotonic>,
     /// Of whom the samples tell.
     life: Incarnation,
     clock_offset_us: i64,
@@ -84,7 +86,7 @@ impl Sampler {
                 None => {
                     let (set, way) = (plan.set.name().to_owned(), Arc::clone(&plan.way));
                     let (slots, tally) = (slots(), Tally::default());
-                    self.sampled.push(Sampled { set, way, slots, tally, life, clock_offset_us });
+                    self.sampled.push(Sampled { set, way, slots, tally, told: None, life, clock_offset_us });
                 }
             }
         }
@@ -177,7 +179,10 @@ impl Sampled {
             let place = at.recorder.place(set.name(), None);
             at.recorder.after_previous(&place, at.baselines.get(&place).map(AsRef::as_ref), time_us)
         });
-        let told = Told { ended, started_us, time_us };
+        // The samples are of this time, however long ago those before were: an earlier process may have told them.
+        let since = self.told.replace(ended).map(|last| ended.duration_since(last));
+        let interval = Interval::Known(since.map(|since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX)));
+        let told = Told { ended, started_us, time_us, interval };
         if let Some(counts) = counts {
             let row = SAMPLE_COUNTS.into_iter().zip([tally.taken, tally.missed]);
             let row = row.map(|(name, count)| (name, Some(count).into())).collect();
@@ -201,7 +206,7 @@ impl Sampled {
     ) -> Result<(), ReadError> {
         let place = at.recorder.place(set.name(), None);
         let last = at.baselines.get(&place).map(AsRef::as_ref);
-        let Told { ended, started_us, time_us } = told;
+        let Told { ended, started_us, time_us, interval } = told;
         let time = ReadingTime {
             incarnation: self.life.clone(),
             started_us,
@@ -212,7 +217,7 @@ impl Sampled {
         let plan = Plan { set, way: Arc::clone(&self.way) };
         let plan = took.map(|_| &plan);
         let took = Took { at: &time, duration: took.unwrap_or_default(), ended };
-        let taken = Taken { place, definition: &set.definition, frame, guard: None, took, plan };
+        let taken = Taken { place, definition: &set.definition, frame, guard: None, took, interval, plan };
         at.recorder.record(taken, at.baselines, at.cycle)
     }
 }
@@ -223,4 +228,5 @@ struct Told {
     ended: Monotonic,
     started_us: i64,
     time_us: i64,
+    interval: Interval,
 }

@@ -6,7 +6,7 @@ use catalog::{Kind, Set, WithoutGrant};
 use connection::describe;
 use wire::{Frame, State, StateCode};
 
-use super::recorder::{Taken, Took};
+use super::recorder::{Interval, Taken, Took};
 use super::source::At;
 use crate::baseline::{Baseline, Place, ReadingTime};
 use crate::clock::Clock;
@@ -73,11 +73,13 @@ pub(super) async fn read_set(
     let guards = guard.zip(guards.as_ref()).map(|(plan, (before, after))| (&plan.set.definition, before, after));
     if let Some((definition, _, after)) = guards {
         let place = Place { set: definition.name.clone(), ..place.clone() };
-        let taken = Taken { place, definition, frame: after.clone(), guard: None, took, plan: None };
+        let interval = Interval::SincePrevious;
+        let taken = Taken { place, definition, frame: after.clone(), guard: None, took, interval, plan: None };
         recorder.record(taken, baselines, at.cycle)?;
     }
     let guard = guards.map(|(definition, before, after)| Guard { definition, before, after });
-    let taken = Taken { place, definition: &set.definition, frame, guard, took, plan: Some(plan) };
+    let interval = Interval::SincePrevious;
+    let taken = Taken { place, definition: &set.definition, frame, guard, took, interval, plan: Some(plan) };
     recorder.record(taken, baselines, at.cycle)
 }
 

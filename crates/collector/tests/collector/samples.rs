@@ -48,7 +48,8 @@ fn counts(rig: &Rig, cycle: &Cycle) -> (i64, i64) {
 /// Samples by application, state and wait.
 fn found(rig: &Rig, cycle: &Cycle) -> BTreeMap<[String; 3], i64> {
     let reading = reading(cycle, SET).unwrap();
-    assert_eq!(reading.time_us, self::reading(cycle, COUNTS).unwrap().time_us, "one moment");
+    let counts = self::reading(cycle, COUNTS).unwrap();
+    assert_eq!((reading.time_us, reading.interval_us), (counts.time_us, counts.interval_us), "of one time");
     let (rows, definition) = (rig.rows(reading), &rig.catalog.get(SET).unwrap().definition);
     let column = |name: &str| rows.column(definition.column(name).unwrap().0).unwrap();
     let mut found = BTreeMap::new();
@@ -200,6 +201,7 @@ async fn what_was_sampled_before_a_crash_is_told() {
     sample(&mut rig, 1).await;
     let cycle = rig.whole_cycle().await;
     assert_eq!(counts(&rig, &cycle).0, 1);
+    found(&rig, &cycle);
 }
 
 #[tokio::test]

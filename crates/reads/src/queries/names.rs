@@ -144,6 +144,12 @@ impl Texts {
         Some(self.get(*dbid, *queryid))
     }
 
+    /// The text of a statement of any database.
+    pub(crate) fn of_any(&self, queryid: i64) -> (Option<&str>, TextState) {
+        let dbid = self.texts.keys().filter(|(_, other)| *other == queryid).map(|(dbid, _)| *dbid).min();
+        self.get(dbid.unwrap_or_default(), queryid)
+    }
+
     /// The text of a statement; one text serves all databases where it ran with the same queryid.
     pub(crate) fn get(&self, dbid: i64, queryid: i64) -> (Option<&str>, TextState) {
         let own = self.texts.get(&(dbid, queryid));

@@ -1,11 +1,12 @@
-//! `GET /instances/{id}/activity`, `…/waits` and `…/connections`.
+//! `GET /instances/{id}/activity` and `…/connections`.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::model::{ActiveSessions, ActivityQuery, Connected, Connections, SessionSeries, Waits, WaitsQuery};
-use super::store::{self, CLASSES, Kind, Of, STATES, Sums};
+use super::model::{ActiveSessions, ActivityQuery, Connected, Connections};
+use super::series::in_order;
+use super::store::{self, Kind, Of, STATES};
 use crate::error::{Detail, ReadError};
 use crate::flags;
 use crate::gaps::Gaps;
@@ -22,10 +23,6 @@ use crate::when::{Fineness, Moment, When};
 /// Sessions in a list unless asked otherwise, and at most.
 const LIMIT: usize = 100;
 const LIMIT_MOST: usize = 1000;
-/// Series of one answer; the last is what is left.
-const SERIES_MOST: usize = 10;
-/// What is left, together.
-const OTHERS: &str = "others";
 
 /// The sessions that are not idle at a moment, the oldest transaction first.
 ///
@@ -52,44 +49,6 @@ pub async fn activity(snapshot: &Snapshot, id: InstanceId, query: ActivityQuery)
         note_missing(&mut unmeasured, name, &states, store::ACTIVITY, column);
     }
     Ok(ActiveSessions { count: data.len(), data, total, at, unmeasured })
-}
-
-/// Active sessions over a range, by what they wait for.
-///
-/// # Errors
-/// When what is asked for makes no sense, or the store fails.
-pub async fn waits(snapshot: &Snapshot, id: InstanceId, query: WaitsQuery) -> Result<Waits, ReadError> {
-    let now = snapshot.now();
-    let when = When { start: query.start, end: query.end, step: query.step, at: None };
-    let range = when.range(now)?;
-    if let Some(class) = query.class.as_deref()
-        && !CLASSES.contains(&class)
-    {
-        return Err(ReadError::invalid(vec![Detail::new("class", format!("expected one of {}", CLASSES.join(", ")))]));
-    }
-    let grid = when.grid(snapshot, id, store::SESSIONS, now, Fineness::FINE).await?;
-    let counted = Counted::read(snapshot, id, store::SESSIONS, range, grid).await?;
-    let names = Both::read(snapshot, id, range.end).await?;
-    let of = names.of(query.database.as_deref(), query.user.as_deref());
-    let series = match query.class.as_deref() {
-        Some(class) => {
-            let sums = store::wait_events(snapshot, id, range, grid, &of, class).await?;
-            most(&counted, sums)
-        }
-        None => {
-            let sums = store::waits(snapshot, id, range, grid, &of).await?;
-            in_order(&counted, sums, &CLASSES, store::class_of)
-        }
-    };
-    let mean = series.iter().map(|series| series.mean).sum::<Option<f64>>().filter(|_| counted.mean(0.0).is_some());
-    Ok(Waits {
-        grid,
-        series,
-        mean,
-        unmeasured: unmeasured(snapshot, id).await?,
-        flagged_intervals: flags::read(snapshot, id, store::SESSIONS, range).await?,
-        gaps: Gaps::read(snapshot, snapshot.catalog(), id, store::SESSIONS, range, now).await?.listed,
-    })
 }
 
 /// Connections against their limit, by state, database and role, at a moment and over a range.
@@ -147,18 +106,18 @@ pub async fn connections(snapshot: &Snapshot, id: InstanceId, when: When) -> Res
 }
 
 /// Names of databases and roles.
-struct Both {
-    databases: Names,
-    roles: Names,
+pub(super) struct Both {
+    pub(super) databases: Names,
+    pub(super) roles: Names,
 }
 
 impl Both {
-    async fn read(snapshot: &Snapshot, id: InstanceId, at: Timestamp) -> Result<Self, ReadError> {
+    pub(super) async fn read(snapshot: &Snapshot, id: InstanceId, at: Timestamp) -> Result<Self, ReadError> {
         let databases = Names::databases(snapshot, id, at).await?;
         Ok(Self { databases, roles: Names::roles(snapshot, id, at).await? })
     }
 
-    fn of(&self, database: Option<&str>, user: Option<&str>) -> Of {
+    pub(super) fn of(&self, database: Option<&str>, user: Option<&str>) -> Of {
         Of {
             databases: database.map(|wanted| self.databases.oids(wanted)),
             roles: user.map(|wanted| self.roles.oids(wanted)),
@@ -187,41 +146,4 @@ fn by(kinds: &[Kind], name: impl Fn(&Kind) -> String) -> Vec<Connected> {
     let mut all: Vec<Connected> = sums.into_iter().map(|(name, sessions)| Connected { name, sessions }).collect();
     all.sort_by_key(|one| std::cmp::Reverse(one.sessions));
     all
-}
-
-/// A series for each of the names, in their order; `name_of` tells which of them a sum belongs to.
-fn in_order(counted: &Counted, sums: Sums, names: &[&str], name_of: impl Fn(&str) -> &str) -> Vec<SessionSeries> {
-    let mut by_name: BTreeMap<String, Vec<(i64, f64)>> = BTreeMap::new();
-    for (name, sums) in sums {
-        by_name.entry(name_of(&name).to_owned()).or_default().extend(sums);
-    }
-    let listed = names.iter().map(|name| ((*name).to_owned(), by_name.remove(*name).unwrap_or_default()));
-    series(counted, listed.collect())
-}
-
-/// A series for each of the most frequent, and one for all others.
-fn most(counted: &Counted, sums: Sums) -> Vec<SessionSeries> {
-    let mut all: Vec<(String, Vec<(i64, f64)>)> = sums.into_iter().collect();
-    let weight = |sums: &[(i64, f64)]| sums.iter().map(|(_, sum)| sum).sum::<f64>();
-    all.sort_by(|(a, one), (b, other)| weight(other).total_cmp(&weight(one)).then_with(|| a.cmp(b)));
-    if all.len() > SERIES_MOST {
-        let rest = all.split_off(SERIES_MOST - 1);
-        all.push((OTHERS.to_owned(), rest.into_iter().flat_map(|(_, sums)| sums).collect()));
-    }
-    series(counted, all)
-}
-
-fn series(counted: &Counted, sums: Vec<(String, Vec<(i64, f64)>)>) -> Vec<SessionSeries> {
-    let weights: Vec<f64> = sums.iter().map(|(_, sums)| sums.iter().map(|(_, sum)| sum).sum()).collect();
-    let total: f64 = weights.iter().sum();
-    let share = |weight: f64| (total > 0.0).then(|| weight / total);
-    sums.into_iter()
-        .zip(weights)
-        .map(|((name, sums), weight)| SessionSeries {
-            name,
-            mean: counted.mean(weight),
-            share: share(weight),
-            values: counted.means(sums),
-        })
-        .collect()
 }

@@ -116,19 +116,53 @@ pub struct WaitsQuery {
     pub(crate) database: Option<String>,
     /// Only of this role: a name or an oid.
     pub(crate) user: Option<String>,
-    /// Only this class of waits, by its wait events.
+    /// Only of this application: the name that the client gave itself.
+    pub(crate) application: Option<String>,
+    /// Only of this statement: its queryid.
+    pub(crate) queryid: Option<String>,
+    /// Only this class of waits; by its wait events, where `by` does not say otherwise.
     pub(crate) class: Option<String>,
+    /// What series are of: `class` of waits, which is the default, `event`, `database`, `user`, `application`, `query`, or
+    /// `state`, which counts those that are idle in a transaction too.
+    #[param(inline)]
+    pub(crate) by: Option<WaitsBy>,
+    /// Series at most, the largest; the last is what is left, together. Classes and states are all listed.
+    #[param(minimum = 2, maximum = 50, default = 10)]
+    pub(crate) limit: Option<usize>,
 }
 
-/// Active sessions over time, by what they wait for.
+/// What tells series of active sessions apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WaitsBy {
+    /// The class of what they wait for; `CPU` where they wait for nothing.
+    Class,
+    /// The wait event, behind its class.
+    Event,
+    /// The database.
+    Database,
+    /// The role.
+    User,
+    /// The name that the client gave itself.
+    Application,
+    /// The statement's queryid.
+    Query,
+    /// The state.
+    State,
+}
+
+/// Active sessions over time, by what they wait for or by whose they are.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Waits {
     /// The steps of all series.
     pub(crate) grid: Grid,
-    /// By wait class, in the order in which they are stacked; with `class` by wait event, the most frequent first.
+    /// By wait class and by state in the order in which they are stacked; by anything else the largest first.
     pub(crate) series: Vec<SessionSeries>,
     /// The mean number of active sessions over the range; null without a reading.
     pub(crate) mean: Option<f64>,
+    /// What the figures are made of; null where sessions were not sampled in the range, and only the readings of
+    /// `sessions` tell, which know neither application nor statement.
+    pub(crate) samples: Option<Samples>,
     /// Why there are no values.
     #[schema(value_type = BTreeMap<String, Reason>)]
     pub(crate) unmeasured: Unmeasured,
@@ -138,11 +172,28 @@ pub struct Waits {
     pub(crate) gaps: Vec<Gap>,
 }
 
+/// How many samples there are of a range, in seconds that they stand for.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(crate) struct Samples {
+    /// That were taken. Figures are means over these.
+    pub(crate) taken: i64,
+    /// That were not: nothing is known of those seconds.
+    pub(crate) missed: i64,
+    /// What is to be said of it, where many were missed.
+    pub(crate) message: Option<String>,
+}
+
 /// A number of sessions over time.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct SessionSeries {
-    /// A wait class, a wait event or a state.
+    /// What it is of: a wait class, a wait event, a state, a name; a queryid. `others` is what is left.
     pub(crate) name: String,
+    /// The statement, by query; null where its text is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) query: Option<String>,
+    /// What is known of that text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) query_state: Option<TextState>,
     /// The mean over all readings of the range.
     pub(crate) mean: Option<f64>,
     /// Its part of all; null where there was none.

@@ -126,7 +126,8 @@ pub(crate) fn class_of(wait_event_type: &str) -> &str {
 /// Numbers of sessions, summed over the readings of each step.
 pub(crate) type Sums = BTreeMap<String, Vec<(i64, f64)>>;
 
-async fn sums(
+/// Numbers of the sessions of a kind, by `what` tells them apart.
+pub(super) async fn sums(
     snapshot: &Snapshot,
     id: InstanceId,
     range: Range,
@@ -155,6 +156,11 @@ async fn sums(
     let rows = snapshot
         .query_once(&sql, &[&id, &range.start, &range.end, &grid.start, &step_us, &of.databases, &of.roles])
         .await?;
+    Ok(by_name(&rows))
+}
+
+/// Sums by their name, of rows of a step, a name and a sum.
+pub(super) fn by_name(rows: &[Row]) -> Sums {
     let mut sums = Sums::new();
     for row in rows {
         let name: Option<String> = row.get(1);
@@ -162,39 +168,21 @@ async fn sums(
             sums.entry(name).or_default().push((row.get(0), sum));
         }
     }
-    Ok(sums)
+    sums
 }
 
-/// Sessions that work, by the type of what they wait for; it is empty for those that wait for nothing.
-pub(crate) async fn waits(
-    snapshot: &Snapshot,
-    id: InstanceId,
-    range: Range,
-    grid: Grid,
-    of: &Of,
-) -> Result<Sums, Error> {
-    sums(snapshot, id, range, grid, "s.wait_event_type", of, WORKS).await
-}
-
-/// Sessions that work, by wait event, those of one class.
-pub(crate) async fn wait_events(
-    snapshot: &Snapshot,
-    id: InstanceId,
-    range: Range,
-    grid: Grid,
-    of: &Of,
-    class: &str,
-) -> Result<Sums, Error> {
-    let known = CLASSES.iter().filter(|known| !matches!(**known, CPU | "Other"));
-    let known = known.map(|known| format!("'{known}'")).collect::<Vec<_>>().join(", ");
-    // Words of our own, so that no parameter is needed for what is one of eleven.
-    let of_class = match CLASSES.into_iter().find(|known| *known == class) {
+/// Whether a session waits for something of a class. Words of our own, so that no parameter is needed for what is one of
+/// eleven.
+pub(super) fn is_of_class(class: &str) -> String {
+    match CLASSES.into_iter().find(|known| *known == class) {
         Some(CPU) => "s.wait_event_type = ''".to_owned(),
-        Some("Other") | None => format!("s.wait_event_type not in ('', {known})"),
+        Some("Other") | None => {
+            let known = CLASSES.iter().filter(|known| !matches!(**known, CPU | "Other"));
+            let known = known.map(|known| format!("'{known}'")).collect::<Vec<_>>().join(", ");
+            format!("s.wait_event_type not in ('', {known})")
+        }
         Some(class) => format!("s.wait_event_type = '{class}'"),
-    };
-    let event = format!("case when s.wait_event_type = '' then '{CPU}' else s.wait_event end");
-    sums(snapshot, id, range, grid, &event, of, &format!("{WORKS} and {of_class}")).await
+    }
 }
 
 /// Client connections by state.

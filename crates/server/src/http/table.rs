@@ -639,7 +639,7 @@ fn session_rows() -> [Endpoint; 5] {
             .answers::<ActiveSessions>(),
         Endpoint::get("/instances/{id}/waits", Who::Viewer, reading::waits)
             .tag("sessions")
-            .summary("Active sessions over time, by what they wait for.")
+            .summary("Average active sessions over time, by what they wait for, or by whose they are and what they run.")
             .path_parameter(INSTANCE)
             .query::<WaitsQuery>()
             .answers::<Waits>(),

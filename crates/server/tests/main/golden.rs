@@ -55,7 +55,7 @@ const RANGED: [&str; 22] = [
 ];
 
 /// What else is asked.
-const OTHERS: [&str; 42] = [
+const OTHERS: [&str; 44] = [
     "/health",
     "/version",
     "/auth/me",
@@ -94,6 +94,8 @@ const OTHERS: [&str; 42] = [
     "/instances/1/queries?database=shop&user=app&toplevel=true",
     "/instances/1/queries/1001/timeline?step=600",
     "/instances/1/waits?step=900&database=shop",
+    "/instances/1/waits?by=query&limit=2",
+    "/instances/1/waits?by=state&application=application_name+1",
     "/instances/1/databases?step=1200",
     "/instances/1/tables?database=crm&search=rel",
     "/instances/1/indexes?relid=20001",
@@ -256,13 +258,14 @@ async fn every_get_answers_over_the_fixed_store_as_it_did() {
 }
 
 /// What a range over hours asks besides, in steps that buckets make and in such that they do not.
-const WIDER: [&str; 13] = [
+const WIDER: [&str; 14] = [
     "/instances/1/queries?start=2026-03-01T09:57:11Z&end=2026-03-01T12:00:00Z",
     "/instances/1/queries/1001?start=2026-03-01T11:00:00Z&end=2026-03-01T12:00:00Z",
     "/instances/1/queries/1001/timeline?start=2026-03-01T09:57:11Z&end=2026-03-01T12:00:00Z&step=3600",
     "/instances/1/queries/1001/timeline?start=2026-03-01T10:00:00Z&end=2026-03-01T12:00:00Z&step=300",
     "/instances/1/databases?start=2026-03-01T10:02:11Z&end=2026-03-01T12:00:00Z&step=3600",
     "/instances/1/waits?start=2026-03-01T10:02:11Z&end=2026-03-01T12:00:00Z&step=900",
+    "/instances/1/waits?start=2026-03-01T10:00:00Z&end=2026-03-01T12:00:00Z&step=3600&by=application",
     "/instances/1/host?start=2026-03-01T10:02:11Z&end=2026-03-01T12:00:00Z&step=600",
     "/instances/1/disks?start=2026-03-01T10:02:11Z&end=2026-03-01T12:00:00Z&step=3600",
     "/instances/1/wal?start=2026-03-01T10:02:11Z&end=2026-03-01T12:00:00Z&step=900",
