@@ -1152,7 +1152,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Active sessions over time, by what they wait for.
+         * Average active sessions over time, by what they wait for, or by whose they are and what they run.
          * @description Who: viewer. Limit: caller.
          */
         get: operations["get_instances_id_waits"];
@@ -5167,6 +5167,21 @@ export interface components {
                 [key: string]: components["schemas"]["Reason"];
             };
         };
+        /** @description How many samples there are of a range, in seconds that they stand for. */
+        Samples: {
+            /** @description What is to be said of it, where many were missed. */
+            message?: string | null;
+            /**
+             * Format: int64
+             * @description That were not: nothing is known of those seconds.
+             */
+            missed: number;
+            /**
+             * Format: int64
+             * @description That were taken. Figures are means over these.
+             */
+            taken: number;
+        };
         /** @description The objects at a moment, and what of them somebody should mend. */
         Schema: {
             /** @description What somebody should mend, the gravest first. Invalid, duplicate and unused indexes are told with the indexes. */
@@ -5234,8 +5249,11 @@ export interface components {
              * @description The mean over all readings of the range.
              */
             mean?: number | null;
-            /** @description A wait class, a wait event or a state. */
+            /** @description What it is of: a wait class, a wait event, a state, a name; a queryid. `others` is what is left. */
             name: string;
+            /** @description The statement, by query; null where its text is not known. */
+            query?: string | null;
+            query_state?: null | components["schemas"]["TextState"];
             /**
              * Format: double
              * @description Its part of all; null where there was none.
@@ -6322,7 +6340,7 @@ export interface components {
             /** @description The version. */
             version: string;
         };
-        /** @description Active sessions over time, by what they wait for. */
+        /** @description Active sessions over time, by what they wait for or by whose they are. */
         Waits: {
             /** @description Parts of the range in which something is known to be missing. */
             flagged_intervals: components["schemas"]["FlaggedInterval"][];
@@ -6335,7 +6353,8 @@ export interface components {
              * @description The mean number of active sessions over the range; null without a reading.
              */
             mean?: number | null;
-            /** @description By wait class, in the order in which they are stacked; with `class` by wait event, the most frequent first. */
+            samples?: null | components["schemas"]["Samples"];
+            /** @description By wait class and by state in the order in which they are stacked; by anything else the largest first. */
             series: components["schemas"]["SessionSeries"][];
             /** @description Why there are no values. */
             unmeasured: {
@@ -9266,8 +9285,19 @@ export interface operations {
                 database?: string | null;
                 /** @description Only of this role: a name or an oid. */
                 user?: string | null;
-                /** @description Only this class of waits, by its wait events. */
+                /** @description Only of this application: the name that the client gave itself. */
+                application?: string | null;
+                /** @description Only of this statement: its queryid. */
+                queryid?: string | null;
+                /** @description Only this class of waits; by its wait events, where `by` does not say otherwise. */
                 class?: string | null;
+                /**
+                 * @description What series are of: `class` of waits, which is the default, `event`, `database`, `user`, `application`, `query`, or
+                 *     `state`, which counts those that are idle in a transaction too.
+                 */
+                by?: null | ("class" | "event" | "database" | "user" | "application" | "query" | "state");
+                /** @description Series at most, the largest; the last is what is left, together. Classes and states are all listed. */
+                limit?: number | null;
             };
             header?: never;
             path: {

@@ -4,6 +4,7 @@ import { queryString } from '../api/client';
 import type { CollectorCost as Cost, Connections, Databases, Disks, Host, InstanceDetail, Locks, Progress, Ranking, Unmeasured, Waits, Wal } from '../api/model';
 import { between, useReads } from '../api/useReads';
 import { TimeChart } from '../charts/TimeChart';
+import { Choice } from '../filters/Filter';
 import { average, byteRate, coarse, count, exact, percent, rate, text, type Figure } from '../format/number';
 import { Missing } from '../format/Num';
 import { CollectorCost } from '../host/CollectorCost';
@@ -22,6 +23,7 @@ import { momentOf } from '../time/range';
 import { useChangeUrl, useTime, useUrl, useZoom } from '../time/useTime';
 import { near } from '../time/zone';
 import { SessionsByState } from '../waits/SessionsByState';
+import { WAITS_BY } from '../waits/sessionCharts';
 import { WaitsChart } from '../waits/WaitsChart';
 import { CheckpointsChart, WalRateChart } from '../wal/WalCharts';
 import { atMost, hitRatio, newest, overviewHeading, throughputCharts } from './overview';
@@ -51,14 +53,15 @@ export function OverviewPage() {
   const change = useChangeUrl();
   const zoom = useZoom();
   const { range: asked, zone } = useTime();
+  const by = WAITS_BY.find((one) => one === url.by);
   const page = useReads<Reads>(
-    ['overview', instanceId],
+    ['overview', instanceId, by ?? ''],
     (range) => {
       const of = (what: string, more: Record<string, string | number | boolean> = {}) =>
         `/instances/${instanceId}/${what}${queryString({ ...between(range), ...more })}`;
       return {
         instance: instancePath(instanceId, range),
-        waits: of('waits'),
+        waits: of('waits', by === undefined ? {} : { by }),
         progress: `/instances/${instanceId}/progress${queryString({ at: between(range).end })}`,
         connections: of('connections'),
         locks: of('locks'),
@@ -126,7 +129,7 @@ export function OverviewPage() {
       {instance !== null && (
         <section aria-label="Figures" className={styles.figures} data-outdated={page.outdated}>
           <dl>
-            <Key title={instance.cpus == null ? 'Load' : 'Load / CPUs'} to="queries" value={known(load)} format={average} unit="active sessions, mean of the range" source="sessions" reason={why(waits?.unmeasured, 'series', ONE_READING)} after={instance.cpus == null ? '' : ` / ${instance.cpus}`} instanceId={instanceId} />
+            <Key title={instance.cpus == null ? 'Load' : 'Load / CPUs'} to="queries" value={known(load)} format={average} unit="active sessions, mean of the range" source={waits?.samples == null ? 'sessions' : 'session_samples'} reason={why(waits?.unmeasured, 'series', ONE_READING)} after={instance.cpus == null ? '' : ` / ${instance.cpus}`} instanceId={instanceId} />
             <Key title="TPS" to="databases" value={instance.tps} format={(value) => rate(value)} unit={`transactions per second in the newest interval, ${then}`} source="pg_stat_database.xact_commit + xact_rollback" reason={why(instance.unmeasured, 'tps', TWO_READINGS)} instanceId={instanceId} />
             <Key title="Connections" to="databases" value={instance.connections} format={count} unit={`client backends, ${then}`} source="sessions" reason={why(instance.unmeasured, 'connections', ONE_READING)} after={instance.connections_limit == null ? '' : ` / ${instance.connections_limit}`} instanceId={instanceId} />
             <Key title="Blocked" to="locks" value={instance.blocked} format={count} unit={`sessions that wait for a lock, ${then}`} source="lock_waits" reason={why(reads?.locks.data?.unmeasured, 'data', 'Who waits for a lock was not read.')} after={atMost(instance.blocked, reads?.locks.data?.peak?.blocked)} instanceId={instanceId} />
@@ -150,6 +153,7 @@ export function OverviewPage() {
       {databases !== null && <FlagNotices flags={databases.flagged_intervals} />}
       {waits !== null && (
         <div className={styles.section}>
+          <Choice title="Load by" chosen={by} options={WAITS_BY} pick={(next) => change({ by: next })} />
           <WaitsChart waits={waits} cpus={instance?.cpus ?? null} {...shared} />
         </div>
       )}

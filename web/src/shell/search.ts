@@ -27,6 +27,8 @@ export interface Search {
   /** The oid of the table whose partitions or indexes are shown. */
   table?: string | undefined;
   finding?: string | undefined;
+  /** What tells active sessions apart, instead of the class of their waits. */
+  by?: string | undefined;
   /** Of objects that changed. */
   kind?: string | undefined;
   /** Which part of a tab that has several. */
@@ -55,6 +57,7 @@ const KEYS = [
   'partitions',
   'table',
   'finding',
+  'by',
   'kind',
   'part',
   'at',

@@ -8,7 +8,7 @@ const tokens = readFileSync(new URL('../tokens.css', import.meta.url), 'utf8');
 const GRID = { start: '2026-11-21T10:00:00Z', step_ms: 10_000, points: 2 };
 const series = (name: string, values: (number | null)[]): SessionSeries => ({ name, mean: 1, share: 0.5, values });
 const WAITS: Waits = {
-  grid: GRID, mean: 3, flagged_intervals: [], gaps: [], unmeasured: {},
+  grid: GRID, mean: 3, samples: null, flagged_intervals: [], gaps: [], unmeasured: {},
   series: [series('CPU', [1, null]), series('IO', [0, null]), series('Lock', [2, null]), series('Activity', [5, null])],
 };
 
@@ -22,6 +22,13 @@ test('classes keep their order and colours; idle processes are no load', () => {
 test('wait events of one class have colours of their own', () => {
   const events = { ...WAITS, series: [series('relation', [2, null]), series('tuple', [1, null])] };
   expect(waitsChart(events, null).series.map((one) => [one.token, one.color])).toEqual([[undefined, 1], [undefined, 2]]);
+});
+
+test('statements stand under their texts, and missed samples are said', () => {
+  const samples = { taken: 70, missed: 30, message: '30 of 100 samples were missed' };
+  const chart = waitsChart({ ...WAITS, samples, series: [{ ...series('-7', [1, 1]), query: 'select 1' }, series('others', [0, 1])] }, 8);
+  expect(chart.series.map((one) => [one.id, one.name])).toEqual([['-7', 'select 1'], ['others', 'others']]);
+  expect(chart.unit).toBe('active sessions; 30 of 100 samples were missed');
 });
 
 test('every colour is a token', () => {

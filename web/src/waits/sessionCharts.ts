@@ -23,15 +23,19 @@ function why(unmeasured: Unmeasured): ChartSpec['missing'] {
 /** Keys of the URL hold no spaces or brackets. */
 const key = (name: string): string => name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-').replace(/-$/, '');
 
-/** By wait class, or by the wait events of one; `cpus` is null where it is not known. */
+/** What tells them apart, besides the class of their waits. */
+export const WAITS_BY = ['event', 'database', 'user', 'application', 'query'];
+
+/** By wait class, or by what else was asked for; `cpus` is null where it is not known. */
 export function waitsChart(waits: Waits, cpus: number | null): ChartSpec {
   const shown = waits.series.filter((series) => series.name !== IDLE_CLASS);
+  const unit = ['active sessions', cpus === null && 'CPU count not known', waits.samples?.message].filter(Boolean).join('; ');
   return {
-    id: 'waits', title: 'Load', unit: cpus === null ? 'active sessions; CPU count not known' : 'active sessions', axis: 'decimal',
+    id: 'waits', title: 'Load', unit, axis: 'decimal',
     format: average, stacked: true, idle: 'without load', missing: why(waits.unmeasured),
     limit: cpus === null ? null : { value: cpus, label: `${cpus} ${cpus === 1 ? 'CPU' : 'CPUs'}` },
     series: shown.map((series, index) => ({
-      id: key(series.name), name: series.name, color: (index % 10) + 1, values: series.values, mean: series.mean ?? null,
+      id: key(series.name), name: series.query ?? series.name, color: (index % 10) + 1, values: series.values, mean: series.mean ?? null,
       ...(CLASSES.includes(series.name) ? { token: `wait-${series.name.toLowerCase()}` } : {}),
     })),
   };
