@@ -1,13 +1,4 @@
 import {
-  createSortedRowModel,
-  rowSortingFeature,
-  tableFeatures,
-  useTable,
-  type ColumnDef,
-  type RowData,
-} from '@tanstack/react-table';
-import { useVirtualizer } from '@tanstack/react-virtual';
-import {
   memo,
   useCallback,
   useLayoutEffect,
@@ -20,23 +11,16 @@ import {
 } from 'react';
 import { Foreign } from '../format/Foreign';
 import { Button } from '../shell/Button';
-import { nextSort, type Column, type Sort } from './column';
+import { nextSort, sortRows, type Column, type Sort } from './column';
 import styles from './DataTable.module.css';
 import { steadyOrder } from './steadyOrder';
+import { useInSight } from './useInSight';
 import { useRoom } from './useRoom';
 
-const features = tableFeatures({
-  rowSortingFeature,
-  sortedRowModel: createSortedRowModel(),
-});
-
-/** Above this only the rows in sight are drawn. */
-const VIRTUAL_ABOVE = 100;
-const OVERSCAN = 12;
 /** A table never shrinks below this; the page scrolls instead. */
 const LEAST_ROWS = 12;
 
-interface Props<Row extends RowData> {
+interface Props<Row> {
   label: string;
   columns: Column<Row>[];
   rows: Row[];
@@ -57,14 +41,12 @@ interface Props<Row extends RowData> {
   fill?: boolean;
 }
 
-type Raw = string | number | undefined;
-
 function rowHeight(): number {
   return typeof matchMedia === 'function' && matchMedia('(pointer: coarse)').matches ? 40 : 28;
 }
 
 /** A grid: sticky header and first column, sort, one tab stop with arrow keys, only the rows in sight. */
-export function DataTable<Row extends RowData>(props: Props<Row>) {
+export function DataTable<Row>(props: Props<Row>) {
   const { label, columns, rows, rowKey, sort, onSort, onOpen, openByClick = true, pinned = null, empty, outdated, fill = false } = props;
   const box = useRef<HTMLDivElement>(null);
   const grid = useRef<HTMLTableElement>(null);
@@ -75,32 +57,10 @@ export function DataTable<Row extends RowData>(props: Props<Row>) {
   // A click moves the focus from row to row: the pointer alone keeps them where they are until it is done.
   const held = pointed || entered;
 
-  const defs = useMemo(
-    () =>
-      columns.map(
-        (column): ColumnDef<typeof features, Row> => ({
-          id: column.id,
-          accessorFn: (row): Raw => {
-            const value = column.value?.(row);
-            return typeof value === 'boolean' ? Number(value) : (value ?? undefined);
-          },
-          sortUndefined: 'last',
-          sortFn: (a, b, id) => compare(a.getValue(id), b.getValue(id)),
-        }),
-      ),
-    [columns],
-  );
-  const table = useTable({
-    features,
-    columns: defs,
-    data: rows,
-    state: { sorting: [{ id: sort.id, desc: sort.descending }] },
-    getRowId: rowKey,
-  });
-  const sorted = table.getRowModel().rows;
-  const wanted = sorted.map((row) => row.id);
+  const sorted = useMemo(() => sortRows(rows, columns, sort), [rows, columns, sort]);
+  const wanted = sorted.map(rowKey);
   const { order, stale, settle } = useSteady(wanted, `${sort.id}/${sort.descending}`, held);
-  const byKey = new Map(sorted.map((row) => [row.id, row.original]));
+  const byKey = new Map(sorted.map((row) => [rowKey(row), row]));
   const ordered: Row[] = [];
   for (const key of order) {
     const row = byKey.get(key);
@@ -108,24 +68,13 @@ export function DataTable<Row extends RowData>(props: Props<Row>) {
   }
 
   const height = rowHeight();
-  const virtual = ordered.length > VIRTUAL_ABOVE;
-  // The virtualizer is told of every change through its options; it keeps nothing that would go stale here.
-  const virtualizer = useVirtualizer({
-    count: ordered.length,
-    getScrollElement: () => box.current,
-    estimateSize: () => height,
-    overscan: OVERSCAN,
-    enabled: virtual,
-  });
-  const items = virtualizer.getVirtualItems();
-  const first = virtual ? (items[0]?.index ?? 0) : 0;
-  const last = virtual ? (items.at(-1)?.index ?? -1) : ordered.length - 1;
+  const { first, last, reveal } = useInSight(box, ordered.length, height);
 
   function focusCell(row: number, column: number) {
     const nextRow = Math.max(0, Math.min(ordered.length, row));
     const nextColumn = Math.max(0, Math.min(columns.length - 1, column));
     setActive({ row: nextRow, column: nextColumn });
-    if (virtual && nextRow > 0) virtualizer.scrollToIndex(nextRow - 1);
+    if (nextRow > 0) reveal(nextRow - 1);
     requestAnimationFrame(() => {
       box.current?.querySelector<HTMLElement>(`[data-cell="${nextRow}/${nextColumn}"]`)?.focus();
     });
@@ -219,7 +168,7 @@ export function DataTable<Row extends RowData>(props: Props<Row>) {
               if (!event.currentTarget.contains(event.relatedTarget)) setEntered(false);
             }}
           >
-            {virtual && first > 0 && <Spacer height={first * height} columns={columns.length} />}
+            {first > 0 && <Spacer height={first * height} columns={columns.length} />}
             {ordered.slice(first, last + 1).map((row, index) => (
               <BodyRow
                 key={rowKey(row)}
@@ -232,7 +181,7 @@ export function DataTable<Row extends RowData>(props: Props<Row>) {
                 open={open}
               />
             ))}
-            {virtual && last < ordered.length - 1 && (
+            {last < ordered.length - 1 && (
               <Spacer height={(ordered.length - 1 - last) * height} columns={columns.length} />
             )}
           </tbody>
@@ -256,11 +205,6 @@ export function DataTable<Row extends RowData>(props: Props<Row>) {
 function partOfRow(target: EventTarget): boolean {
   if (target instanceof Element && target.closest('a, button') !== null) return true;
   return window.getSelection()?.isCollapsed === false;
-}
-
-function compare(a: unknown, b: unknown): number {
-  if (typeof a === 'number' && typeof b === 'number') return a - b;
-  return String(a).localeCompare(String(b), 'en', { numeric: true });
 }
 
 /** Keeps the order of rows while one is pointed at, until the reader asks for the new one. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { csv, nextSort, parseSort, writeSort, type Column } from './column';
+import { csv, nextSort, parseSort, sortRows, writeSort, type Column } from './column';
 import { steadyOrder } from './steadyOrder';
 
 interface Row {
@@ -28,6 +28,26 @@ describe('sort in the URL', () => {
     expect(nextSort(byTime, SIZE)).toEqual({ id: 'size', descending: true });
     expect(nextSort({ id: 'size', descending: true }, SIZE)).toEqual({ id: 'size', descending: false });
     expect(nextSort(byTime, NAME)).toEqual({ id: 'name', descending: false });
+  });
+});
+
+describe('rows by a column', () => {
+  const rows = [{ name: 'b10', size: null }, { name: 'b9', size: 2 }, { name: 'A1', size: 2 }, { name: 'é', size: -1 }];
+  const names = (id: string, descending: boolean) => sortRows(rows, COLUMNS, { id, descending }).map((row) => row.name);
+
+  test('numbers in words count as numbers', () => {
+    expect(names('name', false)).toEqual(['A1', 'b9', 'b10', 'é']);
+    expect(names('name', true)).toEqual(['é', 'b10', 'b9', 'A1']);
+  });
+
+  test('what has no value is last, and equal ones stay', () => {
+    expect(names('size', false)).toEqual(['é', 'b9', 'A1', 'b10']);
+    expect(names('size', true)).toEqual(['b9', 'A1', 'é', 'b10']);
+  });
+
+  test('a column that does not sort, or is not there, changes nothing', () => {
+    expect(names('trend', true)).toEqual(rows.map((row) => row.name));
+    expect(names('none', false)).toEqual(rows.map((row) => row.name));
   });
 });
 

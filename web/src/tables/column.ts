@@ -56,6 +56,23 @@ export function nextSort<Row>(current: Sort, column: Column<Row>): Sort {
   return { id: column.id, descending: column.numeric === true };
 }
 
+const WORDS = new Intl.Collator('en', { numeric: true });
+
+function compare(a: Raw, b: Raw): number {
+  return typeof a === 'string' || typeof b === 'string' ? WORDS.compare(String(a), String(b)) : Number(a) - Number(b);
+}
+
+/** Rows by a column. Those without a value come last whichever way, and equal ones stay as they were. */
+export function sortRows<Row>(rows: Row[], columns: Column<Row>[], { id, descending }: Sort): Row[] {
+  const value = columns.find((column) => column.id === id)?.value;
+  if (value === undefined) return rows;
+  const sign = descending ? -1 : 1;
+  return rows
+    .map((row) => ({ row, by: value(row) ?? null }))
+    .sort((a, b) => (a.by === null || b.by === null ? Number(a.by === null) - Number(b.by === null) : sign * compare(a.by, b.by)))
+    .map(({ row }) => row);
+}
+
 /** What a spreadsheet would calculate instead of showing it. A number, also one in words such as a queryid, it may. */
 const FORMULA = /^[=+\-@](?!\d+(\.\d+)?$)/;
 
