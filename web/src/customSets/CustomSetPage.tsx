@@ -1,19 +1,20 @@
-import { Link, useParams } from '@tanstack/react-router';
-import { useState } from 'react';
-import type { CustomSetState, CustomSetStates, CustomSetVersion, CustomSetVersions } from '../api/model';
+import { useParams } from '@tanstack/react-router';
+import { change } from '../api/client';
+import type { CustomSetState, CustomSetStates, CustomSetVersion, CustomSetVersions, TemplateChange } from '../api/model';
 import { useReads } from '../api/useReads';
 import { Foreign } from '../format/Foreign';
 import { Notice } from '../notices/Notice';
 import { ReadProblem } from '../notices/ReadProblem';
-import { Button } from '../shell/Button';
+import { Crumbs } from '../shell/Crumbs';
 import { PageFrame } from '../shell/PageFrame';
-import { keepTime, type Search } from '../shell/search';
-import { Diff } from '../steering/Diff';
+import { COLLECTORS, CUSTOM_SETS } from '../steering/crumbs';
 import { labelsText } from '../steering/steering';
-import styles from '../steering/steering.module.css';
-import { useTime } from '../time/useTime';
-import { exactMoment } from '../time/zone';
-import { CustomSetEditor } from './CustomSetEditor';
+import { madeFrom } from '../versioned/draft';
+import { isTaken } from '../versioned/outcome';
+import { Outcomes } from '../versioned/Outcomes';
+import { VersionList } from '../versioned/VersionList';
+import styles from '../versioned/versioned.module.css';
+import { CustomSetEditor, setPath } from './CustomSetEditor';
 import { goes, setHeading, versionText } from './customSets';
 
 interface Reads {
@@ -23,66 +24,42 @@ interface Reads {
 
 const REFRESH_S = 10;
 
+const whatSentence = ({ is_deleted, selector, note }: CustomSetVersion, by: string) =>
+  `${by} ${is_deleted ? 'removed it' : 'wrote it'}, for ${labelsText(selector) || 'all collectors'}${note == null || note === '' ? '' : `: ${note}`}`;
+
 /** One custom set: how it goes at its collectors, its files, and what was changed of them. */
 export function CustomSetPage() {
   const { setName = '' } = useParams({ strict: false });
-  const { zone } = useTime();
-  const [from, setFrom] = useState<CustomSetVersion | null>(null);
-  const path = `/custom-sets/${encodeURIComponent(setName)}`;
+  const path = setPath(setName);
   const page = useReads<Reads>(['custom-set', setName], () => ({ versions: `${path}/versions`, states: `${path}/collectors` }), () => REFRESH_S);
   const read = page.reads?.versions;
   const versions = read?.data?.data ?? [];
   const states = page.reads?.states.data?.data;
   const problem = read?.error ?? page.error;
   const newest = versions[0];
-  const made = (one: CustomSetVersion) => exactMoment(Date.parse(one.made_at), zone);
   return (
     <PageFrame
       title={newest?.is_deleted === true ? `${setName} was removed; what was measured stays` : states === undefined ? 'Custom set' : setHeading(setName, states)}
       name={setName}
-      above={
-        <nav className={styles.row} aria-label="Breadcrumb">
-          <Link to="/collectors" search={(old: Search) => keepTime(old)}>
-            Collectors
-          </Link>
-          <span aria-hidden="true">/</span>
-          <Link to="/custom-sets" search={(old: Search) => keepTime(old)}>
-            Custom sets
-          </Link>
-          <span aria-hidden="true">/</span>
-          <span>
-            <Foreign text={setName} />
-          </span>
-        </nav>
-      }
+      above={<Crumbs above={[COLLECTORS, CUSTOM_SETS]} here={setName} />}
     >
       {problem !== null && <ReadProblem what="the set" error={problem} shownAt={read?.at ?? 0} retry={page.retry} absent="No such custom set." />}
       {newest !== undefined && (
         <>
           <States states={states ?? []} />
-          <CustomSetEditor key={`${newest.name} ${from?.version ?? ''}`} set={newest} from={from} saved={page.retry} />
-          <section className={styles.section} aria-label="Versions">
-            <h2>Versions</h2>
-            <ol className={styles.versions}>
-              {versions.map((one) => (
-                <li key={one.version}>
-                  <details>
-                    <summary>
-                      <Foreign text={`Version ${one.version}, ${made(one)}: ${one.made_by ?? 'the server'} ${one.is_deleted ? 'removed it' : 'wrote it'}, for ${labelsText(one.selector) || 'all collectors'}${one.note == null || one.note === '' ? '' : `: ${one.note}`}`} />
-                    </summary>
-                    <div>
-                      <Diff text={one.diff} empty="Its files are the same as before." />
-                      {one !== newest && (
-                        <div>
-                          <Button onClick={() => setFrom(one)}>Put version {one.version} into the editor</Button>
-                        </div>
-                      )}
-                    </div>
-                  </details>
-                </li>
-              ))}
-            </ol>
-          </section>
+          <CustomSetEditor key={newest.name} set={newest} saved={page.retry} />
+          <VersionList<CustomSetVersion, TemplateChange>
+            versions={versions}
+            what={whatSentence}
+            same="Its files are the same as before."
+            restore={({ version, set, sql, selector, collectors }, check) => {
+              const json = { set, sql, selector, collectors, note: `version ${version} again` };
+              return change('PUT', path + check, { json, ...madeFrom(newest.is_deleted ? null : newest.etag) });
+            }}
+            may={isTaken}
+            shows={(change) => <Outcomes change={change} />}
+            saved={page.retry}
+          />
         </>
       )}
     </PageFrame>

@@ -7,14 +7,17 @@ import { Foreign } from '../format/Foreign';
 import { Notice } from '../notices/Notice';
 import { ReadProblem } from '../notices/ReadProblem';
 import { Button } from '../shell/Button';
+import { Crumbs } from '../shell/Crumbs';
 import { PageFrame } from '../shell/PageFrame';
 import { keepTime, type Search } from '../shell/search';
-import { labelsText, refusal } from '../steering/steering';
-import styles from '../steering/steering.module.css';
+import { COLLECTORS } from '../steering/crumbs';
+import { labelsText } from '../steering/steering';
 import { momentField, parseSort, writeSort, type Column, type Sort } from '../tables/column';
 import { DataTable } from '../tables/DataTable';
 import { useChangeUrl, useTime, useUrl } from '../time/useTime';
 import { near, type Zone } from '../time/zone';
+import { refusal } from '../versioned/refusal';
+import styles from '../versioned/versioned.module.css';
 import { CustomSetEditor } from './CustomSetEditor';
 
 interface Reads {
@@ -71,15 +74,7 @@ export function CustomSetsPage() {
     <PageFrame
       title={all === undefined ? 'Custom sets' : `${all.length} custom ${all.length === 1 ? 'set' : 'sets'} from this server`}
       name="Custom sets"
-      above={
-        <nav className={styles.row} aria-label="Breadcrumb">
-          <Link to="/collectors" search={(old: Search) => keepTime(old)}>
-            Collectors
-          </Link>
-          <span aria-hidden="true">/</span>
-          <span>Custom sets</span>
-        </nav>
-      }
+      above={<Crumbs above={[COLLECTORS]} here="Custom sets" />}
     >
       {problem !== null && <ReadProblem what="custom sets" error={problem} shownAt={read?.at ?? 0} retry={page.retry} />}
       {(all !== undefined || problem === null) && (

@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
-import { ApiError } from '../api/error';
 import type { CustomSetInstance, CustomSetState } from '../api/model';
-import { fileRefusal, goes, isVersion, setHeading, versionText } from './customSets';
+import { goes, isVersion, setHeading, versionText } from './customSets';
 
 const instance = (more: Partial<CustomSetInstance> = {}): CustomSetInstance => ({
   instance_id: 1, instance: 'main', state: 'works', code: '', message: '', fix: '', last_reading: null, rows: null, ...more,
@@ -32,13 +31,6 @@ test('both versions are told where they differ', () => {
   expect(versionText(state())).toBe('2');
   expect(versionText(state({ version_in_force: 1 }))).toBe('1 of 2');
   expect(versionText(state({ version_in_force: null }))).toBe('none of 2');
-});
-
-test('a refusal has its file and line', () => {
-  const error = (path: string) => new ApiError(400, 'The set is refused.', null, null, [{ path, reason: 'it waits' }]);
-  expect(fileRefusal(error('9.6.sql line 3'))).toEqual({ file: '9.6.sql', line: 3, text: '9.6.sql line 3: it waits' });
-  expect(fileRefusal(error('set.toml'))).toEqual({ file: 'set.toml', line: null, text: 'set.toml: it waits' });
-  expect(fileRefusal(error('.'))).toEqual({ file: null, line: null, text: 'it waits' });
 });
 
 test('versions are numbers with a dot', () => {

@@ -1,20 +1,5 @@
-/** Custom sets in words: how one goes at each collector, and what was refused of one. */
-import type { ApiError } from '../api/error';
+/** Custom sets in words: how one goes at each collector. */
 import type { CustomSetInstance, CustomSetState } from '../api/model';
-import { refusal } from '../steering/steering';
-
-/** What was refused, and in which line of which file. */
-export interface FileRefusal {
-  file: string | null;
-  line: number | null;
-  text: string;
-}
-
-export function fileRefusal(error: unknown): FileRefusal {
-  const path = (error as Partial<ApiError> | null)?.details?.[0]?.path ?? '';
-  const [, file, line] = /^(set\.toml|[\d.]+\.sql)(?: line (\d+))?$/.exec(path) ?? [];
-  return { file: file ?? null, line: line === undefined ? null : Number(line), text: refusal(error).text };
-}
 
 /** `x_jobs at 3 collectors: 1 waits for approval, 2 work`. */
 export function setHeading(name: string, states: CustomSetState[]): string {

@@ -10,6 +10,7 @@ import { GapNotices } from '../notices/GapNotices';
 import { gapsBeside } from '../notices/gaps';
 import { Notice } from '../notices/Notice';
 import { ReadProblem } from '../notices/ReadProblem';
+import { Crumbs } from '../shell/Crumbs';
 import { PageFrame } from '../shell/PageFrame';
 import { keepTime, type Search } from '../shell/search';
 import { isAhead, momentOf, type Instants } from '../time/range';
@@ -68,6 +69,16 @@ export function InstanceFrame(props: Props) {
   const barred = detail == null && problem != null;
   const tabPath = TABS.find((one) => one.name === tab)?.to ?? TABS[0].to;
   const search = (old: Search) => keepTime(old);
+  const fleet = (
+    <Link to="/" search={search}>
+      Fleet
+    </Link>
+  );
+  const linked = (text: string) => (
+    <Link to={tabPath} params={{ instanceId }} search={search} activeOptions={{ exact: true }}>
+      <Foreign text={text} />
+    </Link>
+  );
 
   return (
     <PageFrame
@@ -77,27 +88,7 @@ export function InstanceFrame(props: Props) {
       above={
         <>
           <div className={styles.head}>
-            <nav aria-label="Breadcrumb" className={styles.crumbs}>
-              <Link to="/" search={search}>
-                Fleet
-              </Link>
-              <span aria-hidden="true">/</span>
-              {below === undefined ? (
-                <span aria-current="page"><Foreign text={name} /></span>
-              ) : (
-                <>
-                  <Link to={tabPath} params={{ instanceId }} search={search}>
-                    <Foreign text={name} />
-                  </Link>
-                  <span aria-hidden="true">/</span>
-                  <Link to={tabPath} params={{ instanceId }} search={search}>
-                    {tab}
-                  </Link>
-                  <span aria-hidden="true">/</span>
-                  <span aria-current="page">{below}</span>
-                </>
-              )}
-            </nav>
+            <Crumbs above={below === undefined ? [fleet] : [fleet, linked(name), linked(tab)]} here={below ?? name} />
             {detail != null && !ahead && (
               <p className={styles.facts}>
                 {[detail.role, detail.version].filter((fact) => fact != null).join(' · ')}

@@ -9,8 +9,8 @@ import { Notice } from '../notices/Notice';
 import { ReadProblem } from '../notices/ReadProblem';
 import { useSession } from '../session/session';
 import { Button } from '../shell/Button';
-import { refusal } from '../steering/steering';
-import styles from '../steering/steering.module.css';
+import { refusal } from '../versioned/refusal';
+import styles from '../versioned/versioned.module.css';
 import { useTime } from '../time/useTime';
 import { changeSentence, lifeHeading, lookSentence, sourceSentence } from './life';
 

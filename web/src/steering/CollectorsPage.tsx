@@ -12,7 +12,7 @@ import { DataTable } from '../tables/DataTable';
 import { useChangeUrl, useTime, useUrl } from '../time/useTime';
 import { near, type Zone } from '../time/zone';
 import { collectorsHeading, following, followText, labelsText } from './steering';
-import styles from './steering.module.css';
+import styles from '../versioned/versioned.module.css';
 
 interface Reads {
   collectors: Collectors;

@@ -1,14 +1,13 @@
-import { useId, useRef, useState } from 'react';
+import { useId, useState } from 'react';
 import { change } from '../api/client';
-import type { Collector, ConfigChange, ConfigVersionTexts } from '../api/model';
+import type { AppliedTemplate, Collector, ConfigChange, ConfigVersionTexts } from '../api/model';
 import { Foreign } from '../format/Foreign';
-import { Notice } from '../notices/Notice';
 import { Button } from '../shell/Button';
-import { Diff, Text } from './Diff';
-import { RefusalNotice } from './RefusalNotice';
-import { refusal, type Refusal } from './steering';
-import styles from './steering.module.css';
-import { TomlEditor } from './TomlEditor';
+import { Diff, Text } from '../versioned/Diff';
+import { madeFrom, useDraft } from '../versioned/draft';
+import { Meanwhile, Proposal, useProposal } from '../versioned/Proposal';
+import { TextEditor } from '../versioned/TextEditor';
+import styles from '../versioned/versioned.module.css';
 
 interface Props {
   collector: Collector;
@@ -17,61 +16,34 @@ interface Props {
   saved: () => void;
 }
 
-/** What is written and comes of it, and what a change of it is made from. */
-type Base = Pick<ConfigVersionTexts, 'version' | 'written' | 'effective' | 'templates' | 'etag'>;
+/** What the collector gets, and what is under it. */
+interface Gets {
+  effective: string;
+  templates: AppliedTemplate[];
+}
 
-/** Writes a collector's configuration: only what was looked at can be saved, and only over the version it was made from. */
+const NOTHING: Gets = { effective: '', templates: [] };
+
+/** Writes a collector's configuration. */
 export function ConfigurationEditor({ collector, newest, saved }: Props) {
-  const [base, setBase] = useState<Base | null>(newest);
-  const [typed, setTyped] = useState(newest?.written ?? '');
-  const [looked, setLooked] = useState<{ text: string; change: ConfigChange } | null>(null);
-  const [refused, setRefused] = useState<Refusal | null>(null);
-  const [done, setDone] = useState('');
-  const [busy, setBusy] = useState(false);
-  const field = useRef<HTMLTextAreaElement>(null);
+  const draft = useDraft({ version: newest?.version ?? 0, etag: newest?.etag ?? null, typed: newest?.written ?? '' });
+  const { typed, base } = draft;
+  const [gets, setGets] = useState<{ version: number; gets: Gets } | null>(null);
   const id = useId();
-  const written = base?.written ?? '';
+  const saving = useProposal<ConfigChange>({
+    of: typed,
+    send: (check) => change('PUT', `/config/${collector.id}${check}`, { toml: typed, ...madeFrom(base.etag) }),
+    made(change) {
+      draft.made(change, typed);
+      setGets({ version: change.version ?? 0, gets: change });
+      saved();
+    },
+  });
 
-  const isNewer = (newest?.version ?? 0) > (base?.version ?? 0);
-  // What somebody types stays, unless what it was made from is the same or nothing was typed.
-  if (isNewer && (typed === written || newest?.written === written || newest?.written === typed)) {
-    setBase(newest);
-    if (typed === written) setTyped(newest?.written ?? '');
-  }
-
-  function load(text: string) {
-    setTyped(text);
-    setLooked(null);
-    setRefused(null);
-    setDone('');
-  }
-
-  async function send(dry: boolean) {
-    setBusy(true);
-    setRefused(null);
-    setDone('');
-    try {
-      const path = `/config/${collector.id}${dry ? '?check=true' : ''}`;
-      const answer = (await change('PUT', path, { toml: typed, ifMatch: base?.etag, ifNoneMatch: base === null ? '*' : undefined })) as ConfigChange;
-      if (dry) {
-        setLooked({ text: typed, change: answer });
-      } else {
-        setLooked(null);
-        const { version, etag, effective, templates } = answer;
-        if (version != null && etag != null) setBase({ version, etag, effective, templates, written: typed });
-        setDone(answer.changed ? `Saved as version ${answer.version ?? '?'}.` : 'It is what was there already.');
-        saved();
-      }
-    } catch (error) {
-      setLooked(null);
-      setRefused(refusal(error));
-    } finally {
-      setBusy(false);
-    }
-  }
-
-  const shown = looked?.text === typed ? looked.change : null;
-  const under = (shown?.templates ?? base?.templates ?? []).map((one) => one.name);
+  const { looked } = saving;
+  const now = (gets?.version ?? 0) > (newest?.version ?? 0) ? gets?.gets : newest;
+  const { effective, templates } = looked ?? now ?? NOTHING;
+  const under = templates.map((one) => one.name);
   return (
     <section className={styles.section} aria-label="Configuration">
       <h2>
@@ -80,37 +52,29 @@ export function ConfigurationEditor({ collector, newest, saved }: Props) {
       <p className={styles.quiet}>
         The collector’s environment and its own file win over this, and this wins over templates. It cannot set [backend], [tls], directories or secrets.
       </p>
-      <TomlEditor id={id} field={field} value={typed} onChange={(text) => load(text)} badLine={refused?.line ?? null} describedBy={`${id}-told`} />
-      <div className={styles.row}>
-        <Button onClick={() => void send(true)} disabled={busy}>
-          Show what changes
-        </Button>
-        <Button onClick={() => void send(false)} disabled={busy || shown?.changed !== true}>
-          Save
-        </Button>
-        <Button quiet onClick={() => load(written)} disabled={typed === written}>
+      <TextEditor id={id} value={typed} onChange={draft.type} badLine={saving.refused?.line ?? null} describedBy={saving.id} />
+      <Meanwhile draft={draft} />
+      <Proposal
+        proposed={saving}
+        look="Show what changes"
+        make="Save"
+        may={(change) => change.changed}
+        field={() => id}
+        shows={(change) => <Diff text={change.diff} empty="Nothing changes." />}
+      >
+        <Button quiet onClick={() => draft.type(base.typed)} disabled={typed === base.typed}>
           Undo
         </Button>
-      </div>
-      <div id={`${id}-told`} className={styles.told} role="status">
-        {isNewer && (
-          <Notice kind="warning">
-            Version {newest?.version} was written meanwhile. <Button quiet onClick={() => { setBase(newest); load(newest?.written ?? ''); }}>Load it and drop what you typed</Button>
-          </Notice>
-        )}
-        {refused !== null && <RefusalNotice refusal={refused} field={field} />}
-        {done !== '' && <Notice kind="note">{done}</Notice>}
-        {shown !== null && <Diff text={shown.diff} empty="Nothing changes." />}
-      </div>
+      </Proposal>
       <h3>
-        {shown === null ? 'What it gets' : 'What it would get'}
+        {looked === null ? 'What it gets' : 'What it would get'}
         {under.length > 0 && (
           <>
             , with {under.length === 1 ? 'the template' : 'the templates'} <Foreign text={under.join(', ')} />
           </>
         )}
       </h3>
-      <Text text={shown?.effective ?? base?.effective ?? ''} label="What the collector gets" />
+      <Text text={effective} label="What the collector gets" />
     </section>
   );
 }

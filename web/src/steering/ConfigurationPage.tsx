@@ -1,23 +1,25 @@
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
-import { Link, useParams } from '@tanstack/react-router';
+import { useParams } from '@tanstack/react-router';
 import { useState } from 'react';
-import { batch, queryString } from '../api/client';
+import { batch, change, queryString } from '../api/client';
 import { ApiError } from '../api/error';
-import type { Collector, ConfigVersions, ConfigVersionTexts } from '../api/model';
+import type { Collector, ConfigChange, ConfigVersion, ConfigVersions, ConfigVersionTexts } from '../api/model';
 import { useReads } from '../api/useReads';
-import { Foreign } from '../format/Foreign';
 import { Notice } from '../notices/Notice';
 import { ReadProblem } from '../notices/ReadProblem';
 import { Button } from '../shell/Button';
+import { Crumbs } from '../shell/Crumbs';
 import { PageFrame } from '../shell/PageFrame';
-import { keepTime, type Search } from '../shell/search';
 import { useTime } from '../time/useTime';
+import { Diff } from '../versioned/Diff';
+import { madeFrom } from '../versioned/draft';
+import { VersionList } from '../versioned/VersionList';
+import styles from '../versioned/versioned.module.css';
 import { ConfigurationEditor } from './ConfigurationEditor';
+import { COLLECTORS } from './crumbs';
 import { LabelsEditor } from './LabelsEditor';
 import { RemoveCollector } from './RemoveCollector';
-import { followSentence } from './steering';
-import styles from './steering.module.css';
-import { VersionList } from './VersionList';
+import { followSentence, whySentence } from './steering';
 
 interface Reads {
   collector: Collector;
@@ -50,17 +52,7 @@ export function ConfigurationPage() {
     <PageFrame
       title={collector === null ? 'Configuration' : followSentence(collector, zone, Date.now())}
       name={name}
-      above={
-        <nav className={styles.row} aria-label="Breadcrumb">
-          <Link to="/collectors" search={(old: Search) => keepTime(old)}>
-            Collectors
-          </Link>
-          <span aria-hidden="true">/</span>
-          <span>
-            <Foreign text={name} />
-          </span>
-        </nav>
-      }
+      above={<Crumbs above={[COLLECTORS]} here={name} />}
     >
       {problem !== null && (
         <ReadProblem what="the configuration" error={problem} shownAt={reads?.collector.at ?? 0} retry={page.retry} absent="No such collector." />
@@ -73,15 +65,27 @@ export function ConfigurationPage() {
           {texts.data !== undefined && <ConfigurationEditor key={collector.id} collector={collector} newest={texts.data} saved={page.retry} />}
           <LabelsEditor key={`${collector.id} labels`} collector={collector} saved={page.retry} />
           {newest != null && (
-            <section className={styles.section} aria-label="Versions">
-              <h2>Versions</h2>
-              <VersionList collector={collector} versions={versions.data} saved={page.retry} />
+            <VersionList<ConfigVersion, ConfigChange>
+              versions={versions.data}
+              what={whySentence}
+              same="It says the same as the one before."
+              marks={(one) => (
+                <>
+                  {one.version === collector.config_in_force && <strong> · followed</strong>}
+                  {one.version === collector.config_refused && <strong> · refused by the collector</strong>}
+                </>
+              )}
+              restore={(one, check) => change('POST', `/config/${id}/versions/${one.version}/restore${check}`, madeFrom(texts.data?.etag ?? null))}
+              may={() => true}
+              shows={(change) => <Diff text={change.diff} empty="Nothing changes." />}
+              saved={page.retry}
+            >
               {versions.total > versions.count && size < SHOWN_MOST && (
                 <div>
                   <Button onClick={() => setSize(SHOWN_MOST)}>Show {Math.min(SHOWN_MOST, versions.total)}</Button>
                 </div>
               )}
-            </section>
+            </VersionList>
           )}
           <RemoveCollector key={`${collector.id} remove`} collector={collector} />
         </>

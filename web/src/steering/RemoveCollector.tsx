@@ -5,8 +5,8 @@ import type { Collector } from '../api/model';
 import { Notice } from '../notices/Notice';
 import { Button } from '../shell/Button';
 import { keepTime, type Search } from '../shell/search';
-import { refusal } from './steering';
-import styles from './steering.module.css';
+import { refusal } from '../versioned/refusal';
+import styles from '../versioned/versioned.module.css';
 
 /** Ends a collector: its token opens nothing any more. */
 export function RemoveCollector({ collector }: { collector: Collector }) {

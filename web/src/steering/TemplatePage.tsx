@@ -1,16 +1,17 @@
-import { Link, useParams } from '@tanstack/react-router';
-import type { TemplateVersion, TemplateVersions } from '../api/model';
+import { useParams } from '@tanstack/react-router';
+import { change } from '../api/client';
+import type { TemplateChange, TemplateVersion, TemplateVersions } from '../api/model';
 import { useReads } from '../api/useReads';
-import { Foreign } from '../format/Foreign';
 import { ReadProblem } from '../notices/ReadProblem';
+import { Crumbs } from '../shell/Crumbs';
 import { PageFrame } from '../shell/PageFrame';
-import { keepTime, type Search } from '../shell/search';
-import { useTime } from '../time/useTime';
-import { exactMoment } from '../time/zone';
-import { Diff } from './Diff';
+import { madeFrom } from '../versioned/draft';
+import { isTaken } from '../versioned/outcome';
+import { Outcomes } from '../versioned/Outcomes';
+import { VersionList } from '../versioned/VersionList';
+import { COLLECTORS, TEMPLATES } from './crumbs';
 import { labelsText } from './steering';
-import styles from './steering.module.css';
-import { TemplateEditor } from './TemplateEditor';
+import { TemplateEditor, templatePath } from './TemplateEditor';
 
 const REFRESH_S = 10;
 
@@ -20,58 +21,38 @@ function heading(newest: TemplateVersion): string {
   return `${newest.name} is for ${labels === '' ? 'all collectors' : `collectors with ${labels}`}`;
 }
 
+const whatSentence = ({ is_deleted, priority, selector }: TemplateVersion, by: string) =>
+  `${by} ${is_deleted ? 'removed it' : 'wrote it'}, priority ${priority}, for ${labelsText(selector) || 'all collectors'}`;
+
 /** One template, and what was changed of it. */
 export function TemplatePage() {
   const { templateName = '' } = useParams({ strict: false });
-  const { zone } = useTime();
-  const path = `/config-templates/${encodeURIComponent(templateName)}/versions`;
-  const page = useReads<{ versions: TemplateVersions }>(['template', templateName], () => ({ versions: path }), () => REFRESH_S);
+  const page = useReads<{ versions: TemplateVersions }>(['template', templateName], () => ({ versions: `${templatePath(templateName)}/versions` }), () => REFRESH_S);
   const read = page.reads?.versions;
   const versions = read?.data?.data ?? [];
   const problem = read?.error ?? page.error;
   const newest = versions[0];
-  const made = (one: TemplateVersion) => exactMoment(Date.parse(one.made_at), zone);
   return (
     <PageFrame
       title={newest === undefined ? 'Template' : heading(newest)}
       name={templateName}
-      above={
-        <nav className={styles.row} aria-label="Breadcrumb">
-          <Link to="/collectors" search={(old: Search) => keepTime(old)}>
-            Collectors
-          </Link>
-          <span aria-hidden="true">/</span>
-          <Link to="/templates" search={(old: Search) => keepTime(old)}>
-            Templates
-          </Link>
-          <span aria-hidden="true">/</span>
-          <span>
-            <Foreign text={templateName} />
-          </span>
-        </nav>
-      }
+      above={<Crumbs above={[COLLECTORS, TEMPLATES]} here={templateName} />}
     >
       {problem !== null && <ReadProblem what="the template" error={problem} shownAt={read?.at ?? 0} retry={page.retry} absent="No such template." />}
       {newest !== undefined && (
         <>
           <TemplateEditor key={newest.name} template={newest} saved={page.retry} />
-          <section className={styles.section} aria-label="Versions">
-            <h2>Versions</h2>
-            <ol className={styles.versions}>
-              {versions.map((one) => (
-                <li key={one.version}>
-                  <details>
-                    <summary>
-                      <Foreign text={`Version ${one.version}, ${made(one)}: ${one.made_by ?? 'the server'} ${one.is_deleted ? 'removed it' : 'wrote it'}, priority ${one.priority}, for ${labelsText(one.selector) || 'all collectors'}`} />
-                    </summary>
-                    <div>
-                      <Diff text={one.diff} empty="Its text is the same as before." />
-                    </div>
-                  </details>
-                </li>
-              ))}
-            </ol>
-          </section>
+          <VersionList<TemplateVersion, TemplateChange>
+            versions={versions}
+            what={whatSentence}
+            same="Its text is the same as before."
+            restore={({ text, selector, priority }, check) =>
+              change('PUT', templatePath(templateName) + check, { json: { text, selector, priority }, ...madeFrom(newest.is_deleted ? null : newest.etag) })
+            }
+            may={isTaken}
+            shows={(change) => <Outcomes change={change} />}
+            saved={page.retry}
+          />
         </>
       )}
     </PageFrame>

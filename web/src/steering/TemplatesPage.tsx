@@ -5,14 +5,15 @@ import { useReads } from '../api/useReads';
 import { Foreign } from '../format/Foreign';
 import { ReadProblem } from '../notices/ReadProblem';
 import { Button } from '../shell/Button';
+import { Crumbs } from '../shell/Crumbs';
 import { PageFrame } from '../shell/PageFrame';
 import { keepTime, type Search } from '../shell/search';
 import { momentField, parseSort, writeSort, type Column, type Sort } from '../tables/column';
 import { DataTable } from '../tables/DataTable';
 import { useChangeUrl, useTime, useUrl } from '../time/useTime';
 import { near, type Zone } from '../time/zone';
+import { COLLECTORS } from './crumbs';
 import { labelsText } from './steering';
-import styles from './steering.module.css';
 import { TemplateEditor } from './TemplateEditor';
 
 const REFRESH_S = 10;
@@ -57,15 +58,7 @@ export function TemplatesPage() {
     <PageFrame
       title={all === undefined ? 'Templates' : `${all.length} ${all.length === 1 ? 'template' : 'templates'} for collectors`}
       name="Templates"
-      above={
-        <nav className={styles.row} aria-label="Breadcrumb">
-          <Link to="/collectors" search={(old: Search) => keepTime(old)}>
-            Collectors
-          </Link>
-          <span aria-hidden="true">/</span>
-          <span>Templates</span>
-        </nav>
-      }
+      above={<Crumbs above={[COLLECTORS]} here="Templates" />}
     >
       {problem !== null && <ReadProblem what="templates" error={problem} shownAt={read?.at ?? 0} retry={page.retry} />}
       {(all !== undefined || problem === null) && (

@@ -1,9 +1,6 @@
 import { expect, test } from 'vitest';
-import { ApiError } from '../api/error';
-import type { Collector, ConfigVersion, TemplateChange } from '../api/model';
-import {
-  collectorsHeading, diffLines, followSentence, followText, labelsText, lineSpan, parseLabels, refusal, templateSentence, versionSentence,
-} from './steering';
+import type { Collector, ConfigVersion } from '../api/model';
+import { collectorsHeading, followSentence, followText, labelsText, parseLabels, whySentence } from './steering';
 
 const NOW = Date.parse('2026-11-21T11:00:00Z');
 const collector = (more: Partial<Collector> = {}): Collector => ({
@@ -40,16 +37,13 @@ test('the list says who does not follow', () => {
   expect(collectorsHeading([bad, bad])).toBe('2 collectors, 2 do not follow the newest configuration');
 });
 
-test('a version says who, when and why', () => {
-  const version = (more: Partial<ConfigVersion>): ConfigVersion => ({
-    version: 3, made_at: '2026-11-21T10:32:00Z', made_by: 'ada', why: 'written', restored_from: null, templates: [], custom_sets: [], diff: '', ...more,
-  });
-  const said = (more: Partial<ConfigVersion>) => versionSentence(version(more), 'utc', NOW).replace(/^.*: /, '');
-  expect(versionSentence(version({}), 'utc', NOW)).toMatch(/^Version 3, .*10:32:00.*: ada wrote it$/);
-  expect(said({ why: 'restored', restored_from: 1 })).toBe('ada restored version 1');
-  expect(said({ why: 'template' })).toBe('ada changed a template');
-  expect(said({ why: 'custom_set' })).toBe('ada changed a custom set');
-  expect(said({ why: 'registered', made_by: null })).toBe('the collector registered');
+test('a version says who and why', () => {
+  const said = (why: ConfigVersion['why'], by = 'ada', restored_from: number | null = null) => whySentence({ why, restored_from }, by);
+  expect(said('written')).toBe('ada wrote it');
+  expect(said('restored', 'ada', 1)).toBe('ada restored version 1');
+  expect(said('template')).toBe('ada changed a template');
+  expect(said('custom_set')).toBe('ada changed a custom set');
+  expect(said('registered', 'the server')).toBe('the collector registered');
 });
 
 test('labels are written as they are read', () => {
@@ -61,36 +55,4 @@ test('labels are written as they are read', () => {
   expect(parseLabels('stage')).toHaveProperty('problem');
   expect(parseLabels('=prod')).toHaveProperty('problem');
   expect(parseLabels('a=1, a=2')).toHaveProperty('problem');
-});
-
-test('a refusal has its line, if it is about one', () => {
-  const error = (status: number, path: string) => new ApiError(status, 'The configuration is refused.', null, null, [{ path, reason: 'unknown key' }]);
-  expect(refusal(error(400, 'line 12'))).toEqual({ line: 12, text: 'Line 12: unknown key' });
-  expect(refusal(error(400, 'prod-1'))).toEqual({ line: null, text: 'prod-1: unknown key' });
-  expect(refusal(error(400, '.'))).toEqual({ line: null, text: 'unknown key' });
-  expect(refusal(new ApiError(0, 'x', null)).text).toMatch(/nothing was changed/);
-  expect(refusal(new ApiError(404, 'No such collector.', null)).text).toBe('No such collector.');
-  expect(refusal(new TypeError('x')).text).toMatch(/nothing was changed/);
-});
-
-test('a line is found in a text', () => {
-  const text = 'one\ntwo\n\nfour';
-  expect(lineSpan(text, 1)).toEqual({ start: 0, end: 3 });
-  expect(lineSpan(text, 3)).toEqual({ start: 8, end: 8 });
-  expect(lineSpan(text, 4)).toEqual({ start: 9, end: 13 });
-  expect(lineSpan(text, 9)).toEqual({ start: 13, end: 13 });
-});
-
-test('a diff has its kinds of lines', () => {
-  expect(diffLines('')).toEqual([]);
-  expect(diffLines('@@ -1 +1 @@\n-a\n+b\n c\n').map((line) => line.kind)).toEqual(['place', 'removed', 'added', 'same']);
-});
-
-test('what a template comes to', () => {
-  const said = (collectors: number, changed: number, refusing: number) =>
-    templateSentence({ version: 1, etag: null, changed: true, collectors, collectors_changed: changed, collectors_refusing: refusing, outcomes: [] } satisfies TemplateChange);
-  expect(said(0, 0, 0)).toBe('No collector has these labels.');
-  expect(said(1, 0, 0)).toBe('It is for 1 collector; nothing changes for any of them.');
-  expect(said(3, 1, 0)).toBe('It is for 3 collectors; 1 of them gets something else.');
-  expect(said(3, 1, 2)).toBe('It is for 3 collectors; 2 would refuse what they get, so it cannot be saved.');
 });

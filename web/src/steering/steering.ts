@@ -1,7 +1,6 @@
-/** What a collector follows of what it should, in words; labels and errors as people write and read them. */
-import type { ApiError } from '../api/error';
-import type { Collector, ConfigVersion, TemplateChange } from '../api/model';
-import { exactMoment, near, type Zone } from '../time/zone';
+/** What a collector follows of what it should, in words; labels as people write and read them. */
+import type { Collector, ConfigVersion } from '../api/model';
+import { near, type Zone } from '../time/zone';
 
 /** Whether a collector does what the server says. */
 export type Following = 'nothing' | 'newest' | 'not yet' | 'refused';
@@ -64,10 +63,9 @@ const WHY = {
   custom_set: (by: string) => `${by} changed a custom set`,
 } as const;
 
-/** `Version 3, 21 Nov 10:32:00: ada restored version 1`. */
-export function versionSentence(version: ConfigVersion, zone: Zone, now: number): string {
-  const made = exactMoment(Date.parse(version.made_at), zone, now);
-  return `Version ${version.version}, ${made}: ${WHY[version.why](version.made_by ?? 'the server', version.restored_from ?? null)}`;
+/** What somebody did: `ada restored version 1`. */
+export function whySentence(version: Pick<ConfigVersion, 'why' | 'restored_from'>, by: string): string {
+  return WHY[version.why](by, version.restored_from ?? null);
 }
 
 export type Labels = Record<string, string>;
@@ -89,47 +87,4 @@ export function parseLabels(text: string): { labels: Labels } | { problem: strin
     labels.set(name, part.slice(at + 1).trim());
   }
   return { labels: Object.fromEntries(labels) };
-}
-
-/** What was refused, and in which line. */
-export interface Refusal {
-  line: number | null;
-  text: string;
-}
-
-export function refusal(error: unknown): Refusal {
-  const known = error as Partial<ApiError> | null;
-  if (known?.status === undefined || known.status === 0) return { line: null, text: 'The server does not answer; nothing was changed.' };
-  if (known.status === 403) return { line: null, text: 'Your role may not change this.' };
-  const details = known.details ?? [];
-  const line = /^line (\d+)$/.exec(details[0]?.path ?? '')?.[1];
-  if (line !== undefined) return { line: Number(line), text: `Line ${line}: ${details[0]?.reason ?? ''}` };
-  const each = details.map((detail) => (detail.path === '.' ? detail.reason : `${detail.path}: ${detail.reason}`));
-  return { line: null, text: each.length === 0 ? (known.message ?? '') : each.join('\n') };
-}
-
-/** Where a line begins and ends in a text. */
-export function lineSpan(text: string, line: number): { start: number; end: number } {
-  const lines = text.split('\n');
-  const start = lines.slice(0, line - 1).reduce((sum, one) => sum + one.length + 1, 0);
-  return { start: Math.min(start, text.length), end: Math.min(start + (lines[line - 1]?.length ?? 0), text.length) };
-}
-
-export type DiffKind = 'place' | 'added' | 'removed' | 'same';
-
-/** The lines of a unified diff. */
-export function diffLines(diff: string): { kind: DiffKind; text: string }[] {
-  const lines = diff.endsWith('\n') ? diff.slice(0, -1) : diff;
-  if (lines === '') return [];
-  const kinds: Record<string, DiffKind> = { '@': 'place', '+': 'added', '-': 'removed' };
-  return lines.split('\n').map((text) => ({ kind: kinds[text.charAt(0)] ?? 'same', text }));
-}
-
-/** What a change of a template comes to. */
-export function templateSentence(change: TemplateChange): string {
-  const { collectors, collectors_changed: changed, collectors_refusing: refusing } = change;
-  if (collectors === 0) return 'No collector has these labels.';
-  const all = `It is for ${collectors} ${collectors === 1 ? 'collector' : 'collectors'}`;
-  const what = changed === 0 ? 'nothing changes for any of them' : `${changed} of them ${changed === 1 ? 'gets' : 'get'} something else`;
-  return refusing === 0 ? `${all}; ${what}.` : `${all}; ${refusing} would refuse what they get, so it cannot be saved.`;
 }

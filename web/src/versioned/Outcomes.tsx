@@ -2,10 +2,20 @@ import type { TemplateChange } from '../api/model';
 import { Foreign } from '../format/Foreign';
 import { Notice } from '../notices/Notice';
 import { Diff, Text } from './Diff';
-import styles from './steering.module.css';
+import { outcomeSentence } from './outcome';
+import styles from './versioned.module.css';
 
-/** What each collector gets in the end. */
-export function Outcomes({ change: { outcomes, collectors } }: { change: TemplateChange }) {
+/** What a change comes to, and what each collector gets in the end. */
+export function Outcomes({ change }: { change: TemplateChange }) {
+  return (
+    <>
+      <Notice kind={change.collectors_refusing > 0 ? 'warning' : 'note'}>{outcomeSentence(change)}</Notice>
+      <Each change={change} />
+    </>
+  );
+}
+
+function Each({ change: { outcomes, collectors } }: { change: TemplateChange }) {
   if (outcomes.length === 0) return null;
   return (
     <>

@@ -1,9 +1,7 @@
-import { type RefObject } from 'react';
-import styles from './steering.module.css';
+import styles from './versioned.module.css';
 
 interface Props {
   id: string;
-  field: RefObject<HTMLTextAreaElement | null>;
   value: string;
   onChange: (value: string) => void;
   /** The line that was refused. */
@@ -14,7 +12,7 @@ interface Props {
 const LINES_LEAST = 8;
 
 /** A text with line numbers. It is as high as its text, so that both scroll together. */
-export function TomlEditor({ id, field, value, onChange, badLine, describedBy }: Props) {
+export function TextEditor({ id, value, onChange, badLine, describedBy }: Props) {
   const lines = Math.max(value.split('\n').length, LINES_LEAST);
   const numbers = Array.from({ length: lines }, (_, index) => index + 1).join('\n');
   return (
@@ -25,7 +23,6 @@ export function TomlEditor({ id, field, value, onChange, badLine, describedBy }:
       </div>
       <textarea
         id={id}
-        ref={field}
         rows={lines}
         wrap="off"
         spellCheck={false}

@@ -1,6 +1,6 @@
 import { Foreign } from '../format/Foreign';
-import { diffLines } from './steering';
-import styles from './steering.module.css';
+import { diffLines } from './diff';
+import styles from './versioned.module.css';
 
 /** A unified diff: what a line is says its first letter, too. */
 export function Diff({ text, empty }: { text: string; empty: string }) {
