@@ -10,34 +10,36 @@
 
 pub(crate) mod custom_sets;
 mod diff;
-mod effective;
+pub(crate) mod effective;
 pub mod http;
 pub(crate) mod model;
 mod planned;
 mod store;
 mod tag;
 pub(crate) mod templates;
+pub(crate) mod versioned;
 
 use catalog::Catalog;
 use config::{ConfigError, Names};
 use effective::{OwnSet, Template};
 pub(crate) use store::register;
 use tokio_postgres::{Error, GenericClient};
+use versioned::Named;
 
 use crate::http::{ApiError, Detail};
 
 /// What configurations of collectors are made of, besides what is written for each alone.
 #[derive(Clone, Debug, Default)]
-struct InForce {
-    templates: Vec<Template>,
-    sets: Vec<OwnSet>,
+pub(crate) struct InForce {
+    templates: Vec<Named<Template>>,
+    sets: Vec<Named<OwnSet>>,
 }
 
 impl InForce {
     async fn read(client: &impl GenericClient) -> Result<Self, Error> {
         Ok(Self {
-            templates: templates::store::in_force(client).await?,
-            sets: custom_sets::store::in_force(client).await?,
+            templates: versioned::store::in_force(client).await?,
+            sets: versioned::store::in_force(client).await?,
         })
     }
 }

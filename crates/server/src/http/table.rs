@@ -12,6 +12,7 @@ use crate::push;
 use crate::steering::custom_sets::{definitions, http as custom_sets};
 use crate::steering::http as steering;
 use crate::steering::templates::http as templates;
+use crate::steering::versioned::http as versioned;
 use crate::{reading, retention, sizes};
 
 const USER: PathParameter = PathParameter::uuid("id", "The user.");
@@ -205,11 +206,11 @@ fn collector_rows() -> Vec<Endpoint> {
 
 fn steering_rows() -> Vec<Endpoint> {
     use crate::http::{Page, Paging};
+    use crate::steering::effective::Template;
     use crate::steering::http::TOML;
     use crate::steering::model::{CheckQuery, ConfigChange, ConfigQuery, ConfigVersion, ConfigVersionTexts, NewLabels};
-    use crate::steering::templates::model::{
-        ConfigTemplate, ConfigTemplates, NewTemplate, TemplateChange, TemplateVersions,
-    };
+    use crate::steering::templates::model::{ConfigTemplate, ConfigTemplates, NewTemplate, TemplateVersions};
+    use crate::steering::versioned::model::TemplateChange;
     const CONFIGURED: PathParameter = PathParameter::uuid("collector_id", "The collector.");
     const VERSION: PathParameter = PathParameter::int4("version", "The version.");
     const NAME: PathParameter = PathParameter::text("name", "The template's name.");
@@ -270,16 +271,16 @@ fn steering_rows() -> Vec<Endpoint> {
             .answers::<ConfigChange>()
             .answers_with::<ErrorBody>(400, invalid)
             .answers_with::<ErrorBody>(412, lost),
-        Endpoint::get("/config-templates", Who::Admin, templates::list)
+        Endpoint::get("/config-templates", Who::Admin, versioned::list::<Template>)
             .tag("config")
             .summary("What many collectors have in common, by name.")
             .answers::<ConfigTemplates>(),
-        Endpoint::get("/config-templates/{name}", Who::Admin, templates::get)
+        Endpoint::get("/config-templates/{name}", Who::Admin, versioned::get::<Template>)
             .tag("config")
             .summary("One template, with `ETag`.")
             .path_parameter(NAME)
             .answers::<ConfigTemplate>(),
-        Endpoint::get("/config-templates/{name}/versions", Who::Admin, templates::versions)
+        Endpoint::get("/config-templates/{name}/versions", Who::Admin, versioned::versions::<Template>)
             .tag("config")
             .summary("Who changed what of a template, and when: the newest version first, also of one that was removed.")
             .path_parameter(NAME)
@@ -294,7 +295,7 @@ fn steering_rows() -> Vec<Endpoint> {
             .answers::<TemplateChange>()
             .answers_with::<ErrorBody>(400, invalid)
             .answers_with::<ErrorBody>(412, lost),
-        Endpoint::delete("/config-templates/{name}", Who::Admin, templates::delete)
+        Endpoint::delete("/config-templates/{name}", Who::Admin, versioned::delete::<Template>)
             .tag("config")
             .summary("Removes a template, and says what each collector gets in the end. Its versions stay.")
             .path_parameter(NAME)
@@ -310,24 +311,25 @@ fn custom_set_rows() -> Vec<Endpoint> {
     use crate::steering::custom_sets::model::{
         CustomSet, CustomSetStates, CustomSetVersions, CustomSets, NewCustomSet,
     };
+    use crate::steering::effective::OwnSet;
     use crate::steering::model::CheckQuery;
-    use crate::steering::templates::model::TemplateChange;
+    use crate::steering::versioned::model::TemplateChange;
     const NAME: PathParameter = PathParameter::text("name", "The set's name; begins with `x_`.");
     const HASH: PathParameter = PathParameter::text("hash", "The definition's hash.");
     const IF_MATCH: (&str, &str) = ("If-Match", "The `ETag` that the change was made from: refused if it is another.");
     let lost = "`changed_meanwhile`: it is not what `If-Match` says any more.";
     let invalid = "`invalid_custom_set`: `details` has the file, the line and the reason.";
     vec![
-        Endpoint::get("/custom-sets", Who::Admin, custom_sets::list)
+        Endpoint::get("/custom-sets", Who::Admin, versioned::list::<OwnSet>)
             .tag("custom-sets")
             .summary("Sets of the users' own that are written here, by name.")
             .answers::<CustomSets>(),
-        Endpoint::get("/custom-sets/{name}", Who::Admin, custom_sets::get)
+        Endpoint::get("/custom-sets/{name}", Who::Admin, versioned::get::<OwnSet>)
             .tag("custom-sets")
             .summary("One custom set, with `ETag`.")
             .path_parameter(NAME)
             .answers::<CustomSet>(),
-        Endpoint::get("/custom-sets/{name}/versions", Who::Admin, custom_sets::versions)
+        Endpoint::get("/custom-sets/{name}/versions", Who::Admin, versioned::versions::<OwnSet>)
             .tag("custom-sets")
             .summary("Who changed what of a custom set, when and why: the newest version first, also of one that was removed.")
             .path_parameter(NAME)
@@ -348,7 +350,7 @@ fn custom_set_rows() -> Vec<Endpoint> {
             .answers_with::<ErrorBody>(400, invalid)
             .answers_with::<ErrorBody>(409, "`custom_sets_refused`, `name_taken`.")
             .answers_with::<ErrorBody>(412, lost),
-        Endpoint::delete("/custom-sets/{name}", Who::Admin, custom_sets::delete)
+        Endpoint::delete("/custom-sets/{name}", Who::Admin, versioned::delete::<OwnSet>)
             .tag("custom-sets")
             .summary("Removes a custom set. Its versions and what was measured stay.")
             .path_parameter(NAME)

@@ -9,42 +9,28 @@ use uuid::Uuid;
 
 use super::InForce;
 use super::model::AppliedTemplate;
+use super::versioned::{Content as _, Named};
 
 /// Labels of a collector, or those that a template asks for.
 pub(super) type Labels = BTreeMap<String, String>;
 
 /// A template as it is in force.
-#[derive(Clone, Debug)]
-pub(super) struct Template {
-    pub(super) name: String,
-    pub(super) version: i64,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Template {
     pub(super) text: String,
     pub(super) selector: Labels,
     pub(super) priority: i32,
 }
 
-impl Template {
-    pub(super) fn applies_to(&self, labels: &Labels) -> bool {
-        self.selector.iter().all(|(label, value)| labels.get(label) == Some(value))
-    }
-}
-
 /// A custom set as it is in force.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct OwnSet {
-    pub(super) name: String,
-    pub(super) version: i64,
+#[derive(Clone, Debug)]
+pub(crate) struct OwnSet {
     pub(super) files: SetFiles,
     pub(super) selector: Labels,
     /// Those that it is for, where not all.
     pub(super) collectors: Vec<Uuid>,
-}
-
-impl OwnSet {
-    pub(super) fn applies_to(&self, id: Uuid, labels: &Labels) -> bool {
-        let is_named = self.collectors.is_empty() || self.collectors.contains(&id);
-        is_named && self.selector.iter().all(|(label, value)| labels.get(label) == Some(value))
-    }
+    /// Why this version was made.
+    pub(super) note: Option<String>,
 }
 
 /// What a collector gets.
@@ -68,13 +54,13 @@ pub(super) fn effective(
     in_force: &InForce,
     names: &Names,
 ) -> Result<Effective, ConfigError> {
-    let made = under_templates(written, labels, &in_force.templates, names)?;
-    let mut sets: Vec<&OwnSet> = in_force.sets.iter().filter(|set| set.applies_to(id, labels)).collect();
+    let made = under_templates(written, (id, labels), &in_force.templates, names)?;
+    let mut sets: Vec<&Named<OwnSet>> = in_force.sets.iter().filter(|set| set.of.applies_to(id, labels)).collect();
     if sets.is_empty() {
         return Ok(made);
     }
     sets.sort_by(|one, other| one.name.cmp(&other.name));
-    let files = sets.iter().map(|set| (set.name.as_str(), set.files.set.as_str(), &set.files.sql));
+    let files = sets.iter().map(|set| (set.name.as_str(), set.of.files.set.as_str(), &set.of.files.sql));
     let text = config::with_sets(&made.text, files)?;
     Config::check_pushed(&text, names).map_err(|error| ConfigError {
         path: None,
@@ -88,18 +74,19 @@ pub(super) fn effective(
 /// What is written over the templates that apply.
 fn under_templates(
     written: &str,
-    labels: &Labels,
-    templates: &[Template],
+    (id, labels): (Uuid, &Labels),
+    templates: &[Named<Template>],
     names: &Names,
 ) -> Result<Effective, ConfigError> {
-    let mut applied: Vec<&Template> = templates.iter().filter(|template| template.applies_to(labels)).collect();
-    applied.sort_by(|a, b| (a.priority, &b.name).cmp(&(b.priority, &a.name)));
+    let mut applied: Vec<&Named<Template>> =
+        templates.iter().filter(|template| template.of.applies_to(id, labels)).collect();
+    applied.sort_by(|a, b| (a.of.priority, &b.name).cmp(&(b.of.priority, &a.name)));
     Config::check_written(written, names)?;
     let Some((lowest, others)) = applied.split_first() else {
         return Ok(Effective { text: written.to_owned(), templates: Vec::new(), custom_sets: Vec::new() });
     };
-    let mut above = others.iter().map(|template| template.text.as_str()).chain([written]);
-    let text = above.try_fold(lowest.text.clone(), |under, over| config::merge(over, &under));
+    let mut above = others.iter().map(|template| template.of.text.as_str()).chain([written]);
+    let text = above.try_fold(lowest.of.text.clone(), |under, over| config::merge(over, &under));
     let text = text.and_then(|text| Config::check_pushed(&text, names).map(|()| text));
     let text = text.map_err(|error| {
         let under: Vec<&str> = applied.iter().map(|template| template.name.as_str()).collect();
@@ -119,8 +106,13 @@ mod tests {
         pairs.iter().map(|(label, value)| ((*label).to_owned(), (*value).to_owned())).collect()
     }
 
-    fn template(name: &str, priority: i32, selector: &[(&str, &str)], text: &str) -> Template {
-        Template { name: name.to_owned(), version: 1, text: text.to_owned(), selector: labels(selector), priority }
+    fn template(name: &str, priority: i32, selector: &[(&str, &str)], text: &str) -> Named<Template> {
+        let of = Template { text: text.to_owned(), selector: labels(selector), priority };
+        Named { name: name.to_owned(), version: 1, of }
+    }
+
+    fn under(written: &str, here: &Labels, templates: &[Named<Template>]) -> Result<Effective, ConfigError> {
+        under_templates(written, (Uuid::nil(), here), templates, &Names::default())
     }
 
     fn applied(effective: &Effective) -> Vec<&str> {
@@ -135,7 +127,7 @@ mod tests {
             template("test", 20, &[("stage", "test")], "[collector]\ninterval = 5\n"),
         ];
         let here = labels(&[("stage", "prod"), ("team", "shop")]);
-        let found = under_templates("[collector]\ninterval = 30\n", &here, &templates, &Names::default()).unwrap();
+        let found = under("[collector]\ninterval = 30\n", &here, &templates).unwrap();
         assert_eq!(found.text, "[collector]\ninterval = 30\npush_interval = 10\nspool_max_age = \"1d\"\n");
         assert_eq!(applied(&found), ["all", "prod"]);
     }
@@ -145,7 +137,7 @@ mod tests {
         let one = template("a", 0, &[], "[collector]\ninterval = 1\n");
         let two = template("b", 0, &[], "[collector]\ninterval = 2\n");
         for templates in [[one.clone(), two.clone()], [two, one]] {
-            let found = under_templates("", &Labels::new(), &templates, &Names::default()).unwrap();
+            let found = under("", &Labels::new(), &templates).unwrap();
             assert_eq!(found.text, "[collector]\ninterval = 1\n");
         }
     }
@@ -154,7 +146,7 @@ mod tests {
     fn without_templates_it_is_what_was_written() {
         let written = "# ours\n[collector]\ninterval=30\n";
         let others = [template("prod", 10, &[("stage", "prod")], "[collector]\ninterval = 10\n")];
-        let found = under_templates(written, &Labels::new(), &others, &Names::default()).unwrap();
+        let found = under(written, &Labels::new(), &others).unwrap();
         assert_eq!((found.text.as_str(), found.templates.len()), (written, 0));
     }
 
@@ -162,25 +154,22 @@ mod tests {
     fn what_only_the_templates_make_wrong_says_so() {
         let templates = [template("one", 0, &[], "[postgres]\ndatabases = [\"*\"]\n")];
         let written = "[[instances]]\nname = \"a\"\ndsn = \"host=a\"\n";
-        let error = under_templates(written, &Labels::new(), &templates, &Names::default()).unwrap_err();
+        let error = under(written, &Labels::new(), &templates).unwrap_err();
         assert_eq!(error.line, None);
         assert!(error.reason.starts_with("together with the templates that apply (one): "), "{error}");
-        let error =
-            under_templates("[collector]\nno = 1\n", &Labels::new(), &templates, &Names::default()).unwrap_err();
+        let error = under("[collector]\nno = 1\n", &Labels::new(), &templates).unwrap_err();
         assert_eq!(error.line, Some(2));
     }
 
     #[test]
     fn sets_come_after_what_is_written_for_whom_they_are() {
-        let set = |name: &str, selector: &[(&str, &str)], collectors: Vec<Uuid>| OwnSet {
-            name: name.to_owned(),
-            version: 2,
-            files: SetFiles {
+        let set = |name: &str, selector: &[(&str, &str)], collectors: Vec<Uuid>| {
+            let files = SetFiles {
                 set: "help = 'a' \"\"\" ''' \\ \n".to_owned(),
                 sql: [("9.6".to_owned(), "select 1\n-- €".to_owned()), ("12".to_owned(), String::new())].into(),
-            },
-            selector: labels(selector),
-            collectors,
+            };
+            let of = OwnSet { files, selector: labels(selector), collectors, note: None };
+            Named { name: name.to_owned(), version: 2, of }
         };
         let (here, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let sets = vec![

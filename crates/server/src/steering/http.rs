@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::{CONTENT_TYPE, ETAG};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use config::Config;
 use uuid::Uuid;
 
-use super::diff::diff;
+use super::diff::{aside, diff};
 use super::effective::Labels;
 use super::model::{CheckQuery, ConfigChange, ConfigQuery, ConfigVersion, ConfigVersionTexts, NewLabels, Newest, Why};
 use super::store::{self, Compared, Making};
@@ -53,8 +53,7 @@ pub(crate) async fn get(
 }
 
 fn tags(newest: &Newest) -> Result<[(HeaderName, HeaderValue); 2], ApiError> {
-    let tag = HeaderValue::try_from(newest.tag()).map_err(ApiError::internal)?;
-    Ok([(ETAG, tag), (X_CONFIG_VERSION, HeaderValue::from(newest.version))])
+    Ok([tag::header(&newest.tag())?, (X_CONFIG_VERSION, HeaderValue::from(newest.version))])
 }
 
 /// Writes the configuration of one collector.
@@ -149,7 +148,7 @@ async fn change(
         let text = text.clone();
         move || either(diff(steered.effective(), &text), || diff(steered.written(), &written))
     };
-    let diff = tokio::task::spawn_blocking(diff).await.map_err(ApiError::internal)?;
+    let diff = aside(diff).await?;
     let version = newest.as_ref().map(|newest| newest.version);
     let etag = newest.as_ref().map(Newest::tag);
     let answer = Json(ConfigChange { version, etag, changed, effective: text, templates, custom_sets, diff });
@@ -177,8 +176,8 @@ pub(crate) async fn versions(
         return Err(ApiError::not_found("No such collector."));
     }
     drop(client);
-    let compared = tokio::task::spawn_blocking(move || versions.into_iter().map(|one| told(one).of).collect());
-    Ok(Json(paging.page(compared.await.map_err(ApiError::internal)?, total)))
+    let compared = aside(move || versions.into_iter().map(|one| told(one).of).collect()).await?;
+    Ok(Json(paging.page(compared, total)))
 }
 
 /// One version with its texts.
@@ -187,8 +186,7 @@ pub(crate) async fn version(
     PathValues((id, version)): PathValues<(Uuid, i64)>,
 ) -> Result<Json<ConfigVersionTexts>, ApiError> {
     let found = store::version(&app.pool.get().await?, id, version).await?.ok_or_else(no_such_version)?;
-    let compared = tokio::task::spawn_blocking(move || told(found));
-    Ok(Json(compared.await.map_err(ApiError::internal)?))
+    Ok(Json(aside(move || told(found)).await?))
 }
 
 /// A version with what it changed.

@@ -7,7 +7,7 @@ use super::diff::diff;
 use super::effective::Effective;
 use super::model::Steered;
 use super::store::{self, NewVersion};
-use super::templates::model::{Outcome, TemplateChange};
+use super::versioned::model::{Outcome, TemplateChange};
 use crate::http::{ApiError, Detail};
 
 /// Collectors for which it is shown what they get.

@@ -1,8 +1,8 @@
 //! Entity tags of configurations: two texts never have the same one, also when a store was put back and counts its
 //! versions again.
 
-use axum::http::header::{IF_MATCH, IF_NONE_MATCH};
-use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 
 use crate::http::ApiError;
@@ -19,6 +19,14 @@ pub(super) fn tag(version: i64, texts: &[&str]) -> String {
     }
     let hash: String = hasher.finalize().iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}")).collect();
     format!("\"{version}-{hash}\"")
+}
+
+/// A tag as it is sent.
+///
+/// # Errors
+/// Never: a tag is digits and letters.
+pub(super) fn header(tag: &str) -> Result<(HeaderName, HeaderValue), ApiError> {
+    Ok((ETAG, HeaderValue::try_from(tag).map_err(ApiError::internal)?))
 }
 
 /// Whether the caller has this one already.

@@ -1,101 +1,17 @@
-//! Custom sets in schema `pganalytics`, and what collectors say of them.
+//! What collectors say of custom sets.
 
 use std::collections::BTreeMap;
 
-use catalog::{DefinitionHash, SetFiles};
-use jiff::Timestamp;
+use catalog::DefinitionHash;
 use reads::Snapshot;
 use tokio_postgres::types::Json;
-use tokio_postgres::{Error, GenericClient, Row, Transaction};
+use tokio_postgres::{Error, GenericClient, Row};
 use uuid::Uuid;
 
-use super::model::{CustomSet, CustomSetInstance, CustomSetState};
+use super::model::{CustomSetInstance, CustomSetState};
 use crate::collectors::deliveries;
 use crate::http::ApiError;
-use crate::steering::effective::OwnSet;
 use crate::steering::model::AppliedTemplate;
-use crate::steering::store::labels;
-use crate::steering::tag::tag;
-
-const COLUMNS: &str = "name, version, set_toml, sql, selector, collectors, note, made_at, made_by, is_deleted";
-
-/// A version, and whether the set was removed by it.
-fn version(row: &Row) -> (CustomSet, bool) {
-    let (name, version): (String, i64) = (row.get(0), row.get(1));
-    let files = SetFiles { set: row.get(2), sql: row.get::<_, Json<BTreeMap<String, String>>>(3).0 };
-    let hash = files.hash(&name);
-    let set = CustomSet {
-        etag: tag(version, &[&hash]),
-        hash,
-        name,
-        version,
-        set: files.set,
-        sql: files.sql,
-        selector: labels(row, 4),
-        collectors: row.get::<_, Json<Vec<Uuid>>>(5).0,
-        note: row.get(6),
-        made_at: row.get(7),
-        made_by: row.get(8),
-    };
-    (set, row.get(9))
-}
-
-/// All that are in force, by name.
-pub(in crate::steering) async fn all(client: &impl GenericClient) -> Result<Vec<CustomSet>, Error> {
-    let statement = format!(
-        "select {COLUMNS} from (select distinct on (name) {COLUMNS} from pganalytics.custom_sets
-         order by name, version desc) newest where not is_deleted order by name"
-    );
-    Ok(client.query(&statement, &[]).await?.iter().map(|row| version(row).0).collect())
-}
-
-/// The same, as collectors' configurations are made of them.
-pub(in crate::steering) async fn in_force(client: &impl GenericClient) -> Result<Vec<OwnSet>, Error> {
-    Ok(all(client).await?.into_iter().map(OwnSet::from).collect())
-}
-
-impl From<CustomSet> for OwnSet {
-    fn from(set: CustomSet) -> Self {
-        let CustomSet { name, version, set, sql, selector, collectors, .. } = set;
-        Self { name, version, files: SetFiles { set, sql }, selector, collectors }
-    }
-}
-
-/// All versions of one, the newest first; whether it was removed by it stands beside each.
-pub(super) async fn versions(client: &impl GenericClient, name: &str) -> Result<Vec<(CustomSet, bool)>, Error> {
-    let statement = format!("select {COLUMNS} from pganalytics.custom_sets where name = $1 order by version desc");
-    Ok(client.query(&statement, &[&name]).await?.iter().map(version).collect())
-}
-
-/// The newest version of one, also of one that was removed.
-pub(super) async fn newest(client: &impl GenericClient, name: &str) -> Result<Option<(CustomSet, bool)>, Error> {
-    let statement =
-        format!("select {COLUMNS} from pganalytics.custom_sets where name = $1 order by version desc limit 1");
-    Ok(client.query_opt(&statement, &[&name]).await?.as_ref().map(version))
-}
-
-/// Makes a version.
-pub(super) async fn insert(
-    transaction: &Transaction<'_>,
-    set: &OwnSet,
-    definition: DefinitionHash,
-    (note, is_deleted): (Option<&str>, bool),
-    (now, by): (Timestamp, &str),
-) -> Result<(), Error> {
-    let statement = "insert into pganalytics.custom_sets
-            (name, version, set_toml, sql, definition_hash, selector, collectors, note, is_deleted, made_at, made_by)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
-    let OwnSet { name, version, files, selector, collectors } = set;
-    let (sql, selector, collectors) = (Json(&files.sql), Json(selector), Json(collectors));
-    let hash = definition.0.as_slice();
-    transaction
-        .execute(
-            statement,
-            &[name, version, &files.set, &sql, &hash, &selector, &collectors, &note, &is_deleted, &now, &by],
-        )
-        .await
-        .map(|_| ())
-}
 
 /// Whether some version of a custom set has this definition: an administrator wrote it here.
 pub(super) async fn has_definition(client: &impl GenericClient, hash: DefinitionHash) -> Result<bool, Error> {
