@@ -48,6 +48,8 @@ pub struct Looked {
     pub texts: Vec<Frame>,
     /// What was not read, and why.
     pub failures: BTreeMap<Key, String>,
+    /// Why databases are not read, as far as that is not what became of reading them.
+    pub unread: BTreeMap<i64, String>,
     /// What is wrong with the connection string although the instance can be read.
     pub mistakes: Vec<String>,
 }
@@ -140,6 +142,9 @@ impl CheckUp {
         let mut cycles = vec![cycle];
         cycles.extend(self.watch.read_every_database(&baselines, DATABASES_WITHIN).await);
         self.baselines = baselines;
+        let in_time = || format!("the {} s that databases are read for were over", DATABASES_WITHIN.as_secs());
+        let unread = self.watch.unread_databases().into_iter();
+        self.looked.unread = unread.map(|(datid, why)| (datid, why.unwrap_or_else(in_time))).collect();
         // What fails in a database is said with the cycle after it, which asks for nothing else here.
         let after = self.watch.cycle(&[], &self.baselines).await;
         for cycle in cycles {

@@ -220,6 +220,14 @@ fn statement(set: &Set, known: Known<'_>, enabled: bool) -> Result<(String, Vers
     let server = Version::of_server(known.identity.version_num);
     let (version, product, schema) = match (&set.extension, known.extension) {
         (None, _) => (server, "PostgreSQL", None),
+        (Some(name), Some(extension)) if is_preloaded(name, known.identity) == Some(false) => {
+            let message = format!(
+                "{name} is created in the database {} and not loaded: it must be in shared_preload_libraries, and \
+                 PostgreSQL restarted.",
+                extension.database
+            );
+            return Err(missing(StateCode::Extension, message, preload(name, known.identity, "restart")));
+        }
         (Some(name), Some(extension)) if !extension.fix.is_empty() => {
             let message = format!("The collector's role may not use {name} in the database {}.", extension.database);
             let fix = format!("{} -- in the database {}", extension.fix, extension.database);
@@ -254,29 +262,34 @@ fn statement(set: &Set, known: Known<'_>, enabled: bool) -> Result<(String, Vers
 }
 
 fn extension_missing(name: &str, identity: &Identity) -> (String, String) {
-    let preloaded = identity.settings.get("shared_preload_libraries").is_some_and(|list| list.contains(name));
-    if preloaded || !identity.settings.contains_key("shared_preload_libraries") {
+    if is_preloaded(name, identity) == Some(false) {
+        let message =
+            format!("{name} is not loaded: it must be in shared_preload_libraries, and PostgreSQL restarted.");
+        (message, preload(name, identity, &format!("restart, and: create extension {name};")))
+    } else {
         let message = format!("The extension {name} is in none of the databases that the collector may connect to.");
         let statement = format!("create extension {name}");
         (message, proposal(&statement, &format!("{statement};")))
-    } else {
-        let message =
-            format!("{name} is not loaded: it must be in shared_preload_libraries, and PostgreSQL restarted.");
-        let list = identity.settings.get("shared_preload_libraries").map(String::as_str).unwrap_or_default();
-        // Each library by itself: a text with a comma in it would be taken for one name.
-        let loaded = list.split(',').map(|one| one.trim().trim_matches('"')).filter(|one| !one.is_empty());
-        let list: Vec<String> = loaded.chain([name]).map(literal).collect();
-        (
-            message,
-            proposal(
-                "shared_preload_libraries",
-                &format!(
-                    "alter system set shared_preload_libraries = {}; -- restart, and: create extension {name};",
-                    list.join(", ")
-                ),
-            ),
-        )
     }
+}
+
+/// The libraries that PostgreSQL was started with, each by itself; `None` where the role may not see them.
+fn preloaded(identity: &Identity) -> Option<impl Iterator<Item = &str>> {
+    let list = identity.settings.get("shared_preload_libraries")?;
+    Some(list.split(',').map(|one| one.trim().trim_matches('"')).filter(|one| !one.is_empty()))
+}
+
+/// Whether a library was; one may stand there with its directory.
+fn is_preloaded(name: &str, identity: &Identity) -> Option<bool> {
+    Some(preloaded(identity)?.any(|one| one.rsplit('/').next() == Some(name)))
+}
+
+/// What adds a library to those that are there, and what is to be done then.
+fn preload(name: &str, identity: &Identity, then: &str) -> String {
+    // A text with a comma in it would be taken for one name.
+    let list: Vec<String> = preloaded(identity).into_iter().flatten().chain([name]).map(literal).collect();
+    let statement = format!("alter system set shared_preload_libraries = {}; -- {then}", list.join(", "));
+    proposal("shared_preload_libraries", &statement)
 }
 
 fn whole(set: &Set, known: Known<'_>) -> SetState {

@@ -348,6 +348,12 @@ impl Watch {
         cycles
     }
 
+    /// Why databases are not read, by their oids, as far as that is not what became of a visit. Without one it is the time.
+    #[must_use]
+    pub fn unread_databases(&self) -> Vec<(i64, Option<String>)> {
+        self.databases.unread()
+    }
+
     /// What is wrong with how the instance is configured, although it can be read: a database that is not there.
     pub async fn mistakes(&mut self) -> Vec<String> {
         let mut mistakes: Vec<String> = self.server.mistake().await.into_iter().collect();

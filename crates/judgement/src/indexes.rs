@@ -116,6 +116,12 @@ pub fn serves(index: &Index) -> Option<&'static str> {
     index.supports_foreign_key.then_some("own foreign key")
 }
 
+/// Whether it is a part of an index of a partitioned table: it comes and goes with that one.
+#[must_use]
+pub fn is_part(key: Key, index: &Index) -> bool {
+    index.root.is_some_and(|root| root != key.1)
+}
+
 /// For each index that is the same as another one of its table, the one that is to stay: one that
 /// something depends on before others, a valid one before an invalid one, a scanned one before an idle one, then the
 /// oldest.
@@ -133,8 +139,8 @@ pub fn duplicates<S: BuildHasher>(
     for mut group in alike.into_values().filter(|group| group.len() > 1) {
         group.sort_by_key(|key| {
             let index = indexes.get(key);
-            let (needed, valid) =
-                (index.is_some_and(|one| needed_for(one).is_some()), index.is_some_and(|one| one.valid));
+            let needed = index.is_some_and(|one| needed_for(one).is_some() || is_part(*key, one));
+            let valid = index.is_some_and(|one| one.valid);
             (!valid, !needed, !is_scanned(key), key.1)
         });
         let stays = group[0];
@@ -285,6 +291,9 @@ mod tests {
         ]
         .into();
         assert_eq!(duplicates(&indexes, |_| false), [((1, 10), (1, 11)), ((1, 12), (1, 11))].into());
+        let part = Index { root: Some(5), ..plain() };
+        let beside: HashMap<Key, Index> = [((1, 10), plain()), ((1, 20), part)].into();
+        assert_eq!(duplicates(&beside, |_| false), [((1, 10), (1, 20))].into(), "a part cannot go by itself");
         let twins: HashMap<Key, Index> = [((1, 10), plain()), ((1, 20), plain())].into();
         assert_eq!(duplicates(&twins, |_| false), [((1, 20), (1, 10))].into(), "the oldest stays");
         assert_eq!(duplicates(&twins, |key| key.1 == 20), [((1, 10), (1, 20))].into(), "the scanned one stays");

@@ -200,7 +200,7 @@ async fn look(
 }
 
 fn readings(looked: Looked, role: String, first_at: Timestamp, second: Second) -> Readings {
-    let Looked { attributes, states, hints, frames, moved, texts, failures, mistakes } = looked;
+    let Looked { attributes, states, hints, frames, moved, texts, failures, unread, mistakes } = looked;
     Readings {
         attributes,
         role,
@@ -210,6 +210,7 @@ fn readings(looked: Looked, role: String, first_at: Timestamp, second: Second) -
         moved: moved.into_iter().map(|(key, moved)| (key, (moved.interval_us, moved.frame, moved.flags))).collect(),
         texts,
         failures,
+        unread,
         mistakes,
         first_at,
         last_at: Timestamp::now(),

@@ -40,6 +40,8 @@ pub struct Readings {
     pub texts: Vec<Frame>,
     /// What was not read.
     pub failures: BTreeMap<Key, String>,
+    /// Why databases are not read, as far as that is not what became of reading them.
+    pub unread: BTreeMap<i64, String>,
     /// What is wrong with the connection string.
     pub mistakes: Vec<String>,
     /// When the first reading was over.

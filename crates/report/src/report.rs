@@ -360,9 +360,10 @@ fn databases(look: &Look<'_>) -> Vec<Database> {
         } else if row.flag("datallowconn") == Some(false) || matches!(row.int("datconnlimit"), Some(0 | -2)) {
             Some("it takes no connections".to_owned())
         } else {
-            let unknown =
-                "left out by --database or --exclude-database, or the role may not connect to it, or the time was over";
-            Some(failure.cloned().unwrap_or_else(|| unknown.to_owned()))
+            let unread = || readings.unread.get(&datid).cloned();
+            // One that is not listed was made since.
+            let unlisted = || "it was not there when databases were listed".to_owned();
+            Some(failure.cloned().or_else(unread).unwrap_or_else(unlisted))
         };
         all.push(Database { name: look.database(datid), read, template: row.yes("is_template"), reason });
     }

@@ -281,6 +281,90 @@ fn unused_takes_a_week_and_a_primary() {
     assert!(crashed.findings("unused-indexes").is_empty());
 }
 
+/// Columns with their values.
+type Columns<'a> = [(&'a str, &'a str)];
+
+/// A table with indexes: what stands in pg_index besides oids and names, and in pg_stat_all_indexes.
+fn indexed(indexes: &[(&str, &Columns<'_>, &Columns<'_>)]) -> Written {
+    let (mut rows, mut gauges) = (Vec::new(), Vec::new());
+    for (oid, index, counted) in indexes {
+        let known = [("indexrelid", *oid), ("relid", "8"), ("schema", "public"), ("columns", "a"), ("is_valid", "t")];
+        let name = [("relname", *oid), ("signature", "1")];
+        rows.push([*index, &known, &name].concat());
+        if !counted.is_empty() {
+            gauges.push([*counted, &[("indexrelid", *oid), ("relid", "8"), ("stats_since", "700000")]].concat());
+        }
+    }
+    let rows: Vec<&[(&str, &str)]> = rows.iter().map(Vec::as_slice).collect();
+    let gauges: Vec<&[(&str, &str)]> = gauges.iter().map(Vec::as_slice).collect();
+    Written::new(170_002)
+        .with("pg_class", Some(5), &[&[("relid", "8"), ("schema", "public"), ("relname", "t")]])
+        .with("pg_index", Some(5), &rows)
+        .with("pg_stat_all_indexes", Some(5), &gauges)
+}
+
+#[test]
+fn an_index_that_is_younger_than_its_statistics_is_not_called_unused() {
+    let written = |hit: &str, predicate: &str| {
+        let counted = [("scans", "0"), ("idx_blks_read", "1"), ("idx_blks_hit", hit)];
+        let table = [("relid", "8"), ("n_tup_ins", "900"), ("n_tup_upd", "150"), ("n_tup_hot_upd", "50")];
+        indexed(&[("9", &[("has_predicate", predicate)], &counted)]).with("pg_stat_all_tables", Some(5), &[&table])
+    };
+    assert_eq!(written("999", "f").findings("unused-indexes").len(), 1);
+    assert!(written("998", "f").findings("unused-indexes").is_empty());
+    assert_eq!(
+        written("998", "f").why_not("unused-indexes").unwrap(),
+        "Not enough data to call 1 index without a scan unused, younger than the statistics of its table \
+         (public.\"9\": 999 blocks of it looked at for 1000 rows written)."
+    );
+    assert_eq!(written("0", "t").findings("unused-indexes").len(), 1, "not every row is in an index of some rows");
+}
+
+#[test]
+fn what_is_of_partitions_is_told_once_with_the_index_of_their_table() {
+    let idle: &[(&str, &str)] = &[("scans", "0"), ("relpages", "1")];
+    let scanned: &[(&str, &str)] = &[("scans", "3"), ("relpages", "1")];
+    let part = |root| [("root_relid", root), ("signature", "2")];
+    let written = |valid, of_second| {
+        indexed(&[
+            ("20", &[("root_relid", "20")], &[]),
+            ("21", &part("20"), scanned),
+            ("30", &[("root_relid", "30"), ("is_valid", valid)], &[]),
+            ("31", &part("30"), idle),
+            ("32", &part("30"), of_second),
+        ])
+    };
+    let found = written("t", idle).findings("duplicate-indexes").remove(0);
+    assert_eq!(found.evidence.len(), 1, "{:?}", found.evidence);
+    assert_eq!(found.evidence[0].of, "public.\"30\"");
+    let fix = found.evidence[0].fix.as_deref().unwrap();
+    assert!(fix.starts_with("drop index public.\"30\"; "), "{fix}");
+    // One of them is scanned.
+    assert_eq!(written("t", scanned).findings("duplicate-indexes")[0].evidence[0].fix, None);
+    // Not all are attached yet.
+    let attaching = written("f", idle);
+    assert!(attaching.findings("duplicate-indexes").is_empty());
+    let found = attaching.findings("invalid-indexes").remove(0);
+    assert_eq!(
+        (found.severity, found.message.as_str()),
+        (Severity::Notice, "1 index of a partitioned table is not valid yet: not every partition has attached one.")
+    );
+}
+
+#[test]
+fn each_database_says_why_it_was_not_read() {
+    let row = |oid, name, open| [("datid", oid), ("datname", name), ("datallowconn", open), ("is_template", "f")];
+    let rows = [row("5", "a", "t"), row("6", "b", "t"), row("7", "c", "f"), row("8", "d", "t")];
+    let rows: Vec<&[(&str, &str)]> = rows.iter().map(<[(&str, &str); 4]>::as_slice).collect();
+    let mut written = Written::new(170_002).with("pg_database", None, &rows);
+    written.readings.unread = [(5, "left out".to_owned()), (6, "over".to_owned())].into();
+    written.readings.failures.insert(("pg_class".to_owned(), Some(6)), "it refused".to_owned());
+    let reasons: Vec<Option<String>> = written.report().databases.into_iter().map(|one| one.reason).collect();
+    let reasons: Vec<&str> = reasons.iter().map(|reason| reason.as_deref().unwrap()).collect();
+    let unlisted = "it was not there when databases were listed";
+    assert_eq!(reasons, ["left out", "it refused", "it takes no connections", unlisted]);
+}
+
 #[test]
 fn a_foreign_key_needs_an_index_that_begins_with_it() {
     let written = |columns: &str, valid: &str| {

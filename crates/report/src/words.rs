@@ -7,7 +7,18 @@ use crate::finding::Value;
 
 /// So many of something.
 pub(crate) fn number(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+    let plural = if noun.ends_with('x') { "es" } else { "s" };
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}{plural}") }
+}
+
+/// So many of something and what they do: the verb of one, and that of more.
+pub(crate) fn subject(count: usize, noun: &str, [one, more]: [&str; 2]) -> String {
+    format!("{} {}", number(count, noun), if count == 1 { one } else { more })
+}
+
+/// So many of something that are.
+pub(crate) fn are(count: usize, noun: &str) -> String {
+    subject(count, noun, ["is", "are"])
 }
 
 /// Bytes in PostgreSQL's units, with three digits.
@@ -77,6 +88,13 @@ impl Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_counted_agrees_with_its_number() {
+        assert_eq!([0, 1, 2].map(|count| are(count, "table")), ["0 tables are", "1 table is", "2 tables are"]);
+        assert_eq!([0, 1, 2].map(|count| number(count, "index")), ["0 indexes", "1 index", "2 indexes"]);
+        assert_eq!([1, 2].map(|count| subject(count, "set", ["waits", "wait"])), ["1 set waits", "2 sets wait"]);
+    }
 
     #[test]
     fn figures_have_their_units() {

@@ -53,8 +53,12 @@ impl Source for Databases {
         } else {
             match at.server.connector.connect(&visit.database.name).await {
                 Ok(session) => self.visit(&session, visit, at).await,
-                Err(ConnectError::BackingOff { wait, .. }) => return Err(Unvisited { pause: wait }),
-                Err(ConnectError::Exhausted) => return Err(Unvisited { pause: HOLD }),
+                Err(error @ ConnectError::BackingOff { wait, .. }) => {
+                    return Err(Unvisited { pause: wait, why: error.to_string() });
+                }
+                Err(error @ ConnectError::Exhausted) => {
+                    return Err(Unvisited { pause: HOLD, why: error.to_string() });
+                }
                 Err(error) => {
                     if error.is_about_database() {
                         self.sweep.refused(&visit.database, Instant::now());
@@ -82,6 +86,7 @@ impl Source for Databases {
 /// No connection could be asked for now: the visit is made later.
 pub(super) struct Unvisited {
     pause: Duration,
+    why: String,
 }
 
 /// Why a set was not read, and what mends it.
@@ -105,13 +110,18 @@ impl Databases {
     /// What was being read was not: it is due again.
     pub(super) fn interrupted(&mut self) {
         if let Some(visit) = self.under_way.take() {
-            self.sweep.put_back(&visit, Instant::now());
+            self.sweep.put_back(&visit, Instant::now(), None);
         }
     }
 
     /// When the next database is to be read; `None` when no set asks for it.
     pub(super) fn next(&self) -> Option<Instant> {
         self.sweep.next()
+    }
+
+    /// Why databases are not read, by their oids, as far as that is not what became of a visit. Without one it is the time.
+    pub(super) fn unread(&self) -> Vec<(i64, Option<String>)> {
+        self.sweep.unread()
     }
 
     /// Makes everything due at once, as if nothing had been read yet.
@@ -162,8 +172,8 @@ impl Databases {
         self.under_way = Some(visit.clone());
         let visited = Box::pin(self.read(&visit, &mut at)).await;
         self.under_way = None;
-        if let Err(Unvisited { pause }) = visited {
-            self.sweep.put_back(&visit, Instant::now() + pause);
+        if let Err(Unvisited { pause, why }) = visited {
+            self.sweep.put_back(&visit, Instant::now() + pause, Some(why));
             return None;
         }
         recorder.own.count(&mut cycle.readings);
@@ -181,10 +191,11 @@ impl Databases {
         let Some((main, _)) = &server.main else { anyhow::bail!("no connection") };
         let listed = main.within(read::limit(), listing::databases(main)).await?;
         let wanted = listed.into_iter().map(|listed| {
-            let may = listed.may && recorder.instance.selects(&listed.name);
+            let selected = recorder.instance.selects(&listed.name);
             Database {
-                readable: may && listed.odd.is_none(),
-                odd: odd(&listed).filter(|_| recorder.instance.selects(&listed.name)),
+                readable: listed.may && selected && listed.odd.is_none(),
+                odd: odd(&listed).filter(|_| selected),
+                left_out: !selected,
                 datid: listed.datid,
                 name: listed.name,
                 open: listed.open,

@@ -43,6 +43,8 @@ pub(super) struct Sweep {
     refusals: Refusals<i64>,
     /// Why there is no list.
     unlisted: Option<String>,
+    /// Why the last visit could not be begun.
+    held_because: Option<String>,
 }
 
 /// A database as it was listed.
@@ -54,6 +56,8 @@ pub(super) struct Database {
     pub(super) readable: bool,
     /// Why it cannot be asked for although it may and should be read.
     pub(super) odd: Option<Odd>,
+    /// Whether the configuration leaves it out.
+    pub(super) left_out: bool,
     /// Whether the open connection goes to it.
     pub(super) open: bool,
     /// Its transactions since its statistics were reset.
@@ -110,6 +114,7 @@ impl Sweep {
             troubles: BTreeMap::new(),
             refusals: Refusals::default(),
             unlisted: None,
+            held_because: None,
         }
     }
 
@@ -216,6 +221,7 @@ impl Sweep {
 
     /// A database answered.
     pub(super) fn answered(&mut self, database: &Database) {
+        self.held_because = None;
         self.refusals.forget(&database.datid);
     }
 
@@ -269,6 +275,22 @@ impl Sweep {
         }
     }
 
+    /// Why databases are not read, by their oids, as far as that is not what became of a visit. Without one it is the time.
+    pub(super) fn unread(&self) -> Vec<(i64, Option<String>)> {
+        let unlisted = self.unlisted.as_ref().map(|error| format!("the databases cannot be listed: {error}"));
+        let of = |database: &Database| {
+            let reason = match &database.odd {
+                _ if database.left_out => Some("left out by what was asked for".to_owned()),
+                Some(odd) => {
+                    Some(if odd.fix.is_empty() { odd.message.clone() } else { format!("{}: {}", odd.message, odd.fix) })
+                }
+                None => unlisted.clone().or_else(|| self.held_because.clone()),
+            };
+            (database.datid, reason)
+        };
+        self.listed.iter().map(of).collect()
+    }
+
     /// The sets that it reads.
     pub(super) fn sets(&self) -> impl Iterator<Item = &str> {
         self.sets.iter().map(|(set, ..)| set.as_str())
@@ -306,7 +328,8 @@ impl Sweep {
     }
 
     /// Makes a visit later that could not be begun.
-    pub(super) fn put_back(&mut self, visit: &Visit, later: Instant) {
+    pub(super) fn put_back(&mut self, visit: &Visit, later: Instant, why: Option<String>) {
+        self.held_because = why.or(self.held_because.take());
         for set in &visit.sets {
             self.due.remove(&(visit.database.datid, set.clone()));
         }
@@ -391,7 +414,16 @@ mod tests {
     use super::*;
 
     fn database(datid: i64, transactions: i64) -> Database {
-        Database { datid, name: format!("db{datid}"), readable: true, odd: None, open: false, transactions, moved: 0 }
+        Database {
+            datid,
+            name: format!("db{datid}"),
+            readable: true,
+            odd: None,
+            left_out: false,
+            open: false,
+            transactions,
+            moved: 0,
+        }
     }
 
     fn sweep(databases: Vec<Database>) -> (Sweep, Instant) {
@@ -541,7 +573,7 @@ mod tests {
         let (mut sweep, now) = sweep(vec![database(1, 0), database(2, 0)]);
         let visit = sweep.take(now).unwrap();
         let later = now + Duration::from_secs(7);
-        sweep.put_back(&visit, later);
+        sweep.put_back(&visit, later, None);
         assert_eq!(sweep.next(), Some(later));
         assert_eq!(sweep.take(later).unwrap(), visit);
     }

@@ -209,6 +209,69 @@ async fn a_role_without_rights_is_told_the_grant() {
     assert!(!not_judged(&second, "blocked") && not_judged(&second, "deadlocks"));
     assert!(!found(&second, "missing-rights").into_iter().flat_map(fixes).any(|fix| fix.contains("pg_monitor")));
     assert_eq!(["latin", "postgres"].map(|name| read(&second, name)), [false, true]);
+    let reason = |report: &Value, name: &str| {
+        let databases = report["databases"].as_array().unwrap();
+        databases.iter().find(|one| one["name"] == name).unwrap()["reason"].as_str().unwrap().to_owned()
+    };
+    assert!(reason(&first, "closed").ends_with("grant connect on database closed to \"user\";"), "{first:#}");
+    assert_eq!(reason(&second, "latin"), "left out by what was asked for");
+}
+
+#[tokio::test]
+async fn statistics_of_statements_that_are_created_and_not_loaded_are_told_with_what_loads_them() {
+    let options = PgOptions { pg_stat_statements: false, ..PgOptions::default() };
+    let pg = Pg::start(options.setting("shared_preload_libraries", "auto_explain")).await.unwrap();
+    let admin = pg.connect("postgres").await.unwrap();
+    run(&admin, &["create extension pg_stat_statements"]).await;
+    let arguments = ["--wait", "0", "--format", "json"];
+    let first = json(&report(&pg.dsn("postgres"), &arguments));
+    let finding = found(&first, "no-statement-figures")[0];
+    let because = finding["evidence"][0]["figures"][0]["value"].as_str().unwrap();
+    assert!(because.starts_with("pg_stat_statements is created in the database postgres and not loaded"), "{because}");
+    assert!(found(&first, "not-read").is_empty(), "{first:#}");
+    run(&admin, &[&fixes(finding)[0]]).await;
+    drop(admin);
+    pg.restart(Mode::Fast).await.unwrap();
+    let second = json(&report(&pg.dsn("postgres"), &arguments));
+    assert!(found(&second, "no-statement-figures").is_empty(), "{second:#}");
+    let admin = pg.connect("postgres").await.unwrap();
+    let loaded: String = admin.query_one("show shared_preload_libraries", &[]).await.unwrap().get(0);
+    assert_eq!(loaded, "auto_explain, pg_stat_statements");
+}
+
+#[tokio::test]
+async fn indexes_of_partitions_are_told_with_that_of_their_table() {
+    let pg = Pg::start(PgOptions::default()).await.unwrap();
+    let admin = pg.connect("postgres").await.unwrap();
+    run(
+        &admin,
+        &[
+            "create table p (a int) partition by range (a)",
+            "create table p1 partition of p for values from (0) to (10)",
+            "create table p2 partition of p for values from (10) to (20)",
+            "create index one on p (a)",
+            "create index two on p (a)",
+            "create index three on only p (a)",
+            "create index three_1 on p1 (a)",
+            "alter index three attach partition three_1",
+        ],
+    )
+    .await;
+    let arguments = ["--wait", "0", "--format", "json"];
+    let of = |report: &Value, id: &str| -> Vec<String> {
+        let evidence = found(report, id).into_iter().flat_map(|finding| finding["evidence"].as_array().unwrap());
+        evidence.map(|one| one["of"].as_str().unwrap().to_owned()).collect()
+    };
+    let first = json(&report(&pg.dsn("postgres"), &arguments));
+    assert_eq!(of(&first, "duplicate-indexes"), ["public.two"], "{first:#}");
+    assert_eq!(of(&first, "invalid-indexes"), ["public.three"], "{first:#}");
+    run(&admin, &["create index three_2 on p2 (a)", "alter index three attach partition three_2"]).await;
+    for fix in found(&first, "duplicate-indexes").into_iter().flat_map(fixes) {
+        run(&admin, &[&fix]).await;
+    }
+    let second = json(&report(&pg.dsn("postgres"), &arguments));
+    assert_eq!(of(&second, "duplicate-indexes"), ["public.three"], "{second:#}");
+    assert!(of(&second, "invalid-indexes").is_empty());
 }
 
 /// A report that waits for its second reading.

@@ -9,7 +9,7 @@ use judgement::span::spell;
 
 use crate::finding::{Evidence, Judged, Rule, Severity, Value};
 use crate::look::{Look, Row};
-use crate::words::number;
+use crate::words::subject;
 
 /// Sessions that wait for locks.
 pub(super) static BLOCKED: Rule = Rule {
@@ -113,7 +113,6 @@ fn tell(
         Root::Prepared(_) => row.int("blocker_datid").map(|datid| look.database(datid)),
         Root::Session(_) => None,
     };
-    let wait = if waiters == 1 { "waits" } else { "wait" };
     let long = waited.map(|waited| format!(", for {} at most", spell(waited))).unwrap_or_default();
-    judged.found(severity, format!("{} {wait} for {who}{long}.", number(waiters, "session")), evidence);
+    judged.found(severity, format!("{} for {who}{long}.", subject(waiters, "session", ["waits", "wait"])), evidence);
 }

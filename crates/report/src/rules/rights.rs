@@ -7,7 +7,7 @@ use wire::{State, StateCode};
 
 use crate::finding::{Evidence, Judged, Rule, Severity, Value};
 use crate::look::Look;
-use crate::words::number;
+use crate::words::{are, number};
 
 /// Rights that are missing.
 pub(super) static RIGHTS: Rule = Rule {
@@ -39,14 +39,15 @@ fn rights(look: &Look<'_>, judged: &mut Judged) {
         evidence.fix = (!fix.is_empty()).then(|| fix.to_owned());
         judged.found(
             severity,
-            format!("{} not shown, or not in whole, to the role that looks.", are(sets.len())),
+            format!("{} not shown, or not in whole, to the role that looks.", figures(sets.len())),
             evidence,
         );
     }
 }
 
-fn are(count: usize) -> String {
-    if count == 1 { "1 set of figures is".to_owned() } else { format!("{count} sets of figures are") }
+fn figures(count: usize) -> String {
+    let are = if count == 1 { "is" } else { "are" };
+    format!("{} of figures {are}", number(count, "set"))
 }
 
 /// What failed.
@@ -65,7 +66,7 @@ pub(super) static FAILED: Rule = Rule {
         }
         for (error, places) in errors {
             let evidence = Evidence::here().with("sets", Value::Text(places.join(", ")));
-            judged.found(Severity::Warning, format!("{} not read: {error}.", are(places.len())), evidence);
+            judged.found(Severity::Warning, format!("{} not read: {error}.", figures(places.len())), evidence);
         }
     },
 };
@@ -108,12 +109,7 @@ pub(super) static EXTENSIONS: Rule = Rule {
                     .fix(format!("alter extension {quoted} update;"))
             })
         });
-        let message = |count| {
-            format!(
-                "{} older than the server's.",
-                if count == 1 { "1 extension is".to_owned() } else { format!("{} are", number(count, "extension")) }
-            )
-        };
+        let message = |count| format!("{} older than the server's.", are(count, "extension"));
         judged.found_all(Severity::Notice, message, old.collect());
     },
 };

@@ -71,10 +71,8 @@ fn roles(look: &Look<'_>, judged: &mut Judged) {
     }
     let message = |count| {
         let have = if count == 1 { "has" } else { "have" };
-        format!(
-            "{} that may log in {have} the rights of a superuser or of the server's account.",
-            number(count, "role")
-        )
+        let roles = number(count, "role");
+        format!("{roles} that may log in {have} the rights of a superuser or of the server's account.")
     };
     judged.found_all(Severity::Notice, message, evidence);
 }

@@ -51,7 +51,7 @@ fn sequences(look: &Look<'_>, judged: &mut Judged) {
     ending.sort_by(|one, other| other.0.total_cmp(&one.0));
     for (used, left, name, database, evidence) in ending {
         let severity = if used >= SEQUENCE_ALMOST { Severity::Critical } else { Severity::Warning };
-        let message = format!("Sequence {name} in {database} is used up by {}: {left} values left.", percent(used));
+        let message = format!("Sequence {name} in {database} is used up by {}: {} left.", percent(used), values(left));
         judged.found(severity, message, evidence);
     }
     if unread > 0 {
@@ -61,6 +61,10 @@ fn sequences(look: &Look<'_>, judged: &mut Judged) {
             identifier(&look.readings().role)
         ));
     }
+}
+
+fn values(left: i64) -> String {
+    if left == 1 { "1 value".to_owned() } else { format!("{left} values") }
 }
 
 fn column(look: &Look<'_>, datid: i64, property: &Row<'_>) -> Option<String> {

@@ -4,7 +4,7 @@ use catalog::literal;
 
 use crate::finding::{Evidence, Judged, Rule, Severity, Value};
 use crate::look::Look;
-use crate::words::number;
+use crate::words::subject;
 
 const SETTINGS: &[&str] = &["pg_settings"];
 
@@ -77,11 +77,8 @@ pub(super) static PENDING_RESTART: Rule = Rule {
         });
         let evidence: Vec<Evidence> = evidence.collect();
         let message = |count| {
-            let wait = if count == 1 { "waits" } else { "wait" };
-            format!(
-                "{} {wait} for a restart: the files say something else than what is in force.",
-                number(count, "setting")
-            )
+            let settings = subject(count, "setting", ["waits", "wait"]);
+            format!("{settings} for a restart: the files say something else than what is in force.")
         };
         judged.found_all(Severity::Warning, message, evidence);
         judged.mend("-- restart PostgreSQL, or take the change back; select name, setting, error from pg_file_settings; shows the files");

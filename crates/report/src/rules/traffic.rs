@@ -99,7 +99,9 @@ pub(super) static DEADLOCKS: Rule = Rule {
         let count = sum(&rows, "deadlocks").unwrap_or(0.0);
         if count > 0.0 {
             let evidence = each(look, &rows, "deadlocks", whole).collect();
-            judged.found_all(Severity::Warning, |_| format!("{count:.0} deadlocks between the readings."), evidence);
+            let deadlocks = if count < 2.0 { "1 deadlock".to_owned() } else { format!("{count:.0} deadlocks") };
+            let message = |_| format!("{deadlocks} between the readings.");
+            judged.found_all(Severity::Warning, message, evidence);
             judged.mend(
                 "-- the log has the statements of each; log_lock_waits = on tells long waits before they become one",
             );

@@ -8,7 +8,7 @@ use judgement::span::spell;
 use super::OURS;
 use crate::finding::{Evidence, Rule, Severity, Value};
 use crate::look::{Look, Row};
-use crate::words::number;
+use crate::words::{are, subject};
 
 /// A statement that runs for longer is a report, a backup, or stuck.
 const LONG: SignedDuration = SignedDuration::from_hours(1);
@@ -37,8 +37,8 @@ pub(super) static IDLE: Rule = Rule {
             sessions.iter().map(|(age, row)| session(look, row).with("idle for", Value::Seconds(age.as_secs_f64())));
         let evidence: Vec<Evidence> = evidence.collect();
         let message = |count| {
-            let are = if count == 1 { "is" } else { "are" };
-            format!("{} {are} idle in transaction, the longest for {longest}.", number(count, "session"))
+            let for_so_long = longest_of(count, &longest);
+            format!("{} idle in transaction, {for_so_long}.", are(count, "session"))
         };
         judged.found_all(Severity::Warning, message, evidence);
         judged.mend("alter system set idle_in_transaction_session_timeout = '10min'; select pg_reload_conf(); -- from 9.6 on; mends the next ones");
@@ -71,8 +71,8 @@ pub(super) static LONG_RUNNING: Rule = Rule {
             sessions.iter().map(|(age, row)| session(look, row).with("open for", Value::Seconds(age.as_secs_f64())));
         let evidence: Vec<Evidence> = evidence.collect();
         let message = |count| {
-            let has = if count == 1 { "is" } else { "are" };
-            format!("{} {has} open for more than an hour, the longest for {longest}.", number(count, "transaction"))
+            let for_so_long = longest_of(count, &longest);
+            format!("{} open for more than an hour, {for_so_long}.", are(count, "transaction"))
         };
         judged.found_all(Severity::Warning, message, evidence);
     },
@@ -123,9 +123,14 @@ pub(super) static PREPARED: Rule = Rule {
         });
         let evidence: Vec<Evidence> = evidence.collect();
         let message = |count| {
-            let wait = if count == 1 { "waits" } else { "wait" };
-            format!("{} {wait} for its end, holding locks and dead rows.", number(count, "prepared transaction"))
+            let wait = ["waits for its", "wait for their"];
+            format!("{} end, holding locks and dead rows.", subject(count, "prepared transaction", wait))
         };
         judged.found_all(Severity::Warning, message, evidence);
     },
 };
+
+/// For how long the longest of them, or the only one, is.
+fn longest_of(count: usize, longest: &str) -> String {
+    if count == 1 { format!("for {longest}") } else { format!("the longest for {longest}") }
+}

@@ -6,7 +6,7 @@ use judgement::autovacuum::{Because, State, distance};
 
 use crate::finding::{Evidence, Judged, Rule, Severity, Value};
 use crate::look::{Look, Row};
-use crate::words::number;
+use crate::words::{are, number, subject};
 
 /// So many times the threshold a worker should have been there.
 const BEHIND: f64 = 2.0;
@@ -166,11 +166,8 @@ pub(super) static NEVER_ANALYZED: Rule = Rule {
                 .fix(format!("vacuum (analyze) {};", table.name))
         });
         let message = |count| {
-            let was = if count == 1 { "was" } else { "were" };
-            format!(
-                "{} {was} never vacuumed or analyzed: plans are guesses until autovacuum comes round.",
-                number(count, "table")
-            )
+            let tables = subject(count, "table", ["was", "were"]);
+            format!("{tables} never vacuumed or analyzed: plans are guesses until autovacuum comes round.")
         };
         judged.found_all(Severity::Notice, message, evidence.collect());
     },
@@ -201,9 +198,10 @@ pub(super) static BLOATED: Rule = Rule {
             .count();
         if unknown > 0 {
             judged.unknown(format!(
-                "Bloat of {} cannot be estimated: never analyzed, or the role may not see the statistics of their columns \
+                "Bloat of {} cannot be estimated: never analyzed, or the role may not see the statistics of {} columns \
                  (from 14 on: grant pg_read_all_data to {}; it then reads all tables).",
                 number(unknown, "table"),
+                if unknown == 1 { "its" } else { "their" },
                 catalog::identifier(&look.readings().role)
             ));
         }
@@ -231,12 +229,7 @@ pub(super) static BLOATED: Rule = Rule {
             bloated.push((bytes, evidence));
         }
         bloated.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
-        let message = |count| {
-            format!(
-                "By an estimate from statistics {} mostly empty.",
-                if count == 1 { "1 relation is".to_owned() } else { format!("{count} relations are") }
-            )
-        };
+        let message = |count| format!("By an estimate from statistics {} mostly empty.", are(count, "relation"));
         judged.found_all(Severity::Notice, message, bloated.into_iter().map(|(_, evidence)| evidence).collect());
     },
 };
