@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use crate::parts::{self, Parts};
 use crate::range::Range;
 use crate::reader::{InstanceId, Snapshot};
+use crate::unread::Standing;
 use judgement::span::{moment, spell, spell_ms};
 use store::tiers::Tiered;
 
@@ -80,7 +81,7 @@ impl Covered {
     /// What the readings of a set cover of a range.
     pub(crate) async fn read(snapshot: &Snapshot, id: InstanceId, set: &str, range: Range) -> Result<Self, Error> {
         let summed = parts::summed(snapshot, set, range).await?;
-        Ok(Self::most(&by_database(snapshot, id, set, summed).await?, summed).asked_for(range))
+        Self::most(&by_database(snapshot, id, set, summed).await?, summed).asked_for(snapshot, id, set, range).await
     }
 
     /// Databases are read one after the other: the one that was read most counts.
@@ -88,9 +89,25 @@ impl Covered {
         Self::new(by_database.values().copied().fold(0.0, f64::max), range)
     }
 
-    /// Says so where sums are of more than was asked for.
-    pub(crate) fn asked_for(mut self, asked: Range) -> Self {
-        if (self.start, self.end) != (asked.start, asked.end) {
+    /// Says so where sums are of more than was asked for, and why there are none of a set that is not read.
+    pub(crate) async fn asked_for(
+        mut self,
+        snapshot: &Snapshot,
+        id: InstanceId,
+        set: &str,
+        asked: Range,
+    ) -> Result<Self, Error> {
+        if self.ms <= 0.0 {
+            self.message = Standing::read(snapshot, id, set).await?.nothing().or(self.message);
+            return Ok(self);
+        }
+        let summed = Range { start: self.start, end: self.end };
+        let is_wider = summed != asked && parts::has_readings_beside(snapshot, id, set, asked, summed).await?;
+        Ok(self.wider(is_wider))
+    }
+
+    fn wider(mut self, is_wider: bool) -> Self {
+        if is_wider {
             let wider = format!(
                 "Figures are from {} to {}: finer ones are not kept any more.",
                 moment(self.start),
@@ -151,10 +168,10 @@ mod tests {
     #[test]
     fn what_is_wider_than_was_asked_for_is_said() {
         let whole = Covered::new(3600e6, range(3600));
-        assert_eq!(whole.clone().asked_for(range(3600)).message, None);
+        assert_eq!(whole.clone().wider(false).message, None);
         let wider =
             "Figures are from 1970-01-01 00:00:00 UTC to 1970-01-01 01:00:00 UTC: finer ones are not kept any more.";
-        assert_eq!(whole.asked_for(range(3000)).message.as_deref(), Some(wider));
+        assert_eq!(whole.wider(true).message.as_deref(), Some(wider));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 
 use crate::range::{Grid, Range};
 use crate::reader::{InstanceId, Snapshot};
+use crate::unread::Standing;
 use judgement::span::moment;
 
 /// So much of an interval without a reading, in percent, is a gap: two readings are missing.
@@ -54,6 +55,12 @@ pub(crate) enum GapReason {
     Failed,
     /// It was before the first reading.
     NotWatched,
+    /// The instance's version or role does not have it, or what it takes is not there: an extension, a setting.
+    NotAvailable,
+    /// The collector's configuration leaves it out, or nobody allowed it yet.
+    SwitchedOff,
+    /// The collector's role may not read it.
+    NoRight,
     /// Others were read and this was not; no error is known.
     NotRead,
 }
@@ -65,6 +72,8 @@ pub(crate) struct Gaps {
     pub(crate) listed: Vec<Gap>,
     /// The readings whose intervals cover gaps.
     ends: Vec<Timestamp>,
+    /// How the set stands.
+    standing: Standing,
 }
 
 /// A gap by the readings at its ends.
@@ -134,7 +143,7 @@ impl Gaps {
         now: Timestamp,
     ) -> Result<Self, Error> {
         let end = range.end.min(now);
-        let mut gaps = Self::default();
+        let mut gaps = Self { standing: Standing::read(snapshot, id, set).await?, ..Self::default() };
         let mut range = Range { end, ..range };
         if let Some(gone) = buckets::gone(snapshot).await?.filter(|gone| *gone > range.start) {
             gaps.add_unread(snapshot, id, set, Range { end: end.min(gone), ..range }).await?;
@@ -176,7 +185,12 @@ impl Gaps {
     async fn add_unread(&mut self, snapshot: &Snapshot, id: InstanceId, set: &str, range: Range) -> Result<(), Error> {
         for (start, end) in buckets::unread(snapshot, id, set, range).await? {
             let was_watched = start > range.start || buckets::was_watched(snapshot, id, start).await?;
-            let (reason, message) = if was_watched {
+            let (reason, message) = if self.standing.explains(start, SignedDuration::ZERO) {
+                if self.standing.is_beside() {
+                    continue;
+                }
+                not_read(&self.standing, set, start, end, false)
+            } else if was_watched {
                 let others_read = buckets::others_read(snapshot, id, set, (start, end)).await?;
                 explain(&Within { others_read, ..Within::default() }, set, start, end, false)
             } else {
@@ -246,8 +260,17 @@ impl Gaps {
         if start >= end {
             return Ok(());
         }
+        let goes_on = hole.after.is_none();
+        let is_explained = goes_on && (hole.before.is_none() || self.standing.explains(from, usual));
+        if is_explained && self.standing.is_beside() {
+            return Ok(());
+        }
         let within = Self::within(snapshot, catalog, id, set, (from, to), usual).await?;
-        let (reason, message) = explain(&within, set, from, to, hole.after.is_none());
+        let (reason, message) = if is_explained && within.others_read {
+            not_read(&self.standing, set, from, to, true)
+        } else {
+            explain(&within, set, from, to, goes_on)
+        };
         if covers_hole {
             self.ends.extend(hole.after);
         }
@@ -300,9 +323,18 @@ impl Gaps {
     }
 }
 
+fn when(from: Timestamp, to: Timestamp, goes_on: bool) -> String {
+    if goes_on { format!("since {}", moment(from)) } else { format!("from {} to {}", moment(from), moment(to)) }
+}
+
+/// Why a set was not read although others were, as the collector says it.
+fn not_read(standing: &Standing, set: &str, from: Timestamp, to: Timestamp, goes_on: bool) -> (GapReason, String) {
+    let (reason, why) = standing.reason();
+    (reason, format!("{set} was not read {}: {why}.", when(from, to, goes_on)))
+}
+
 fn explain(within: &Within, set: &str, from: Timestamp, to: Timestamp, goes_on: bool) -> (GapReason, String) {
-    let when =
-        if goes_on { format!("since {}", moment(from)) } else { format!("from {} to {}", moment(from), moment(to)) };
+    let when = when(from, to, goes_on);
     let stop = |error: &str| error.trim_end_matches('.').to_owned();
     match within {
         Within { others_read: true, own_error: Some(error), .. } => {

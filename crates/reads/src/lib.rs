@@ -49,6 +49,7 @@ mod series;
 pub mod skew;
 mod spread;
 mod sums;
+mod unread;
 mod when;
 
 pub use error::{Detail, ReadError};

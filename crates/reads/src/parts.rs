@@ -106,6 +106,24 @@ pub(crate) async fn summed(snapshot: &Snapshot, set: &str, asked: Range) -> Resu
     Ok(widened(asked, &gone(snapshot, set, set).await?))
 }
 
+/// Whether a set was read in what a range is wider by. Where it never was, no finer figures are gone.
+pub(crate) async fn has_readings_beside(
+    snapshot: &Snapshot,
+    id: InstanceId,
+    set: &str,
+    asked: Range,
+    summed: Range,
+) -> Result<bool, Error> {
+    const BESIDE: &str = "select exists (
+            select from metrics.readings_1d r where r.instance_id = $1 and r.set_name = $2 and r.readings > 0
+                and r.time > $3 and r.time - interval '1 day' < $4 and (r.time - interval '1 day' < $5 or r.time > $6))
+        or exists (
+            select from metrics.readings_1w r where r.instance_id = $1 and r.set_name = $2 and r.readings > 0
+                and r.time > $3 and r.time - interval '7 days' < $4 and (r.time - interval '7 days' < $5 or r.time > $6))";
+    let row = snapshot.query_one(BESIDE, &[&id, &set, &summed.start, &summed.end, &asked.start, &asked.end]).await?;
+    Ok(row.get(0))
+}
+
 /// Until when retention has taken each level of a table, in microseconds. What tells of a set's readings is kept for
 /// longer than its rows, and tells of them only where they are.
 async fn gone(snapshot: &Snapshot, raw: &str, set: &str) -> Result<Vec<i64>, Error> {

@@ -3430,7 +3430,7 @@ export interface components {
          * @description Why something was not read.
          * @enum {string}
          */
-        GapReason: "collector" | "unreachable" | "failed" | "not_watched" | "not_read";
+        GapReason: "collector" | "unreachable" | "failed" | "not_watched" | "not_available" | "switched_off" | "no_right" | "not_read";
         /** @description The steps that all series of an answer share. */
         Grid: {
             /**

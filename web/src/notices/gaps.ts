@@ -13,6 +13,9 @@ const MANY: Record<Gap['reason'], string> = {
   collector: 'Nothing was read',
   unreachable: 'PostgreSQL could not be reached',
   failed: 'A reading failed',
+  not_available: 'Something is not there',
+  switched_off: 'Something is switched off',
+  no_right: 'The role may not read something',
   not_read: 'Something was not read',
   not_watched: 'Not watched',
 };

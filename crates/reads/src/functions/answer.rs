@@ -111,7 +111,7 @@ pub async fn list(snapshot: &Snapshot, id: InstanceId, query: FunctionsQuery) ->
         unmeasured,
         not_readable: unreadable(&states, &[SET, "pg_proc"]),
         flagged_intervals: flags::read(snapshot, id, SET, asked).await?,
-        covered: Covered::most(&covered, summed).asked_for(range),
+        covered: Covered::most(&covered, summed).asked_for(snapshot, id, SET, range).await?,
     })
 }
 

@@ -12,6 +12,7 @@ use crate::queries::names::Names;
 use crate::reader::{InstanceId, Snapshot};
 use crate::readings;
 use crate::relations::readings as of_databases;
+use crate::unread::Standing;
 use crate::when::When;
 
 /// What an instance subscribes to and publishes at a moment, and what went wrong over a range.
@@ -33,6 +34,7 @@ pub async fn get(snapshot: &Snapshot, id: InstanceId, when: When) -> Result<Logi
     let databases = Names::databases(snapshot, id, moment).await?;
     let tables = store::tables(snapshot, id, &of_databases::at(snapshot, id, TABLES, moment).await?).await?;
     let wrong = store::wrong(snapshot, id, range).await?;
+    let unread = Standing::read(snapshot, id, WORKERS).await?;
     let mut subscriptions: Vec<Subscription> = store::defined(snapshot, id, moment)
         .await?
         .into_iter()
@@ -52,7 +54,7 @@ pub async fn get(snapshot: &Snapshot, id: InstanceId, when: When) -> Result<Logi
             let wrong = wrong.unwrap_or_default();
             Subscription {
                 database: databases.of(defined.datid),
-                message: sentence(state, not_ready),
+                message: sentence(state, not_ready, &unread),
                 state,
                 enabled: defined.enabled,
                 slot_name: defined.slot_name,
@@ -133,7 +135,7 @@ fn state(
     }
 }
 
-fn sentence(state: SubscriptionState, not_ready: Option<i64>) -> String {
+fn sentence(state: SubscriptionState, not_ready: Option<i64>, unread: &Standing) -> String {
     let sentence = match state {
         SubscriptionState::Failing => {
             "Its workers fail and begin again, and nothing is applied meanwhile: the instance's log has the reason. Mend the \
@@ -152,7 +154,7 @@ fn sentence(state: SubscriptionState, not_ready: Option<i64>) -> String {
             return format!("{tables} {follow} not follow yet: the data are copied first.");
         }
         SubscriptionState::Running => "It follows.",
-        SubscriptionState::Unknown => "Its workers were not read.",
+        SubscriptionState::Unknown => return format!("Its workers were not read: {}.", unread.reason().1),
     };
     sentence.to_owned()
 }

@@ -130,7 +130,7 @@ pub async fn list(snapshot: &Snapshot, id: InstanceId, query: TablesQuery) -> Re
         unmeasured,
         not_readable: unreadable(&states, &[store::SET, sizes::SET, "pg_class"]),
         flagged_intervals: flags::read(snapshot, id, store::SET, asked).await?,
-        covered: Covered::most(&covered, summed).asked_for(range),
+        covered: Covered::most(&covered, summed).asked_for(snapshot, id, store::SET, range).await?,
     })
 }
 

@@ -67,6 +67,9 @@ async fn before_16_it_says_so_and_who_wrote_buffers() {
     for (set, rows) in of(600) {
         monitored.push("main", &[(set, "11:51:00", rows)]).await;
     }
+    for time in ["11:53:00", "11:54:00"] {
+        monitored.push("main", &[("pg_stat_database", time, json!([{"datid": 5, "xact_commit": 1}]))]).await;
+    }
     let id = monitored.id("main").await;
     let state = format!(
         "insert into metrics.set_states (instance_id, set_name, column_name, state, code, message, fix, since, checked_at) values
@@ -75,6 +78,27 @@ async fn before_16_it_says_so_and_who_wrote_buffers() {
     monitored.execute(&state).await;
     let answer = monitored.get(&format!("/instances/{id}/io?{RANGE}")).await.expect(200);
     assert_eq!((&answer["data"], &answer["unmeasured"]["data"]["code"]), (&json!([]), &json!("version")));
+    // What a version does not have is no gap, and other reasons are told apart.
+    let reasons: Vec<&Value> = answer["gaps"].as_array().unwrap().iter().map(|gap| &gap["reason"]).collect();
+    assert_eq!(reasons, ["not_watched"], "{answer:#}");
+    assert_eq!(answer["covered"]["message"], "Not measured: needs PostgreSQL 16; here is 15.4.");
+    for (code, message, reason) in [
+        ("disabled", "Switched off in the collector''s configuration.", "switched_off"),
+        ("privilege", "The collector''s role may not read it.", "no_right"),
+        ("extension", "It is not there.", "not_available"),
+        ("failed", "It raised an error.", "failed"),
+    ] {
+        let other =
+            format!("update metrics.set_states set code = '{code}', message = '{message}' where instance_id = {id}");
+        monitored.execute(&other).await;
+        let other = monitored.get(&format!("/instances/{id}/io?{RANGE}")).await.expect(200);
+        assert_eq!(other["gaps"][0]["reason"], "not_watched");
+        assert_eq!(other["gaps"][1]["reason"], reason, "{other:#}");
+    }
+    monitored.execute(&format!("delete from metrics.set_states where instance_id = {id}")).await;
+    let unsaid = monitored.get(&format!("/instances/{id}/io?{RANGE}")).await.expect(200);
+    let said = unsaid["gaps"][1]["message"].as_str().unwrap();
+    assert!(said.ends_with("it was not asked for yet."), "{said}");
     let buffers = json!({"checkpoint": 600.0, "clean": 0.0, "backend": 1800.0, "backend_fsyncs": 0.0, "alloc": 7.0});
     assert_eq!(answer["buffers"], buffers);
     assert_eq!(answer["findings"][0]["code"], "backend_writes");
