@@ -15,6 +15,7 @@ mod definition;
 mod embedded;
 mod files;
 pub mod lexer;
+pub mod names;
 mod quote;
 mod reference;
 mod set;
@@ -25,7 +26,7 @@ pub use costs::{cost, costs, is_optional};
 pub use definition::{Column, Definition, DefinitionHash, Extreme, Incompatible, Kind, Scope, SetKind, Type, Unit};
 pub use embedded::{Catalog, CatalogError, USERS_PREFIX};
 pub use files::{FilesError, MAX_SET, SetFiles};
-pub use quote::{identifier, is_invisible, literal};
+pub use quote::{identifier, is_invisible, literal, one_line};
 pub use reference::reference;
 pub use set::{
     Availability, INFO_COLUMNS, Limit, MAX_NAME, RESERVED_COLUMNS, Role, SAMPLE_COUNTS, Sample, Set, SetError,

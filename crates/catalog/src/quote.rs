@@ -1,5 +1,6 @@
 //! Names and texts as they stand in a statement: whatever they contain, the statement means them, and can be read.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// Words that are no names unless they are quoted (the reserved ones of PostgreSQL's `kwlist.h`, those of functions and
@@ -151,11 +152,35 @@ pub fn literal(text: &str) -> String {
 }
 
 /// Whether a letter would not be seen, or would change how what is around it is seen: it begins a line, drives a
-/// terminal, or turns the direction of writing.
+/// terminal, or turns the direction of writing. Those that Unicode counts among the formatting, besides signs that are seen
+/// although it does; separators of lines; and letters that fill a place with nothing.
 #[must_use]
 pub fn is_invisible(letter: char) -> bool {
     letter.is_control()
-        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+        || matches!(letter,
+            '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0001}'..='\u{e007f}')
+}
+
+/// A text in one line, in which nothing is hidden: what begins a line or drives a terminal is shown as its code.
+#[must_use]
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_invisible) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '\n' => shown.push_str("\\n"),
+            '\t' => shown.push_str("\\t"),
+            '\r' => shown.push_str("\\r"),
+            letter if is_invisible(letter) => shown.extend(letter.escape_unicode()),
+            letter => shown.push(letter),
+        }
+    }
+    Cow::Owned(shown)
 }
 
 #[cfg(test)]
@@ -176,6 +201,12 @@ mod tests {
     fn texts_are_quoted() {
         assert_eq!(literal("it's"), "'it''s'");
         assert_eq!(literal("a\\b'\n"), "E'a\\\\b''\\U0000000A'");
+    }
+
+    #[test]
+    fn a_text_in_one_line_hides_nothing() {
+        assert_eq!(one_line("plain é"), "plain é");
+        assert_eq!(one_line("a\r\n\tb\u{1b}[31m\u{202e}"), "a\\r\\n\\tb\\u{1b}[31m\\u{202e}");
     }
 
     #[test]

@@ -294,11 +294,11 @@ pub(crate) fn instance_tables(document: &Document) -> Result<Vec<(Option<usize>,
 
 /// Refuses a second instance of one name.
 pub(crate) fn distinct(instances: &[(Option<usize>, &Settings)]) -> Result<(), ConfigError> {
-    let mut seen: HashSet<&str> = HashSet::new();
+    let mut seen: HashSet<String> = HashSet::new();
     for (_, settings) in instances {
         let Some((Found::Here(Value::Text(name)), line)) = settings.get(INSTANCE_NAME.key) else { continue };
-        if !seen.insert(name) {
-            return Err(ConfigError::new(Some(*line), "two instances have this name"));
+        if !seen.insert(catalog::names::key(name)) {
+            return Err(ConfigError::new(Some(*line), "two instances have this name, or ones that look alike"));
         }
     }
     Ok(())

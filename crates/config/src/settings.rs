@@ -401,7 +401,8 @@ impl Kind {
         match self {
             Self::Name => {
                 let name = text.map(str::trim).filter(|name| (1..=MAX_NAME).contains(&name.chars().count()));
-                let name = name.filter(|name| !name.contains(char::is_control)).ok_or_else(expected)?;
+                let name = name.ok_or_else(expected)?;
+                catalog::names::check(name, MAX_NAME)?;
                 Ok(Value::Text(name.to_owned()))
             }
             Self::Path | Self::Secret => {

@@ -10,7 +10,8 @@ use tokio_postgres::error::SqlState;
 #[must_use]
 pub fn describe(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
-        Some(db) => format!("{} (SQLSTATE {})", db.message(), db.code().code()),
+        // Whoever raised it may have written several lines.
+        Some(db) => format!("{} (SQLSTATE {})", catalog::one_line(db.message()), db.code().code()),
         None => match error.source() {
             Some(source) => format!("{error}: {source}"),
             None => error.to_string(),

@@ -119,6 +119,11 @@ pub(crate) fn clean(text: &str, longest: usize) -> String {
     text[..end].replace('\0', "\u{fffd}")
 }
 
+/// A reason as it may be stored and told: in one line, with nothing hidden.
+pub(crate) fn reason(text: &str, longest: usize) -> String {
+    clean(&catalog::one_line(&clean(text, longest)), longest)
+}
+
 #[cfg(test)]
 mod tests {
     use catalog::Catalog;

@@ -11,7 +11,7 @@ use wire::{Bitmap, Flag, FlagReason, Frame, Instance, Status};
 
 use store::{Day, Known};
 
-use crate::check::{self, check_frame, clean, is_in_window};
+use crate::check::{self, check_frame, clean, is_in_window, reason};
 use crate::clock::{ClockNote, Correction};
 use crate::copy::{Rows, Shared};
 use crate::due::{COPY_DUE, DueCells};
@@ -241,7 +241,7 @@ pub(crate) fn rejected_rows(
             Some(column) => rows.text(&clean(column, catalog::MAX_NAME)),
             None => rows.null(),
         }
-        rows.text(&clean(&one.reason, MAX_ERROR));
+        rows.text(&reason(&one.reason, MAX_ERROR));
         rows.int8(i64::try_from(one.rows).unwrap_or(i64::MAX));
         rows.moment(now_us);
     }
@@ -298,7 +298,7 @@ impl Encoder {
             }
         }
         let stored = i32::try_from(stored).unwrap_or(i32::MAX);
-        let error = reading.error.map(|error| clean(&error, MAX_ERROR));
+        let error = reading.error.map(|error| reason(&error, MAX_ERROR));
         self.due.note(instance_id, &set, time_us, interval_us);
         self.days.insert(("readings".to_owned(), Day::of_micros(time_us)));
         let rows = self.small.entry(COPY_READINGS).or_default();

@@ -6,7 +6,7 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use wire::{Attributes, Instance, State, StateCode};
 
-use crate::check::clean;
+use crate::check::{clean, reason};
 use crate::encode::Prepared;
 use crate::said::moment;
 use store::StoreError;
@@ -29,7 +29,7 @@ pub(crate) async fn write(transaction: &Transaction<'_>, batches: &[&Prepared]) 
 async fn errors(transaction: &Transaction<'_>, batches: &[&Prepared]) -> Result<(), StoreError> {
     let told = batches.iter().flat_map(|batch| {
         let failing = batch.instances.iter().filter_map(|(id, instance)| Some((*id, instance.error.as_ref()?)));
-        failing.map(|(id, error)| (id, clean(error, MAX_MESSAGE), moment(batch.created_us)))
+        failing.map(|(id, error)| (id, reason(error, MAX_MESSAGE), moment(batch.created_us)))
     });
     let (mut ids, mut errors, mut times) = (Vec::new(), Vec::new(), Vec::new());
     for (id, error, time) in told {
@@ -232,7 +232,7 @@ async fn states(transaction: &Transaction<'_>, batches: &[&Prepared]) -> Result<
             let words = [
                 state_word(state.state).to_owned(),
                 code_word(state.code).to_owned(),
-                clean(&state.message, MAX_MESSAGE),
+                reason(&state.message, MAX_MESSAGE),
                 clean(&state.fix, MAX_MESSAGE),
             ];
             by_key.insert(key, (*created, words));

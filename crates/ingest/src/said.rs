@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 use wire::Status;
 
-use crate::check::clean;
+use crate::check::reason;
 use crate::encode::{Latest, Prepared};
 use crate::{clock, instances};
 use store::StoreError;
@@ -109,7 +109,7 @@ async fn collectors(transaction: &Transaction<'_>, batches: &[&Prepared]) -> Res
     let ahead: Vec<Option<i64>> = batches.iter().map(|batch| batch.ahead_us).collect();
     let statuses = || batches.iter().map(|batch| batch.status.as_ref());
     let words = |of: fn(&Status) -> &str| -> Vec<Option<String>> {
-        let word = |status: Option<&Status>| Some(clean(of(status?), MAX_MESSAGE)).filter(|word| !word.is_empty());
+        let word = |status: Option<&Status>| Some(reason(of(status?), MAX_MESSAGE)).filter(|word| !word.is_empty());
         statuses().map(word).collect()
     };
     let moments = |of: fn(&Status) -> Option<i64>| -> Vec<Option<Timestamp>> {

@@ -149,8 +149,7 @@ pub(crate) fn approve(config: &Config, held: &[Held], hashes: &[String], revoke:
 fn show(held: &Held) {
     let plain = |text: &str| -> String {
         // Also what would have it shown in another order than it is run.
-        let hides = |letter: char| matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-        let is_plain = |letter: char| letter == '\n' || letter == '\t' || !(letter.is_control() || hides(letter));
+        let is_plain = |letter: char| letter == '\n' || letter == '\t' || !catalog::is_invisible(letter);
         text.chars()
             .flat_map(|letter| if is_plain(letter) { vec![letter] } else { letter.escape_unicode().collect() })
             .collect()

@@ -5,8 +5,6 @@ mod markdown;
 mod reference;
 mod text;
 
-use std::borrow::Cow;
-
 pub use reference::reference_markdown;
 
 use crate::report::{Database, NotReadable, Part, Report, Statements};
@@ -43,28 +41,10 @@ pub fn render(report: &Report, format: Format) -> Result<String, serde_json::Err
     })
 }
 
-/// A text in one line, in which nothing is hidden: what begins a line or drives a terminal is shown as its code.
-fn shown(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(catalog::is_invisible) {
-        return Cow::Borrowed(text);
-    }
-    let mut shown = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '\n' => shown.push_str("\\n"),
-            '\t' => shown.push_str("\\t"),
-            '\r' => shown.push_str("\\r"),
-            letter if catalog::is_invisible(letter) => shown.extend(letter.escape_unicode()),
-            letter => shown.push(letter),
-        }
-    }
-    Cow::Owned(shown)
-}
-
 /// A statement's text in one line, its white space being one blank, cut after so many letters.
 fn one_line(text: &str, most: usize) -> String {
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let words = shown(&words);
+    let words = catalog::one_line(&words);
     match words.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", &words[..end]),
         None => words.into_owned(),

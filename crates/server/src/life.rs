@@ -29,6 +29,8 @@ pub(crate) struct LifeReason {
 #[serde(deny_unknown_fields)]
 pub(crate) struct RenameInstance {
     /// The name; null for that of its collector's configuration again.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schema(required = true)]
     name: Option<String>,
     /// The reason, for those who look later.
     why: Option<String>,
@@ -55,9 +57,7 @@ pub(crate) async fn rename(
     JsonBody(body): JsonBody<RenameInstance>,
 ) -> Result<Json<InstanceLife>, ApiError> {
     drop(snapshot);
-    let fits = |name: &str| name.trim() == name && fits(name, 1, NAME_CHARACTERS_MOST);
-    if !body.name.as_deref().is_none_or(fits) {
-        let expected = format!("expected 1 to {NAME_CHARACTERS_MOST} characters, none at an end blank");
+    if let Some(Err(expected)) = body.name.as_deref().map(|name| catalog::names::check(name, NAME_CHARACTERS_MOST)) {
         return Err(ApiError::invalid_field("name", expected));
     }
     let by = by(&caller, body.why.as_deref())?;

@@ -1,6 +1,7 @@
 //! What becomes of an instance: another name, another collector, the end of its watching, and that it comes back. Each is
 //! noted with who did it, when and why (`metrics.instance_changes`).
 
+use catalog::names;
 use deadpool_postgres::Object;
 use jiff::{SignedDuration, Timestamp};
 use tokio_postgres::Transaction;
@@ -163,13 +164,16 @@ impl Store {
                 row.map_or_else(|| held.name.clone(), |row| row.get(0))
             }
         };
-        let sql = "select i.id from metrics.instances i
-             where i.name = $1 and i.id <> $2 and i.retired_at is null order by i.id limit 1";
-        let taken = transaction.query_opt(sql, &[&wanted, &id]).await?;
-        if let (Some(other), Some(_)) = (taken, name) {
-            let other: i32 = other.get(0);
-            let message = format!("Instance {other} has this name: no two in the fleet may be given the same one.");
-            return Err(refused("name_taken", message));
+        if name.is_some() {
+            let sql =
+                "select i.id, i.name from metrics.instances i where i.id <> $1 and i.retired_at is null order by i.id";
+            let (others, key) = (transaction.query(sql, &[&id]).await?, names::key(&wanted));
+            if let Some(other) = others.iter().find(|other| names::key(other.get(1)) == key) {
+                let (other, other_name): (i32, &str) = (other.get(0), other.get(1));
+                let like = if other_name == wanted { "this name" } else { "a name that looks like this one" };
+                let message = format!("Instance {other} has {like}: no two in the fleet may be given the same one.");
+                return Err(refused("name_taken", message));
+            }
         }
         let sql = "update metrics.instances set name = $2, named_by = $3 where id = $1";
         transaction.execute(sql, &[&id, &wanted, &name.and(by.who)]).await?;

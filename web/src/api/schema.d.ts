@@ -5013,7 +5013,7 @@ export interface components {
         /** @description Another name of an instance. */
         RenameInstance: {
             /** @description The name; null for that of its collector's configuration again. */
-            name?: string | null;
+            name: string | null;
             /** @description The reason, for those who look later. */
             why?: string | null;
         };

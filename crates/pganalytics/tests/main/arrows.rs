@@ -8,10 +8,10 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 const ARROWS: [(&str, &[&str]); 14] = [
     ("catalog", &[]),
     ("wire", &["catalog"]),
-    ("config", &[]),
+    ("config", &["catalog"]),
     ("cluster", &[]),
     ("judgement", &[]),
-    ("connection", &["config"]),
+    ("connection", &["catalog", "config"]),
     ("collector", &["catalog", "config", "connection", "wire"]),
     ("store", &["catalog", "config", "connection"]),
     ("ingest", &["catalog", "judgement", "store", "wire"]),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use judgement::span::moment;
 
-use super::{monitoring, one_line, parts, shown, told, unread};
+use super::{monitoring, one_line, parts, told, unread};
 use crate::finding::Finding;
 use crate::report::{NotReadable, Report, Statement};
 use crate::words::{number, percent, seconds};
@@ -22,7 +22,7 @@ td,th{border-bottom:1px solid var(--line);padding:.25rem .5rem;text-align:left;v
 /// A text as text.
 fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
-    for letter in shown(text).chars() {
+    for letter in catalog::one_line(text).chars() {
         match letter {
             '&' => plain.push_str("&amp;"),
             '<' => plain.push_str("&lt;"),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use judgement::span::moment;
 
-use super::{monitoring, one_line, parts, shown, told, unread};
+use super::{monitoring, one_line, parts, told, unread};
 use crate::finding::Finding;
 use crate::report::{NotReadable, Report, Statement};
 use crate::words::{number, percent, seconds};
@@ -12,7 +12,7 @@ use crate::words::{number, percent, seconds};
 /// A text as text: nothing in it is a mark.
 fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
-    for letter in shown(text).chars() {
+    for letter in catalog::one_line(text).chars() {
         if letter.is_ascii_punctuation()
             && !matches!(letter, '.' | ',' | ':' | ';' | '(' | ')' | '%' | '/' | '\'' | '"' | '?' | '=')
         {
@@ -25,7 +25,7 @@ fn plain(text: &str) -> String {
 
 /// A text as code, in one line, whatever backquotes it has.
 fn code(text: &str) -> String {
-    let text = shown(text);
+    let text = catalog::one_line(text);
     let longest = text.split(|letter| letter != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);
     let pad = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };

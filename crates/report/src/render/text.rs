@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use judgement::span::moment;
 
-use super::{monitoring, one_line, parts, shown, told, unread};
+use super::{monitoring, one_line, parts, told, unread};
 use crate::finding::{Evidence, Finding, Severity};
 use crate::report::{Report, Statement};
 use crate::words::{bytes, number, percent, seconds};
@@ -61,9 +61,9 @@ impl Page {
 
     /// SQL is not wrapped: it is to be copied.
     fn fix(&mut self, indent: usize, fix: &str, database: Option<&str>) {
-        let within = database.map(|name| format!("[{}] ", shown(name))).unwrap_or_default();
+        let within = database.map(|name| format!("[{}] ", catalog::one_line(name))).unwrap_or_default();
         let arrow = self.painted("→", "32");
-        let _ = writeln!(self.text, "{}{arrow} {within}{}", " ".repeat(indent), shown(fix));
+        let _ = writeln!(self.text, "{}{arrow} {within}{}", " ".repeat(indent), catalog::one_line(fix));
     }
 }
 
@@ -84,13 +84,13 @@ pub(super) fn render(report: &Report, width: usize, colour: bool) -> String {
         page.heading("Databases that were not read");
         for database in unread {
             let reason = database.reason.as_deref().unwrap_or_default();
-            page.wrapped("  ", 2, &format!("{}: {}", shown(&database.name), shown(reason)));
+            page.wrapped("  ", 2, &format!("{}: {}", catalog::one_line(&database.name), catalog::one_line(reason)));
         }
     }
     if !report.not_judged.is_empty() {
         page.heading("Not judged");
         for one in &report.not_judged {
-            page.wrapped("  ", 2, &format!("{}: {}", one.id, shown(&one.reason)));
+            page.wrapped("  ", 2, &format!("{}: {}", one.id, catalog::one_line(&one.reason)));
         }
     }
     for (heading, list) in
@@ -102,7 +102,7 @@ pub(super) fn render(report: &Report, width: usize, colour: bool) -> String {
         }
         page.heading(heading);
         for one in list {
-            page.wrapped("  ", 4, &format!("{} ({})", shown(&one.reason), parts(one)));
+            page.wrapped("  ", 4, &format!("{} ({})", catalog::one_line(&one.reason), parts(one)));
             if let Some(fix) = &one.fix {
                 page.fix(4, fix, None);
             }
@@ -113,10 +113,15 @@ pub(super) fn render(report: &Report, width: usize, colour: bool) -> String {
 
 fn head(page: &mut Page, report: &Report) {
     let instance = &report.instance;
-    let title = format!("PostgreSQL {} at {}:{}", shown(&instance.version), shown(&instance.host), instance.port);
+    let title = format!(
+        "PostgreSQL {} at {}:{}",
+        catalog::one_line(&instance.version),
+        catalog::one_line(&instance.host),
+        instance.port
+    );
     let title = page.painted(&title, "1");
     let _ = writeln!(page.text, "{title}");
-    let mut facts = vec![format!("{}, read as {}", instance.role, shown(&instance.read_as))];
+    let mut facts = vec![format!("{}, read as {}", instance.role, catalog::one_line(&instance.read_as))];
     facts.extend(instance.started_at.map(|at| format!("started {}", moment(at))));
     facts.push(match report.readings.seconds {
         Some(length) => format!("read twice, {} apart, until {}", seconds(length), moment(report.readings.last_at)),
@@ -128,7 +133,7 @@ fn head(page: &mut Page, report: &Report) {
     }
     for note in &report.readings.notes {
         let mark = page.painted("! ", "33");
-        page.wrapped(&mark, 2, &shown(note));
+        page.wrapped(&mark, 2, &catalog::one_line(note));
     }
     let summary = &report.summary;
     let counts = format!(
@@ -145,7 +150,7 @@ fn head(page: &mut Page, report: &Report) {
 
 fn tell(page: &mut Page, finding: &Finding) {
     let mark = page.painted(&format!("{:<9}", finding.severity.word().to_uppercase()), colour_of(finding.severity));
-    page.wrapped(&format!("  {mark}"), 11, &format!("{} [{}]", shown(&finding.message), finding.id));
+    page.wrapped(&format!("  {mark}"), 11, &format!("{} [{}]", catalog::one_line(&finding.message), finding.id));
     for evidence in &finding.evidence {
         let line = evidence_line(evidence);
         page.wrapped("    ", 6, &line);
@@ -181,8 +186,8 @@ pub(super) fn evidence_line(evidence: &Evidence) -> String {
     let figures = figures.join(", ");
     match (evidence.of.as_str(), figures.as_str()) {
         ("", _) => figures,
-        (of, "") => shown(of).into_owned(),
-        (of, _) => format!("{}: {figures}", shown(of)),
+        (of, "") => catalog::one_line(of).into_owned(),
+        (of, _) => format!("{}: {figures}", catalog::one_line(of)),
     }
 }
 
@@ -201,7 +206,7 @@ fn statements(page: &mut Page, report: &Report) {
     let statements = &report.statements;
     if let Some(reason) = &statements.reason {
         page.heading("Statements");
-        page.wrapped("  ", 2, &shown(reason));
+        page.wrapped("  ", 2, &catalog::one_line(reason));
         return;
     }
     if !statements.interval.is_empty() {
@@ -232,7 +237,7 @@ fn table(page: &mut Page, statements: &[Statement]) {
         let figures = format!("  {:>6} {:>10} {mean:>12} {read:>9}  ", percent(one.share), one.calls);
         let room = page.width.saturating_sub(figures.chars().count()).max(30);
         let text = one.text.as_deref().map_or_else(|| format!("queryid {}", one.queryid), |text| one_line(text, 400));
-        let line = format!("{}, {}: {text}", shown(&one.database), shown(&one.role));
+        let line = format!("{}, {}: {text}", catalog::one_line(&one.database), catalog::one_line(&one.role));
         let _ = writeln!(page.text, "{figures}{}", one_line(&line, room - 1));
     }
 }

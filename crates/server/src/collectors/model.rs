@@ -46,6 +46,11 @@ impl Registration {
                 details.push(Detail::new(path, format!("expected 1 to {TEXT_CHARACTERS_MOST} characters")));
             }
         }
+        if details.is_empty()
+            && let Err(reason) = catalog::names::check(&self.name, TEXT_CHARACTERS_MOST)
+        {
+            details.push(Detail::new("name", reason));
+        }
         if !details.is_empty() {
             return Err(ApiError::invalid(details));
         }

@@ -1,6 +1,6 @@
 //! Configurations of collectors as they travel.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -159,16 +159,21 @@ pub(super) fn check_labels(path: &str, labels: &BTreeMap<String, String>, detail
     if labels.len() > LABELS_MOST {
         details.push(Detail::new(path, format!("expected at most {LABELS_MOST}")));
     }
+    let mut seen = BTreeSet::new();
     for (label, value) in labels {
+        if !seen.insert(catalog::names::key(label)) {
+            let reason = "expected one label of this name: another one differs in capital letters only";
+            details.push(Detail::new(format!("{path}.{label}"), reason));
+        }
         let is_word = |letter: char| letter.is_ascii_alphanumeric() || "_.-/".contains(letter);
         if !(1..=LABEL_CHARACTERS_MOST).contains(&label.len()) || !label.chars().all(is_word) {
             let reason = format!("expected a name of 1 to {LABEL_CHARACTERS_MOST} letters, digits, and any of _.-/");
             details.push(Detail::new(format!("{path}.{label}"), reason));
         }
-        let is_unfit = |letter: char| letter == ',' || letter.is_control();
+        let is_unfit = |letter: char| letter == ',' || catalog::is_invisible(letter);
         if value.chars().count() > VALUE_CHARACTERS_MOST || value.trim() != value || value.chars().any(is_unfit) {
             let reason = format!(
-                "expected a value of at most {VALUE_CHARACTERS_MOST} characters, without commas, and blanks around it"
+                "expected a value of at most {VALUE_CHARACTERS_MOST} characters of which all is seen, without commas, and blanks around it"
             );
             details.push(Detail::new(format!("{path}.{label}"), reason));
         }

@@ -176,6 +176,11 @@ async fn a_name_that_is_given_is_its_own_and_stays() {
         fleet.change("PUT", &format!("/instances/{id}/name"), json!({"name": name, "why": "clearer"})).await
     };
     rename(1, json!("other")).await.refused(409, "name_taken");
+    // Nobody tells them apart at night.
+    rename(1, json!("OTHER")).await.refused(409, "name_taken");
+    rename(1, json!("ot\u{200b}her")).await.refused(400, "invalid_request");
+    fleet.change("PUT", "/instances/1/name", json!({})).await.refused(400, "invalid_request");
+    fleet.change("PUT", "/instances/1/name", json!({"why": "no name"})).await.refused(400, "invalid_request");
     for wrong in ["", " a", "a\nb", &"x".repeat(256)] {
         rename(1, json!(wrong)).await.refused(400, "invalid_request");
     }

@@ -255,6 +255,30 @@ async fn a_template_that_a_collector_would_refuse_is_refused_whole() {
 }
 
 #[tokio::test]
+async fn a_name_is_what_is_seen_of_it() {
+    let steering = Steering::start().await;
+    let (id, _) = steering.server.collector("prod-1").await;
+    let body = || json!({"text": TEN_SECONDS, "selector": {"stage": "none"}});
+    steering.template("Prod", "", body()).await.expect(200);
+    for alike in ["prod", "PROD", "%EF%BC%B0rod"] {
+        let taken = steering.template(alike, "", body()).await;
+        let message = taken.refused(409, "name_taken")["message"].as_str().unwrap().to_owned();
+        assert!(message.contains("Prod"), "{message}");
+    }
+    for hidden in ["a%E2%80%8Bb", "a%E2%80%AEb", "a%0Ab", "%C2%A0a"] {
+        steering.template(hidden, "", body()).await.refused(400, "invalid_request");
+    }
+    // What was removed leaves its name, also to one that is written otherwise.
+    steering.call("DELETE", "/config-templates/Prod").send().await.expect(200);
+    steering.template("prod", "", body()).await.expect(200);
+    steering.template("Prod", "", body()).await.refused(409, "name_taken");
+    let labels =
+        |labels: Value| steering.call("PUT", &format!("/collectors/{id}/labels")).json(json!({ "labels": labels }));
+    labels(json!({"stage": "a", "Stage": "b"})).send().await.refused(400, "invalid_request");
+    labels(json!({"stage": "a\u{202e}b"})).send().await.refused(400, "invalid_request");
+}
+
+#[tokio::test]
 async fn a_collector_that_registers_gets_what_templates_have_for_it() {
     let steering = Steering::start().await;
     steering.template("all", "", json!({"text": "[collector]\ninterval = 60\n"})).await.expect(200);

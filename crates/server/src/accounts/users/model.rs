@@ -76,9 +76,5 @@ fn check_name(name: &str, details: &mut Vec<Detail>) {
 
 /// Whether a name is accepted, and why not.
 pub(crate) fn name_problem(name: &str) -> Result<(), String> {
-    let fits = (1..=NAME_CHARACTERS_MOST).contains(&name.chars().count());
-    if !fits || name.trim() != name || name.chars().any(char::is_control) {
-        return Err(format!("expected 1 to {NAME_CHARACTERS_MOST} characters, without blanks around"));
-    }
-    Ok(())
+    catalog::names::check(name, NAME_CHARACTERS_MOST)
 }

@@ -85,9 +85,7 @@ impl NewTemplate {
     /// 400 with each.
     pub(super) fn check(&self, name: &str) -> Result<(), ApiError> {
         let mut details = Vec::new();
-        let fits = (1..=NAME_CHARACTERS_MOST).contains(&name.chars().count());
-        if !fits || name.trim() != name || name.chars().any(char::is_control) {
-            let reason = format!("expected 1 to {NAME_CHARACTERS_MOST} characters, without blanks around");
+        if let Err(reason) = catalog::names::check(name, NAME_CHARACTERS_MOST) {
             details.push(Detail::new("name", reason));
         }
         check_labels("selector", &self.selector, &mut details);

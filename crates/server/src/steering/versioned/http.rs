@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use catalog::names;
 
 use super::model::TemplateChange;
 use super::{Content, Kept, Named, store};
@@ -15,7 +16,7 @@ use crate::steering::effective::Labels;
 use crate::steering::model::CheckQuery;
 use crate::steering::planned::{Planned, refused_by, tell};
 use crate::steering::store::{self as collectors, Among, Making, NewVersion};
-use crate::steering::{InForce, names, tag};
+use crate::steering::{InForce, names as known_names, tag};
 
 /// All of a kind.
 pub(crate) async fn list<T: Content>(State(app): State<Arc<App>>) -> Result<Json<T::All>, ApiError> {
@@ -87,8 +88,13 @@ pub(in crate::steering) async fn change<T: Content>(
     let made = new.map(|of| Named { name: name.to_owned(), version, of });
 
     let mut in_force = InForce::read(&*transaction).await?;
+    let kind = T::among(&mut in_force);
+    let looks_alike = |named: &&Named<T>| named.name != name && names::key(&named.name) == names::key(name);
+    if let Some(other) = kind.iter().find(looks_alike).filter(|_| old.is_none()) {
+        let message = format!("There is {} already: names that differ in capital letters only are one.", other.name);
+        return Err(ApiError::conflict("name_taken", message));
+    }
     if changed {
-        let kind = T::among(&mut in_force);
         kind.retain(|named| named.name != name);
         kind.extend(made.clone());
     }
@@ -96,7 +102,7 @@ pub(in crate::steering) async fn change<T: Content>(
     let selectors: Vec<&Labels> = concerned.iter().map(|of| of.selector()).collect();
     let mut steered = collectors::chosen(&transaction, &selectors).await?;
     steered.retain(|steered| concerned.iter().any(|of| of.applies_to(steered.id, &steered.labels)));
-    let names = names(&app.catalog);
+    let names = known_names(&app.catalog);
     let plan = move || steered.into_iter().map(|steered| Planned::new(&names, steered, &in_force)).collect();
     let planned: Vec<Planned> = aside(plan).await?;
     let refusing = planned.iter().filter(|planned| planned.plan.is_err()).count();
