@@ -25,7 +25,7 @@ mod network;
 mod paging;
 mod pressure;
 
-pub use filesystems::{Mount, mounts};
+pub use filesystems::{Mount, Tablespace, mounts};
 pub use locality::is_here;
 
 /// Where the host's figures are, and what is known of the instance.
@@ -37,13 +37,15 @@ pub struct Sources {
     pub cgroup: PathBuf,
     /// The instance's setting `data_directory`.
     pub data_directory: Option<PathBuf>,
+    /// The instance's tablespaces, where it told them.
+    pub tablespaces: Option<Vec<Tablespace>>,
 }
 
 impl Sources {
     /// Those of this machine.
     #[must_use]
     pub fn here(data_directory: Option<PathBuf>) -> Self {
-        Self { proc: "/proc".into(), cgroup: "/sys/fs/cgroup".into(), data_directory }
+        Self { proc: "/proc".into(), cgroup: "/sys/fs/cgroup".into(), data_directory, tablespaces: None }
     }
 
     fn read(&self, file: &str) -> Result<String, ReadError> {

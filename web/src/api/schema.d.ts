@@ -3265,6 +3265,8 @@ export interface components {
              * @description Its size.
              */
             size_bytes?: number | null;
+            /** @description The instance's tablespaces on it, as they are quoted in SQL, with commas between them; null where they are not known. */
+            tablespaces?: string | null;
             /**
              * Format: double
              * @description How full it is for programs, as `df` says it, from 0 to 1.

@@ -59,3 +59,12 @@ it('shows the interfaces that carry most, both ways', () => {
   expect(names).toHaveLength(10);
   expect(names.slice(0, 2)).toEqual(['eth6 received', 'eth6 sent']);
 });
+
+it('says what of the instance is on a file system', () => {
+  const disks: Disks = { grid, devices: [], at: null, filesystems: [], unmeasured: {}, flagged_intervals: [], gaps: [], covered: { ...RANGE, ms: 60_000, share: 1 } };
+  const named = (more: Partial<Disks['filesystems'][number]>) => fullChart({ ...disks, filesystems: [{ ...system('/a', 0.5, null), ...more }] }).series[0]?.name;
+  expect(named({})).toBe('/a');
+  expect(named({ holds_data_directory: true, holds_wal: true, tablespaces: '' })).toBe('/a (data directory, WAL)');
+  expect(named({ tablespaces: 'cold' })).toBe('/a (tablespace cold)');
+  expect(named({ holds_wal: true, tablespaces: 'cold, "Warm"' })).toBe('/a (WAL, tablespaces cold, "Warm")');
+});

@@ -90,13 +90,23 @@ export function latencyChart(disks: Disks): ChartSpec {
 
 /** A file system with what of the instance is on it. */
 function holding(one: Disks['filesystems'][number]): string {
-  const held = [one.holds_data_directory === true ? 'data directory' : null, one.holds_wal === true ? 'WAL' : null].filter((part) => part !== null);
+  const spaces = one.tablespaces ?? '';
+  const held = [
+    one.holds_data_directory === true ? 'data directory' : '',
+    one.holds_wal === true ? 'WAL' : '',
+    spaces === '' ? '' : `${spaces.includes(', ') ? 'tablespaces' : 'tablespace'} ${spaces}`,
+  ].filter((part) => part !== '');
   return held.length === 0 ? one.mount_point : `${one.mount_point} (${held.join(', ')})`;
 }
 
-/** The file system with the data directory is named so, and stands first. */
+/** How much of the instance is on a file system. */
+function weight(one: Disks['filesystems'][number]): number {
+  return Number(one.holds_data_directory ?? false) * 4 + Number(one.holds_wal ?? false) * 2 + Number((one.tablespaces ?? '') !== '');
+}
+
+/** The file system with the data directory is named so, and stands first; then those with something else of the instance. */
 export function fullChart(disks: Disks): ChartSpec {
-  const ordered = disks.filesystems.toSorted((a, b) => Number(b.holds_data_directory ?? false) - Number(a.holds_data_directory ?? false) || (b.used_share ?? 0) - (a.used_share ?? 0));
+  const ordered = disks.filesystems.toSorted((a, b) => weight(b) - weight(a) || (b.used_share ?? 0) - (a.used_share ?? 0));
   const series = ordered.slice(0, MAX_SERIES).map((one, index): ChartSeries => ({
     id: one.mount_point,
     name: holding(one),

@@ -20,6 +20,15 @@ const OVERLAY: &str = "overlay";
 /// The directory of WAL below the data directory, as it is called from 10 on and before.
 const WAL: [&str; 2] = ["pg_wal", "pg_xlog"];
 
+/// A tablespace and where its files are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tablespace {
+    /// Its name, as it is quoted in SQL.
+    pub name: String,
+    /// `pg_tablespace_location` of it: below the data directory where that is relative.
+    pub location: PathBuf,
+}
+
 /// A local file system and where it is mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
@@ -37,12 +46,17 @@ pub struct Mount {
 
 pub(super) fn read(sources: &Sources) -> Result<Vec<Row>, ReadError> {
     let text = sources.read("self/mountinfo")?;
-    let all = every_mount(&text);
-    let data = sources.data_directory.as_deref().and_then(|directory| holder(&all, directory));
+    let mounted = every_mount(&text);
+    let data = sources.data_directory.as_deref().and_then(|directory| holder(&mounted, directory));
     // It may be a link: only whoever can follow it knows where it leads.
     let wal = sources.data_directory.as_deref().and_then(|directory| {
         let real = WAL.iter().find_map(|name| directory.join(name).canonicalize().ok())?;
-        holder(&all, &real)
+        holder(&mounted, &real)
+    });
+    let tablespaces = sources.tablespaces.as_ref().and_then(|all| {
+        let below = sources.data_directory.as_deref().unwrap_or(Path::new(""));
+        let held = |one: &Tablespace| Some((holder(&mounted, &below.join(&one.location))?, one.name.clone()));
+        all.iter().map(held).collect::<Option<Vec<(String, String)>>>()
     });
     let mut rows = Vec::new();
     for mount in mounts(&text, Path::is_dir) {
@@ -55,6 +69,10 @@ pub(super) fn read(sources: &Sources) -> Result<Vec<Row>, ReadError> {
             holder.as_ref().map_or(Value::Unknown, |number| Value::Bool(*number == mount.number))
         };
         let (holds, holds_wal) = (is_it(&data), is_it(&wal));
+        let names = tablespaces.as_ref().map(|held| {
+            let here = held.iter().filter(|(number, _)| *number == mount.number).map(|(_, name)| name.as_str());
+            here.collect::<Vec<&str>>().join(", ")
+        });
         rows.push(vec![
             ("mount_point", Value::Text(mount.point)),
             ("device", Value::Text(mount.device)),
@@ -66,6 +84,7 @@ pub(super) fn read(sources: &Sources) -> Result<Vec<Row>, ReadError> {
             ("inodes_free", count(size.files_free())),
             ("holds_data_directory", holds),
             ("holds_wal", holds_wal),
+            ("tablespaces", names.map_or(Value::Unknown, Value::Text)),
         ]);
     }
     Ok(rows)

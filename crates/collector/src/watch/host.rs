@@ -12,10 +12,14 @@ use super::Baselines;
 use super::recorder::Recorder;
 use super::source::{At, Source};
 use crate::baseline::Incarnation;
-use crate::host::{self, Sources, boot};
+use crate::host::{self, Sources, Tablespace, boot};
+use crate::read::{self, ReadError, signed};
+use crate::session::Session;
 
 /// How long the host's files may take: a device that is gone can make whoever asks for its size hang.
 const HOST_LIMIT: Duration = Duration::from_secs(5);
+/// The set that says which file system holds what.
+const FILESYSTEMS: &str = "host_filesystems";
 /// How long the answer holds whether an instance is on this machine.
 const LOCALITY_HOLDS: Duration = Duration::from_secs(60);
 
@@ -24,6 +28,7 @@ const LOCALITY_HOLDS: Duration = Duration::from_secs(60);
 pub(super) struct Host {
     is_here: Option<(Option<bool>, Instant)>,
     data_directory: Option<PathBuf>,
+    tablespaces: Option<Vec<Tablespace>>,
     /// Whether a reading still hangs.
     hangs: Arc<AtomicBool>,
 }
@@ -39,6 +44,9 @@ impl Source for Host {
             if host::reader(set.name()).is_none() || self.is_on_this_machine(at).await != Some(true) {
                 continue;
             }
+            if set.name() == FILESYSTEMS {
+                self.ask_tablespaces(at).await;
+            }
             let began = (Instant::now(), at.recorder.clock.now_us());
             match self.read_set(set, at.recorder, at.baselines, began.1).await {
                 Ok(read) => at.recorder.record_beside(set, read, began, at.baselines, at.cycle),
@@ -49,10 +57,36 @@ impl Source for Host {
     }
 }
 
+/// Where the files of tablespaces are; those of the two that each cluster begins with are in the data directory.
+const TABLESPACES: &str = "\
+select coalesce(array_agg(pg_catalog.quote_ident(t.spcname)::pg_catalog.text order by t.oid), '{}') as names,
+       coalesce(array_agg(t.location order by t.oid), '{}') as locations
+from (select s.oid, s.spcname, pg_catalog.pg_tablespace_location(s.oid) as location
+      from pg_catalog.pg_tablespace s where s.spcname not in ('pg_default', 'pg_global')) t
+where t.location <> ''";
+
+async fn tablespaces(session: &Session) -> Result<Vec<Tablespace>, ReadError> {
+    let sql = signed(TABLESPACES);
+    let row = session.told(session.client.query_typed_one(&sql, &[])).await?;
+    let (names, locations) = (session.texts(&row, "names")?, session.texts(&row, "locations")?);
+    let told = names.into_iter().flatten().zip(locations.into_iter().flatten());
+    Ok(told.map(|(name, location)| Tablespace { name, location: location.into() }).collect())
+}
+
 impl Host {
     /// Remembers where the instance keeps its data, for when it does not answer.
     pub(super) fn keeps_data_in(&mut self, directory: Option<&String>) {
         self.data_directory = directory.map(PathBuf::from);
+    }
+
+    /// Asks where tablespaces are. What was told last holds while the instance does not answer.
+    async fn ask_tablespaces(&mut self, at: &At<'_>) {
+        let Some((main, _)) = &at.server.main else { return };
+        match main.within(read::limit(), tablespaces(main)).await {
+            Ok(told) => self.tablespaces = Some(told),
+            // One that is dropped at this moment is an error, too.
+            Err(error) => tracing::debug!(%error, "cannot ask where tablespaces are"),
+        }
     }
 
     /// Whether the instance is known to run on this machine.
@@ -71,7 +105,8 @@ impl Host {
             return Err("the last reading of the host still hangs".to_owned());
         }
         let reader = host::reader(set.name()).ok_or("nothing reads it")?;
-        let sources = Sources::here(self.data_directory.clone());
+        let here = Sources::here(self.data_directory.clone());
+        let sources = Sources { tablespaces: self.tablespaces.clone(), ..here };
         let hangs = Arc::clone(&self.hangs);
         hangs.store(true, Ordering::Release);
         let last = baselines.get(&recorder.place(set.name(), None)).cloned();

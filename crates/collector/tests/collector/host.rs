@@ -22,7 +22,7 @@ use wire::{FlagReason, Frame};
 use crate::rig::{ROLE, Rig, make_role, reading, reasons};
 
 fn sources(root: &Path) -> Sources {
-    Sources { proc: root.join("proc"), cgroup: root.join("cgroup"), data_directory: None }
+    Sources { proc: root.join("proc"), cgroup: root.join("cgroup"), data_directory: None, tablespaces: None }
 }
 
 fn write(root: &Path, file: &str, content: &[u8]) {
@@ -282,6 +282,32 @@ async fn the_hosts_time_is_what_proc_says_and_goes_on_when_postgresql_restarts()
     let wal = rows.column(definition.column("holds_wal").unwrap().0).unwrap();
     let is_same = |row: usize| wal.is_null(row) || wal.bool(row) == holds.bool(row);
     assert!((0..rows.rows).all(is_same), "it is in the data directory");
+}
+
+#[tokio::test]
+async fn a_tablespace_is_told_where_it_lies() {
+    let pg = Pg::start(PgOptions::default()).await.unwrap();
+    make_role(&pg).await;
+    let mut rig = Rig::new(&pg, ROLE);
+    let told = |rig: &Rig, cycle: &collector::watch::Cycle| -> Vec<String> {
+        let rows = rig.rows(reading(cycle, "host_filesystems").unwrap());
+        let definition = &rig.catalog.get("host_filesystems").unwrap().definition;
+        let names = rows.column(definition.column("tablespaces").unwrap().0).unwrap();
+        (0..rows.rows).map(|row| names.text(row).unwrap_or("unknown").to_owned()).collect()
+    };
+    let cycle = rig.whole_cycle().await;
+    assert!(told(&rig, &cycle).iter().all(String::is_empty), "there is none");
+    let admin = pg.connect("postgres").await.unwrap();
+    let data: String = admin.query_one("show data_directory", &[]).await.unwrap().get(0);
+    let place = Path::new(&data).join("cold store");
+    admin.simple_query(&format!("copy (select 1) to program 'mkdir \"{}\"'", place.display())).await.unwrap();
+    admin.simple_query(&format!("create tablespace \"Cold\" location '{}'", place.display())).await.unwrap();
+    let cycle = rig.whole_cycle().await;
+    let mut names = told(&rig, &cycle);
+    // It lies on a file system that is told, or on none that is kept.
+    names.retain(|name| !name.is_empty());
+    assert!(names.len() <= 1 && names.iter().all(|name| name == "\"Cold\""), "{names:?}");
+    admin.simple_query("drop tablespace \"Cold\"").await.unwrap();
 }
 
 #[tokio::test]

@@ -169,6 +169,8 @@ pub(crate) struct FileSystem {
     pub(crate) holds_data_directory: Option<bool>,
     /// Whether the instance's WAL is on it.
     pub(crate) holds_wal: Option<bool>,
+    /// The instance's tablespaces on it, as they are quoted in SQL, with commas between them; null where they are not known.
+    pub(crate) tablespaces: Option<String>,
     /// `used_share` on the grid.
     pub(crate) used_share_series: Vec<Option<f64>>,
 }

@@ -118,7 +118,8 @@ pub(crate) async fn state(snapshot: &Snapshot, id: InstanceId, at: Timestamp) ->
 }
 
 const MOUNTED: &str = "select f.mount_point, f.device, f.fs_type, f.size_bytes, f.free_bytes,
-        f.available_bytes, f.inodes, f.inodes_free, f.holds_data_directory, f.holds_wal
+        f.available_bytes, f.inodes, f.inodes_free, f.holds_data_directory, f.holds_wal,
+        f.tablespaces
     from metrics.host_filesystems f
     where f.instance_id = $1 and f.time = $2 and f.mount_point is not null
     order by f.mount_point";
@@ -144,6 +145,7 @@ pub(crate) async fn filesystems(
             inodes_used_share: ratio(float(6).zip(float(7)).map(|(all, free)| all - free), float(6)),
             holds_data_directory: row.get(8),
             holds_wal: row.get(9),
+            tablespaces: row.get(10),
             used_share_series: Vec::new(),
         }
     });
