@@ -175,6 +175,14 @@ async function openParts(page) {
     say(`internals, ${part.toLowerCase()}: ${await page.locator('h1').innerText()}`);
     await inspect(page, `internals-${part.toLowerCase()}`);
   }
+  // The demo has no PgBouncer: no link leads to its part, and whoever comes by its address is told what it takes.
+  must((await parts.filter({ hasText: 'PgBouncer' }).count()) === 0, 'there is a way to a PgBouncer that is not there');
+  const address = new URL(page.url());
+  address.searchParams.set('part', 'pgbouncer');
+  await page.goto(address.href);
+  await page.getByText('pgbouncer_dsn is not set').waitFor();
+  say(`internals, pgbouncer: ${await page.locator('h1').innerText()}`);
+  await inspect(page, 'internals-pgbouncer');
 }
 
 /** As what and by whom an instance was delivered, and what administrators can do with it. */

@@ -82,6 +82,7 @@ export type ConfigChange = Schemas['ConfigChange'];
 export type ConfigTemplate = Schemas['ConfigTemplate'];
 export type ConfigTemplates = Schemas['ConfigTemplates'];
 export type AppliedTemplate = Schemas['AppliedTemplate'];
+export type SetRows = Schemas['SetRows'];
 export type TemplateChange = Schemas['TemplateChange'];
 export type TemplateVersion = Schemas['TemplateVersion'];
 export type TemplateVersions = Schemas['TemplateVersions'];

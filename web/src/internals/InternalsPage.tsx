@@ -4,9 +4,10 @@ import { useUrl } from '../time/useTime';
 import { FunctionsPart } from './FunctionsPart';
 import { IoPart } from './IoPart';
 import type { PartProps } from './parts';
+import { PgbouncerPart } from './PgbouncerPart';
 import { SchemaPart } from './SchemaPart';
 
-const PARTS: Partial<Record<string, ComponentType<PartProps>>> = { functions: FunctionsPart, schema: SchemaPart };
+const PARTS: Partial<Record<string, ComponentType<PartProps>>> = { functions: FunctionsPart, schema: SchemaPart, pgbouncer: PgbouncerPart };
 
 /** What looks into PostgreSQL's own works, one part at a time: each reads only what it shows. */
 export function InternalsPage() {

@@ -12,12 +12,14 @@ import type { Column, Sort } from '../tables/column';
 import { DataTable } from '../tables/DataTable';
 import { useChangeUrl, useTime, useUrl, useZoom } from '../time/useTime';
 import styles from './parts.module.css';
+import { hasPooler } from './pgbouncer';
 
-/** What the tab holds: what looks into PostgreSQL's own works. */
+/** What the tab holds: what looks into PostgreSQL's own works, and the PgBouncer in front of it where there is one. */
 export const PARTS = [
   { id: 'io', name: 'I/O' },
   { id: 'functions', name: 'Functions' },
   { id: 'schema', name: 'Schema' },
+  { id: 'pgbouncer', name: 'PgBouncer' },
 ] as const;
 
 export interface PartProps {
@@ -38,7 +40,7 @@ export function PartFrame<T>({ instanceId, page, instance, gaps, title, children
   return (
     <InstanceFrame instanceId={instanceId} instance={instance} error={page.error} retry={page.retry} tab="Internals" gaps={gaps} title={title}>
       <nav aria-label="Internals" className={styles.parts}>
-        {PARTS.map(({ id, name }) => (
+        {PARTS.filter(({ id }) => id !== 'pgbouncer' || id === part || hasPooler(instance?.data)).map(({ id, name }) => (
           <Link key={id} to="/instances/$instanceId/internals" params={{ instanceId }} search={(old: Search) => ({ ...keepTime(old), part: id })} aria-current={part === id ? 'page' : undefined}>
             {name}
           </Link>
