@@ -8,6 +8,7 @@
 //! second connection, opened for them and closed at once. Sets of scope `database` have small cycles
 //! of their own, one per database: `databases.rs` and `sweep.rs`.
 
+mod complaints;
 mod databases;
 mod host;
 mod instance;
@@ -131,7 +132,8 @@ impl Watch {
             recorder.catalog.sets().map(|set| set.name().to_owned()).filter(|set| is_as_before(set)).collect();
         let same = |set: &str| set == IDENTITY && is_same_server || as_before.contains(set);
         let is_same_pooler = recorder.instance.pgbouncer == self.recorder.instance.pgbouncer;
-        self.server.go_on(server);
+        let selected = |instance: &config::Instance| (instance.databases.clone(), instance.exclude_databases.clone());
+        self.server.go_on(server, selected(&recorder.instance) == selected(&self.recorder.instance));
         self.recorder.go_on(recorder, same);
         if is_same_server {
             (self.instance.texts, self.host, self.said, self.weighed) = (instance.texts, host, said, weighed);

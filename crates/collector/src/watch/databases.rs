@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tokio_postgres::types::Type;
 use wire::{Frame, FrameColumn, State, StateCode};
 
+use super::complaints::About;
 use super::recorder::{Interval, Recorder, Taken, Took};
 use super::server::Server;
 use super::source::{At, Source};
@@ -69,10 +70,16 @@ impl Source for Databases {
         };
         let Err(error) = outcome else {
             self.sweep.answered(&visit.database);
+            let name = &visit.database.name;
+            if at.recorder.complaints.is_over(|| About::Database(name.clone())) {
+                tracing::info!(instance.name = at.recorder.name(), database.name = name, "the database is read again");
+            }
             return Ok(());
         };
         let name = &visit.database.name;
-        tracing::warn!(instance.name = at.recorder.name(), database.name = name, error, "cannot read a database");
+        if at.recorder.complaints.is_news(About::Database(name.clone()), &error) {
+            tracing::warn!(instance.name = at.recorder.name(), database.name = name, error, "cannot read a database");
+        }
         // It may have another name now, or be gone.
         self.sweep.list_again();
         for set in &visit.sets {
@@ -156,7 +163,9 @@ impl Databases {
         if self.sweep.must_list(Instant::now()) {
             if let Err(error) = self.list(server, recorder).await {
                 let error = format!("{error:#}");
-                tracing::warn!(instance.name = recorder.name(), error, "no list of databases");
+                if recorder.complaints.is_news(About::Databases, &error) {
+                    tracing::warn!(instance.name = recorder.name(), error, "no list of databases");
+                }
                 self.sweep.hold(Instant::now() + HOLD);
                 self.sweep.not_listed(error);
                 self.say(recorder);
@@ -204,6 +213,7 @@ impl Databases {
             }
         });
         self.sweep.list(wanted.collect(), Instant::now());
+        recorder.complaints.is_over(|| About::Databases);
         recorder.budget.retain_databases(|datid| !self.sweep.is_gone(datid));
         self.say(recorder);
         Ok(())
@@ -307,14 +317,24 @@ impl Databases {
             }
             let started_us = at.recorder.clock.now_us();
             let Err(error) = read_set(session, &identity, plan, None, at).await else {
+                let name = &visit.database.name;
+                let about = || About::Set(set.name().to_owned(), Some(name.clone()));
+                if at.recorder.complaints.is_over(about) {
+                    let instance = at.recorder.name();
+                    tracing::info!(
+                        instance.name = instance,
+                        database.name = name,
+                        set.name = set.name(),
+                        "the set is read again"
+                    );
+                }
                 self.note(set.name(), &visit.database, None, at.recorder);
                 continue;
             };
             if error.is_broken() || !session.is_usable() {
                 return self.broken(visit, set, &error, at);
             }
-            let (instance, database) = (at.recorder.name(), visit.database.name.as_str());
-            tracing::warn!(instance.name = instance, database.name = database, set.name = set.name(), %error, "a set was not read");
+            at.recorder.complain(set, Some(&visit.database.name), &error.to_string());
             self.trouble(set.name(), &visit.database, why_not_read(set, &error, known), at.recorder);
             at.cycle.readings.push(at.recorder.failed(set.name(), error.to_string(), started_us));
         }

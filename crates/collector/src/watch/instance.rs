@@ -8,6 +8,7 @@ use std::time::Duration;
 use catalog::{Catalog, Definition, Scope, Set, SetKind};
 use wire::{SetState, State, StateCode};
 
+use super::complaints::About;
 use super::recorder::Recorder;
 use super::sampler::Sampler;
 use super::server::Server;
@@ -54,7 +55,9 @@ impl Source for Instance {
             Ok(identity) => identity,
             Err(error) => {
                 let error = format!("{error:#}");
-                tracing::warn!(instance.name = at.recorder.name(), error, "the instance cannot be read");
+                if at.recorder.complaints.is_news(About::Instance, &error) {
+                    tracing::warn!(instance.name = at.recorder.name(), error, "the instance cannot be read");
+                }
                 for set in due {
                     if self.sampler.tell_rest(set, at).is_some_and(|told| told.is_ok()) {
                         continue;
@@ -65,6 +68,9 @@ impl Source for Instance {
                 return Err(error);
             }
         };
+        if at.recorder.complaints.is_over(|| About::Instance) {
+            tracing::info!(instance.name = at.recorder.name(), "the instance is read again");
+        }
         at.recorder.own.identified(began.elapsed());
         at.recorder.budget.note(IDENTITY, None, began.elapsed());
         if due.iter().any(|set| set.extension.is_some()) {
@@ -138,7 +144,14 @@ impl Instance {
                 Ok(Some(identity)) => return self.read_sets(&session, &identity, elsewhere, plans, at).await,
             },
         };
-        tracing::warn!(instance.name = at.recorder.name(), database.name = database, error, "cannot read a database");
+        if at.recorder.complaints.is_news(About::Database(database.to_owned()), &error) {
+            tracing::warn!(
+                instance.name = at.recorder.name(),
+                database.name = database,
+                error,
+                "cannot read a database"
+            );
+        }
         for plan in elsewhere {
             let failed = at.recorder.failed(plan.set.name(), error.clone(), at.recorder.clock.now_us());
             at.cycle.readings.push(failed);
@@ -277,7 +290,7 @@ impl Instance {
 
 /// Says of a set why it was not read.
 fn say_failure(set: &Set, error: &ReadError, identity: &Identity, at: &mut At<'_>) {
-    tracing::warn!(instance.name = at.recorder.name(), set.name = set.name(), %error, "a set was not read");
+    at.recorder.complain(set, None, &error.to_string());
     let (how, code, message, fix) = if error.is_encoding() {
         let message = format!(
             "Some statements are not UTF-8, and texts can then be read from a SQL_ASCII database with \

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use catalog::{Catalog, Scope, Set, SetKind};
 use wire::{Frame, Reading, SetState, State, StateCode};
 
+use super::complaints::{About, Complaints};
 use super::{Baselines, Cycle, REPEAT_EVERY};
 use crate::baseline::{Baseline, Incarnation, Place, ReadingTime};
 use crate::budget::Budget;
@@ -63,6 +64,8 @@ pub(super) struct Recorder {
     pub(super) own: Own,
     /// Where readings are shown from.
     pub(super) latest: Arc<Latest>,
+    /// What is wrong, as far as the log was told.
+    pub(super) complaints: Complaints,
     row_limits: HashMap<String, usize>,
     read_at: HashMap<Place, (i64, Instant)>,
     repeated: HashMap<Place, Instant>,
@@ -88,6 +91,7 @@ impl Recorder {
             catalog,
             clock: Clock::here(),
             failures: BTreeMap::new(),
+            complaints: Complaints::default(),
             read_at: HashMap::new(),
             repeated: HashMap::new(),
             rests: HashMap::new(),
@@ -98,7 +102,8 @@ impl Recorder {
 
     /// Goes on from a recorder of the same instance.
     pub(super) fn go_on(&mut self, before: Self, is_as_before: impl Fn(&str) -> bool) {
-        let Self { failures, budget, own, read_at, repeated, rests, .. } = before;
+        let Self { failures, complaints, budget, own, read_at, repeated, rests, .. } = before;
+        self.complaints = complaints;
         self.budget.go_on(budget, &is_as_before);
         self.own.go_on(own);
         (self.read_at, self.repeated) = (read_at, repeated);
@@ -299,9 +304,23 @@ impl Recorder {
         Reading { set: set.to_owned(), definition, started_us, time_us, error: Some(error), ..Reading::default() }
     }
 
+    /// Logs that a set was not read, where that is news.
+    pub(super) fn complain(&mut self, set: &Set, database: Option<&str>, error: &str) {
+        let about = About::Set(set.name().to_owned(), database.map(str::to_owned));
+        if self.complaints.is_news(about, error) {
+            tracing::warn!(
+                instance.name = self.name(),
+                database.name = database,
+                set.name = set.name(),
+                error,
+                "a set was not read"
+            );
+        }
+    }
+
     /// A set beside PostgreSQL was not read.
     pub(super) fn not_read(&mut self, set: &Set, error: String, started_us: i64, cycle: &mut Cycle) {
-        tracing::warn!(instance.name = self.name(), set.name = set.name(), error, "a set was not read");
+        self.complain(set, None, &error);
         let state = coverage::state(set, "", State::Error, StateCode::Failed, error.clone(), String::new());
         self.say(set, Some(state));
         cycle.readings.push(self.failed(set.name(), error, started_us));
@@ -339,6 +358,9 @@ impl Recorder {
 
     /// Remembers what is to be said of a set, if anything.
     pub(super) fn say(&mut self, set: &Set, state: Option<SetState>) {
+        if state.is_none() && self.complaints.is_over(|| About::Set(set.name().to_owned(), None)) {
+            tracing::info!(instance.name = self.name(), set.name = set.name(), "the set is read again");
+        }
         match state {
             Some(state) => drop(self.failures.insert(set.name().to_owned(), state)),
             None => drop(self.failures.remove(set.name())),

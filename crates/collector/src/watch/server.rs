@@ -43,10 +43,13 @@ impl Server {
 
     /// Goes on from the server of the same instance. Whoever is somebody else there now begins anew, but for the
     /// connections that are still in use.
-    pub(super) fn go_on(&mut self, before: Self) {
+    pub(super) fn go_on(&mut self, before: Self, selects_alike: bool) {
         if before.connector.dsn() == self.connector.dsn() {
-            let Self { connector, main, grants, .. } = before;
+            let Self { connector, main, grants, discovery, .. } = before;
             (self.connector, self.main, self.grants) = (connector, main, grants);
+            if selects_alike {
+                self.discovery = discovery;
+            }
         } else {
             self.connector.share_places(&before.connector);
         }

@@ -385,3 +385,33 @@ async fn vacuum_full_of_a_catalog_again_and_again_is_lived_through() {
     let most = census.end(1).await;
     assert!(most <= MAX_BACKENDS, "{most} backends; {failed} of 30 cycles failed");
 }
+
+/// A migration that takes a lock on each table of a database at once.
+#[tokio::test]
+async fn a_thousand_locked_tables_are_read_all_the_same() {
+    const TABLES: usize = 1000;
+    let options = PgOptions::default().setting("log_lock_waits", "on").setting("deadlock_timeout", "10ms");
+    let pg = Pg::start(options).await.unwrap();
+    make_role(&pg).await;
+    grant_sizes(&pg, "postgres").await;
+    let holder = pg.connect("postgres").await.unwrap();
+    let made: Vec<String> = (0..TABLES).map(|n| format!("create table t{n} (id int primary key, note text)")).collect();
+    for some in made.chunks(100) {
+        run(&holder, &some.join(";")).await;
+    }
+    let locked: Vec<String> = (0..TABLES).map(|n| format!("t{n}")).collect();
+    run(&holder, &format!("begin; lock table {} in access exclusive mode", locked.join(", "))).await;
+    let mut rig = Rig::new(&pg, ROLE);
+    for nth in 0..3 {
+        rig.whole_cycle().await;
+        let visits = rig.whole_sweep().await;
+        for (set, least) in [("pg_stat_all_tables", TABLES), ("pg_class", TABLES), ("relation_size", 2 * TABLES)] {
+            let read: Vec<u32> = visits.iter().filter_map(|cycle| Some(reading(cycle, set)?.rows)).collect();
+            // From then on what did not change is not said again.
+            let is_whole = nth > 0 || read.iter().sum::<u32>() as usize >= least;
+            assert!(!read.is_empty() && is_whole, "{set}: {read:?} rows in round {nth}");
+        }
+    }
+    let log = pg.log().unwrap();
+    assert!(!log.contains("still waiting") && !log.contains("lock timeout"), "the collector waited for a lock:\n{log}");
+}
