@@ -405,7 +405,8 @@ async fn a_thousand_locked_tables_are_read_all_the_same() {
     for nth in 0..3 {
         rig.whole_cycle().await;
         let visits = rig.whole_sweep().await;
-        for (set, least) in [("pg_stat_all_tables", TABLES), ("pg_class", TABLES), ("relation_size", 2 * TABLES)] {
+        // Figures of tables are told when they move.
+        for (set, least) in [("pg_stat_all_tables", 0), ("pg_class", TABLES), ("relation_size", 2 * TABLES)] {
             let read: Vec<u32> = visits.iter().filter_map(|cycle| Some(reading(cycle, set)?.rows)).collect();
             // From then on what did not change is not said again.
             let is_whole = nth > 0 || read.iter().sum::<u32>() as usize >= least;
