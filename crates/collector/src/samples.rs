@@ -50,6 +50,12 @@ impl Slots {
         self.began + self.length().mul_f64(self.slot as f64 + self.place)
     }
 
+    /// Whether the current slot has no sample yet.
+    #[must_use]
+    pub fn is_open(&self, now: Instant) -> bool {
+        self.slot <= self.at(now)
+    }
+
     /// What ended without a sample, in periods; it is said once.
     pub fn missed(&mut self, now: Instant) -> u64 {
         let current = self.at(now);
@@ -174,6 +180,30 @@ mod tests {
         assert_eq!((slots.missed(began + SECOND * 7), slots.missed(began + SECOND * 7)), (2, 0), "said once");
         let mut longer = Slots::new(SECOND, 4, began, 0.5);
         assert_eq!((longer.next(), longer.missed(began + SECOND * 9)), (began + SECOND * 2, 8));
+    }
+
+    proptest! {
+        /// Whoever asks for samples only where the slot is open takes and misses as many periods as went by, and at most the
+        /// slot's own beyond.
+        #[test]
+        fn no_more_is_counted_than_time_went_by(
+            factor in 1_u32..20,
+            steps in prop::collection::vec((1_u64..40_000, any::<bool>()), 1..60),
+        ) {
+            let began = Instant::now();
+            let mut slots = Slots::new(SECOND, factor, began, 0.5);
+            let (mut now, mut counted) = (began, 0);
+            for (step, is_asked) in steps {
+                now += Duration::from_millis(step);
+                counted += slots.missed(now);
+                if is_asked && slots.is_open(now) {
+                    counted += slots.take(now, 0.5) + u64::from(factor);
+                }
+                let passed = now.duration_since(began).as_secs();
+                prop_assert!(counted <= passed + u64::from(factor), "{counted} in {passed} s");
+                prop_assert!(counted + u64::from(factor) > passed, "{counted} in {passed} s");
+            }
+        }
     }
 
     fn sample(set: &Set, rows: &[(i64, &str, i64)]) -> Frame {

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The share of an interval by which instances are spread, so that many are not read at once.
-const JITTER: f64 = 0.1;
+/// How much of an interval the second reading may come early: instances that begin together are spread over all of it, so
+/// that a hundred are not read at once, which would make each of their statements seem slow.
+const SPREAD: f64 = 0.9;
 
 /// The sets of one instance and when they are due.
 #[derive(Debug)]
@@ -77,7 +78,7 @@ impl Schedule {
         if self.owed.is_empty() { lanes } else { lanes.map(|due| due.min(Instant::now())) }
     }
 
-    /// Takes the sets that are due. `spread` is a number from 0 to 1, the instance's share of the jitter. A set is read in
+    /// Takes the sets that are due. `spread` is a number from 0 to 1, the instance's share of the spread. A set is read in
     /// every so many cycles only as `factor` says.
     pub fn take(&mut self, now: Instant, spread: f64, factor: impl Fn(&str) -> u32) -> Due {
         let mut due = Due { sets: std::mem::take(&mut self.owed).into_iter().collect(), late: Vec::new() };
@@ -103,7 +104,7 @@ impl Schedule {
             lane.due += lane.interval * skipped.saturating_add(1);
             if !lane.begun {
                 lane.begun = true;
-                lane.due += lane.interval.mul_f64(JITTER * spread.clamp(0.0, 1.0));
+                lane.due -= lane.interval.mul_f64(SPREAD * spread.clamp(0.0, 1.0));
             }
         }
         due
@@ -178,12 +179,12 @@ mod tests {
     }
 
     #[test]
-    fn jitter_moves_the_lane_once() {
-        let start = Instant::now();
+    fn the_second_reading_comes_early_once_so_that_instances_are_spread() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
         let mut schedule = Schedule::new(vec![("a".to_owned(), 10)], start);
-        schedule.take(start, 1.0, |_| 1);
-        assert_eq!(schedule.next(), Some(start + Duration::from_secs(11)));
-        schedule.take(start + Duration::from_secs(11), 1.0, |_| 1);
-        assert_eq!(schedule.next(), Some(start + Duration::from_secs(21)));
+        schedule.take(start, 0.5, |_| 1);
+        assert_eq!(schedule.next(), Some(start + second * 11 / 2));
+        schedule.take(start + second * 11 / 2, 0.5, |_| 1);
+        assert_eq!(schedule.next(), Some(start + second * 31 / 2));
     }
 }

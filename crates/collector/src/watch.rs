@@ -205,11 +205,14 @@ impl Watch {
     }
 
     /// How many times rarer than at its interval a set is read, so that the instance's budget is kept. One that is
-    /// sampled is sampled more rarely, and what was sampled is told at its interval.
+    /// sampled is sampled more rarely, and told at its interval as long as there are samples to tell.
     #[must_use]
     pub fn factor(&self, set: &str) -> u32 {
-        let is_sampled = self.recorder.catalog.get(set).is_some_and(|set| set.sample.is_some());
-        if is_sampled { 1 } else { self.recorder.budget.factor(set) }
+        let factor = self.recorder.budget.factor(set);
+        let known = self.recorder.catalog.get(set);
+        let Some((known, sample)) = known.and_then(|set| Some((set, set.sample.as_ref()?))) else { return factor };
+        let interval = self.recorder.instance.interval_of(set, &known.group, Some(known.interval_seconds));
+        sample.every.saturating_mul(factor).div_ceil(interval.max(1)).max(1)
     }
 
     /// When the next sample is to be taken; `None` where nothing is sampled.

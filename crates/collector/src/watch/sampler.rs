@@ -116,8 +116,10 @@ impl Sampler {
     /// is sampled now: whoever reads only now and then sees something, too.
     pub(super) async fn read(&mut self, session: &Session, set: &Set, at: &mut At<'_>) -> Result<(), ReadError> {
         let Some(one) = self.sampled.iter_mut().find(|one| one.set == set.name()) else { return Ok(()) };
-        one.tally.missed += one.slots.missed(Instant::now());
-        if one.tally.taken == 0 {
+        let now = Instant::now();
+        one.tally.missed += one.slots.missed(now);
+        let is_wanted = one.told.is_none() || one.tally.missed > 0;
+        if one.tally.taken == 0 && is_wanted && one.slots.is_open(now) {
             // What went wrong is told below.
             let _ = one.take(session, at.recorder).await;
         }
@@ -168,7 +170,8 @@ impl Sampled {
     /// Tells what was sampled, and begins anew.
     fn tell(&mut self, set: &Set, at: &mut At<'_>) -> Result<(), ReadError> {
         let mut tally = std::mem::take(&mut self.tally);
-        if tally.is_empty() {
+        // Between two readings that follow each other closely none is due, and none is missed.
+        if tally.is_empty() && self.told.is_none() {
             return Err(ReadError::NotSampled { missed: 0, why: "no connection".to_owned() });
         }
         let catalog = Arc::clone(&at.recorder.catalog);
@@ -188,7 +191,7 @@ impl Sampled {
             let row = row.map(|(name, count)| (name, Some(count).into())).collect();
             self.record(counts, named::frame(&counts.definition, &[row]), None, told, at)?;
         }
-        if tally.taken == 0 {
+        if tally.taken == 0 && tally.missed > 0 {
             let why = tally.why.unwrap_or_else(|| "the connection was busy".to_owned());
             return Err(ReadError::NotSampled { missed: tally.missed, why });
         }
