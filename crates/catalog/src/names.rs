@@ -12,7 +12,10 @@ use crate::quote::is_invisible;
 /// For an empty name, one of more than so many characters, one that begins or ends with a blank, and one with a letter that
 /// is not seen or acts on what stands around it.
 pub fn check(name: &str, most: usize) -> Result<(), String> {
-    let hidden = name.chars().find(|letter| is_invisible(*letter) || matches!(letter, '\u{200c}' | '\u{200d}'));
+    // Joiners, and marks that choose another form of the letter before them.
+    let acts =
+        |letter: char| matches!(letter, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}');
+    let hidden = name.chars().find(|letter| is_invisible(*letter) || acts(*letter));
     if let Some(letter) = hidden {
         return Err(format!("expected a name of which all is seen, without U+{:04X}", u32::from(letter)));
     }
@@ -25,8 +28,8 @@ pub fn check(name: &str, most: usize) -> Result<(), String> {
 /// What two names have in common that look alike: of equal keys only one may be given.
 #[must_use]
 pub fn key(name: &str) -> String {
-    // Once more, because a small letter may be put together otherwise than its capital.
-    name.nfkc().collect::<String>().to_lowercase().nfkc().collect()
+    // By its capitals, because some are two letters (ß); once more, because a small letter may be put together otherwise.
+    name.nfkc().collect::<String>().to_uppercase().to_lowercase().nfkc().collect()
 }
 
 #[cfg(test)]
@@ -53,6 +56,8 @@ mod tests {
             "a\u{200d}b",
             "\u{3164}",
             "a\u{e0041}",
+            "\u{2800}",
+            "x\u{fe0f}",
         ];
         for bad in hidden {
             assert!(check(bad, 10).unwrap_err().starts_with("expected a name of which all is seen"), "{bad:?}");
@@ -62,8 +67,14 @@ mod tests {
 
     #[test]
     fn names_that_look_alike_have_one_key() {
-        for (one, other) in [("Prod", "pROD"), ("é", "e\u{301}"), ("É", "e\u{301}"), ("ﬁle", "file"), ("Ａ", "a")]
-        {
+        for (one, other) in [
+            ("Prod", "pROD"),
+            ("é", "e\u{301}"),
+            ("É", "e\u{301}"),
+            ("ﬁle", "file"),
+            ("Ａ", "a"),
+            ("Straße", "STRASSE"),
+        ] {
             assert_eq!(key(one), key(other), "{one:?} {other:?}");
         }
         for (one, other) in [("prod-1", "prod-2"), ("e", "é"), ("a b", "ab")] {

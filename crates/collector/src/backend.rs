@@ -33,6 +33,8 @@ const MAX_ANSWER_BYTES: usize = 1 << 20;
 pub struct Backend {
     client: Client,
     base: String,
+    /// What `ca_file` held.
+    authorities: Vec<u8>,
 }
 
 /// What the server answered to a batch.
@@ -216,9 +218,9 @@ impl Backend {
         let Some(url) = &config.backend_url else {
             bail!("no server is configured: set [backend] url, or BACKEND_URL");
         };
-        let mut client = client(url);
+        let (mut client, mut pem) = (client(url), Vec::new());
         if let Some(path) = &config.tls_ca_file {
-            let pem = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
+            pem = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
             let authorities = reqwest::Certificate::from_pem_bundle(&pem)
                 .with_context(|| format!("understand {}", path.display()))?;
             if authorities.is_empty() {
@@ -232,7 +234,13 @@ impl Backend {
         }
         let with = config.tls_ca_file.as_ref().map(|path| format!(" with {}", path.display())).unwrap_or_default();
         let client = client.build().with_context(|| format!("prepare the HTTP client{with}"))?;
-        Ok(Self { client, base: base(url) })
+        Ok(Self { client, base: base(url), authorities: pem })
+    }
+
+    /// Whether it trusts the same authorities as another one.
+    #[must_use]
+    pub fn trusts_as(&self, other: &Self) -> bool {
+        self.authorities == other.authorities
     }
 
     /// The way to a server by its address alone: certificates are those that this machine trusts.
@@ -241,7 +249,7 @@ impl Backend {
     /// When the HTTP client cannot be made.
     pub fn at(url: &BackendUrl) -> Result<Self> {
         let client = client(url).build().context("prepare the HTTP client")?;
-        Ok(Self { client, base: base(url) })
+        Ok(Self { client, base: base(url), authorities: Vec::new() })
     }
 
     /// Registers the collector.

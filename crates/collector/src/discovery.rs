@@ -85,6 +85,11 @@ impl Found {
 impl Discovery {
     /// Where the extension was found.
     #[must_use]
+    pub(crate) fn has_looked(&self) -> bool {
+        self.looked_at.is_some() || self.searched_at.is_some()
+    }
+
+    /// Where it is, as far as that is known.
     pub(crate) fn found(&self) -> Option<&Extension> {
         self.found.as_ref().map(|found| &found.extension)
     }

@@ -238,7 +238,7 @@ pub(crate) const TLS_CA_FILE: &Setting = &setting(
     "TLS_CA_FILE",
     Kind::Path,
     None,
-    "PEM file of the authority of the server's certificate, besides the system's.",
+    "PEM file with the authorities of the server's certificate: these alone are trusted then, and none of the system's.",
 );
 pub(crate) const INSTANCE_NAME: &Setting = &setting(
     "postgres",

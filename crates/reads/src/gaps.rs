@@ -100,7 +100,7 @@ const EDGES: &str = "select (
         where r.instance_id = $1 and r.set_name = $2 and r.error is null and r.time <= $3), (
         select min(r.time) from metrics.readings r
         where r.instance_id = $1 and r.set_name = $2 and r.error is null and r.time > $4), (
-        select min(l.interval_us) from (
+        select percentile_disc(0.5) within group (order by l.interval_us) from (
             select r.interval_us from metrics.readings r
             where r.instance_id = $1 and r.set_name = $2 and r.interval_us > 0 and r.time <= $4
             order by r.time desc limit 5) l)";

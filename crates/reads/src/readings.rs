@@ -26,9 +26,10 @@ pub(crate) fn step_of(column: &str) -> String {
     STEP.replace("{}", column)
 }
 
-/// With the shortest of the last five intervals: one after a pause is longer than what is configured.
+/// With the median of the last five intervals: one after a pause is longer than what is configured, one after a restart
+/// shorter.
 const AT: &str = "select n.time, (
-        select min(l.interval_us) from (
+        select percentile_disc(0.5) within group (order by l.interval_us) from (
             select r.interval_us from metrics.readings r
             where r.instance_id = $1 and r.set_name = $2 and r.interval_us > 0 and r.time <= n.time and r.time > $4
             order by r.time desc limit 5) l)

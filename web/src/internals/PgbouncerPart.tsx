@@ -41,12 +41,12 @@ export function PgbouncerPart({ instanceId }: PartProps) {
   const last = pools?.data == null ? null : lastPools(pools.data);
   const said = instance?.data?.sets.find((one) => one.set === POOLS && one.state !== 'works');
   return (
-    <PartFrame instanceId={instanceId} page={page} instance={instance} title={last === null ? 'PgBouncer' : poolsHeading(last)}>
+    <PartFrame instanceId={instanceId} page={page} instance={instance} title={last === null ? 'PgBouncer' : said === undefined ? poolsHeading(last) : 'PgBouncer is not read as it should be; its pools are those of the last reading'}>
       {problem != null && <ReadProblem what="PgBouncer" error={problem} shownAt={pools?.at ?? 0} retry={page.retry} />}
       {said?.message != null && <CapabilityNotice message={said.message} fix={said.fix} />}
       {last !== null && (
         <Section title="Pools">
-          <Sorted label="Pools" columns={POOL_COLUMNS} rows={last} rowKey={(row) => JSON.stringify([row['database'], row['username']])} otherwise={BY_WAITING} outdated={page.outdated} empty="No pool was read in this range." />
+          <Sorted label="Pools" columns={POOL_COLUMNS} rows={last} rowKey={(row) => JSON.stringify([row['database'], row['username']])} otherwise={BY_WAITING} outdated={page.outdated} empty="No pool had a client in this range." />
         </Section>
       )}
       {stats?.data != null && (

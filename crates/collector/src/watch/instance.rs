@@ -73,7 +73,8 @@ impl Source for Instance {
         }
         at.recorder.own.identified(began.elapsed());
         at.recorder.budget.note(IDENTITY, None, began.elapsed());
-        if due.iter().any(|set| set.extension.is_some()) {
+        // What was not looked for is not missing: without that, its sets would be told so until one of them is due.
+        if due.iter().any(|set| set.extension.is_some()) || !at.server.discovery.has_looked() {
             let instance = &at.recorder.instance;
             at.server.find_extension(|name| instance.selects(name)).await;
         }

@@ -35,7 +35,7 @@ async fn what_yields_is_read_less_often_and_says_so() {
     assert_eq!(rig.watch.factor("pg_index"), 16, "a millionth of a core is nothing");
     assert_eq!(rig.watch.factor("pg_stat_statements"), 16);
     assert_eq!(rig.watch.factor("wal"), 1, "never yields");
-    assert_eq!(rig.watch.factor("session_samples"), 1, "told at its interval");
+    assert_eq!(rig.watch.factor("session_samples"), 2, "sampled every 16 s, and told every 20 s");
     assert_eq!(rig.watch.factor("pg_roles"), 1, "somebody wants it more often");
     let states = rig.states().await;
     let of = |set: &str| states.iter().find(|state| state.set == set && state.column.is_empty()).unwrap();

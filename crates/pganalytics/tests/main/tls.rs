@@ -78,8 +78,37 @@ async fn a_collector_trusts_the_authority_that_it_is_given_and_no_other() {
     assert_eq!(registered.status.code(), Some(0), "{}", said(&registered));
     let check = collector(&by("ours"), "check");
     assert!(said(&check).contains(&format!("https://127.0.0.1:{port}")), "{}", said(&check));
-    running.kill().unwrap();
-    running.wait().unwrap();
+    // One that runs follows the file.
+    let file = path("running.toml");
+    let text = std::fs::read_to_string(by("others")).unwrap();
+    let trusted = path("trusted.crt");
+    std::fs::copy(path("others/ca.crt"), &trusted).unwrap();
+    let text = text.replace(&format!("{:?}", path("others/ca.crt")), &format!("{trusted:?}"));
+    std::fs::write(&file, text.replace(&format!("{:?}", path("state")), &format!("{:?}", path("other-state"))))
+        .unwrap();
+    let collector_log = path("collector.log");
+    let mut collector = Command::new(env!("CARGO_BIN_EXE_pganalytics"))
+        .args(["collector", "run", "--config"])
+        .arg(&file)
+        .env_clear()
+        .env("REGISTRATION_SECRET", SECRET)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::fs::File::create(&collector_log).unwrap())
+        .spawn()
+        .unwrap();
+    let mut says = async |word: &str| {
+        while !std::fs::read_to_string(&collector_log).unwrap().contains(word) {
+            assert_eq!(collector.try_wait().unwrap(), None, "the collector ended early");
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    says("UnknownIssuer").await;
+    std::fs::copy(path("ours/ca.crt"), &trusted).unwrap();
+    says("registered").await;
+    for child in [&mut collector, &mut running] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
     let log = std::fs::read_to_string(path("server.log")).unwrap();
     assert!(log.contains("tls=true"), "{log}");
 }

@@ -125,10 +125,11 @@ pub(crate) struct LatestReading {
     pub(crate) interval_us: Option<i64>,
 }
 
-/// The shortest of the last five: one after a pause is longer than what is configured.
+/// The median of the last five: one after a pause is longer than what is configured, and two readings may follow each
+/// other closely, after a restart or another configuration.
 const LATEST: &str = "select l.instance_id, l.set_name, l.last_reading_time, l.last_reading_started, l.error,
         l.error_at, (
-            select min(last.interval_us) from (
+            select percentile_disc(0.5) within group (order by last.interval_us) from (
                 select r.interval_us from metrics.readings r
                 where r.instance_id = l.instance_id and r.set_name = l.set_name and r.interval_us > 0
                     and r.time > $2
@@ -159,7 +160,7 @@ pub(crate) async fn latest(
 /// The same at a moment that is gone by: the table of the newest knows nothing of it. Only sets that were read at all
 /// are looked for, each by its index.
 const LATEST_AT: &str = "select l.instance_id, l.set_name, g.time, g.started, n.error, n.started, (
-            select min(last.interval_us) from (
+            select percentile_disc(0.5) within group (order by last.interval_us) from (
                 select r.interval_us from metrics.readings r
                 where r.instance_id = l.instance_id and r.set_name = l.set_name and r.interval_us > 0
                     and r.time > $2 and r.time <= $3

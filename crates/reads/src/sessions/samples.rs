@@ -93,7 +93,47 @@ pub(super) async fn sums(
     Ok(by_name(&rows))
 }
 
+/// How many sessions, over all samples, are in sums of which it is not known whose they were.
+pub(super) async fn cut(
+    snapshot: &Snapshot,
+    id: InstanceId,
+    range: Range,
+    grid: Grid,
+    condition: &str,
+) -> Result<i64, Error> {
+    let Some(tiered) = snapshot.tiered(SAMPLES) else { return Ok(0) };
+    let parts = Parts::on(snapshot, id, tiered, range, grid).await?;
+    let columns = ["userid", "backend_type", "state", "wait_event_type", "wait_event", "samples"];
+    let sql = format!(
+        "select coalesce(sum(s.samples), 0)::int8 from ({}) s
+         where s.instance_id = $1 and s.time > $2 and s.time <= $3 and {condition} and {IS_CUT}",
+        parts.rows(&columns)
+    );
+    Ok(snapshot.query_one(&sql, &[&id, &range.start, &range.end]).await?.get(0))
+}
+
+impl Whose {
+    /// Whether some are told from others by what sums of a row limit do not tell.
+    pub(super) fn is_of_some(&self) -> bool {
+        let Self { of: Of { databases, roles }, application, queryid } = self;
+        databases.is_some() || roles.is_some() || application.is_some() || queryid.is_some()
+    }
+}
+
 impl Samples {
+    /// Says that more may be of those who were asked for.
+    pub(super) fn note_cut(&mut self, cut: i64) {
+        if cut == 0 {
+            return;
+        }
+        let mean = cut as f64 / self.taken.max(1) as f64;
+        let words = format!(
+            "Of {mean:.2} sessions on average it is not known whose they were, because there were more groups than \
+             max_session_groups_per_db: some of them may be among those that are asked for."
+        );
+        self.message = Some(self.message.take().map_or(words.clone(), |before| format!("{before} {words}")));
+    }
+
     fn of(taken: i64, missed: i64) -> Self {
         let share = missed as f64 / (taken + missed).max(1) as f64;
         let message = (share > MANY_MISSED).then(|| {

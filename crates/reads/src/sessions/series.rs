@@ -41,7 +41,8 @@ pub(super) fn most(counted: &Counted, mut sums: Sums, most: usize) -> Vec<Sessio
 }
 
 fn series(counted: &Counted, sums: Vec<(String, Vec<(i64, f64)>)>) -> Vec<SessionSeries> {
-    let weights: Vec<f64> = sums.iter().map(|(_, sums)| sums.iter().map(|(_, sum)| sum).sum()).collect();
+    // The sum of nothing is -0.
+    let weights: Vec<f64> = sums.iter().map(|(_, sums)| sums.iter().map(|(_, sum)| sum).sum::<f64>() + 0.0).collect();
     let total: f64 = weights.iter().sum();
     let share = |weight: f64| (total > 0.0).then(|| weight / total);
     sums.into_iter()

@@ -60,6 +60,10 @@ pub async fn waits(snapshot: &Snapshot, id: InstanceId, query: WaitsQuery) -> Re
             let condition = condition(if by == WaitsBy::State { "true" } else { WORKS });
             let what = of_samples(by, query.class.is_some());
             let sums = samples::sums(snapshot, id, range, grid, &what, &whose, &condition).await?;
+            let mut samples = samples;
+            if whose.is_of_some() {
+                samples.note_cut(samples::cut(snapshot, id, range, grid, &condition).await?);
+            }
             (counted, Some(samples), sums)
         }
         None => {
@@ -98,7 +102,7 @@ pub async fn waits(snapshot: &Snapshot, id: InstanceId, query: WaitsQuery) -> Re
     Ok(Waits {
         grid,
         series,
-        mean: mean.filter(|_| is_known),
+        mean: mean.filter(|_| is_known).map(|mean| mean + 0.0),
         samples,
         unmeasured,
         flagged_intervals: flags::read(snapshot, id, set, asked).await?,

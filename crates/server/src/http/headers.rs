@@ -32,7 +32,7 @@ const SECURITY_HEADERS: &[(&str, &str)] = &[
 ];
 
 /// What makes browsers come by TLS alone from then on.
-const TLS_FOR_A_YEAR: &str = "max-age=31536000; includeSubDomains";
+const TLS_FOR_A_YEAR: &str = "max-age=31536000";
 
 /// The request's id, in the log and in `X-Request-ID`.
 #[derive(Clone, Debug)]

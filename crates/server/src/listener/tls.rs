@@ -51,10 +51,28 @@ pub struct Tls {
     state: Mutex<State>,
 }
 
+/// From when to when a certificate holds.
+#[derive(Clone, Copy, Debug)]
+struct Validity {
+    from: Timestamp,
+    until: Timestamp,
+}
+
+impl Validity {
+    /// Why it does not hold at a moment, if so.
+    fn trouble(self, now: Timestamp) -> Option<String> {
+        let Self { from, until } = self;
+        if until <= now {
+            return Some(format!("ended at {until}"));
+        }
+        (now < from).then(|| format!("does not hold before {from}"))
+    }
+}
+
 #[derive(Debug)]
 struct State {
     in_force: Arc<ServerConfig>,
-    not_after: Timestamp,
+    validity: Validity,
     /// The files as they were last read, well or not.
     seen: Seen,
     /// Why the files as they are now are not in force.
@@ -72,8 +90,8 @@ impl Tls {
     /// When they cannot be used, with the file and the reason.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self> {
         let seen = [stamp(certificate), stamp(key)];
-        let (in_force, not_after) = read(certificate, key)?;
-        let state = Mutex::new(State { in_force, not_after, seen, refused: None });
+        let (in_force, validity) = read(certificate, key)?;
+        let state = Mutex::new(State { in_force, validity, seen, refused: None });
         Ok(Self { certificate: certificate.to_owned(), key: key.to_owned(), state })
     }
 
@@ -93,13 +111,19 @@ impl Tls {
     }
 
     fn take(&self, seen: Seen) {
-        let taken = read(&self.certificate, &self.key);
+        let (taken, now) = (read(&self.certificate, &self.key), Timestamp::now());
         let mut state = self.state();
         state.seen = seen;
+        // One that nobody takes does not replace one that holds.
+        let holds = state.validity.trouble(now).is_none();
+        let taken = taken.and_then(|(in_force, validity)| match validity.trouble(now) {
+            Some(trouble) if holds => bail!("TLS_CERT_PATH {}: it {trouble}", self.certificate.display()),
+            _ => Ok((in_force, validity)),
+        });
         match taken {
-            Ok((in_force, not_after)) => {
-                tracing::info!(%not_after, "another certificate is in force");
-                (state.in_force, state.not_after, state.refused) = (in_force, not_after, None);
+            Ok((in_force, validity)) => {
+                tracing::info!(not_after = %validity.until, "another certificate is in force");
+                (state.in_force, state.validity, state.refused) = (in_force, validity, None);
             }
             Err(error) => {
                 let error = format!("{error:#}");
@@ -112,16 +136,15 @@ impl Tls {
     /// What is wrong with the certificate, or soon will be; `None` where all is well.
     pub(crate) fn trouble(&self, now: Timestamp) -> Option<String> {
         let state = self.state();
-        let not_after = state.not_after;
-        if not_after <= now {
-            return Some(format!("The listener's certificate ended at {not_after}: nobody who checks it connects."));
+        if let Some(trouble) = state.validity.trouble(now) {
+            return Some(format!("The listener's certificate {trouble}: nobody who checks it connects."));
         }
         if let Some(refused) = &state.refused {
             return Some(format!("The listener's new certificate is refused: {refused}. The one so far is in force."));
         }
-        let left = not_after.duration_since(now);
-        (left < ENDS_SOON)
-            .then(|| format!("The listener's certificate ends at {not_after}: replace {}.", self.certificate.display()))
+        let until = state.validity.until;
+        (until.duration_since(now) < ENDS_SOON)
+            .then(|| format!("The listener's certificate ends at {until}: replace {}.", self.certificate.display()))
     }
 
     fn in_force(&self) -> Arc<ServerConfig> {
@@ -164,16 +187,19 @@ pub(super) async fn shake_hands(mut stream: TcpStream, tls: &Tls) -> Option<TlsS
     }
 }
 
-/// Certificate and key as the listener uses them, and when the certificate ends.
-fn read(certificate: &Path, key: &Path) -> Result<(Arc<ServerConfig>, Timestamp)> {
+/// Certificate and key as the listener uses them, and when the certificate holds.
+fn read(certificate: &Path, key: &Path) -> Result<(Arc<ServerConfig>, Validity)> {
     let of_certificate = || format!("TLS_CERT_PATH {}", certificate.display());
     let of_key = || format!("TLS_KEY_PATH {}", key.display());
     let chain = CertificateDer::pem_file_iter(certificate).with_context(of_certificate)?;
     let chain: Vec<CertificateDer<'static>> = chain.collect::<Result<_, _>>().with_context(of_certificate)?;
     let Some(first) = chain.first() else { bail!("{}: there is no certificate in it, in PEM", of_certificate()) };
     let parsed = Certificate::from_der(first).with_context(of_certificate)?.tbs_certificate;
-    let not_after = i64::try_from(parsed.validity.not_after.to_unix_duration().as_secs()).unwrap_or(i64::MAX);
-    let not_after = Timestamp::from_second(not_after).unwrap_or(Timestamp::MAX);
+    let moment = |time: &x509_cert::time::Time| {
+        let seconds = i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX);
+        Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)
+    };
+    let validity = Validity { from: moment(&parsed.validity.not_before), until: moment(&parsed.validity.not_after) };
     let mode = std::fs::metadata(key).with_context(of_key)?;
     if let Some(mode) = config::open_to_everybody(&mode) {
         bail!("{}: everybody on this machine can get at it (mode {mode:04o}): chmod 600", of_key());
@@ -199,7 +225,7 @@ fn read(certificate: &Path, key: &Path) -> Result<(Arc<ServerConfig>, Timestamp)
             error => anyhow::Error::from(error).context(of_key()),
         })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok((Arc::new(config), not_after))
+    Ok((Arc::new(config), validity))
 }
 
 /// Marks a key that is kept under a password.

@@ -48,7 +48,10 @@ impl Kind {
             Self::Flag => "true or false".to_owned(),
             Self::OneOf(words) => words.join(" or "),
             Self::Address => "an address of this machine, as in 127.0.0.1, ::1 or 0.0.0.0".to_owned(),
-            Self::Networks => "addresses or networks as in 10.0.0.7,192.168.0.0/16, separated by commas".to_owned(),
+            Self::Networks => {
+                "addresses or networks, none of them everybody, as in 10.0.0.7,192.168.0.0/16, separated by commas"
+                    .to_owned()
+            }
             Self::SocketAddress => "an address with a port, as in 127.0.0.1:5433 or [::1]:5433".to_owned(),
             Self::LogLevels => {
                 "error, warn, info, debug, trace or off, also per module as in info,server=debug".to_owned()

@@ -25,7 +25,9 @@ fn a_bad_value_says_what_was_expected() {
         "PORT expected a whole number from 0 to 65535 (0 takes a free one), not \"http\""
     );
     assert!(refused(&[("BIND_ADDRESS", "all")]).contains("an address of this machine, as in"));
-    assert!(refused(&[("TRUSTED_PROXIES", "10.0.0.0/8,proxy")]).contains("addresses or networks as in"));
+    for bad in ["10.0.0.0/8,proxy", "0.0.0.0/0", "::/0"] {
+        assert!(refused(&[("TRUSTED_PROXIES", bad)]).contains("addresses or networks, none of them everybody"));
+    }
     assert!(refused(&[("EMBEDDED_LISTEN", "5433")]).contains("an address with a port"));
     assert!(refused(&[("LOG_LEVEL", "loud")]).contains("error, warn, info"));
     assert!(refused(&[("LOG_LEVEL", "info,=debug")]).contains("error, warn, info"));

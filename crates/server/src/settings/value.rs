@@ -213,9 +213,10 @@ fn check(setting: &Setting, text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// A network, or an address as one of its own.
+/// A network, or an address as one of its own; everybody is none.
 pub(super) fn network(text: &str) -> Option<IpNet> {
-    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+    let network = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+    network.filter(|network| network.prefix_len() > 0)
 }
 
 fn is_log_level(directive: &str) -> bool {

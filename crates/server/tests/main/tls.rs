@@ -215,6 +215,11 @@ async fn another_certificate_is_in_force_without_a_restart() {
     let answer = timeout(PATIENCE, told("is refused")).await.unwrap();
     assert!(answer.contains("degraded") && answer.contains("not the key of the first certificate"), "{answer}");
     assert_eq!(shown(&server.connect().await), second);
+    // Nor does one take its place that has ended.
+    server.authority.write(server.folder.path(), -5);
+    let answer = timeout(PATIENCE, told("it ended at")).await.unwrap();
+    assert!(answer.contains("The one so far is in force"), "{answer}");
+    assert_eq!(shown(&server.connect().await), second);
     // One that ends soon is told too.
     let third = server.authority.write(server.folder.path(), 5);
     let answer = timeout(PATIENCE, told("certificate ends at")).await.unwrap();
