@@ -115,7 +115,7 @@ impl Watched {
             Ok(true) => tracing::warn!(
                 host,
                 process_id,
-                "a statement of the collector caught its own cancellation; its backend was terminated"
+                "a statement of the collector did not end when it was cancelled; its backend was terminated"
             ),
             // It ended by itself.
             Ok(false) => {}

@@ -6,12 +6,13 @@
 
 mod buckets;
 
-use catalog::{Catalog, Scope};
+use catalog::Catalog;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tokio_postgres::Error;
 use utoipa::ToSchema;
 
+use crate::instances::beside::{beside, is_elsewhere};
 use crate::range::{Grid, Range};
 use crate::reader::{InstanceId, Snapshot};
 use crate::unread::Standing;
@@ -286,10 +287,8 @@ impl Gaps {
         (from, to): (Timestamp, Timestamp),
         usual: SignedDuration,
     ) -> Result<Within, Error> {
-        let is_beside = |scope: Scope| matches!(scope, Scope::Host | Scope::Collector);
-        let beside: Vec<&str> =
-            catalog.sets().filter(|set| is_beside(set.definition.scope)).map(catalog::Set::name).collect();
-        let any = beside.contains(&set);
+        let any = catalog.get(set).is_some_and(is_elsewhere);
+        let beside: Vec<&str> = beside(catalog).into_iter().filter(|name| any || *name != set).collect();
         // What was read near its ends is no news: sets go one after the other, and some come back earlier than others.
         let early = from + usual;
         let late = (to - usual.max(to.duration_since(from) / 4)).max(early);

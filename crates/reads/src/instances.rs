@@ -7,6 +7,7 @@
 //! ```
 
 mod answer;
+pub(crate) mod beside;
 pub(crate) mod coverage;
 pub(crate) mod fleet;
 mod health;

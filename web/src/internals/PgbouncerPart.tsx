@@ -41,7 +41,7 @@ export function PgbouncerPart({ instanceId }: PartProps) {
   const last = pools?.data == null ? null : lastPools(pools.data);
   const said = instance?.data?.sets.find((one) => one.set === POOLS && one.state !== 'works');
   return (
-    <PartFrame instanceId={instanceId} page={page} instance={instance} title={last === null ? 'PgBouncer' : said === undefined ? poolsHeading(last) : 'PgBouncer is not read as it should be; its pools are those of the last reading'}>
+    <PartFrame instanceId={instanceId} page={page} instance={instance} title={last === null ? 'PgBouncer' : said === undefined ? poolsHeading(last) : said.code === 'disabled' ? 'PgBouncer is not read' : 'The last reading of PgBouncer failed; its pools are those of the one before'}>
       {problem != null && <ReadProblem what="PgBouncer" error={problem} shownAt={pools?.at ?? 0} retry={page.retry} />}
       {said?.message != null && <CapabilityNotice message={said.message} fix={said.fix} />}
       {last !== null && (

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use catalog::{Catalog, Scope};
+use catalog::Catalog;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
+use super::beside::beside;
 use super::coverage::{not_readable, note_missing, why_missing};
 use super::health::{Signs, judge};
 use super::life::{self, Twin};
@@ -125,12 +126,6 @@ fn times(
         (at.duration_since(time) < intervals.max(known_for)).then_some((*id, time))
     };
     latest.iter().filter_map(told).collect()
-}
-
-/// The sets that are read beside PostgreSQL.
-fn beside(catalog: &Catalog) -> Vec<&str> {
-    let is_beside = |scope: Scope| matches!(scope, Scope::Host | Scope::Collector);
-    catalog.sets().filter(|set| is_beside(set.definition.scope)).map(catalog::Set::name).collect()
 }
 
 /// Describes instances as they were at the moment.
