@@ -67,7 +67,7 @@ check: ## format, lints, documentation, generated files, the pages' lints and ty
 		$(STAGE) "dependencies" cargo deny --log-level error check bans licenses sources; \
 	else echo "==> dependencies: skipped, cargo-deny is not installed"; fi
 
-# The collector's three tables (docs/cost.md), then ingest beside bare COPY and reads beside bare SQL, whose ratios go to
+# The collector's four tables (docs/cost.md), then ingest beside bare COPY and reads beside bare SQL, whose ratios go to
 # bench/history.jsonl: the line that is committed is the accepted one (docs/performance.md). BENCH_SIZE=small is for CI.
 HISTORY := BENCH_HISTORY=$(CURDIR)/bench/history.jsonl BENCH_COMMIT=$$(git rev-parse --short HEAD)
 
