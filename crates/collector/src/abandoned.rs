@@ -99,8 +99,8 @@ impl Watched {
         matches!(tokio::time::timeout(LIMIT, cancelled).await, Ok(Ok(())))
     }
 
-    /// Whether it was terminated. Every role may end its own backends. The session for it is one beyond those that the collector allows itself, for
-    /// as long as this takes: the place of the one that it ends is not free yet.
+    /// Whether it was terminated. Every role may end its own backends. The session for it is one beyond those that the
+    /// collector allows itself, for as long as this takes: the place of the one that it ends is not free yet.
     async fn terminate(&self) -> bool {
         let process_id = self.process_id.load(Ordering::Relaxed);
         if process_id == 0 {

@@ -124,14 +124,16 @@ impl Watch {
     pub fn going_on(mut self, before: Self) -> (Self, BTreeSet<String>) {
         let Self { recorder, server, instance, databases, host, pooler, said, weighed, .. } = before;
         let is_same_server = server.connector.dsn() == self.server.connector.dsn();
+        let is_same_pooler = recorder.instance.pgbouncer == self.recorder.instance.pgbouncer;
         let is_as_before = |set: &str| {
             let was = recorder.catalog.get(set).filter(|was| recorder.instance.enabled(set, &was.group));
-            is_same_server && was.is_some() && was == self.recorder.catalog.get(set)
+            let is_of_pooler = was.is_some_and(|was| was.definition.scope == Scope::Pooler);
+            let is_same_source = is_same_server && (is_same_pooler || !is_of_pooler);
+            is_same_source && was.is_some() && was == self.recorder.catalog.get(set)
         };
         let as_before: BTreeSet<String> =
             recorder.catalog.sets().map(|set| set.name().to_owned()).filter(|set| is_as_before(set)).collect();
         let same = |set: &str| set == IDENTITY && is_same_server || as_before.contains(set);
-        let is_same_pooler = recorder.instance.pgbouncer == self.recorder.instance.pgbouncer;
         let selected = |instance: &config::Instance| (instance.databases.clone(), instance.exclude_databases.clone());
         self.server.go_on(server, selected(&recorder.instance) == selected(&self.recorder.instance));
         self.recorder.go_on(recorder, same);
